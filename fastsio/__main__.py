@@ -1,0 +1,7 @@
+"""`python -m fastsio` is the command line."""
+
+import sys
+
+from fastsio.cli import main
+
+sys.exit(main())

@@ -1,0 +1,494 @@
+"""Engine.IO v4 and Socket.IO v5 packets: text to values, values to bytes that are shared.
+
+Pure: knows nothing of sessions, sockets or transports; takes from _frames only the frame head, so
+that an event is framed once for all who get it.
+Source: engine.io-protocol v4 and socket.io-protocol v5; what they leave open is decided as
+socket.io-parser 4.2.7 decides it. Stricter than that parser, because no client sends it: blanks and
+signs in numbers, numerals other than decimal, ack ids over 18 digits.
+"""
+import binascii
+import json as stdlib_json
+import math
+
+import orjson
+
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from libc.stdint cimport int64_t
+from libc.string cimport memchr, memcpy
+
+from fastsio._frames cimport BINARY, TEXT, frame_of, head_size, write_head
+
+from fastsio._frames import ProtocolError
+
+
+cdef enum:
+    # socket.io-parser's maxAttachments: more closes the connection, on either side.
+    MAX_ATTACHMENTS = 10
+    MAX_ID_DIGITS = 18
+    INVALID_DATA = 1007
+
+NO_DATA = type("NoData", (), {"__repr__": lambda self: "NO_DATA", "__slots__": ()})()
+RESERVED_EVENTS = frozenset(
+    ("connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener")
+)
+
+
+cdef object invalid(str reason):
+    return ProtocolError(INVALID_DATA, reason)
+
+
+# --- JSON ------------------------------------------------------------------------------------
+
+cdef class Collector:
+    """orjson's `default`: takes the binary values out in the order in which it meets them."""
+
+    cdef list found
+
+    def __call__(self, value):
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            self.found.append(value if type(value) is bytes else bytes(value))
+            return {"_placeholder": True, "num": len(self.found) - 1}
+        raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+
+
+cdef Collector collector = Collector()
+
+
+def _refuse_constant(name):
+    raise ValueError(f"{name} is not JSON")
+
+
+cdef object strict_decoder = stdlib_json.JSONDecoder(parse_constant=_refuse_constant)
+
+
+def _plain(value, found):
+    """A copy of `value` that the stdlib's json writes as JavaScript would: bytes to placeholders
+    (collected in `found`), NaN and infinities to null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _plain(item, found) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, found) for item in value]
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        found.append(bytes(value))
+        return {"_placeholder": True, "num": len(found) - 1}
+    return value
+
+
+cdef class Json:
+    """JSON both ways: orjson, with the stdlib once where orjson refuses; or a module given as `json=`.
+
+    `module` needs `dumps(obj)` (returning str or bytes) and `loads(str)`.
+    """
+
+    def __cinit__(self, module=None):
+        self.is_builtin = module is None
+        if module is None:
+            self.dumps = orjson.dumps
+            self.loads = orjson.loads
+        elif callable(getattr(module, "dumps", None)) and callable(getattr(module, "loads", None)):
+            self.dumps = self._compact(module)
+            self.loads = module.loads
+        else:
+            raise TypeError(f"json={module!r} has no dumps() and loads()")
+
+    @staticmethod
+    def _compact(module):
+        """Its dumps() without blanks, where it takes `separators` as the stdlib's does."""
+        try:
+            module.dumps([], separators=(",", ":"))
+        except TypeError:
+            return module.dumps
+        return lambda value: module.dumps(value, separators=(",", ":"))
+
+    cdef bytes dump(self, object data, list attachments):
+        """JSON of `data`; bytes in it are replaced by placeholders and put into `attachments`.
+
+        Raises TypeError (or what the module raises) for what JSON can't hold.
+        """
+        cdef object text
+        if not self.is_builtin:
+            text = self.dumps(_plain(data, attachments))
+            return text if type(text) is bytes else (<str?> text).encode("utf-8", "backslashreplace")
+        collector.found = attachments
+        try:
+            return self.dumps(data, collector)
+        except TypeError:
+            # Keys that are not str, integers over 64 bits, lone surrogates, depth over 254.
+            attachments.clear()
+            text = stdlib_json.dumps(_plain(data, attachments), ensure_ascii=False, separators=(",", ":"))
+            # JSON.stringify writes a lone surrogate as an escape; so does this.
+            return text.encode("utf-8", "backslashreplace")
+        finally:
+            collector.found = None
+
+    cdef object load(self, const char* p, Py_ssize_t n):
+        """The value of n bytes of JSON; ProtocolError if they are none."""
+        cdef bytes text = PyBytes_FromStringAndSize(p, n)
+        try:
+            if self.is_builtin:
+                try:
+                    return self.loads(text)
+                except ValueError:
+                    return strict_decoder.decode(text.decode())
+            return self.loads(text.decode())
+        except (ValueError, RecursionError) as error:
+            raise invalid("invalid payload: not JSON") from error
+
+
+cdef Json DEFAULT_JSON = Json()
+
+
+# --- decoding --------------------------------------------------------------------------------
+
+cdef Py_ssize_t digits(const char* p, const char* end, int64_t* value) except -1:
+    """How many decimal digits stand at p; their value in `value`."""
+    cdef const char* start = p
+    value[0] = 0
+    while p < end and c"0" <= p[0] <= c"9":
+        if p - start == MAX_ID_DIGITS:
+            raise invalid(f"number over {MAX_ID_DIGITS} digits")
+        value[0] = value[0] * 10 + (p[0] - c"0")
+        p += 1
+    return p - start
+
+
+cdef int parse_head(const char* p, Py_ssize_t n, Head* head) except -1:
+    """Cut a Socket.IO packet's text into its parts: type [count "-"] [namespace ","] [id] [JSON].
+
+    Does not look into the JSON. Raises ProtocolError as socket.io-parser throws.
+    """
+    cdef const char* end = p + n
+    cdef const char* comma
+    cdef int64_t number
+    cdef Py_ssize_t length
+    if n == 0 or p[0] < c"0" or p[0] > c"6":
+        raise invalid(f"unknown packet type {p[:min(n, 1)]!r}")
+    head.type = p[0] - c"0"
+    head.attachments = 0
+    head.namespace = NULL
+    head.namespace_size = 0
+    head.id = -1
+    p += 1
+    if head.type >= BINARY_EVENT:
+        length = digits(p, end, &number)
+        p += length
+        if length == 0 or number == 0 or p == end or p[0] != c"-":
+            raise invalid("illegal attachments")
+        if number > MAX_ATTACHMENTS:
+            raise invalid(f"too many attachments: {number} > {MAX_ATTACHMENTS}")
+        head.attachments = <int> number
+        p += 1
+    if p < end and p[0] == c"/":
+        comma = <const char*> memchr(p, c",", end - p)
+        if comma == NULL:
+            comma = end
+        if comma - p > 1:  # "/" itself is the namespace that is nearly always left out
+            head.namespace = p
+            head.namespace_size = comma - p
+        p = comma + 1 if comma < end else end
+    length = digits(p, end, &number)
+    if length:
+        head.id = number
+    head.json = p + length
+    head.json_size = end - head.json
+    return 0
+
+
+cdef object load_data(Head* head, Json json):
+    """The packet's JSON, checked for its type; NO_DATA if there is none."""
+    cdef object data, first
+    if head.json_size == 0:
+        return NO_DATA
+    data = json.load(head.json, head.json_size)
+    if head.type == EVENT or head.type == BINARY_EVENT:
+        if type(data) is not list or not data:
+            raise invalid("invalid payload: an event is a non-empty array")
+        first = (<list> data)[0]
+        if type(first) is str:
+            if first in RESERVED_EVENTS:
+                raise invalid(f"invalid payload: reserved event {first!r}")
+        elif type(first) is not int and type(first) is not float:
+            raise invalid("invalid payload: an event's name is a string or a number")
+    elif head.type == ACK or head.type == BINARY_ACK:
+        if type(data) is not list:
+            raise invalid("invalid payload: an ack is an array")
+    elif head.type == CONNECT:
+        if type(data) is not dict:
+            raise invalid("invalid payload: auth is an object")
+    elif head.type == CONNECT_ERROR:
+        if type(data) is not dict and type(data) is not str:
+            raise invalid("invalid payload: an error is an object or a string")
+    else:
+        raise invalid("invalid payload: a disconnect carries none")
+    return data
+
+
+cdef object reconstruct(object data, list buffers):
+    """`data` with its placeholders replaced by `buffers`, in place where it can be.
+
+    Raises ProtocolError for a placeholder that names no buffer.
+    """
+    cdef object key, value, index
+    cdef Py_ssize_t i
+    if type(data) is list:
+        for i in range(len(<list> data)):
+            (<list> data)[i] = reconstruct((<list> data)[i], buffers)
+    elif type(data) is dict:
+        if (<dict> data).get("_placeholder") is True:
+            index = (<dict> data).get("num")
+            if type(index) is not int or not 0 <= index < len(buffers):
+                raise invalid(f"illegal attachments: placeholder {index!r}")
+            return buffers[index]
+        for key, value in (<dict> data).items():
+            (<dict> data)[key] = reconstruct(value, buffers)
+    return data
+
+
+cdef class Packet:
+    """A decoded Socket.IO packet. `data` is NO_DATA where the packet carries no JSON."""
+
+    cdef readonly int type
+    cdef readonly int attachments
+    cdef readonly str namespace
+    cdef readonly object id
+    cdef public object data
+
+    def __repr__(self):
+        return f"Packet(type={self.type}, namespace={self.namespace!r}, id={self.id}, data={self.data!r})"
+
+
+cdef class Decoder:
+    """Packets of one connection, from text and binary messages in their order.
+
+    A binary packet is complete with its last attachment; nothing else may come in between.
+    Raises ProtocolError; the connection is of no use after it.
+    """
+
+    cdef Json json
+    cdef Packet partial
+    cdef list buffers
+
+    def __cinit__(self, json=None):
+        self.json = DEFAULT_JSON if json is None else Json(json)
+
+    def add_text(self, text) -> Packet | None:
+        """One packet's text, without Engine.IO's type; None while attachments are missing."""
+        cdef Head head
+        cdef bytes data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text)
+        cdef Packet packet = Packet.__new__(Packet)
+        if self.partial is not None:
+            raise invalid("got plaintext data when reconstructing a packet")
+        parse_head(PyBytes_AS_STRING(data), len(data), &head)
+        packet.type = head.type
+        packet.attachments = head.attachments
+        packet.namespace = "/" if head.namespace == NULL else head.namespace[:head.namespace_size].decode()
+        packet.id = None if head.id < 0 else head.id
+        packet.data = load_data(&head, self.json)
+        if not head.attachments:
+            return packet
+        self.partial = packet
+        self.buffers = []
+        return None
+
+    def add_binary(self, data: bytes) -> Packet | None:
+        """The next attachment; the packet if it was the last one."""
+        cdef Packet packet = self.partial
+        if packet is None:
+            raise invalid("got binary data when not reconstructing a packet")
+        self.buffers.append(bytes(data))
+        if len(self.buffers) < packet.attachments:
+            return None
+        self.partial = None
+        packet.data = reconstruct(packet.data, self.buffers)
+        return packet
+
+
+# --- encoding --------------------------------------------------------------------------------
+
+@cython.freelist(1024)
+@cython.no_gc
+cdef class Encoded:
+    """One packet, encoded once: every form that a transport may need, shared by all who send it.
+
+    The text's WebSocket frame is made with it; attachments' frames and the polling payload on first use.
+    `size` is what it counts for in a send buffer, in bytes.
+    """
+
+    @property
+    def text(self) -> bytes:
+        """The Engine.IO packet: type 4 and the Socket.IO text."""
+        return self.frame[self.text_at:]
+
+    @property
+    def attachments(self) -> list:
+        return list(self.buffers) if self.buffers is not None else []
+
+    @property
+    def frames(self) -> bytes:
+        """All WebSocket frames from a server, text first: nothing may come in between."""
+        return self.frames_()
+
+    @property
+    def payload(self) -> bytes:
+        """The packets as a polling payload carries them."""
+        return self.payload_()
+
+    cdef bytes frames_(self):
+        cdef bytes data
+        if self.buffers is None:  # nearly always
+            return self.frame
+        if self.all_frames is None:
+            self.all_frames = self.frame + b"".join(
+                [frame_of(BINARY, <const unsigned char*> PyBytes_AS_STRING(data), len(data)) for data in self.buffers]
+            )
+        return self.all_frames
+
+    cdef bytes payload_(self):
+        if self.polling is None:
+            self.polling = b"\x1eb".join(
+                [self.frame[self.text_at:]]
+                + [binascii.b2a_base64(data, newline=False) for data in self.buffers or ()]
+            )
+        return self.polling
+
+
+cdef int decimal(int64_t number, char* out) noexcept:
+    """Write a number's digits; returns how many."""
+    cdef char turned[20]
+    cdef int n = 0
+    cdef int i
+    while True:
+        turned[n] = <char> (c"0" + number % 10)
+        n += 1
+        number //= 10
+        if number == 0:
+            break
+    for i in range(n):
+        out[i] = turned[n - 1 - i]
+    return n
+
+
+cdef Encoded encode(int type, bytes namespace, int64_t id, object data, Json json):
+    """A Socket.IO packet; `namespace` is its prefix on the wire (b"" or b"/chat,"), id -1 for none.
+
+    `data` is an array, object or string for JSON, or NO_DATA. Raises TypeError for what JSON can't
+    hold and ValueError for more than 10 binary values.
+    """
+    cdef Encoded encoded = Encoded.__new__(Encoded)
+    cdef list buffers = []
+    cdef bytes body = b"" if data is NO_DATA else json.dump(data, buffers)
+    cdef char head[32]
+    cdef int n = 2
+    cdef Py_ssize_t size
+    cdef unsigned char* out
+    head[0] = c"4"
+    head[1] = <char> (c"0" + type)
+    if buffers:
+        n += attach(encoded, buffers, head)
+    cdef int prefix = n
+    if id >= 0:
+        n += decimal(id, head + n)
+    size = n + len(namespace) + len(body)
+    encoded.text_at = head_size(size)
+    encoded.frame = PyBytes_FromStringAndSize(NULL, encoded.text_at + size)
+    out = write_head(<unsigned char*> PyBytes_AS_STRING(encoded.frame), 0x80 | TEXT, size)
+    memcpy(out, head, prefix)
+    memcpy(out + prefix, PyBytes_AS_STRING(namespace), len(namespace))
+    memcpy(out + prefix + len(namespace), head + prefix, n - prefix)
+    memcpy(out + n + len(namespace), PyBytes_AS_STRING(body), len(body))
+    encoded.size += encoded.text_at + size
+    return encoded
+
+
+cdef int attach(Encoded encoded, list buffers, char* head) except -1:
+    """Make it a binary packet: the type, the count, the buffers. Returns the count's length."""
+    cdef bytes data
+    if len(buffers) > MAX_ATTACHMENTS:
+        raise ValueError(
+            f"{len(buffers)} binary values in one packet: the official parsers refuse more than {MAX_ATTACHMENTS}"
+        )
+    if head[1] == c"0" + EVENT or head[1] == c"0" + ACK:
+        head[1] += BINARY_EVENT - EVENT
+    else:
+        raise TypeError("only events and acks carry binary values")
+    encoded.buffers = buffers
+    for data in buffers:
+        encoded.size += len(data) + head_size(len(data))
+    cdef int n = decimal(len(buffers), head + 2)
+    head[2 + n] = c"-"
+    return n + 1
+
+
+cdef bytes namespace_prefix(str namespace):
+    return b"" if namespace == "/" else namespace.encode() + b","
+
+
+def encode_packet(int type, data=NO_DATA, str namespace="/", id=None, json=None) -> Encoded:
+    """Encode one Socket.IO packet; EVENT and ACK become their binary types when bytes are inside."""
+    if not CONNECT <= type <= CONNECT_ERROR:
+        raise ValueError(f"packet type {type}: give 0 to 4, the binary types follow from the data")
+    return encode(
+        type, namespace_prefix(namespace), -1 if id is None else id, data,
+        DEFAULT_JSON if json is None else json if isinstance(json, Json) else Json(json),
+    )
+
+
+def encode_engine_packet(bytes packet) -> Encoded:
+    """An Engine.IO packet given as its text (b"2", b"6", b'0{"sid":…}')."""
+    cdef Encoded encoded = Encoded.__new__(Encoded)
+    encoded.frame = frame_of(TEXT, <const unsigned char*> PyBytes_AS_STRING(packet), len(packet))
+    encoded.text_at = head_size(len(packet))
+    encoded.size = len(encoded.frame)
+    return encoded
+
+
+def wrap(bytes raw) -> Encoded:
+    """Bytes that go out as they are (a control frame, an HTTP response), queued among packets."""
+    cdef Encoded encoded = Encoded.__new__(Encoded)
+    encoded.frame = raw
+    encoded.size = len(raw)
+    return encoded
+
+
+# --- Engine.IO polling payloads ---------------------------------------------------------------
+
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+_NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
+
+
+def decode_base64(data: bytes) -> bytes:
+    """Base64 as Node's Buffer reads it: padding may be missing, the url-safe alphabet is taken, the rest skipped."""
+    try:
+        return binascii.a2b_base64(data, strict_mode=True)
+    except binascii.Error:
+        data = data.partition(b"=")[0].translate(_URL_SAFE).translate(None, _NOT_BASE64)
+        if len(data) % 4 == 1:
+            data = data[: len(data) - 1]
+        return binascii.a2b_base64(data + b"=" * (-len(data) % 4))
+
+
+def decode_payload(body: bytes) -> list:
+    """The Engine.IO v4 packets of a POST body: (type, data) with type "0" to "6", or "b" for binary.
+
+    Bytes that are not UTF-8 are replaced, as Node does. Raises ProtocolError at the first packet that
+    is none; its attribute `packets` has those before it, which count.
+    """
+    cdef list packets = []
+    cdef bytes packet
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        body = body.decode("utf-8", "replace").encode()
+    for packet in body.split(b"\x1e"):
+        if packet[:1] == b"b":
+            packets.append(("b", decode_base64(packet[1:])))
+        elif packet[:1] in (b"0", b"1", b"2", b"3", b"4", b"5", b"6"):
+            packets.append((chr(packet[0]), packet[1:]))
+        else:
+            error = invalid(f"unknown Engine.IO packet {packet[:1]!r}")
+            error.packets = packets
+            raise error
+    return packets

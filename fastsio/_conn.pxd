@@ -1,0 +1,35 @@
+"""C interface of _conn: the connection that a raw server makes for each client."""
+from fastsio._fanout cimport Outlet, SessionBase
+from fastsio._frames cimport Reader
+from fastsio._http cimport RequestReader
+
+
+cdef enum Phase:
+    HTTP = 0
+    WEBSOCKET = 1
+    CLOSING = 2         # our Close or last response is out; waiting for the peer to end it
+    CLOSED = 3
+
+
+cdef class Conn(Outlet):
+    cdef readonly object transport
+    cdef readonly bint is_secure
+    cdef object router
+    cdef int fd                     # for direct sends; -1 where the transport must do it (TLS)
+    cdef Phase phase
+    cdef RequestReader http         # None once it is a WebSocket
+    cdef Reader reader
+    cdef public SessionBase session
+    cdef public object receiver     # gets what is no message for the session
+    cdef public object on_abort     # called if the client goes before its request is answered
+    cdef public object wheel_slot   # the wheel's own mark
+    cdef bint is_busy               # a request is being answered
+    cdef bint keep_alive
+    cdef bint closes_when_drained
+    cdef bint has_served
+    cdef int idle_checks
+    cdef int read_http(self, bytes data) except -1
+    cdef int read_frames(self, bytes data) except -1
+    cdef int end_of_read(self) except -1
+    cdef int write(self, bytes data) except -1
+    cdef int queue_raw(self, bytes data) except -1

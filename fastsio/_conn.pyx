@@ -1,0 +1,466 @@
+"""Connections of the raw server: an asyncio protocol that begins as HTTP and may become a WebSocket.
+
+Owns the bytes: what was received and is not yet a whole message, what is queued and not yet sent. Knows
+nothing of Engine.IO's states or of Socket.IO: a router takes the requests, a session's handler the
+messages, a receiver the rest. The router is injected; it has
+  handle(conn, request)      answer now or later: conn.respond() or conn.accept_websocket()
+  opened(conn), closed(conn) the connection came and went
+  watch(conn, seconds), unwatch(conn)      call conn.on_due() then
+and the attributes flusher, max_message_bytes, max_buffered_bytes, max_head_bytes, head_timeout_s.
+Source: RFC 6455 5.5.1, 7 (closing); RFC 9112 9 (connection management).
+"""
+import logging
+import sys
+
+import httptools
+
+from cpython.bytes cimport PyBytes_AS_STRING
+
+from fastsio._codec cimport Encoded
+from fastsio._fanout cimport Outlet, SessionBase
+from fastsio._frames cimport CLOSE, PONG, TEXT, Sink, frame_of, reader_clear, reader_feed, reader_init
+from fastsio._http cimport Request, RequestReader
+
+from fastsio._codec import wrap
+from fastsio._frames import ProtocolError
+from fastsio._http import accept_key, response_head, switch_head
+
+cdef extern from *:
+    """
+    #include <errno.h>
+    #ifdef _WIN32
+    static Py_ssize_t fastsio_send(int fd, const char *data, Py_ssize_t n) {
+        (void)fd; (void)data; (void)n;
+        return 0;
+    }
+    #else
+    #include <sys/socket.h>
+    #ifndef MSG_NOSIGNAL
+    #define MSG_NOSIGNAL 0
+    #endif
+    /* Bytes that the kernel took; 0 if it takes none now, -1 if the connection is broken. */
+    static Py_ssize_t fastsio_send(int fd, const char *data, Py_ssize_t n) {
+        ssize_t sent = send(fd, data, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (sent >= 0) return (Py_ssize_t)sent;
+        return (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) ? 0 : -1;
+    }
+    #endif
+    """
+    Py_ssize_t fastsio_send(int fd, const char* data, Py_ssize_t n) noexcept
+
+logger = logging.getLogger("fastsio.conn")
+
+cdef enum:
+    # Joined into one write: more would only copy what the kernel does not take at once.
+    JOIN_BYTES = 262144
+    # Requests of one client that may wait for their turn before it is no longer read.
+    MAX_PIPELINED = 8
+    # How long an idle kept-alive connection stays, and how long a closing one may take.
+    KEEP_ALIVE_S = 75
+    CLOSE_S = 5
+
+cdef bint CAN_SEND_DIRECTLY = sys.platform != "win32"
+
+
+cdef class Conn(Outlet):
+    """One client connection. The event loop calls the methods with asyncio's protocol names."""
+
+    def __cinit__(self, router):
+        self.router = router
+        self.flusher = router.flusher
+        self.max_buffered_bytes = router.max_buffered_bytes
+        self.fd = -1
+        self.http = RequestReader(router.max_head_bytes, router.max_message_bytes)
+
+    def __dealloc__(self):
+        reader_clear(&self.reader)
+
+    # --- the event loop's side ---------------------------------------------------------------
+
+    def connection_made(self, transport) -> None:
+        self.transport = transport
+        self.is_secure = transport.get_extra_info("sslcontext") is not None
+        if CAN_SEND_DIRECTLY and not self.is_secure:
+            self.fd = transport.get_extra_info("socket").fileno()
+        # With 0 the pause and resume calls say exactly whether the transport holds anything unsent.
+        transport.set_write_buffer_limits(high=0)
+        self.is_writable = True
+        self.router.opened(self)
+        self.router.watch(self, self.router.head_timeout_s)
+
+    def data_received(self, bytes data) -> None:
+        cdef SessionBase session = self.session
+        if session is not None:
+            session.heard = True
+        if self.is_waiting:
+            # Written to earlier in this turn: the flusher sends these answers with that.
+            self.read_frames(data) if self.phase != HTTP else self.read_http(data)
+            return
+        self.is_waiting = True
+        try:
+            if self.phase == HTTP:
+                self.read_http(data)
+            else:
+                self.read_frames(data)
+        finally:
+            self.end_of_read()
+
+    cdef int end_of_read(self) except -1:
+        """One write for all answers; with the turn's other writes where there are any to come."""
+        self.is_waiting = False
+        if self.queue and self.is_writable:
+            if self.flusher.is_scheduled:
+                return self.flusher.add(self)
+            return self.flush()
+        return 0
+
+    def eof_received(self) -> bool:
+        return False
+
+    def pause_writing(self) -> None:
+        self.is_writable = False
+
+    def resume_writing(self) -> None:
+        if self.phase != CLOSED:
+            self.is_writable = True
+            self.flush()
+
+    def connection_lost(self, error) -> None:
+        self.phase = CLOSED
+        self.is_closed = True
+        self.is_writable = False
+        self.fd = -1
+        self.transport = None
+        reader_clear(&self.reader)
+        self.take_queue()
+        self.http = None
+        self.router.unwatch(self)
+        self.router.closed(self)
+        on_abort, receiver = self.on_abort, self.receiver
+        self.on_abort = self.receiver = self.session = None
+        if on_abort is not None:
+            on_abort()
+        if receiver is not None:
+            receiver.connection_lost(self, error)
+
+    def on_due(self) -> float:
+        """The wheel's call: seconds until the next one, 0 for none.
+
+        Costs nothing per request: a head gets between one and two times head_timeout_s.
+        """
+        if self.phase == CLOSING:
+            self.abort()
+            return 0
+        if self.phase != HTTP:
+            return 0
+        self.idle_checks += 1
+        seconds = self.router.head_timeout_s
+        if self.is_busy:
+            self.idle_checks = 0
+        elif self.http.is_reading or not self.has_served:
+            if self.idle_checks >= 2 or not self.has_served:
+                logger.info("%s: no complete request within %s s (head_timeout)", self.remote, seconds)
+                self.respond(408, [], b"", keep_alive=False)
+        elif self.idle_checks * seconds >= KEEP_ALIVE_S:
+            self.close()
+        return 0 if self.phase == CLOSED else CLOSE_S if self.phase == CLOSING else seconds
+
+    # --- HTTP --------------------------------------------------------------------------------
+
+    cdef int read_http(self, bytes data) except -1:
+        cdef bytes rest = None
+        try:
+            rest = self.http.feed(data)
+        except httptools.HttpParserError as error:
+            logger.debug("%s: bad request: %s", self.remote, error)
+            if not self.is_busy:
+                self.respond(self.http.refusal, [], b"", keep_alive=False)
+            else:
+                self.close()
+            return 0
+        if self.http.wants_continue and not self.is_busy:
+            self.queue_raw(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.next_requests()
+        if rest is None:
+            return 0
+        if self.phase == WEBSOCKET:
+            # RFC 6455 4.1: what follows the request's blank line is WebSocket already.
+            return self.read_frames(rest) if rest else 0
+        if self.phase == HTTP and self.keep_alive and rest:
+            self.http.start_over()
+            return self.read_http(rest)
+        if self.phase == HTTP:
+            self.http.start_over()
+        return 0
+
+    def next_requests(self) -> None:
+        """Hand over the requests that are complete, one at a time (RFC 9112 9.3.2: answers in order)."""
+        cdef Request request
+        while self.phase == HTTP and not self.is_busy and self.http.ready:
+            request = self.http.ready.pop(0)
+            self.is_busy = self.has_served = True
+            self.idle_checks = 0
+            self.keep_alive = request.keep_alive
+            self.router.handle(self, request)
+        if self.phase == HTTP:
+            if len(self.http.ready) >= MAX_PIPELINED:
+                self.transport.pause_reading()
+            elif not self.transport.is_reading():
+                self.transport.resume_reading()
+
+    def respond(self, int status, headers, bytes body, *, bint keep_alive=True, bint is_head=False) -> None:
+        """Answer the request being served; `is_head`: leave the body out, as the answer to HEAD.
+
+        Nothing happens if the client has gone meanwhile.
+        """
+        if self.phase != HTTP:
+            return
+        self.keep_alive = self.keep_alive and keep_alive
+        self.on_abort = None
+        self.is_busy = False
+        head = response_head(status, headers, len(body), self.keep_alive)
+        self.queue_raw(head if is_head else head + body)
+        if not self.keep_alive:
+            # The client may still be sending: end our side only, so that it can read the answer.
+            self.end_after_flush()
+        elif not self.is_waiting and self.http.ready:
+            self.next_requests()
+
+    def accept_websocket(self, Request request, headers, receiver) -> bool:
+        """Switch to WebSocket; `receiver` gets what is no message for `session`.
+
+        False if the handshake is not valid: then it has been answered.
+        """
+        accept = accept_key(request)
+        if self.phase != HTTP:
+            return False
+        if isinstance(accept, tuple):
+            status, text, extra = accept
+            self.respond(status, [("Content-Type", "text/html"), *extra], text.encode(), keep_alive=False)
+            return False
+        self.phase = WEBSOCKET
+        self.is_busy = False
+        self.on_abort = None
+        self.receiver = receiver
+        self.router.unwatch(self)
+        reader_init(&self.reader, self.router.max_message_bytes, True)
+        self.queue_raw(switch_head(headers, accept))
+        if len(self.http.ready) == 0:
+            self.http = None
+        return True
+
+    @property
+    def remote(self) -> str:
+        """The client's address, "" where there is none (Unix sockets)."""
+        name = self.transport.get_extra_info("peername") if self.transport is not None else None
+        return name[0] if isinstance(name, tuple) else ""
+
+    # --- WebSocket ---------------------------------------------------------------------------
+
+    cdef int read_frames(self, bytes data) except -1:
+        if self.phase == CLOSED:
+            return 0
+        try:
+            return reader_feed(
+                &self.reader, <const unsigned char*> PyBytes_AS_STRING(data), len(data), self, &CONN_SINK
+            )
+        except ProtocolError as error:
+            self.fail(error)
+        return 0
+
+    def fail(self, error) -> None:
+        """The peer broke the WebSocket protocol: say so with a Close, end our side, tell the session."""
+        receiver = self.receiver
+        logger.info("%s: %s", self.remote, error)
+        if self.phase != WEBSOCKET:
+            return
+        self.queue_raw(close_frame(error.close_code))
+        self.end_after_flush()
+        if receiver is not None:
+            receiver.websocket_failed(self, error)
+
+    def close_websocket(self, int code=-1) -> None:
+        """Send a Close (without status if code is -1) behind what is queued, and wait for the peer's."""
+        if self.phase != WEBSOCKET:
+            return
+        self.queue_raw(close_frame(code))
+        self.is_closed = True
+        self.phase = CLOSING
+        self.router.watch(self, CLOSE_S)
+
+    def answer_close(self, int code) -> None:
+        """The peer sent a Close: answer it unless it is an answer, and end the connection."""
+        receiver = self.receiver
+        if self.phase == WEBSOCKET:
+            # RFC 6455 5.5.1: usually the code that was received is sent back.
+            self.queue_raw(close_frame(code))
+            if receiver is not None:
+                receiver.websocket_closed(self, code)
+        # RFC 6455 7.1.1: the server closes TCP first.
+        self.close()
+
+    # --- writing and closing -----------------------------------------------------------------
+
+    cdef int queue_raw(self, bytes data) except -1:
+        """Queue bytes as they are, outside the packets' limits: control frames, HTTP."""
+        cdef Encoded encoded = wrap(data)
+        self.queue.append(encoded)
+        self.buffered_bytes += encoded.size
+        if not self.is_waiting and self.is_writable:
+            self.flusher.add(self)
+        if self.buffered_bytes > self.max_buffered_bytes:
+            self.refuse(False)
+        return 0
+
+    def send_text(self, bytes packet) -> None:
+        """Queue one text message that belongs to no session (an upgrade's probe)."""
+        self.queue_raw(frame_of(TEXT, <const unsigned char*> PyBytes_AS_STRING(packet), len(packet)))
+
+    cdef int flush(self) except -1:
+        """Send what is queued in as few writes as can be; what the kernel does not take stays queued."""
+        cdef list queue = self.queue
+        cdef list parts
+        cdef Encoded encoded
+        cdef Py_ssize_t size, done
+        while self.is_writable and self.queue:
+            queue = self.queue
+            if len(queue) == 1:  # likely
+                encoded = queue[0]
+                queue.clear()
+                self.buffered_bytes = 0
+                self.write(encoded.frames_())
+                break
+            parts = []
+            size = done = 0
+            for encoded in queue:
+                parts.append(encoded.frames_())
+                size += encoded.size
+                done += 1
+                if size >= JOIN_BYTES:
+                    break
+            if done == len(queue):
+                queue.clear()
+            else:
+                del queue[:done]
+            self.buffered_bytes -= size
+            self.write(b"".join(parts))
+        if self.closes_when_drained and not self.queue and self.phase != CLOSED:
+            self.closes_when_drained = False
+            self.end_writing()
+        return 0
+
+    cdef int write(self, bytes data) except -1:
+        """One send() where the kernel takes it all; the rest is the transport's, which then pauses us."""
+        cdef Py_ssize_t sent = 0
+        if self.transport is None:
+            return 0
+        if self.fd >= 0:
+            sent = fastsio_send(self.fd, PyBytes_AS_STRING(data), len(data))
+            if sent == len(data):
+                return 0
+            if sent < 0:
+                self.abort()
+                return 0
+        self.transport.write(memoryview(data)[sent:] if sent else data)
+        return 0
+
+    def end_after_flush(self) -> None:
+        """Close our side once all is sent, and ignore what still comes, until the peer closes too."""
+        self.is_closed = True
+        self.phase = CLOSING
+        reader_clear(&self.reader)
+        self.router.watch(self, CLOSE_S)
+        self.closes_when_drained = True
+        if not self.is_waiting:
+            self.flush()
+
+    def end_writing(self) -> None:
+        """Half-close where that can be: a full close with unread input would reset what was just sent."""
+        if self.transport is None:
+            return
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        else:
+            self.transport.close()
+
+    def close(self) -> None:
+        """Send what is queued and close; nothing more is received."""
+        if self.phase == CLOSED:
+            return
+        self.is_closed = True
+        self.phase = CLOSING
+        reader_clear(&self.reader)
+        self.flush()
+        self.transport.close()
+
+    def retire(self) -> None:
+        """The server stops: close what only waits for a next request; answers that are due still go out."""
+        self.keep_alive = False
+        if self.phase == HTTP and not self.is_busy:
+            self.close()
+
+    def abort(self) -> None:
+        """Drop the connection and whatever is queued."""
+        self.is_closed = True
+        self.is_writable = False
+        if self.transport is not None:
+            self.fd = -1
+            self.transport.abort()
+
+    def overflow(self) -> None:
+        """The client reads too slowly: its buffer is over max_buffered_bytes."""
+        if self.phase == CLOSED:
+            return
+        logger.warning("%s: cut off, over %d bytes unread (max_buffered_bytes)", self.remote, self.max_buffered_bytes)
+        if self.receiver is not None:
+            self.receiver.connection_overflowed(self)
+        self.abort()
+
+
+cdef bytes close_frame(int code):
+    """A Close frame; without status for -1, as Engine.IO closes."""
+    cdef bytes payload = b"" if code < 0 else bytes(((code >> 8) & 0xFF, code & 0xFF))
+    return frame_of(CLOSE, <const unsigned char*> PyBytes_AS_STRING(payload), len(payload))
+
+
+# --- what the frame reader calls ---------------------------------------------------------------
+
+cdef int on_message(object owner, int opcode, const unsigned char* data, Py_ssize_t n) except -1:
+    cdef Conn conn = <Conn> owner
+    cdef SessionBase session = conn.session
+    if conn.phase != WEBSOCKET:
+        return 0
+    if session is not None:
+        if not session.is_open:
+            return 0
+        if opcode != TEXT:
+            return session.handler.binary(data[:n])
+        if n > 1 and data[0] == c"4":  # likely: a message
+            return session.handler.text(<const char*> data + 1, n - 1)
+        if n == 1 and data[0] == c"3":  # a pong: that something came is all it says
+            return 0
+    conn.receiver.websocket_message(conn, opcode == TEXT, data[:n])
+    return 0
+
+
+cdef int on_ping(object owner, const unsigned char* data, Py_ssize_t n) except -1:
+    if (<Conn> owner).phase == WEBSOCKET:
+        # RFC 6455 5.5.3: a Pong with the Ping's payload.
+        (<Conn> owner).queue_raw(frame_of(PONG, data, n))
+    return 0
+
+
+cdef int on_pong(object owner, const unsigned char* data, Py_ssize_t n) except -1:
+    return 0
+
+
+cdef int on_closed(object owner, int code, const unsigned char* reason, Py_ssize_t n) except -1:
+    (<Conn> owner).answer_close(code)
+    return 0
+
+
+cdef Sink CONN_SINK
+CONN_SINK.message = on_message
+CONN_SINK.ping = on_ping
+CONN_SINK.pong = on_pong
+CONN_SINK.closed = on_closed

@@ -1,0 +1,73 @@
+"""C interface of _dispatch: the compiled bases of core's Peer, Socket and Namespace."""
+from libc.stdint cimport int64_t
+
+from fastsio._codec cimport Encoded, Head, Json
+from fastsio._fanout cimport Member, MessageHandler, SessionBase
+
+
+cdef enum Prefix:
+    # What a handler gets before the event's own arguments, in this order.
+    WITH_EVENT = 1
+    WITH_NAMESPACE = 2
+    WITH_SID = 4
+
+
+cdef class Handler:
+    cdef readonly object fn
+    cdef readonly int prefix
+    cdef readonly int max_args
+    cdef readonly bint takes_ack
+    cdef readonly bint once
+
+
+cdef class NamespaceBase:
+    cdef readonly str name
+    cdef readonly Json json
+    cdef readonly dict handlers     # event -> Handler
+    cdef public Handler fallback    # for events that nobody else handles
+    cdef readonly set tasks         # handlers that are suspended
+    cdef public Py_ssize_t handler_errors
+    cdef bytes prefix
+    cpdef Encoded encode_event(self, list args, int64_t id=*)
+
+
+cdef class SocketBase(Member):
+    cdef readonly NamespaceBase namespace
+    cdef public dict listeners      # event -> tuple of Handler; None if there are none
+    cdef public dict acks           # id -> core.acks.PendingAck; None if there are none
+    cdef public bint is_connected
+    cdef int dispatch(self, list args, int64_t id) except -1
+    cdef int run_several(self, list handlers, list args, int64_t id) except -1
+    cdef object invoke(self, Handler handler, list args, AckSender ack)
+    cdef int run(self, Handler handler, list args, int64_t id, Replies replies) except -1
+    cdef int finish(self, object result, int64_t id, Replies replies) except -1
+    cdef int fail(self, object event, object error) except -1
+    cdef int reply(self, int64_t id, object result) except -1
+    cdef int settle(self, int64_t id, list args) except -1
+
+
+cdef class AckSender:
+    cdef SocketBase socket
+    cdef int64_t id
+
+
+cdef class Replies:
+    cdef int due
+    cdef object result
+    cdef int add(self, SocketBase socket, int64_t id, object result) except -1
+
+
+cdef class PeerBase(MessageHandler):
+    cdef readonly SessionBase session
+    cdef readonly dict sockets      # namespace -> SocketBase
+    cdef readonly Json json
+    cdef SocketBase root            # sockets.get("/"), without a look-up
+    # The binary packet whose attachments are still due; buffers is None when there is none.
+    cdef list buffers
+    cdef int partial_type
+    cdef int partial_attachments
+    cdef str partial_namespace
+    cdef int64_t partial_id
+    cdef object partial_data
+    cdef int take_text(self, const char* data, Py_ssize_t n) except -1
+    cdef int receive(self, int type, str namespace, int64_t id, object data) except -1

@@ -1,0 +1,63 @@
+"""Dispatch as Python sees it; see _dispatch.pyx."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastsio._codec import Encoded, Json
+from fastsio._fanout import Member, MessageHandler, SessionBase
+
+def start_eager(
+    coroutine: Coroutine[Any, Any, Any], tasks: set[asyncio.Task[Any]] | None = None
+) -> asyncio.Task[Any]: ...
+
+class Handler:
+    fn: Callable[..., Any]
+    prefix: int
+    max_args: int
+    takes_ack: bool
+    once: bool
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        *,
+        prefix: int = 0,
+        max_args: int = -1,
+        takes_ack: bool = False,
+        once: bool = False,
+    ) -> None: ...
+
+class AckSender:
+    def __call__(self, *args: Any) -> None: ...
+    def __bool__(self) -> bool: ...
+
+class NamespaceBase:
+    name: str
+    json: Json
+    handlers: dict[str, Handler]
+    fallback: Handler | None
+    tasks: set[asyncio.Task[Any]]
+    handler_errors: int
+    def encode_event(self, args: list[Any], id: int = -1) -> Encoded: ...
+    def encode_control(self, type: int, data: Any = ...) -> Encoded: ...
+
+class SocketBase(Member):
+    namespace: Any
+    listeners: dict[str, tuple[Handler, ...]] | None
+    acks: dict[int, Any] | None
+    is_connected: bool
+    def forget(self, event: str, handler: Handler) -> None: ...
+    def run_handler(self, handler: Handler, event: str, *args: Any) -> None: ...
+    def send_packet(self, encoded: Encoded, is_volatile: bool = False) -> bool: ...
+
+class PeerBase(MessageHandler):
+    session: Any
+    sockets: dict[str, Any]
+    json: Json
+    def __init__(self, session: SessionBase, json: Json) -> None: ...
+    def attach(self, socket: SocketBase) -> None: ...
+    def detach(self, socket: SocketBase) -> None: ...
+    def drop_partial(self) -> None: ...
+    def malformed(self, error: Exception) -> None: ...
+    def misplaced(self, type: int, namespace: str) -> None: ...
+    def control(self, type: int, namespace: str, data: Any) -> None: ...

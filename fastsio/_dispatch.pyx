@@ -1,0 +1,449 @@
+"""Dispatch: a session's messages to packets, to sockets, to handlers, and their results back as acks.
+
+The compiled bases of core's Peer, Socket and Namespace. Between the bytes and the user's handler, and
+back, no Python-level frame runs but the handler's own. Knows nothing of transports and sessions' states.
+Source: socket.io-protocol v5, "Packet encoding" and "Acknowledgement".
+"""
+import asyncio
+import logging
+import sys
+from asyncio import tasks as asyncio_tasks
+
+from cpython.ref cimport PyObject
+from libc.stdint cimport int64_t
+
+from fastsio._codec cimport (
+    ACK,
+    BINARY_ACK,
+    BINARY_EVENT,
+    EVENT,
+    Encoded,
+    Head,
+    Json,
+    encode,
+    load_data,
+    namespace_prefix,
+    parse_head,
+    reconstruct,
+)
+from fastsio._fanout cimport Member, MessageHandler, SessionBase
+
+from fastsio._codec import NO_DATA
+from fastsio._frames import ProtocolError
+
+cdef extern from "Python.h":
+    bint PyCoro_CheckExact(object o) noexcept
+    size_t PY_VECTORCALL_ARGUMENTS_OFFSET
+    object PyObject_Vectorcall(object callable, PyObject* const* args, size_t nargsf, PyObject* kwnames)
+    object PyObject_Call(object callable, object args, PyObject* kwargs)
+
+logger = logging.getLogger("fastsio.core")
+
+cdef enum:
+    MAX_STACK_ARGS = 12
+    INVALID_DATA = 1007
+
+cdef tuple ACK_KEYWORD = ("ack",)
+cdef object Task = asyncio.Task
+cdef object running_loop = asyncio.get_running_loop
+cdef bint HAS_EAGER_TASKS = sys.version_info >= (3, 12)
+
+
+# --- eager tasks -----------------------------------------------------------------------------
+
+cdef class StepCatcher:
+    """Stands in for loop.call_soon while a Task is made, and keeps its first step."""
+
+    cdef object step
+    cdef object context
+
+    def __call__(self, callback, *args, context=None):
+        self.step = callback
+        self.context = context
+
+
+cdef object start_task(object coroutine, object loop):
+    """A Task whose first step has run when this returns, as Python 3.12's eager start does it.
+
+    Before 3.12 Task() schedules its first step with loop.call_soon(step, context=…). An attribute of
+    that name on the loop catches the step, and it is run here: a real Task, with current_task(),
+    timeouts and cancellation right, for about 1 us more than a bare step. Inside another task that
+    one is left for the length of the step, as eager start does too.
+    """
+    cdef StepCatcher catcher
+    if HAS_EAGER_TASKS:
+        return Task(coroutine, loop=loop, eager_start=True)
+    catcher = StepCatcher.__new__(StepCatcher)
+    loop.call_soon = catcher
+    try:
+        task = Task(coroutine, loop=loop)
+    finally:
+        del loop.call_soon
+    outer = asyncio_tasks.current_task(loop)
+    if outer is None:
+        catcher.context.run(catcher.step)
+        return task
+    asyncio_tasks._leave_task(loop, outer)
+    try:
+        catcher.context.run(catcher.step)
+    finally:
+        asyncio_tasks._enter_task(loop, outer)
+    return task
+
+
+def start_eager(coroutine, set tasks=None):
+    """Run a coroutine as a Task on the running loop, its first step at once; returns the Task.
+
+    A task that is not done is put into `tasks` until it is: the loop itself keeps no strong reference.
+    """
+    task = start_task(coroutine, running_loop())
+    if tasks is not None and not task.done():
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+    return task
+
+
+# --- handlers --------------------------------------------------------------------------------
+
+cdef class Handler:
+    """A user's function and how it wants to be called, inspected once (core/handlers.py).
+
+    `max_args` is how many of the event's arguments it takes, -1 for any number: more are cut off, as
+    JavaScript does. `takes_ack`: it has a parameter `ack` and answers by calling it.
+    """
+
+    def __init__(self, fn, *, int prefix=0, int max_args=-1, bint takes_ack=False, bint once=False):
+        self.fn = fn
+        self.prefix = prefix
+        self.max_args = max_args
+        self.takes_ack = takes_ack
+        self.once = once
+
+
+cdef class AckSender:
+    """The `ack` that a listener gets: call it with the answer's values. Only the first call counts.
+
+    False if the client asked for no answer; calling it does nothing then.
+    """
+
+    def __call__(self, *args):
+        cdef int64_t id = self.id
+        self.id = -1
+        if id >= 0:
+            self.socket.reply(id, args)
+
+    def __bool__(self):
+        return self.id >= 0
+
+
+cdef class Replies:
+    """The results of several handlers of one event: the first that is not None is the answer."""
+
+    cdef int add(self, SocketBase socket, int64_t id, object result) except -1:
+        self.due -= 1
+        if self.result is None:
+            self.result = result
+        if self.due == 0:
+            socket.reply(id, self.result)
+        return 0
+
+
+cdef class Suspended:
+    """Done-callback of a handler's task: answers, or logs what the handler raised."""
+
+    cdef SocketBase socket
+    cdef object event
+    cdef int64_t id
+    cdef Replies replies
+
+    def __call__(self, task):
+        self.socket.namespace.tasks.discard(task)
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is None:
+            self.socket.finish(task.result(), self.id, self.replies)
+        else:
+            self.socket.fail(self.event, error)
+
+
+cdef class NamespaceBase:
+    """The compiled part of a namespace: its handlers, and how its packets begin."""
+
+    def __cinit__(self, str name, Json json, set tasks, *args, **kwargs):
+        self.name = name
+        self.json = json
+        self.prefix = namespace_prefix(name)
+        self.handlers = {}
+        self.tasks = tasks
+
+    cpdef Encoded encode_event(self, list args, int64_t id=-1):
+        """Encode [name, *arguments] once, for one client or for many.
+
+        Raises TypeError for what JSON can't hold, ValueError for more than 10 binary values.
+        """
+        return encode(EVENT, self.prefix, id, args, self.json)
+
+    def encode_control(self, int type, data=NO_DATA) -> Encoded:
+        """A CONNECT, DISCONNECT or CONNECT_ERROR packet of this namespace."""
+        return encode(type, self.prefix, -1, data, self.json)
+
+
+cdef class SocketBase(Member):
+    """The compiled part of a socket: from an event to its handlers, from their result to the ack."""
+
+    def __cinit__(self, str id, SessionBase session, NamespaceBase namespace, *args, **kwargs):
+        self.id = id
+        self.session = session
+        self.namespace = namespace
+
+    cdef int dispatch(self, list args, int64_t id) except -1:
+        """Run the handlers of an event, in order: the namespace's, then this socket's listeners."""
+        cdef object event = args[0]
+        cdef Handler handler = self.namespace.handlers.get(event)
+        cdef tuple listeners = None
+        if self.listeners is not None:
+            listeners = self.listeners.get(event)
+        if listeners is None:  # likely for one style
+            if handler is None:
+                handler = self.namespace.fallback
+            # Nobody listens: no ack, as Node and python-socketio do.
+            return 0 if handler is None else self.run(handler, args, id, None)
+        if handler is None and len(listeners) == 1:  # likely for the other
+            return self.run(listeners[0], args, id, None)
+        return self.run_several(([] if handler is None else [handler]) + list(listeners), args, id)
+
+    cdef int run_several(self, list handlers, list args, int64_t id) except -1:
+        cdef Replies replies = Replies.__new__(Replies)
+        cdef Handler handler
+        # One that takes `ack` answers by itself; what the others return is not an answer then.
+        if id >= 0 and any([(<Handler> handler).takes_ack for handler in handlers]):
+            for handler in handlers:
+                self.run(handler, args, id if handler.takes_ack else -1, None)
+            return 0
+        replies.due = len(handlers)
+        for handler in handlers:
+            self.run(handler, args, id, replies)
+        return 0
+
+    cdef object invoke(self, Handler handler, list args, AckSender ack):
+        """Call handler.fn with what it asks for."""
+        cdef PyObject* stack[MAX_STACK_ARGS + 5]
+        cdef PyObject** argv = stack + 1
+        cdef size_t n = 0
+        cdef Py_ssize_t i
+        cdef Py_ssize_t count = len(args) - 1
+        if 0 <= handler.max_args < count:
+            count = handler.max_args
+        if count > MAX_STACK_ARGS:
+            return self.invoke_with_many(handler, args[1 : count + 1], args[0], ack)
+        if handler.prefix & WITH_EVENT:
+            argv[n] = <PyObject*> args[0]
+            n += 1
+        if handler.prefix & WITH_NAMESPACE:
+            argv[n] = <PyObject*> self.namespace.name
+            n += 1
+        if handler.prefix & WITH_SID:
+            argv[n] = <PyObject*> self.id
+            n += 1
+        for i in range(1, count + 1):
+            argv[n] = <PyObject*> args[i]
+            n += 1
+        if ack is None:
+            return PyObject_Vectorcall(handler.fn, argv, n | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL)
+        argv[n] = <PyObject*> ack
+        return PyObject_Vectorcall(handler.fn, argv, n | PY_VECTORCALL_ARGUMENTS_OFFSET, <PyObject*> ACK_KEYWORD)
+
+    def invoke_with_many(self, Handler handler, list args, event, ack):
+        """invoke() for more arguments than its stack holds."""
+        before = []
+        if handler.prefix & WITH_EVENT:
+            before.append(event)
+        if handler.prefix & WITH_NAMESPACE:
+            before.append(self.namespace.name)
+        if handler.prefix & WITH_SID:
+            before.append(self.id)
+        return handler.fn(*before, *args) if ack is None else handler.fn(*before, *args, ack=ack)
+
+    cdef int run(self, Handler handler, list args, int64_t id, Replies replies) except -1:
+        """Call one handler; a coroutine starts at once as a task. What it raises is logged, not passed on."""
+        cdef AckSender ack = None
+        cdef Suspended suspended
+        if handler.takes_ack:
+            ack = AckSender.__new__(AckSender)
+            ack.socket = self
+            ack.id = id
+            id = -1
+        if handler.once:
+            self.forget(args[0], handler)
+        try:
+            result = self.invoke(handler, args, ack)
+            if PyCoro_CheckExact(result):
+                task = start_task(result, running_loop())
+                if not task.done():
+                    suspended = Suspended.__new__(Suspended)
+                    suspended.socket = self
+                    suspended.event = args[0]
+                    suspended.id = id
+                    suspended.replies = replies
+                    self.namespace.tasks.add(task)
+                    task.add_done_callback(suspended)
+                    return 0
+                result = task.result()
+        except asyncio.CancelledError:
+            # The handler's own task was cancelled in its first step: it ends without an answer.
+            return 0
+        except Exception as error:
+            return self.fail(args[0], error)
+        return self.finish(result, id, replies)
+
+    cdef int finish(self, object result, int64_t id, Replies replies) except -1:
+        if replies is not None:
+            return replies.add(self, id, result)
+        return self.reply(id, result) if id >= 0 else 0
+
+    cdef int reply(self, int64_t id, object result) except -1:
+        """Send an ack: None is no value, a tuple several, anything else one."""
+        cdef list values
+        if id < 0 or not self.is_connected:
+            return 0
+        if result is None:
+            values = []
+        elif type(result) is tuple:
+            values = list(<tuple> result)
+        else:
+            values = [result]
+        try:
+            self.session.outlet.put(encode(ACK, self.namespace.prefix, id, values, self.namespace.json))
+        except (TypeError, ValueError) as error:
+            self.fail("(ack)", error)
+        return 0
+
+    cdef int fail(self, object event, object error) except -1:
+        self.namespace.handler_errors += 1
+        logger.error(
+            "handler of %r in %r failed for sid=%.6s…", event, self.namespace.name, self.id, exc_info=error
+        )
+        return 0
+
+    cdef int settle(self, int64_t id, list args) except -1:
+        """The client's answer came. One that nobody waits for is ignored: it may be late."""
+        if self.acks is not None and id >= 0:
+            pending = self.acks.pop(id, None)
+            if pending is not None:
+                try:
+                    pending.resolve(args)
+                except Exception as error:
+                    self.fail("(ack)", error)
+        return 0
+
+    def forget(self, event, Handler handler) -> None:
+        """Remove one listener of `event`, if it is there."""
+        cdef tuple left
+        if self.listeners is None or event not in self.listeners:
+            return
+        left = tuple([one for one in self.listeners[event] if one is not handler])
+        if left:
+            self.listeners[event] = left
+        else:
+            del self.listeners[event]
+
+    def run_handler(self, Handler handler, event, *args) -> None:
+        """Run a handler of one of the server's own events (connection, disconnect…)."""
+        self.run(handler, [event, *args], -1, None)
+
+    def send_packet(self, Encoded encoded, bint is_volatile=False) -> bool:
+        """Queue a packet for this client alone; False if it was dropped."""
+        return self.session.outlet is not None and self.session.outlet.put(encoded, is_volatile)
+
+
+cdef class PeerBase(MessageHandler):
+    """The compiled part of a peer: a session's messages to packets, packets to sockets."""
+
+    def __cinit__(self, SessionBase session, Json json, *args, **kwargs):
+        self.session = session
+        self.json = json
+        self.sockets = {}
+
+    cdef int text(self, const char* p, Py_ssize_t n) except -1:
+        try:
+            return self.take_text(p, n)
+        except ProtocolError as error:
+            self.malformed(error)
+        return 0
+
+    cdef int take_text(self, const char* p, Py_ssize_t n) except -1:
+        cdef Head head
+        cdef str namespace = None
+        if self.buffers is not None:
+            raise ProtocolError(INVALID_DATA, "got plaintext data when reconstructing a packet")
+        parse_head(p, n, &head)
+        data = load_data(&head, self.json)
+        if head.namespace != NULL:
+            namespace = head.namespace[: head.namespace_size].decode()
+        if not head.attachments:  # likely
+            return self.receive(head.type, namespace, head.id, data)
+        self.partial_type = head.type
+        self.partial_attachments = head.attachments
+        self.partial_namespace = namespace
+        self.partial_id = head.id
+        self.partial_data = data
+        self.buffers = []
+        return 0
+
+    cdef int binary(self, bytes data) except -1:
+        try:
+            if self.buffers is None:
+                raise ProtocolError(INVALID_DATA, "got binary data when not reconstructing a packet")
+            self.buffers.append(data)
+            if len(self.buffers) < self.partial_attachments:
+                return 0
+            packet = reconstruct(self.partial_data, self.buffers)
+            self.partial_data = self.buffers = None
+            return self.receive(self.partial_type, self.partial_namespace, self.partial_id, packet)
+        except ProtocolError as error:
+            self.malformed(error)
+        return 0
+
+    cdef int receive(self, int type, str namespace, int64_t id, object data) except -1:
+        """A complete packet; namespace is None for "/"."""
+        cdef SocketBase socket
+        if type == EVENT or type == ACK or type == BINARY_EVENT or type == BINARY_ACK:
+            socket = self.root if namespace is None else self.sockets.get(namespace)
+            if socket is None:
+                self.misplaced(type, namespace or "/")
+            elif data is not NO_DATA:  # "2" alone decodes, and nothing handles it
+                if type == EVENT or type == BINARY_EVENT:
+                    socket.dispatch(data, id)
+                else:
+                    socket.settle(id, data)
+            return 0
+        self.control(type, namespace or "/", None if data is NO_DATA else data)
+        return 0
+
+    def attach(self, SocketBase socket) -> None:
+        """Packets of the socket's namespace reach it from now on."""
+        self.sockets[socket.namespace.name] = socket
+        if socket.namespace.name == "/":
+            self.root = socket
+
+    def detach(self, SocketBase socket) -> None:
+        self.sockets.pop(socket.namespace.name, None)
+        if socket is self.root:
+            self.root = None
+
+    def drop_partial(self) -> None:
+        """Forget a binary packet whose attachments will not come."""
+        self.partial_data = self.buffers = None
+
+    def malformed(self, error) -> None:
+        """A packet that is none: answered by core/peer.py."""
+        raise NotImplementedError
+
+    def misplaced(self, int type, str namespace) -> None:
+        """An event or ack for a namespace that this client has not joined."""
+        raise NotImplementedError
+
+    def control(self, int type, str namespace, data) -> None:
+        """A CONNECT, DISCONNECT or CONNECT_ERROR."""
+        raise NotImplementedError

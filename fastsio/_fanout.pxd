@@ -1,0 +1,46 @@
+"""C interface of _fanout: where bytes go (Outlet), who gets them (Session, Member), fan_out."""
+from fastsio._codec cimport Encoded
+
+
+cdef class MessageHandler:
+    cdef int text(self, const char* data, Py_ssize_t n) except -1
+    cdef int binary(self, bytes data) except -1
+
+
+cdef class Flusher:
+    cdef object call_soon
+    cdef object run_bound
+    cdef list waiting
+    cdef readonly bint is_scheduled
+    cdef int add(self, Outlet outlet) except -1
+
+
+cdef class Outlet:
+    cdef readonly list queue
+    cdef readonly Py_ssize_t buffered_bytes
+    cdef public Py_ssize_t max_buffered_bytes
+    cdef public bint is_writable
+    cdef public bint is_closed
+    cdef bint is_waiting            # in the flusher's list, or about to be flushed by its own read
+    cdef readonly bint is_overflowing
+    cdef readonly Py_ssize_t dropped
+    cdef Flusher flusher
+    cdef bint put(self, Encoded encoded, bint is_volatile=*) except -1
+    cdef bint refuse(self, bint is_volatile) except -1
+    cdef int flush(self) except -1
+
+
+cdef class SessionBase:
+    cdef public str id
+    cdef public Outlet outlet
+    cdef public MessageHandler handler
+    cdef public bint is_open
+    cdef public bint heard          # any byte came since it was last cleared
+
+
+cdef class Member:
+    cdef readonly str id
+    cdef readonly SessionBase session
+
+
+cpdef Py_ssize_t fan_out(dict members, Encoded encoded, object skip=*, bint is_volatile=*) except -1

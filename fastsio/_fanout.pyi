@@ -1,0 +1,48 @@
+"""Fan-out as Python sees it; see _fanout.pyx."""
+
+from collections.abc import Callable, Container, Mapping
+from typing import Any
+
+from fastsio._codec import Encoded
+
+class MessageHandler:
+    def receive_text(self, data: bytes) -> None: ...
+    def receive_binary(self, data: bytes) -> None: ...
+
+class SessionBase:
+    id: str
+    outlet: Any
+    handler: Any
+    is_open: bool
+    heard: bool
+
+class Member:
+    id: str
+    session: Any
+
+class Flusher:
+    is_scheduled: bool
+    def __init__(self, call_soon: Callable[..., Any]) -> None: ...
+    def run(self) -> None: ...
+
+class Outlet:
+    queue: list[Encoded]
+    buffered_bytes: int
+    max_buffered_bytes: int
+    is_writable: bool
+    is_closed: bool
+    is_overflowing: bool
+    dropped: int
+    def drain(self) -> None: ...
+    def overflow(self) -> None: ...
+    def set_flusher(self, flusher: Flusher) -> None: ...
+    def send(self, encoded: Encoded, is_volatile: bool = False) -> bool: ...
+    def take_queue(self) -> list[Encoded]: ...
+    def adopt_queue(self, queue: list[Encoded]) -> None: ...
+
+def fan_out(
+    members: Mapping[str, Member],
+    encoded: Encoded,
+    skip: Container[str] | None = None,
+    is_volatile: bool = False,
+) -> int: ...

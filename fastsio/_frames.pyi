@@ -1,0 +1,19 @@
+"""WebSocket frames as Python sees them; see _frames.pyx."""
+
+from typing import Any
+
+class ProtocolError(Exception):
+    close_code: int
+    reason: str
+    packets: list[tuple[str, bytes]]
+    def __init__(self, close_code: int, reason: str) -> None: ...
+
+class FrameReader:
+    events: list[tuple[Any, ...]]
+    def __init__(self, max_message_bytes: int, expect_mask: bool = True) -> None: ...
+    def feed(self, data: bytes | bytearray | memoryview) -> None: ...
+
+def build_frame(
+    opcode: int, payload: bytes, mask: bytes | None = None, fin: bool = True
+) -> bytes: ...
+def utf8_valid(data: bytes) -> bool: ...

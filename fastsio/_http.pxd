@@ -1,0 +1,32 @@
+"""C interface of _http: requests and the reader that makes them."""
+
+
+cdef class Request:
+    cdef readonly str method
+    cdef readonly bytes target
+    cdef readonly list raw_headers      # [(lower-case name, value)], both bytes, in order
+    cdef readonly bytes body
+    cdef readonly bint is_upgrade       # asks for another protocol
+    cdef readonly bint keep_alive
+    cdef readonly bint is_too_large     # the body was over the limit and is not here
+    cdef dict _headers
+    cdef dict _query
+
+
+cdef class RequestReader:
+    cdef object parser
+    cdef readonly list ready            # complete requests, oldest first
+    cdef readonly bint is_reading       # a request has begun and is not complete
+    cdef readonly bint wants_continue   # its client waits for "100 Continue"
+    cdef readonly int refusal           # the HTTP status that a parse error is answered with
+    cdef Py_ssize_t max_body_bytes
+    cdef Py_ssize_t max_head_bytes
+    cdef Py_ssize_t head_bytes
+    cdef Py_ssize_t body_bytes
+    cdef bint in_body
+    cdef bint is_discarding
+    cdef bytes url
+    cdef list headers
+    cdef list chunks
+    cdef bytes feed(self, bytes data)
+    cdef int finish(self, bint is_too_large) except -1

@@ -1,0 +1,1 @@
+"""The two API styles: argument shapes over the core, no state of their own."""

@@ -1,0 +1,76 @@
+"""IO: Node's Socket.IO server in Python's words.
+
+Methods named as Node's, in snake_case, are those of the namespace "/"; of() has the others.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from fastsio.core.hub import Hub
+from fastsio.core.namespace import Namespace
+from fastsio.core.operator import BroadcastOperator
+from fastsio.options import Options
+
+
+class IO:
+    """A Socket.IO server in Node's style. Options: see fastsio.options.Options.
+
+    Raises TypeError for an option that does not exist, ValueError for one that can't be.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        self.hub = Hub(Options.of(options))
+
+    @property
+    def sockets(self) -> Namespace:
+        """The namespace "/"."""
+        return self.hub.namespaces["/"]
+
+    def of(self, name: str, fn: Callable[..., Any] | None = None) -> Namespace:
+        """The namespace `name`, made if it is new; `fn(socket)` is called for every client that joins it."""
+        namespace = self.hub.namespace(name)
+        if fn is not None:
+            namespace.on("connection", fn)
+        return namespace
+
+    def on(self, event: str, fn: Callable[..., Any] | None = None) -> Any:
+        """Call `fn(socket)` on "connection", of every client that joins "/". Works as a decorator."""
+        return self.sockets.on(event, fn)
+
+    def use(self, middleware: Callable[..., Any]) -> Callable[..., Any]:
+        """Middleware of "/": see Namespace.use()."""
+        return self.sockets.use(middleware)
+
+    def emit(self, event: str, *args: Any) -> None:
+        """Send an event to every client in "/"."""
+        self.sockets.emit(event, *args)
+
+    def send(self, *args: Any) -> None:
+        """emit("message", *args)."""
+        self.sockets.send(*args)
+
+    def to(self, room: Any) -> BroadcastOperator:
+        """The clients of "/" in a room, or in any room of a list."""
+        return self.sockets.to(room)
+
+    in_ = to
+
+    def except_(self, room: Any) -> BroadcastOperator:
+        """All clients of "/" but those in a room."""
+        return self.sockets.except_(room)
+
+    @property
+    def volatile(self) -> BroadcastOperator:
+        """All clients of "/" that can take the packet now."""
+        return self.sockets.volatile
+
+    def sockets_join(self, room: Any) -> None:
+        """Make every client of "/" join a room."""
+        self.sockets.sockets_join(room)
+
+    def sockets_leave(self, room: Any) -> None:
+        self.sockets.sockets_leave(room)
+
+    def disconnect_sockets(self, close: bool = False) -> None:
+        """Disconnect every client of "/"."""
+        self.sockets.disconnect_sockets(close)

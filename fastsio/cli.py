@@ -1,0 +1,92 @@
+"""The command line: `fastsio serve module:name`."""
+
+import argparse
+import importlib
+import sys
+from typing import Any
+
+from fastsio.serve import run
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; returns the exit status."""
+    arguments = _parser().parse_args(argv)
+    try:
+        app = load(arguments.app)
+        run(
+            app, arguments.host, arguments.port, loop=arguments.loop, socketio_path=arguments.path,
+            static_files=dict(arguments.static), ssl_certfile=arguments.tls_cert, ssl_keyfile=arguments.tls_key,
+            head_timeout=arguments.head_timeout, shutdown_timeout=arguments.shutdown_timeout,
+        )  # fmt: skip
+    except (OSError, ValueError) as error:
+        print(f"fastsio: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def load(target: str) -> Any:
+    """The application that "module:name" names. Raises ValueError, saying what is missing."""
+    module_name, _, name = target.partition(":")
+    if not name:
+        raise ValueError(f"{target!r}: give module:name, such as chat:sio")
+    sys.path.insert(0, "")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        # One that the application itself imports in vain keeps its traceback.
+        if error.name is None or not (
+            module_name == error.name or module_name.startswith(f"{error.name}.")
+        ):
+            raise
+        raise ValueError(f"there is no module {error.name!r} here") from None
+    app = getattr(module, name, None)
+    if not hasattr(app, "hub"):
+        raise ValueError(f"{target!r} is no AsyncServer or IO, but {app!r}")
+    return app
+
+
+def _static(text: str) -> tuple[str, str]:
+    url, separator, path = text.partition("=")
+    if not separator:
+        raise argparse.ArgumentTypeError(f"{text!r}: give URL=PATH, such as /=index.html")
+    return url, path
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="fastsio", description="The Socket.IO server.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    serve = commands.add_parser("serve", help="serve an application until SIGINT or SIGTERM")
+    serve.add_argument("app", help="module:name of an AsyncServer or IO")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    serve.add_argument(
+        "--port", type=int, default=5000, help="port, 0 for a free one (%(default)s)"
+    )
+    serve.add_argument("--path", default="socket.io", help="path of Socket.IO (%(default)s)")
+    serve.add_argument(
+        "--static",
+        action="append",
+        type=_static,
+        default=[],
+        metavar="URL=PATH",
+        help="serve a file or folder",
+    )
+    serve.add_argument("--tls-cert", metavar="FILE", help="certificate chain, PEM")
+    serve.add_argument("--tls-key", metavar="FILE", help="private key, PEM")
+    serve.add_argument(
+        "--loop", choices=("auto", "uvloop", "asyncio"), default="auto", help="event loop"
+    )
+    serve.add_argument(
+        "--head-timeout", type=float, default=10.0, metavar="S", help="seconds a request may take"
+    )
+    serve.add_argument(
+        "--shutdown-timeout",
+        type=float,
+        default=5.0,
+        metavar="S",
+        help="seconds for handlers at the end",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

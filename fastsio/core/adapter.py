@@ -1,0 +1,76 @@
+"""Rooms of one namespace in one process, and the broadcast to them.
+
+A socket's own room, named by its id, is not stored: looking the id up finds the socket. A room exists
+while somebody is in it.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from fastsio._fanout import fan_out
+from fastsio.core.operator import Rooms
+
+if TYPE_CHECKING:
+    from fastsio.core.namespace import Namespace
+    from fastsio.core.socket import Socket
+
+
+class Adapter:
+    """`rooms`: room to {sid: Socket}."""
+
+    def __init__(self, namespace: "Namespace") -> None:
+        self.namespace = namespace
+        self.rooms: dict[Any, dict[str, Socket]] = {}
+
+    def add(self, socket: "Socket", room: Any) -> None:
+        self.rooms.setdefault(room, {})[socket.id] = socket
+
+    def remove(self, socket: "Socket", room: Any) -> None:
+        members = self.rooms.get(room)
+        if members is not None:
+            members.pop(socket.id, None)
+            if not members:
+                del self.rooms[room]
+
+    def broadcast(
+        self, args: list[Any], rooms: Rooms | None, excluded: Rooms, is_volatile: bool = False
+    ) -> int:
+        """Send [event, *args] to everyone (rooms None) or to the union of rooms; returns how many took it.
+
+        Synchronous: packets of this and of later calls reach each client in the calls' order.
+        """
+        members = self._union(rooms)
+        if not members:
+            # What can't be encoded is the caller's error also where nobody listens.
+            self.namespace.encode_event(args)
+            return 0
+        return fan_out(members, self.namespace.encode_event(args), self._ids(excluded), is_volatile)
+
+    def members(self, rooms: Rooms | None, excluded: Rooms = frozenset()) -> Iterable["Socket"]:
+        """The sockets that a broadcast would reach."""
+        skip = self._ids(excluded) or ()
+        return [socket for sid, socket in self._union(rooms).items() if sid not in skip]
+
+    def _union(self, rooms: Rooms | None) -> dict[str, "Socket"]:
+        """The members of the rooms by id; the live dictionary where it is one room, so do not keep it."""
+        if rooms is None:
+            return self.namespace.sockets
+        found: dict[str, Socket] = {}
+        for room in rooms:
+            members = self._members_of(room)
+            if len(rooms) == 1:
+                return members
+            found.update(members)
+        return found
+
+    def _members_of(self, room: Any) -> dict[str, "Socket"]:
+        members = self.rooms.get(room)
+        if members is not None:
+            return members
+        socket = self.namespace.sockets.get(room) or self.namespace.joining.get(room)
+        return {} if socket is None else {room: socket}
+
+    def _ids(self, rooms: Rooms) -> set[str] | None:
+        if not rooms:
+            return None
+        return {sid for room in rooms for sid in self._members_of(room)}

@@ -1,0 +1,41 @@
+"""What users catch and raise. The names and texts are python-socketio's where it has the error."""
+
+from typing import Any
+
+
+class SocketIOError(Exception):
+    """Base of all errors here."""
+
+
+class ConnectionError(SocketIOError):
+    """A connection could not be made or kept."""
+
+
+class ConnectionRefusedError(ConnectionError):
+    """Raise it in a `connect` handler or a middleware to refuse the client.
+
+    The first argument is the message that the client's connect_error carries, a second one its `data`,
+    several more a list of them.
+    """
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.error_args: dict[str, Any] = {
+            "message": str(args[0]) if args else "Connection rejected by server"
+        }
+        if len(args) == 2:
+            self.error_args["data"] = args[1]
+        elif len(args) > 2:
+            self.error_args["data"] = list(args[1:])
+
+
+class TimeoutError(SocketIOError):
+    """The client did not answer in time."""
+
+
+class DisconnectedError(SocketIOError):
+    """The client went, or had gone, before it answered."""
+
+
+class BadNamespaceError(SocketIOError):
+    """There is no such namespace."""

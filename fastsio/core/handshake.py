@@ -1,0 +1,51 @@
+"""What a socket's application sees of the request that opened its session: Node's handshake, and a WSGI environ."""
+
+import time
+from email.utils import formatdate
+from typing import Any
+from urllib.parse import unquote
+
+
+class Handshake:
+    """Node's `socket.handshake`.
+
+    headers: dict, lower-case names. query: dict of the URL's fields. auth: what the client sent along to
+    this namespace, {} if nothing. address: the peer's, without regard to proxies' headers. issued: Unix
+    time in milliseconds; time: the same as text. secure: over TLS. xdomain: the request names an Origin.
+    """
+
+    __slots__ = ("address", "auth", "headers", "issued", "query", "secure", "url", "xdomain")
+
+    def __init__(self, session: Any, auth: dict[str, Any]) -> None:
+        request = session.request
+        self.headers: dict[str, str] = request.headers
+        self.query: dict[str, str] = request.query
+        self.url: str = request.url
+        self.address: str = session.remote
+        self.secure: bool = session.is_secure
+        self.xdomain: bool = "origin" in request.headers
+        self.issued: int = int(time.time() * 1000)
+        self.auth = auth
+
+    @property
+    def time(self) -> str:
+        return formatdate(self.issued / 1000)
+
+
+def make_environ(session: Any) -> dict[str, Any]:
+    """The handshake request as python-socketio's handlers get it: a WSGI environ."""
+    request = session.request
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": request.method,
+        "PATH_INFO": unquote(request.path),
+        "QUERY_STRING": request.query_string,
+        "RAW_URI": request.url,
+        "SCRIPT_NAME": "",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": session.remote,
+        "wsgi.url_scheme": "https" if session.is_secure else "http",
+    }
+    for name, value in request.headers.items():
+        key = name.upper().replace("-", "_")
+        environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = value
+    return environ

@@ -1,0 +1,139 @@
+"""Namespaces: the sockets in one, its middleware, its handlers, and emitting to it.
+
+Source: Node's Namespace; a name's leading "/" may be left out.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from fastsio._dispatch import Handler, NamespaceBase
+from fastsio.core.adapter import Adapter
+from fastsio.core.handlers import make_handler, positional_count
+from fastsio.core.operator import BroadcastOperator, Rooms
+
+if TYPE_CHECKING:
+    from fastsio.core.hub import Hub
+    from fastsio.core.socket import Socket
+
+# A guard admits a socket by returning and refuses it by raising; it may be a coroutine function.
+Guard = Callable[["Socket"], Any]
+
+OWN_EVENTS = {"connection": "connection", "connect": "connection"}
+
+
+class Namespace(NamespaceBase):
+    """One namespace. `name` begins with "/"; `sockets` are those that joined, by id; `adapter` has the rooms."""
+
+    def __init__(self, name: str, json: Any, tasks: set[Any], hub: "Hub") -> None:
+        self.hub = hub
+        self.sockets: dict[str, Socket] = {}
+        # Not yet admitted: reached by id and in the rooms that a guard put them into.
+        self.joining: dict[str, Socket] = {}
+        # Gone, with a `disconnect` handler still at work: only looked up.
+        self.leaving: dict[str, Socket] = {}
+        self.adapter = Adapter(self)
+        self.guards: list[Guard] = []
+        self.connection_handlers: list[Handler] = []
+
+    def find(self, sid: Any) -> "Socket | None":
+        """The socket with that id, also while it joins or leaves."""
+        return self.sockets.get(sid) or self.joining.get(sid) or self.leaving.get(sid)
+
+    # --- Node's API --------------------------------------------------------------------------
+
+    def on(self, event: str, fn: Callable[..., Any] | None = None) -> Any:
+        """Call `fn(socket)` for every client that joins; the event is "connection" (or "connect").
+
+        Works as a decorator too. Events of clients are listened to on their sockets: socket.on().
+        """
+        if event not in OWN_EVENTS:
+            raise ValueError(
+                f'namespace event {event!r}: "connection"; clients\' events go to socket.on()'
+            )
+        if fn is None:
+            return lambda fn: self.on(event, fn)
+        self.connection_handlers.append(make_handler(fn))
+        return fn
+
+    def use(self, middleware: Callable[..., Any]) -> Callable[..., Any]:
+        """Run `middleware(socket)` before a client is admitted, after those added earlier.
+
+        It refuses by raising: the client's connect_error has the exception's text and, if there is one,
+        its `data`. May be a coroutine function. Node's form `(socket, next)` works too: it admits with
+        next() and refuses with next(error). Returns `middleware`, so it can decorate.
+        """
+        needed, _ = positional_count(middleware)
+        if needed > 2:
+            raise TypeError("a middleware takes (socket) or (socket, next)")
+        self.guards.append(_with_next(middleware) if needed == 2 else middleware)
+        return middleware
+
+    def emit(self, event: str, *args: Any) -> None:
+        """Send an event to every client in the namespace."""
+        BroadcastOperator(self).emit(event, *args)
+
+    def send(self, *args: Any) -> None:
+        """emit("message", *args)."""
+        BroadcastOperator(self).send(*args)
+
+    def to(self, room: Any) -> BroadcastOperator:
+        """The clients in a room, or in any room of a list."""
+        return BroadcastOperator(self).to(room)
+
+    in_ = to
+
+    def except_(self, room: Any) -> BroadcastOperator:
+        """All clients but those in a room."""
+        return BroadcastOperator(self).except_(room)
+
+    @property
+    def volatile(self) -> BroadcastOperator:
+        return BroadcastOperator(self).volatile
+
+    def sockets_join(self, room: Any) -> None:
+        BroadcastOperator(self).sockets_join(room)
+
+    def sockets_leave(self, room: Any) -> None:
+        BroadcastOperator(self).sockets_leave(room)
+
+    def disconnect_sockets(self, close: bool = False) -> None:
+        BroadcastOperator(self).disconnect_sockets(close)
+
+    # --- python-socketio's side --------------------------------------------------------------
+
+    def set_handler(self, event: str, handler: Handler) -> None:
+        """The one handler of an event for all sockets (the last one given wins)."""
+        if event == "*":
+            self.fallback = handler
+        else:
+            self.handlers[event] = handler
+
+    def emit_to(
+        self, args: list[Any], rooms: Rooms | None, skip: Rooms, callback: Callable[..., Any] | None
+    ) -> None:
+        """Send [event, *args] to rooms; with `callback`, each recipient's answer is given to it."""
+        if callback is None:
+            self.adapter.broadcast(args, rooms, skip)
+            return
+        for socket in self.adapter.members(rooms, skip):
+            socket.send_event(args, socket.pending(callback))
+
+
+def _with_next(middleware: Callable[..., Any]) -> Guard:
+    """Node's (socket, next) as a guard: it waits until next is called, with the error if there is one."""
+
+    async def guard(socket: "Socket") -> None:
+        called = socket.hub.loop.create_future()
+
+        def next_(error: Any = None) -> None:
+            if not called.done():
+                called.set_result(error)
+
+        result = middleware(socket, next_)
+        if hasattr(result, "__await__"):
+            await result
+        error = await called
+        if error is not None:
+            raise error if isinstance(error, BaseException) else Exception(str(error))
+
+    return guard

@@ -1,0 +1,201 @@
+"""Peers: one session as Socket.IO sees it. Joining and leaving namespaces, and what breaks the rules.
+
+The hot path, events and acks, is in _dispatch.PeerBase.
+Source: socket.io-protocol v5, "Connection to a namespace"; order of events and reasons as in Node's server.
+"""
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from fastsio._dispatch import PeerBase, start_eager
+from fastsio.core.errors import ConnectionRefusedError
+from fastsio.core.namespace import Namespace
+from fastsio.core.socket import Socket
+
+if TYPE_CHECKING:
+    from fastsio.core.hub import Hub
+
+logger = logging.getLogger("fastsio.core")
+
+CONNECT = 0
+DISCONNECT = 1
+CONNECT_ERROR = 4
+
+
+class Peer(PeerBase):
+    """One client: its sockets by namespace (`sockets`), and those still waiting to be admitted."""
+
+    __slots__ = ("_joining", "hub")
+
+    def __init__(self, session: Any, json: Any, hub: "Hub") -> None:
+        self.hub = hub
+        self._joining: set[str] = set()
+
+    # --- control packets ---------------------------------------------------------------------
+
+    def control(self, packet_type: int, name: str, data: Any) -> None:
+        if packet_type == CONNECT:
+            self._connect(name, data or {})
+        elif packet_type == DISCONNECT and name in self.sockets:
+            self.leave(self.sockets[name], "client namespace disconnect")
+        else:
+            # CONNECT_ERROR is the server's alone; a DISCONNECT names a namespace that was joined.
+            self.misplaced(packet_type, name)
+
+    def malformed(self, error: Exception) -> None:
+        """A packet that can't be decoded: Node closes the connection, so do we."""
+        logger.info("closing session %.6s…: %s", self.session.id, error)
+        for socket in list(self.sockets.values()):
+            socket.run_listeners("error", error)
+        self.session.close()
+
+    def misplaced(self, packet_type: int, name: str) -> None:
+        logger.info(
+            "closing session %.6s…: packet type %d in %r", self.session.id, packet_type, name
+        )
+        self.session.close()
+
+    def never_joined(self) -> None:
+        """connect_timeout: the client has joined no namespace."""
+        logger.info(
+            "closing session %.6s…: no namespace joined in time (connect_timeout)", self.session.id
+        )
+        self.session.close()
+
+    def _connect(self, name: str, auth: dict[str, Any]) -> None:
+        if name in self.sockets or name in self._joining:
+            self.misplaced(CONNECT, name)
+            return
+        namespace = self.hub.find_namespace(name)
+        if namespace is None:
+            self.hub.refuse(self.session, name, {"message": "Invalid namespace"})
+            return
+        self._joining.add(name)
+        start_eager(self._admit(namespace, auth), self.hub.tasks)
+
+    # --- joining -----------------------------------------------------------------------------
+
+    async def _admit(self, namespace: Namespace, auth: dict[str, Any]) -> None:
+        """Guards, then the CONNECT reply, then the connection handlers."""
+        socket = Socket(self.hub.new_sid(), self.session, namespace, self, auth)
+        namespace.joining[socket.id] = socket
+        is_admitted = False
+        try:
+            error = await self._ask_guards(namespace, socket)
+            is_admitted = error is None and self.session.is_open
+        finally:
+            self._joining.discard(namespace.name)
+            if not is_admitted:
+                socket.stop_receiving()
+                namespace.joining.pop(socket.id, None)
+        if error is not None:
+            if self.session.is_open:
+                socket.send_packet(namespace.encode_control(CONNECT_ERROR, error))
+        elif not is_admitted:
+            self._leave_unseen(socket)
+        else:
+            self._welcome(namespace, socket)
+
+    async def _ask_guards(self, namespace: Namespace, socket: Socket) -> dict[str, Any] | None:
+        """None if all admit the socket, else what the client's connect_error says."""
+        try:
+            for guard in list(namespace.guards):
+                result = guard(socket)
+                if hasattr(result, "__await__"):
+                    await result
+        except asyncio.CancelledError:
+            raise
+        except ConnectionRefusedError as refusal:
+            return refusal.error_args
+        except Exception as refusal:
+            logger.info("refused in %r: %r", namespace.name, refusal, exc_info=refusal)
+            error: dict[str, Any] = {"message": str(refusal)}
+            data = getattr(refusal, "data", None)
+            if data is not None:
+                error["data"] = data
+            return error
+        return None
+
+    def _welcome(self, namespace: Namespace, socket: Socket) -> None:
+        namespace.joining.pop(socket.id, None)
+        namespace.sockets[socket.id] = socket
+        socket.is_connected = True
+        self.session.clear_deadline()
+        self.attach(socket)
+        socket.send_packet(namespace.encode_control(CONNECT, {"sid": socket.id}))
+        for handler in namespace.connection_handlers:
+            socket.run_handler(handler, "connection", socket)
+
+    def _leave_unseen(self, socket: Socket) -> None:
+        """The client went while the guards were at work.
+
+        A `connect` handler has run and may have noted the client, so its `disconnect` runs too; Node's
+        "connection" has not, so listeners hear nothing.
+        """
+        handler = socket.namespace.handlers.get("disconnect")
+        if handler is not None:
+            socket.run_handler(handler, "disconnect", "transport close")
+
+    # --- leaving -----------------------------------------------------------------------------
+
+    def leave(self, socket: Socket, reason: str, description: str | None = None) -> None:
+        """Take a socket out of its namespace and tell its handlers, once.
+
+        Order: "disconnecting" (rooms still joined), the namespace's `disconnect` handler (a coroutine sees
+        the rooms and the session until it ends), then, out of all rooms, "disconnect".
+        """
+        if not socket.is_connected:
+            return
+        namespace = socket.namespace
+        self.detach(socket)
+        socket.run_listeners("disconnecting", reason, description)
+        socket.is_connected = False
+        namespace.leaving[socket.id] = socket
+        namespace.sockets.pop(socket.id, None)
+        socket.stop_receiving()
+        for pending in list((socket.acks or {}).values()):
+            pending.fail()
+        socket.acks = None
+        self._run_disconnect(socket, reason)
+        socket.run_listeners("disconnect", reason, description)
+
+    def _run_disconnect(self, socket: Socket, reason: str) -> None:
+        """The `disconnect` handler; what it can still look up goes when it has ended."""
+        namespace = socket.namespace
+        handler = namespace.handlers.get("disconnect")
+        if handler is None:
+            self._forget(socket)
+            return
+
+        async def run() -> None:
+            try:
+                result = handler.fn(
+                    *(socket.id, reason)[: 1 + handler.max_args if handler.max_args >= 0 else 2]
+                )
+                if hasattr(result, "__await__"):
+                    await result
+            except Exception:
+                namespace.handler_errors += 1
+                logger.exception(
+                    "handler of 'disconnect' in %r failed for sid=%.6s…", namespace.name, socket.id
+                )
+            finally:
+                self._forget(socket)
+
+        start_eager(run(), self.hub.tasks)
+
+    def _forget(self, socket: Socket) -> None:
+        socket.namespace.leaving.pop(socket.id, None)
+
+    def disconnect_all(self) -> None:
+        """Leave every namespace, telling the client, and close the connection behind it."""
+        for socket in list(self.sockets.values()):
+            socket.disconnect()
+        self.session.close()
+
+    def closed(self, reason: str, description: str | None) -> None:
+        """The session has ended: every socket leaves with the engine's reason."""
+        for socket in list(self.sockets.values()):
+            self.leave(socket, reason, description)
+        self.drop_partial()

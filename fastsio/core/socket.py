@@ -1,0 +1,249 @@
+"""Sockets: one client in one namespace, Node's Socket.
+
+What is on the hot path is in _dispatch.SocketBase. Optional parts (rooms, data, listeners, acks) are made
+when they are first needed: an idle socket has none of them.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from fastsio._codec import NO_DATA
+from fastsio._dispatch import Handler, SocketBase
+from fastsio.core.acks import PendingAck, wait_for_ack
+from fastsio.core.handlers import check_event_name, make_handler
+from fastsio.core.handshake import Handshake
+from fastsio.core.operator import BroadcastOperator, as_rooms
+
+if TYPE_CHECKING:
+    from fastsio.core.hub import Hub
+    from fastsio.core.namespace import Namespace
+    from fastsio.core.peer import Peer
+
+DISCONNECT = 1
+
+
+class Socket(SocketBase):
+    """One client in one namespace.
+
+    id: str, 20 characters. nsp: the Namespace. handshake: the request that opened the session, with `auth`.
+    data: a dict of the application's own. connected: False before it is admitted and after it is gone.
+    """
+
+    __slots__ = ("_ack_count", "_data", "_joined", "handshake", "hub", "peer")
+
+    namespace: "Namespace"
+
+    def __init__(
+        self, sid: str, session: Any, namespace: "Namespace", peer: "Peer", auth: dict[str, Any]
+    ) -> None:
+        self.peer = peer
+        self.hub: Hub = namespace.hub
+        self.handshake = Handshake(session, auth)
+        self._joined: set[Any] | None = None
+        self._data: dict[str, Any] | None = None
+        self._ack_count = 0
+
+    def __repr__(self) -> str:
+        return f"<Socket {self.id[:6]}… in {self.namespace.name!r}>"
+
+    # --- what it is --------------------------------------------------------------------------
+
+    @property
+    def nsp(self) -> "Namespace":
+        return self.namespace
+
+    @property
+    def connected(self) -> bool:
+        return self.is_connected
+
+    @property
+    def disconnected(self) -> bool:
+        return not self.is_connected
+
+    @property
+    def request(self) -> Any:
+        """The HTTP request that opened the session: method, url, path, query, headers."""
+        return self.session.request
+
+    @property
+    def transport(self) -> str:
+        """What the session uses now: "polling" or "websocket"."""
+        return self.session.transport
+
+    @property
+    def data(self) -> dict[str, Any]:
+        if self._data is None:
+            self._data = {}
+        return self._data
+
+    @data.setter
+    def data(self, value: dict[str, Any]) -> None:
+        self._data = value
+
+    # --- listening ---------------------------------------------------------------------------
+
+    def on(self, event: str, fn: Callable[..., Any] | None = None) -> Any:
+        """Call `fn(*args)` for each such event of the client, after listeners added earlier.
+
+        Works as a decorator. `fn` may be a coroutine function. What it returns answers the client's ack
+        (None: no value, a tuple: several); one with a parameter named `ack` answers by calling that. Extra
+        arguments are dropped, as JavaScript does. Own events: "disconnecting" and "disconnect", with
+        (reason, description).
+        """
+        return self._listen(event, fn, False)
+
+    def once(self, event: str, fn: Callable[..., Any] | None = None) -> Any:
+        """on(), for the next such event only."""
+        return self._listen(event, fn, True)
+
+    def _listen(self, event: str, fn: Callable[..., Any] | None, once: bool) -> Any:
+        if fn is None:
+            return lambda fn: self._listen(event, fn, once)
+        if self.listeners is None:
+            self.listeners = {}
+        self.listeners[event] = (*self.listeners.get(event, ()), make_handler(fn, once=once))
+        return fn
+
+    def off(self, event: str, fn: Callable[..., Any] | None = None) -> None:
+        """Remove one listener of `event` (the last one added with `fn`), or all of them."""
+        for handler in reversed(self._listeners_of(event)):
+            if fn is None or handler.fn == fn:
+                self.forget(event, handler)
+                if fn is not None:
+                    return
+
+    def _listeners_of(self, event: str) -> tuple[Handler, ...]:
+        return () if self.listeners is None else self.listeners.get(event, ())
+
+    def run_listeners(self, event: str, *args: Any) -> None:
+        """Run the listeners of one of the server's own events."""
+        for handler in self._listeners_of(event):
+            self.run_handler(handler, event, *args)
+
+    # --- sending -----------------------------------------------------------------------------
+
+    def emit(self, event: str, *args: Any, ack: Callable[..., Any] | None = None) -> None:
+        """Send an event to this client; `ack(*values)` is called with its answer.
+
+        Plain call: the bytes leave at the end of the loop turn, in the order of the calls. Nothing happens
+        if the client has gone. Raises TypeError for what JSON can't hold, ValueError for a reserved name or
+        over 10 binary values.
+        """
+        check_event_name(event)
+        self.send_event([event, *args], None if ack is None else self.pending(ack))
+
+    def send(self, *args: Any, ack: Callable[..., Any] | None = None) -> None:
+        """emit("message", *args)."""
+        self.emit("message", *args, ack=ack)
+
+    async def emit_with_ack(self, event: str, *args: Any) -> Any:
+        """Send an event and return the client's answer: None, one value, or a tuple of several.
+
+        Raises DisconnectedError when the client goes first. There is no time limit: see timeout().
+        """
+        check_event_name(event)
+        return await wait_for_ack(self, [event, *args], None)
+
+    def timeout(self, seconds: float) -> "TimedEmit":
+        """`await socket.timeout(5).emit_with_ack(…)` raises TimeoutError after 5 seconds."""
+        return TimedEmit(self, seconds)
+
+    def pending(self, callback: Callable[..., Any]) -> PendingAck:
+        return PendingAck(callback, self.namespace.tasks)
+
+    def send_event(self, args: list[Any], pending: PendingAck | None = None) -> int:
+        """Send [event, *args]; with `pending`, ask for an answer and return its id."""
+        if pending is None:
+            self.send_packet(self.namespace.encode_event(args))
+            return -1
+        if not self._can_receive:
+            pending.fail()
+            return -1
+        ack_id = self._ack_count
+        encoded = self.namespace.encode_event(args, ack_id)
+        self._ack_count += 1
+        if self.acks is None:
+            self.acks = {}
+        self.acks[ack_id] = pending
+        self.send_packet(encoded)
+        return ack_id
+
+    # --- rooms -------------------------------------------------------------------------------
+
+    @property
+    def rooms(self) -> set[Any]:
+        """The rooms it is in, its own id among them; empty once it has disconnected."""
+        if self.namespace.find(self.id) is not self:
+            return set()
+        return {self.id, *(self._joined or ())}
+
+    @property
+    def _can_receive(self) -> bool:
+        return self.is_connected or self.id in self.namespace.joining
+
+    def join(self, room: Any) -> None:
+        """Join a room, or every room of a list. No effect once disconnected."""
+        if not self._can_receive:
+            return
+        if self._joined is None:
+            self._joined = set()
+        for one in as_rooms(room):
+            if one != self.id:
+                self._joined.add(one)
+                self.namespace.adapter.add(self, one)
+
+    def leave(self, room: Any) -> None:
+        """Leave a room, or every room of a list."""
+        for one in as_rooms(room):
+            if self._joined is not None and one in self._joined:
+                self._joined.discard(one)
+                self.namespace.adapter.remove(self, one)
+
+    def stop_receiving(self) -> None:
+        """Broadcasts to its rooms reach it no longer; `rooms` still names them while handlers run."""
+        for one in self._joined or ():
+            self.namespace.adapter.remove(self, one)
+
+    def to(self, room: Any) -> BroadcastOperator:
+        """The clients in a room, or in any room of a list, without this one."""
+        return self.broadcast.to(room)
+
+    in_ = to
+
+    def except_(self, room: Any) -> BroadcastOperator:
+        """All clients of the namespace without this one and those in a room."""
+        return self.broadcast.except_(room)
+
+    @property
+    def broadcast(self) -> BroadcastOperator:
+        """All clients of the namespace without this one."""
+        return BroadcastOperator(self.namespace, None, frozenset((self.id,)))
+
+    # --- the end -----------------------------------------------------------------------------
+
+    def disconnect(self, close: bool = False) -> None:
+        """Make the client leave the namespace; with `close` its whole connection, all namespaces.
+
+        The client's reason is "io server disconnect" and it does not come back by itself; handlers here get
+        "server namespace disconnect". What was emitted before is delivered.
+        """
+        if close:
+            self.peer.disconnect_all()
+        elif self.is_connected:
+            self.send_packet(self.namespace.encode_control(DISCONNECT, NO_DATA))
+            self.peer.leave(self, "server namespace disconnect")
+
+
+class TimedEmit:
+    """A socket whose emit_with_ack has a time limit."""
+
+    __slots__ = ("_seconds", "_socket")
+
+    def __init__(self, socket: Socket, seconds: float) -> None:
+        self._socket = socket
+        self._seconds = seconds
+
+    async def emit_with_ack(self, event: str, *args: Any) -> Any:
+        """As Socket.emit_with_ack; raises TimeoutError if no answer comes in time. A late one is ignored."""
+        check_event_name(event)
+        return await wait_for_ack(self._socket, [event, *args], self._seconds)

@@ -1,0 +1,157 @@
+"""The engine: which request is whose, and what is wrong with it.
+
+One per server. Makes sessions, finds them again, refuses what is none. Knows nothing of Socket.IO.
+Source: engine.io-protocol v4, "Handshake"; order and texts of the checks as in engine.io 6.6.
+"""
+
+import asyncio
+import logging
+import secrets
+
+import orjson
+
+from fastsio._codec import encode_engine_packet
+from fastsio._fanout import Flusher
+from fastsio.engine.errors import (
+    BAD_HANDSHAKE_METHOD,
+    BAD_REQUEST,
+    UNKNOWN_SID,
+    UNKNOWN_TRANSPORT,
+    UNSUPPORTED_PROTOCOL_VERSION,
+    Refusal,
+)
+from fastsio.engine.headers import cookie_header, cors_headers, payload_headers, preflight_headers
+from fastsio.engine.heartbeat import Wheel
+from fastsio.engine.ports import EngineHandler, Exchange, Request
+from fastsio.engine.session import Session
+from fastsio.engine.upgrade import Outcast, Probe
+from fastsio.options import Options
+
+logger = logging.getLogger("fastsio.engine")
+
+
+class Engine:
+    """Sessions by id (`sessions`), one timer for all (`wheel`), one flush a loop turn (`flusher`)."""
+
+    def __init__(
+        self, options: Options, handler: EngineHandler, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self.options = options
+        self.handler = handler
+        self.sessions: dict[str, Session] = {}
+        self.now = loop.time
+        self.flusher = Flusher(loop.call_soon)
+        self.wheel = Wheel(loop, min(options.ping_interval, options.ping_timeout, options.upgrade_timeout,
+                                     options.connect_timeout))  # fmt: skip
+
+    def handle(self, request: Request, exchange: Exchange) -> None:
+        """Serve one request on the engine's path; its answer may come later."""
+        if request.method == "OPTIONS" and self.options.cors_allowed_origins is not None:
+            exchange.respond(204, preflight_headers(self.options, request), b"")
+            return
+        is_upgrade = request.is_upgrade and (
+            request.query.get("transport") == "websocket"
+            or request.headers.get("upgrade", "").lower() == "websocket"
+        )
+        refusal = self._refusal(request, is_upgrade)
+        if refusal is not None:
+            self._refuse(refusal, request, exchange, is_upgrade)
+            return
+        session = self.sessions.get(request.query.get("sid", ""))
+        if is_upgrade and request.query["transport"] == "polling":
+            self._accept_and_close(request, exchange)
+        elif session is None:
+            self._open(request, exchange)
+        elif is_upgrade:
+            self._upgrade(session, request, exchange)
+        elif session.polling is not None:
+            session.polling.handle(request, exchange)
+        else:  # transport=websocket without an Upgrade, on a session that is one
+            self._refuse(BAD_REQUEST, request, exchange, False)
+
+    def _refusal(self, request: Request, is_upgrade: bool) -> Refusal | None:
+        """What is wrong with a request: the official server's checks in its order."""
+        query = request.query
+        transport = query.get("transport")
+        if transport not in self.options.transports:
+            return UNKNOWN_TRANSPORT
+        sid = query.get("sid")
+        if sid:
+            session = self.sessions.get(sid)
+            if session is None:
+                return UNKNOWN_SID
+            if not is_upgrade and session.transport != transport:
+                return BAD_REQUEST
+            return None if query.get("EIO") == "4" else BAD_REQUEST
+        if request.method != "GET":
+            return BAD_HANDSHAKE_METHOD
+        if transport == "websocket" and not is_upgrade:
+            return BAD_REQUEST
+        return None if query.get("EIO") == "4" else UNSUPPORTED_PROTOCOL_VERSION
+
+    def _refuse(
+        self, refusal: Refusal, request: Request, exchange: Exchange, is_upgrade: bool
+    ) -> None:
+        logger.info("refused %s from %s: %s", request.method, exchange.remote, refusal.message)
+        headers = cors_headers(self.options, request)
+        if is_upgrade:
+            # Plain text, and always 400: so Node answers what asked to be upgraded.
+            headers.append(("Content-Type", "text/html"))
+            exchange.respond(400, headers, refusal.message.encode(), keep_alive=False)
+        else:
+            headers.append(("Content-Type", "application/json"))
+            is_head = request.method == "HEAD"
+            exchange.respond(refusal.status, headers, refusal.body, is_head=is_head)
+
+    def _open(self, request: Request, exchange: Exchange) -> None:
+        """A handshake: make the session and tell the client its id."""
+        session = Session(
+            self, secrets.token_urlsafe(15), request, exchange.remote, exchange.is_secure
+        )
+        if request.query["transport"] == "polling":
+            session.start_polling()
+            upgrades = self.options.allow_upgrades and "websocket" in self.options.transports
+            self._admit(session)
+            headers = payload_headers(request) + cors_headers(self.options, request)
+            headers += cookie_header(self.options, session.id)
+            exchange.respond(
+                200, headers, self._open_packet(session, ["websocket"] if upgrades else [])
+            )
+        elif exchange.accept_websocket(request, cors_headers(self.options, request), session):
+            session.start_websocket(exchange)
+            session.outlet.send(encode_engine_packet(self._open_packet(session, [])))
+            self._admit(session)
+        else:
+            session.forget()
+
+    def _admit(self, session: Session) -> None:
+        self.sessions[session.id] = session
+        session.handler = self.handler.open(session)
+
+    def _open_packet(self, session: Session, upgrades: list[str]) -> bytes:
+        options = self.options
+        return b"0" + orjson.dumps({
+            "sid": session.id,
+            "upgrades": upgrades,
+            "pingInterval": round(options.ping_interval * 1000),
+            "pingTimeout": round(options.ping_timeout * 1000),
+            "maxPayload": options.max_http_buffer_size,
+        })  # fmt: skip
+
+    def _upgrade(self, session: Session, request: Request, exchange: Exchange) -> None:
+        is_free = session.polling is not None and session.probe is None and session.is_open
+        if not is_free or not self.options.allow_upgrades:
+            self._accept_and_close(request, exchange)
+        elif exchange.accept_websocket(request, cors_headers(self.options, request), None):
+            exchange.receiver = Probe(session, exchange)
+
+    def _accept_and_close(self, request: Request, exchange: Exchange) -> None:
+        """Node takes such a WebSocket and closes it; the session it names is unharmed."""
+        if exchange.accept_websocket(request, cors_headers(self.options, request), Outcast()):
+            exchange.close_websocket()  # type: ignore[attr-defined]
+
+    def close(self, reason: str) -> None:
+        """End every session: handlers get `reason`, clients a Close or the end of their poll."""
+        for session in list(self.sessions.values()):
+            session.shut_down(reason)
+        self.wheel.close()

@@ -1,0 +1,125 @@
+"""HTTP long-polling: a GET held until there is something to say, POSTs with many packets.
+
+Source: engine.io-protocol v4, "HTTP long-polling"; engine.io 6.6 on the wire for what it leaves open.
+"""
+
+from typing import TYPE_CHECKING
+
+from fastsio._codec import decode_payload
+from fastsio._fanout import Outlet
+from fastsio._frames import ProtocolError
+from fastsio.engine.headers import compress, cors_headers, payload_headers
+from fastsio.engine.ports import Exchange, Headers, Request
+
+if TYPE_CHECKING:
+    from fastsio.engine.session import Session
+
+CLOSE = b"1"
+NOOP = b"6"
+
+
+class PollingTransport(Outlet):
+    """A session's outlet while it polls. Writable while a GET is held."""
+
+    def __init__(self, session: "Session") -> None:
+        engine = session.engine
+        self.session = session
+        self.options = engine.options
+        self.max_buffered_bytes = engine.options.max_buffered_bytes
+        self.set_flusher(engine.flusher)
+        self._poll: Exchange | None = None
+        self._request: Request | None = None
+        # An upgrade has probed: GETs are answered at once, so that the client can go over.
+        self.is_releasing = False
+
+    def handle(self, request: Request, exchange: Exchange) -> None:
+        """Serve a GET or POST of this session."""
+        self.session.heard = True
+        if request.method == "GET":
+            self._handle_get(request, exchange)
+        elif request.method == "POST":
+            self._handle_post(request, exchange)
+        else:
+            exchange.respond(500, cors_headers(self.options, request), b"")
+
+    def _handle_get(self, request: Request, exchange: Exchange) -> None:
+        if self._poll is not None:
+            exchange.respond(400, cors_headers(self.options, request), b"")
+            self.session.abort("transport error", "overlap from client")
+            return
+        self._poll = exchange
+        self._request = request
+        exchange.on_abort = self._aborted
+        if self.queue:
+            self.drain()
+        elif not self.session.is_open:
+            self._answer(NOOP + b"\x1e" + CLOSE)
+            self.session.forget()
+        elif self.is_releasing:
+            self._answer(NOOP)
+        else:
+            self.is_writable = True
+
+    def _handle_post(self, request: Request, exchange: Exchange) -> None:
+        headers = cors_headers(self.options, request)
+        if request.is_too_large:
+            exchange.respond(413, headers, b"")
+            return
+        if request.headers.get("content-type") == "application/octet-stream":
+            exchange.respond(400, headers, b"")
+            self.session.abort("transport error", "invalid content")
+            return
+        error = None
+        try:
+            packets = decode_payload(request.body)
+        except ProtocolError as caught:
+            error, packets = caught, caught.packets
+        for kind, data in packets:
+            if self.session.is_open:
+                self.session.receive(kind, data)
+        if error is not None and self.session.is_open:
+            self.session.abort("parse error", error.reason)
+        # Node answers so even where a packet was none.
+        ok = [("Content-Type", "text/html"), ("Cache-Control", "no-store"), *headers]
+        exchange.respond(200, ok, b"ok")
+
+    def drain(self) -> None:
+        """Answer the held GET with all that is queued."""
+        if self._poll is not None and self.queue:
+            self._answer(b"\x1e".join([encoded.payload for encoded in self.take_queue()]))
+
+    def release(self) -> None:
+        """An upgrade has probed: answer the held GET and, until it is finished or dropped, each next one."""
+        self.is_releasing = True
+        self.end_poll(NOOP)
+
+    def end_poll(self, packet: bytes) -> bool:
+        """Answer the held GET with what is queued, or else with `packet`; False if none is held."""
+        if self._poll is None:
+            return False
+        if self.queue:
+            self.drain()
+        else:
+            self._answer(packet)
+        return True
+
+    def _answer(self, payload: bytes) -> None:
+        exchange, request = self._poll, self._request
+        assert exchange is not None and request is not None
+        self._poll = self._request = None
+        self.is_writable = False
+        encoding, body = compress(self.options, request, payload)
+        headers: Headers = [
+            *payload_headers(request),
+            *encoding,
+            *cors_headers(self.options, request),
+        ]
+        exchange.respond(200, headers, body)
+
+    def _aborted(self) -> None:
+        self._poll = self._request = None
+        self.is_writable = False
+        self.session.abort("transport error", "poll connection closed prematurely")
+
+    def overflow(self) -> None:
+        self.session.abort("transport error", "client reads too slowly (max_buffered_bytes)")

@@ -1,0 +1,62 @@
+"""The engine's ports: what it asks of a connection (Exchange) and of the layer above (EngineHandler)."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from fastsio._fanout import MessageHandler, Outlet
+from fastsio._http import Request
+
+if TYPE_CHECKING:
+    from fastsio.engine.session import Session
+
+Headers = list[tuple[str, str]]
+
+
+class Exchange(Protocol):
+    """One request that waits for its answer; after a WebSocket's, the connection itself.
+
+    The raw server's is _conn.Conn: its connection serves one request at a time.
+    """
+
+    on_abort: Callable[[], None] | None
+    session: Any
+    receiver: Any
+
+    @property
+    def remote(self) -> str: ...
+    @property
+    def is_secure(self) -> bool: ...
+    def respond(
+        self,
+        status: int,
+        headers: Headers,
+        body: bytes,
+        *,
+        keep_alive: bool = ...,
+        is_head: bool = ...,
+    ) -> None: ...
+    def accept_websocket(self, request: Request, headers: Headers, receiver: Any) -> bool: ...
+
+
+class EngineHandler(Protocol):
+    """Who takes sessions: a MessageHandler for each, told when the session ends."""
+
+    def open(self, session: "Session") -> "SessionHandler": ...
+
+
+class SessionHandler(MessageHandler):
+    """A session's messages (text, binary: compiled, see _fanout) and its end."""
+
+    def closed(self, reason: str, description: str | None) -> None:
+        raise NotImplementedError
+
+
+__all__ = [
+    "EngineHandler",
+    "Exchange",
+    "Headers",
+    "MessageHandler",
+    "Outlet",
+    "Request",
+    "SessionHandler",
+]

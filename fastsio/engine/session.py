@@ -1,0 +1,227 @@
+"""Engine.IO sessions: identity, heartbeat, transport, end.
+
+Knows nothing of Socket.IO: messages go to `handler`. A session is its WebSocket's receiver: it gets what is
+no message. Source: engine.io-protocol v4, "Heartbeat", "Upgrade"; reasons as engine.io 6.6 gives them.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from fastsio._codec import decode_base64, encode_engine_packet
+from fastsio._fanout import SessionBase
+from fastsio.engine.polling import CLOSE, PollingTransport
+from fastsio.engine.ports import Request
+from fastsio.engine.upgrade import Probe
+
+if TYPE_CHECKING:
+    from fastsio.engine.engine import Engine
+
+PING = encode_engine_packet(b"2")
+NEVER = float("inf")
+# How long a closed polling session may wait for the GET that fetches its last packets.
+POLLING_CLOSE_S = 30.0
+
+
+class Session(SessionBase):
+    """One client, over whatever transport it uses now.
+
+    `request` is the handshake's; `transport` "polling" or "websocket". The session's id is a secret between
+    server and client: whoever has it can speak as the client.
+    """
+
+    __slots__ = (
+        "_awaits_pong", "_deadline", "_deadline_at", "_ping_at", "engine", "is_secure", "polling", "probe",
+        "remote", "request", "transport", "wheel_slot",
+    )  # fmt: skip
+
+    def __init__(
+        self, engine: "Engine", sid: str, request: Request, remote: str, is_secure: bool
+    ) -> None:
+        self.engine = engine
+        self.id = sid
+        self.request = request
+        self.remote = remote
+        self.is_secure = is_secure
+        self.is_open = True
+        self.transport = ""
+        self.polling: PollingTransport | None = None
+        self.probe: Probe | None = None
+        self.wheel_slot: int | None = None
+        self._deadline_at = NEVER
+        self._deadline: Callable[[], None] | None = None
+        self._awaits_pong = False
+        self._ping_at = engine.now() + engine.options.ping_interval
+        engine.wheel.add(self, engine.options.ping_interval)
+
+    def start_polling(self) -> None:
+        self.transport = "polling"
+        self.outlet = self.polling = PollingTransport(self)
+
+    def start_websocket(self, conn: Any) -> None:
+        """Messages of `conn` go to the handler from now on, and everything sent goes to it."""
+        self.transport = "websocket"
+        self.outlet = conn
+        conn.session = self
+        conn.receiver = self
+
+    def switch_to(self, conn: Any) -> None:
+        """Finish an upgrade: what is queued goes over in its order, before anything sent later."""
+        polling = self.polling
+        assert polling is not None
+        polling.end_poll(b"6")
+        queue = polling.take_queue()
+        polling.is_closed = True
+        self.polling = None
+        self.start_websocket(conn)
+        conn.adopt_queue(queue)
+
+    # --- what comes in -----------------------------------------------------------------------
+
+    def receive(self, kind: str, data: bytes) -> None:
+        """A packet that the compiled path did not take: its type, or "b" for a binary message."""
+        if kind == "4":
+            self.handler.receive_text(data)
+        elif kind == "b":
+            self.handler.receive_binary(data)
+        elif kind == "1" and self.polling is not None:  # Node ignores it on a WebSocket
+            self.polling.end_poll(b"6")
+            self.end("transport close")
+        elif kind == "2":
+            self.abort("transport error", "invalid heartbeat direction")
+
+    def websocket_message(self, conn: Any, is_text: bool, data: bytes) -> None:
+        first = data[:1]
+        if first == b"b":
+            self.handler.receive_binary(decode_base64(data[1:]))
+        elif first and first in b"0123456":
+            self.receive(first.decode(), data[1:])
+        else:
+            self.abort("parse error", f"unknown Engine.IO packet {first!r}")
+
+    def websocket_closed(self, conn: Any, code: int) -> None:
+        self.end("transport close")
+
+    def websocket_failed(self, conn: Any, error: Exception) -> None:
+        self.end("transport error", str(error))
+
+    def connection_lost(self, conn: Any, error: Exception | None) -> None:
+        self.end("transport close", None if error is None else str(error))
+
+    def connection_overflowed(self, conn: Any) -> None:
+        self.end("transport error", "client reads too slowly (max_buffered_bytes)")
+
+    # --- time --------------------------------------------------------------------------------
+
+    def set_deadline(self, seconds: float, call: Callable[[], None]) -> None:
+        """Call `call` after `seconds`, unless clear_deadline() comes first. There is one at a time."""
+        self._deadline = call
+        self._deadline_at = self.engine.now() + seconds
+        self.engine.wheel.add(self, min(seconds, max(0.0, self._ping_at - self.engine.now())))
+
+    def clear_deadline(self) -> None:
+        self._deadline = None
+        self._deadline_at = NEVER
+
+    def on_due(self) -> float:
+        """The wheel's call: deadline, ping, or the end of a client that is silent."""
+        if not self.is_open:
+            self.forget()
+            return 0
+        now = self.engine.now()
+        if now >= self._deadline_at and self._deadline is not None:
+            call = self._deadline
+            self.clear_deadline()
+            call()
+            if not self.is_open:
+                return self._time_to_fetch()
+        beat = self._beat(now)
+        return (
+            max(0.001, min(beat, self._deadline_at) - now)
+            if self.is_open
+            else self._time_to_fetch()
+        )
+
+    def _beat(self, now: float) -> float:
+        """Ping when it is time, or judge the client; returns when to look again."""
+        interval, timeout = self.engine.options.ping_interval, self.engine.options.ping_timeout
+        if self._awaits_pong:
+            # Anything that came is life: a pong may be queued behind a large upload.
+            if self.heard:
+                self._awaits_pong = False
+                self._ping_at += interval
+            elif now >= self._ping_at + timeout:
+                self.abort("ping timeout")
+                return NEVER
+        if not self._awaits_pong and now >= self._ping_at:
+            self._ping_at = now
+            self._awaits_pong = True
+            self.heard = False
+            self.outlet.send(PING)
+        if not self._awaits_pong:
+            return self._ping_at
+        first_look = self._ping_at + min(interval, timeout)
+        return first_look if now < first_look else self._ping_at + timeout
+
+    def _time_to_fetch(self) -> float:
+        """How long the wheel keeps a closed session: until its last packets must have been fetched."""
+        return POLLING_CLOSE_S if self.id in self.engine.sessions else 0
+
+    # --- the end -----------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """End the session from this side, behind everything that was sent: reason "forced close".
+
+        A client that polls and has no GET open fetches the rest and its end with the next ones; the
+        handler is told at once, with "forced server close" (as Node names a deferred end).
+        """
+        if not self.is_open:
+            return
+        if self.polling is None:
+            self.outlet.close_websocket()
+            self.end("forced close")
+        elif not self.polling.queue and self.polling.end_poll(CLOSE):
+            self.end("forced close")
+        else:
+            self.polling.end_poll(CLOSE)
+            self.polling.is_closed = True
+            self._drop_probe()
+            self._finish("forced server close", None)
+            self.engine.wheel.add(self, POLLING_CLOSE_S)
+
+    def abort(self, reason: str, description: str | None = None) -> None:
+        """End the session at once: the client broke the protocol, or is gone."""
+        if self.polling is not None:
+            self.polling.take_queue()
+            self.polling.end_poll(CLOSE)
+        elif self.outlet is not None:
+            self.outlet.close_websocket()
+        self.end(reason, description)
+
+    def end(self, reason: str, description: str | None = None) -> None:
+        """The transport is gone or told: forget the session and tell the handler, once."""
+        self.forget()
+        self._drop_probe()
+        if self.polling is not None:
+            self.polling.is_closed = True
+        if self.is_open:
+            self._finish(reason, description)
+
+    def shut_down(self, reason: str) -> None:
+        """The server stops: tell the handler why, then the client that the transport ends."""
+        if self.is_open:
+            self._finish(reason, None)
+        self.abort(reason)
+
+    def _finish(self, reason: str, description: str | None) -> None:
+        self.is_open = False
+        self.clear_deadline()
+        self.handler.closed(reason, description)
+
+    def _drop_probe(self) -> None:
+        if self.probe is not None:
+            self.probe.drop()
+
+    def forget(self) -> None:
+        """The id is known no longer."""
+        self.engine.wheel.remove(self)
+        self.engine.sessions.pop(self.id, None)

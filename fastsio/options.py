@@ -1,0 +1,106 @@
+"""Every option of a server, checked where it is given. Times are in seconds, sizes in bytes.
+
+Imports nothing of fastsio: both API styles make it, the engine and the core read it.
+"""
+
+import difflib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from typing import Any
+
+TRANSPORTS = ("polling", "websocket")
+# Characters that would end a header's line or a cookie's value.
+_COOKIE_FORBIDDEN = set(";\r\n\0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The options of AsyncServer and IO; the names are python-socketio's where it has the option.
+
+    ping_interval, ping_timeout: a ping every so many seconds; a client from which nothing at all comes
+        for ping_timeout after it is closed ("ping timeout").
+    connect_timeout: a client that has joined no namespace by then is closed.
+    upgrade_timeout: a WebSocket that has not finished taking a session over by then is closed.
+    max_http_buffer_size: bytes of one message or one POST body.
+    max_buffered_bytes: bytes queued for one client; a session that is over it and is sent more ends.
+    transports: "polling", "websocket" or both. allow_upgrades: from the one to the other.
+    cors_allowed_origins: None sends no CORS headers (browsers then allow the same origin only), "*", one
+        origin, a list, or a function of the Origin that returns a bool. CORS tells browsers who may read
+        answers; a WebSocket from elsewhere is not refused by it. cors_credentials: cookies may come along.
+    cookie: None, a name, or {"name": …, "path": …, "SameSite": …}: sent with the polling handshake.
+    http_compression: gzip or deflate for polling responses of at least compression_threshold bytes.
+    json: a module with dumps and loads instead of orjson.
+    namespaces: names that exist besides those with handlers; "*" accepts every name.
+    """
+
+    ping_interval: float = 25.0
+    ping_timeout: float = 20.0
+    connect_timeout: float = 45.0
+    upgrade_timeout: float = 10.0
+    max_http_buffer_size: int = 1_000_000
+    max_buffered_bytes: int = 16 * 1024 * 1024
+    transports: tuple[str, ...] = TRANSPORTS
+    allow_upgrades: bool = True
+    cors_allowed_origins: None | str | Iterable[str] | Callable[[str], bool] = None
+    cors_credentials: bool = True
+    cookie: None | str | dict[str, Any] = None
+    http_compression: bool = True
+    compression_threshold: int = 1024
+    json: Any = None
+    namespaces: None | str | Iterable[str] = None
+
+    def __post_init__(self) -> None:
+        for name in ("ping_interval", "ping_timeout", "connect_timeout", "upgrade_timeout"):
+            _check_number(name, getattr(self, name), "seconds")
+        for name in ("max_http_buffer_size", "max_buffered_bytes"):
+            _check_number(name, getattr(self, name), "bytes")
+        object.__setattr__(self, "transports", _transports(self.transports))
+        origins = self.cors_allowed_origins
+        if origins is not None and not isinstance(origins, str) and not callable(origins):
+            object.__setattr__(self, "cors_allowed_origins", frozenset(origins))
+        object.__setattr__(self, "cookie", _cookie(self.cookie))
+        if self.namespaces is not None and not isinstance(self.namespaces, str):
+            object.__setattr__(self, "namespaces", tuple(self.namespaces))
+
+    @classmethod
+    def of(cls, given: dict[str, Any]) -> "Options":
+        """Options from keyword arguments; TypeError names the nearest option for one that is none."""
+        known = {field.name for field in fields(cls)}
+        for name in given:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise TypeError(f"unknown option {name!r}{hint}")
+        # None is python-socketio's way to say "the default" for these.
+        return cls(
+            **{name: value for name, value in given.items() if name != "transports" or value}
+        )
+
+
+def _check_number(name: str, value: Any, unit: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+        raise ValueError(f"{name}={value!r}: a number of {unit} above 0")
+
+
+def _transports(given: Any) -> tuple[str, ...]:
+    names = (given,) if isinstance(given, str) else tuple(given)
+    wrong = [name for name in names if name not in TRANSPORTS]
+    if wrong or not names:
+        raise ValueError(
+            f"No valid transports provided: {given!r}; known are {', '.join(TRANSPORTS)}"
+        )
+    return names
+
+
+def _cookie(given: Any) -> dict[str, Any] | None:
+    if given is None or given is False:
+        return None
+    cookie = (
+        {"name": given, "path": "/", "SameSite": "Lax"} if isinstance(given, str) else dict(given)
+    )
+    if not isinstance(cookie.get("name"), str):
+        raise ValueError(f"cookie={given!r}: a name, or a dict with one")
+    for part in (str(part) for pair in cookie.items() for part in pair):
+        if _COOKIE_FORBIDDEN & set(part):
+            raise ValueError(f"cookie={given!r}: {part!r} can't be part of a cookie")
+    return cookie

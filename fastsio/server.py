@@ -1,0 +1,104 @@
+"""A server: the one place where engine and core are joined, and the router of its connections.
+
+Requests below `socketio_path` are the engine's; others are static files or a 404.
+"""
+
+import asyncio
+from typing import Any, Protocol
+
+from fastsio._conn import Conn
+from fastsio._http import Request
+from fastsio.core.hub import Hub
+from fastsio.engine.engine import Engine
+from fastsio.static import StaticFiles
+
+SHUTDOWN_REASON = "server shutting down"
+# How long clients get to answer the Close at a stop, once no handler runs any more.
+GOODBYE_S = 1.0
+
+
+class Application(Protocol):
+    """What can be served: AsyncServer, IO."""
+
+    hub: Hub
+
+
+class Server:
+    """Connections of one application on one event loop. See _conn for what a router has to have."""
+
+    max_head_bytes = 65536
+
+    def __init__(
+        self, app: Application, *, socketio_path: str = "socket.io", static_files: dict[str, Any] | None = None,
+        head_timeout: float = 10.0,
+    ) -> None:  # fmt: skip
+        """Must be made while the loop runs. `head_timeout`: seconds for a request to be complete."""
+        loop = asyncio.get_running_loop()
+        self.hub = app.hub
+        self.options = app.hub.options
+        self.engine = Engine(self.options, self.hub, loop)
+        self.static = StaticFiles(static_files)
+        self.connections: set[Conn] = set()
+        self.flusher = self.engine.flusher
+        self.max_message_bytes = self.options.max_http_buffer_size
+        self.max_buffered_bytes = self.options.max_buffered_bytes
+        self.head_timeout_s = head_timeout
+        self._path = "/" + socketio_path.strip("/")
+        self._prefix = self._path.rstrip("/") + "/"
+        self._all_gone: asyncio.Future[None] | None = None
+
+    # --- the router's side -------------------------------------------------------------------
+
+    def handle(self, conn: Conn, request: Request) -> None:
+        """Answer a request, now or later."""
+        path = request.path
+        if path.startswith(self._prefix) or path == self._path:
+            self.engine.handle(request, conn)
+        elif not self.static.handle(request, conn):
+            is_head = request.method == "HEAD"
+            conn.respond(
+                404, [("Content-Type", "text/plain; charset=utf-8")], b"Not Found", is_head=is_head
+            )
+
+    def opened(self, conn: Conn) -> None:
+        self.connections.add(conn)
+
+    def closed(self, conn: Conn) -> None:
+        self.connections.discard(conn)
+        if self._all_gone is not None and not self.connections and not self._all_gone.done():
+            self._all_gone.set_result(None)
+
+    def watch(self, conn: Conn, seconds: float) -> None:
+        self.engine.wheel.add(conn, seconds)
+
+    def unwatch(self, conn: Conn) -> None:
+        self.engine.wheel.remove(conn)
+
+    # --- the end -----------------------------------------------------------------------------
+
+    async def close(self, timeout_s: float) -> None:
+        """Tell every client, run every `disconnect` handler once, and be done.
+
+        Handlers that run longer than `timeout_s` seconds are cancelled; clients that do not close by
+        themselves are dropped.
+        """
+        self.engine.close(SHUTDOWN_REASON)
+        for conn in list(self.connections):
+            conn.retire()
+        await self.hub.drain(timeout_s)
+        for task in list(self.hub.background):
+            task.cancel()
+        if self.hub.background:
+            await asyncio.wait(list(self.hub.background), timeout=GOODBYE_S)
+        await self._wait_for_connections()
+        self.engine.wheel.close()
+
+    async def _wait_for_connections(self) -> None:
+        for attempt in ("wait", "abort"):
+            if not self.connections:
+                return
+            if attempt == "abort":
+                for conn in list(self.connections):
+                    conn.abort()
+            self._all_gone = asyncio.get_running_loop().create_future()
+            await asyncio.wait((self._all_gone,), timeout=GOODBYE_S)

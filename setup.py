@@ -1,0 +1,88 @@
+"""How the compiled modules are built; everything else about the package is in pyproject.toml.
+
+Generated C goes under build/, never beside the sources. Incremental: a module is translated again when
+its .pyx or a .pxd that it cimports changed, and compiled again when its C or mask.h changed. Each set of
+directives, flags and Cython version has a folder of its own, so that a change of one builds anew.
+
+FASTSIO_DEBUG=1 builds with bounds checks and asserts, without optimisation.
+"""
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+import Cython
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+MODULES = ("_frames", "_codec", "_fanout", "_dispatch", "_http", "_conn")
+DEBUG = os.environ.get("FASTSIO_DEBUG", "0") not in ("", "0")
+
+DIRECTIVES = {
+    "language_level": 3,
+    "embedsignature": True,
+    "embedsignature.format": "python",
+    "boundscheck": DEBUG,
+    "initializedcheck": DEBUG,
+    "nonecheck": DEBUG,
+    "wraparound": False,
+    "cdivision": True,
+}
+
+if sys.platform == "win32":
+    COMPILE_ARGS = ["/Od", "/Zi"] if DEBUG else ["/O2"]
+elif DEBUG:
+    COMPILE_ARGS = ["-O0", "-g", "-UNDEBUG"]
+else:
+    COMPILE_ARGS = ["-O3", "-g0"]
+
+SETTINGS = (
+    Cython.__version__,
+    sorted(DIRECTIVES.items()),
+    COMPILE_ARGS,
+    [os.environ.get(name) for name in ("CC", "CFLAGS", "LDFLAGS")],
+)
+BUILD_DIR = Path("build", "cython", hashlib.sha256(repr(SETTINGS).encode()).hexdigest()[:12])
+
+
+class BuildExt(build_ext):
+    """build_ext that keeps builds of different settings apart, and translates only when it builds."""
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        self.parallel = self.parallel or os.cpu_count()
+        if self.inplace:
+            self.build_lib = str(BUILD_DIR / "lib")
+        else:
+            # What lies in the build_lib of a wheel may come from other settings.
+            self.force = True
+
+    def build_extensions(self) -> None:
+        translated = cythonize(
+            self.extensions,
+            build_dir=str(BUILD_DIR),
+            compiler_directives=DIRECTIVES,
+            nthreads=(os.cpu_count() or 1) if sys.platform == "linux" else 0,
+        )
+        for extension, c_extension in zip(self.extensions, translated, strict=True):
+            extension.sources = c_extension.sources
+        super().build_extensions()
+
+
+def extension(source: Path) -> Extension:
+    return Extension(
+        f"fastsio.{source.stem}",
+        [source.as_posix()],
+        include_dirs=["fastsio"],
+        depends=["fastsio/mask.h"],
+        extra_compile_args=COMPILE_ARGS,
+        define_macros=[("FASTSIO_DEBUG", "1")] if DEBUG else [],
+    )
+
+
+setup(
+    ext_modules=[extension(source) for source in sorted(Path("fastsio").glob("_*.pyx"))],
+    cmdclass={"build_ext": BuildExt},
+)
