@@ -43,6 +43,7 @@ cdef class Encoded:
 
 
 cdef int parse_head(const char* p, Py_ssize_t n, Head* head) except -1
+cdef str namespace_of(Head* head)
 cdef object load_data(Head* head, Json json)
 cdef object reconstruct(object data, list buffers)
 cdef Encoded encode(int type, bytes namespace, int64_t id, object data, Json json)

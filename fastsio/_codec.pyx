@@ -3,12 +3,13 @@
 Pure: knows nothing of sessions, sockets or transports; takes from _frames only the frame head, so
 that an event is framed once for all who get it.
 Source: engine.io-protocol v4 and socket.io-protocol v5; what they leave open is decided as
-socket.io-parser 4.2.7 decides it. Stricter than that parser, because no client sends it: blanks and
-signs in numbers, numerals other than decimal, ack ids over 18 digits.
+socket.io-parser 4.2.7 decides it. Stricter than that parser, because no client sends it: blanks as a
+type or in ack ids, and ack ids over 18 digits.
 """
 import binascii
 import json as stdlib_json
 import math
+import re
 
 import orjson
 
@@ -26,6 +27,8 @@ cdef enum:
     # socket.io-parser's maxAttachments: more closes the connection, on either side.
     MAX_ATTACHMENTS = 10
     MAX_ID_DIGITS = 18
+    # Where the slow JSON path stops: it is recursive.
+    MAX_DEPTH = 900
     INVALID_DATA = 1007
 
 NO_DATA = type("NoData", (), {"__repr__": lambda self: "NO_DATA", "__slots__": ()})()
@@ -59,18 +62,25 @@ def _refuse_constant(name):
     raise ValueError(f"{name} is not JSON")
 
 
-cdef object strict_decoder = stdlib_json.JSONDecoder(parse_constant=_refuse_constant)
+def _number(digits):
+    """An integer as JavaScript reads it: what is too long for one is a float, and at last infinite."""
+    return int(digits) if len(digits) < 400 else float(digits)
 
 
-def _plain(value, found):
+cdef object strict_decoder = stdlib_json.JSONDecoder(parse_constant=_refuse_constant, parse_int=_number)
+
+
+def _plain(value, list found, int depth=0):
     """A copy of `value` that the stdlib's json writes as JavaScript would: bytes to placeholders
-    (collected in `found`), NaN and infinities to null."""
+    (collected in `found`), NaN and infinities to null. ValueError if it is too deep or circular."""
+    if depth > MAX_DEPTH:
+        raise ValueError(f"nested over {MAX_DEPTH} levels, or circular")
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {key: _plain(item, found) for key, item in value.items()}
+        return {key: _plain(item, found, depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item, found) for item in value]
+        return [_plain(item, found, depth + 1) for item in value]
     if isinstance(value, (bytes, bytearray, memoryview)):
         found.append(bytes(value))
         return {"_placeholder": True, "num": len(found) - 1}
@@ -90,7 +100,7 @@ cdef class Json:
             self.loads = orjson.loads
         elif callable(getattr(module, "dumps", None)) and callable(getattr(module, "loads", None)):
             self.dumps = self._compact(module)
-            self.loads = module.loads
+            self.loads = self._strict(module)
         else:
             raise TypeError(f"json={module!r} has no dumps() and loads()")
 
@@ -103,10 +113,20 @@ cdef class Json:
             return module.dumps
         return lambda value: module.dumps(value, separators=(",", ":"))
 
+    @staticmethod
+    def _strict(module):
+        """Its loads() without NaN, where it takes `parse_constant` as the stdlib's does."""
+        try:
+            module.loads("0", parse_constant=_refuse_constant)
+        except TypeError:
+            return module.loads
+        return lambda text: module.loads(text, parse_constant=_refuse_constant)
+
     cdef bytes dump(self, object data, list attachments):
         """JSON of `data`; bytes in it are replaced by placeholders and put into `attachments`.
 
-        Raises TypeError (or what the module raises) for what JSON can't hold.
+        Raises TypeError (or what the module raises) for what JSON can't hold, ValueError for what is
+        nested too deeply.
         """
         cdef object text
         if not self.is_builtin:
@@ -121,6 +141,8 @@ cdef class Json:
             text = stdlib_json.dumps(_plain(data, attachments), ensure_ascii=False, separators=(",", ":"))
             # JSON.stringify writes a lone surrogate as an escape; so does this.
             return text.encode("utf-8", "backslashreplace")
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
         finally:
             collector.found = None
 
@@ -134,7 +156,7 @@ cdef class Json:
                 except ValueError:
                     return strict_decoder.decode(text.decode())
             return self.loads(text.decode())
-        except (ValueError, RecursionError) as error:
+        except Exception as error:  # whatever the module given as json= raises
             raise invalid("invalid payload: not JSON") from error
 
 
@@ -155,6 +177,41 @@ cdef Py_ssize_t digits(const char* p, const char* end, int64_t* value) except -1
     return p - start
 
 
+_JS_DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
+# ECMA-262 12.2, 12.3: what Number() skips; str.strip() alone would skip U+001C to U+001F too.
+_JS_BLANKS = "\t\n\v\f\r \xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000\ufeff"
+_JS_BASES = {"0x": 16, "0o": 8, "0b": 2}
+
+
+def _js_number(text):
+    """What JavaScript's Number() makes of a string, as a float; NaN if it is no number."""
+    text = text.strip(_JS_BLANKS)
+    base = _JS_BASES.get(text[:2].lower())
+    try:
+        if base is not None:
+            return float(int(text[2:], base)) if text[2:].isalnum() else math.nan
+        return float(text) if _JS_DECIMAL.fullmatch(text) else math.nan
+    except (ValueError, OverflowError):
+        return math.nan
+
+
+cdef const char* parse_attachments(const char* p, const char* end, Head* head) except NULL:
+    """Read a binary packet's count and the "-" behind it; returns what follows."""
+    cdef const char* dash = <const char*> memchr(p, c"-", end - p)
+    if dash == NULL or dash == p:
+        raise invalid("illegal attachments")
+    if dash - p == 1 and c"1" <= p[0] <= c"9":  # likely
+        head.attachments = p[0] - c"0"
+        return dash + 1
+    count = _js_number(p[: dash - p].decode("utf-8", "replace"))
+    if not (math.isfinite(count) and count >= 1 and count == math.floor(count)):
+        raise invalid("illegal attachments")
+    if count > MAX_ATTACHMENTS:
+        raise invalid(f"too many attachments: {count:g} > {MAX_ATTACHMENTS}")
+    head.attachments = <int> count
+    return dash + 1
+
+
 cdef int parse_head(const char* p, Py_ssize_t n, Head* head) except -1:
     """Cut a Socket.IO packet's text into its parts: type [count "-"] [namespace ","] [id] [JSON].
 
@@ -173,14 +230,7 @@ cdef int parse_head(const char* p, Py_ssize_t n, Head* head) except -1:
     head.id = -1
     p += 1
     if head.type >= BINARY_EVENT:
-        length = digits(p, end, &number)
-        p += length
-        if length == 0 or number == 0 or p == end or p[0] != c"-":
-            raise invalid("illegal attachments")
-        if number > MAX_ATTACHMENTS:
-            raise invalid(f"too many attachments: {number} > {MAX_ATTACHMENTS}")
-        head.attachments = <int> number
-        p += 1
+        p = parse_attachments(p, end, head)
     if p < end and p[0] == c"/":
         comma = <const char*> memchr(p, c",", end - p)
         if comma == NULL:
@@ -194,7 +244,19 @@ cdef int parse_head(const char* p, Py_ssize_t n, Head* head) except -1:
         head.id = number
     head.json = p + length
     head.json_size = end - head.json
+    if head.json_size and (head.json[0] == c" " or c"\t" <= head.json[0] <= c"\r"):
+        raise invalid("blank in the ack id")
     return 0
+
+
+cdef str namespace_of(Head* head):
+    """The namespace's name, None for "/"."""
+    if head.namespace == NULL:
+        return None
+    try:
+        return head.namespace[: head.namespace_size].decode()
+    except UnicodeDecodeError as error:
+        raise invalid("namespace is not UTF-8") from error
 
 
 cdef object load_data(Head* head, Json json):
@@ -239,9 +301,10 @@ cdef object reconstruct(object data, list buffers):
     elif type(data) is dict:
         if (<dict> data).get("_placeholder") is True:
             index = (<dict> data).get("num")
-            if type(index) is not int or not 0 <= index < len(buffers):
+            if (type(index) is not int and type(index) is not float) or not 0 <= index < len(buffers):
                 raise invalid(f"illegal attachments: placeholder {index!r}")
-            return buffers[index]
+            # JavaScript has one kind of number: 0.0 is 0, and 0.5 names nothing.
+            return buffers[int(index)] if index == int(index) else None
         for key, value in (<dict> data).items():
             (<dict> data)[key] = reconstruct(value, buffers)
     return data
@@ -284,7 +347,7 @@ cdef class Decoder:
         parse_head(PyBytes_AS_STRING(data), len(data), &head)
         packet.type = head.type
         packet.attachments = head.attachments
-        packet.namespace = "/" if head.namespace == NULL else head.namespace[:head.namespace_size].decode()
+        packet.namespace = namespace_of(&head) or "/"
         packet.id = None if head.id < 0 else head.id
         packet.data = load_data(&head, self.json)
         if not head.attachments:
@@ -426,12 +489,18 @@ cdef bytes namespace_prefix(str namespace):
     return b"" if namespace == "/" else namespace.encode() + b","
 
 
+cdef int64_t check_id(object id) except -1:
+    if id < 0:
+        raise ValueError(f"ack id {id} is below 0")
+    return id
+
+
 def encode_packet(int type, data=NO_DATA, str namespace="/", id=None, json=None) -> Encoded:
     """Encode one Socket.IO packet; EVENT and ACK become their binary types when bytes are inside."""
-    if not CONNECT <= type <= CONNECT_ERROR:
+    if type < 0 or type > CONNECT_ERROR:
         raise ValueError(f"packet type {type}: give 0 to 4, the binary types follow from the data")
     return encode(
-        type, namespace_prefix(namespace), -1 if id is None else id, data,
+        type, namespace_prefix(namespace), -1 if id is None else check_id(id), data,
         DEFAULT_JSON if json is None else json if isinstance(json, Json) else Json(json),
     )
 
@@ -467,7 +536,7 @@ def decode_base64(data: bytes) -> bytes:
         data = data.partition(b"=")[0].translate(_URL_SAFE).translate(None, _NOT_BASE64)
         if len(data) % 4 == 1:
             data = data[: len(data) - 1]
-        return binascii.a2b_base64(data + b"=" * (-len(data) % 4))
+        return binascii.a2b_base64(data + b"===")
 
 
 def decode_payload(body: bytes) -> list:

@@ -27,7 +27,10 @@ cdef class Conn(Outlet):
     cdef bint keep_alive
     cdef bint closes_when_drained
     cdef bint has_served
-    cdef int idle_checks
+    cdef bint in_requests           # next_requests() is at work
+    cdef int idle_checks            # how many looks of the wheel found it idle, or in the same request
+    cdef Py_ssize_t seen_body_bytes
+    cdef bint body_advances(self) except -1
     cdef int read_http(self, bytes data) except -1
     cdef int read_frames(self, bytes data) except -1
     cdef int end_of_read(self) except -1

@@ -57,6 +57,8 @@ cdef enum:
     MAX_PIPELINED = 8
     # How long an idle kept-alive connection stays, and how long a closing one may take.
     KEEP_ALIVE_S = 75
+    # What a request's body must bring between two looks of the wheel.
+    MIN_BODY_BYTES = 1024
     CLOSE_S = 5
 
 cdef bint CAN_SEND_DIRECTLY = sys.platform != "win32"
@@ -153,17 +155,26 @@ cdef class Conn(Outlet):
             return 0
         if self.phase != HTTP:
             return 0
-        self.idle_checks += 1
         seconds = self.router.head_timeout_s
-        if self.is_busy:
+        if self.is_busy or self.body_advances():
             self.idle_checks = 0
         elif self.http.is_reading or not self.has_served:
-            if self.idle_checks >= 2 or not self.has_served:
+            # Below 0 it counts the looks that found one request unfinished, above 0 the idle ones.
+            self.idle_checks = min(self.idle_checks, 0) - 1
+            if self.idle_checks <= -2 or not self.has_served:
                 logger.info("%s: no complete request within %s s (head_timeout)", self.remote, seconds)
                 self.respond(408, [], b"", keep_alive=False)
-        elif self.idle_checks * seconds >= KEEP_ALIVE_S:
-            self.close()
+        else:
+            self.idle_checks = max(self.idle_checks, 0) + 1
+            if self.idle_checks * seconds >= KEEP_ALIVE_S:
+                self.close()
         return 0 if self.phase == CLOSED else CLOSE_S if self.phase == CLOSING else seconds
+
+    cdef bint body_advances(self) except -1:
+        """A body may take longer than a head, as long as it keeps coming."""
+        cdef Py_ssize_t seen = self.seen_body_bytes
+        self.seen_body_bytes = self.http.body_bytes if self.http.is_reading else 0
+        return self.seen_body_bytes - seen >= MIN_BODY_BYTES
 
     # --- HTTP --------------------------------------------------------------------------------
 
@@ -196,12 +207,14 @@ cdef class Conn(Outlet):
     def next_requests(self) -> None:
         """Hand over the requests that are complete, one at a time (RFC 9112 9.3.2: answers in order)."""
         cdef Request request
+        self.in_requests = True
         while self.phase == HTTP and not self.is_busy and self.http.ready:
             request = self.http.ready.pop(0)
             self.is_busy = self.has_served = True
             self.idle_checks = 0
             self.keep_alive = request.keep_alive
             self.router.handle(self, request)
+        self.in_requests = False
         if self.phase == HTTP:
             if len(self.http.ready) >= MAX_PIPELINED:
                 self.transport.pause_reading()
@@ -223,7 +236,7 @@ cdef class Conn(Outlet):
         if not self.keep_alive:
             # The client may still be sending: end our side only, so that it can read the answer.
             self.end_after_flush()
-        elif not self.is_waiting and self.http.ready:
+        elif self.http.ready and not self.in_requests:
             self.next_requests()
 
     def accept_websocket(self, Request request, headers, receiver) -> bool:

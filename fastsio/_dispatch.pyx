@@ -22,6 +22,7 @@ from fastsio._codec cimport (
     Json,
     encode,
     load_data,
+    namespace_of,
     namespace_prefix,
     parse_head,
     reconstruct,
@@ -374,13 +375,12 @@ cdef class PeerBase(MessageHandler):
 
     cdef int take_text(self, const char* p, Py_ssize_t n) except -1:
         cdef Head head
-        cdef str namespace = None
+        cdef str namespace
         if self.buffers is not None:
             raise ProtocolError(INVALID_DATA, "got plaintext data when reconstructing a packet")
         parse_head(p, n, &head)
         data = load_data(&head, self.json)
-        if head.namespace != NULL:
-            namespace = head.namespace[: head.namespace_size].decode()
+        namespace = namespace_of(&head)
         if not head.attachments:  # likely
             return self.receive(head.type, namespace, head.id, data)
         self.partial_type = head.type

@@ -125,10 +125,9 @@ cdef void reader_clear(Reader* r) noexcept:
     r.is_stopped = True
 
 
-cdef int check_start(Reader* r, unsigned char first, unsigned char second) except -1:
-    """The rules that the first two bytes of a head can break; returns the head's size."""
+cdef int check_first(Reader* r, unsigned char first) except -1:
+    """The rules that a head's first byte can break."""
     cdef int opcode = first & 0x0F
-    cdef int length = second & 0x7F
     if first & 0x70:
         # RFC 6455 5.2: RSV bits are 0 unless an extension that uses them was agreed; none is.
         broken(r, PROTOCOL_ERROR, "reserved bits set")
@@ -138,8 +137,6 @@ cdef int check_start(Reader* r, unsigned char first, unsigned char second) excep
         # RFC 6455 5.5: control frames carry at most 125 bytes and are not fragmented.
         if not first & 0x80:
             broken(r, PROTOCOL_ERROR, "fragmented control frame")
-        if length > MAX_CONTROL:
-            broken(r, PROTOCOL_ERROR, "control frame over 125 bytes")
     elif opcode > BINARY:
         broken(r, PROTOCOL_ERROR, f"reserved opcode {opcode}")
     elif opcode == CONTINUATION:
@@ -148,6 +145,15 @@ cdef int check_start(Reader* r, unsigned char first, unsigned char second) excep
     elif r.message_opcode != 0:
         # RFC 6455 5.4: fragments of one message are not interleaved with another's.
         broken(r, PROTOCOL_ERROR, "new message inside a fragmented one")
+    return 0
+
+
+cdef int check_start(Reader* r, unsigned char first, unsigned char second) except -1:
+    """The rules that the first two bytes can break; returns the head's size."""
+    cdef int length = second & 0x7F
+    check_first(r, first)
+    if first & 0x8 and length > MAX_CONTROL:
+        broken(r, PROTOCOL_ERROR, "control frame over 125 bytes")
     if (second & 0x80 != 0) != r.expects_mask:
         # RFC 6455 5.1: a client masks every frame, a server none.
         broken(r, PROTOCOL_ERROR, "frame not masked" if r.expects_mask else "masked frame from a server")
@@ -201,7 +207,9 @@ cdef const unsigned char* take_head(Reader* r, const unsigned char* p, const uns
         r.head[r.head_size] = p[0]
         r.head_size += 1
         p += 1
-        if r.head_size >= 2 and r.head_size == check_start(r, r.head[0], r.head[1]):
+        if r.head_size == 1:
+            check_first(r, r.head[0])
+        elif r.head_size == check_start(r, r.head[0], r.head[1]):
             start_frame(r, r.head)
             break
     return p

@@ -22,7 +22,7 @@ cdef class RequestReader:
     cdef Py_ssize_t max_body_bytes
     cdef Py_ssize_t max_head_bytes
     cdef Py_ssize_t head_bytes
-    cdef Py_ssize_t body_bytes
+    cdef readonly Py_ssize_t body_bytes
     cdef bint in_body
     cdef bint is_discarding
     cdef bytes url

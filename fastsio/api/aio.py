@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastsio._dispatch import Handler
 from fastsio.core.acks import wait_for_ack
 from fastsio.core.errors import ConnectionRefusedError
 from fastsio.core.handlers import (
@@ -99,7 +98,7 @@ class AsyncServer:
 
     async def call(
         self, event: str, data: Any = None, to: str | None = None, sid: str | None = None,
-        namespace: str | None = None, timeout: float | None = 60,
+        namespace: str | None = None, timeout: float | None = 60,  # noqa: ASYNC109 - their name
     ) -> Any:  # fmt: skip
         """Send an event to one client and return its answer: None, one value, or a tuple of several.
 
@@ -121,17 +120,17 @@ class AsyncServer:
         socket = self._namespace(namespace).find(sid)
         if socket is None:
             raise ValueError("sid is not connected to requested namespace")
-        socket.join((room,))
+        socket.join([room])
 
     async def leave_room(self, sid: str, room: Any, namespace: str | None = None) -> None:
         """Take a client out of a room; nothing happens if it is not in it."""
         socket = self._namespace(namespace).find(sid)
         if socket is not None:
-            socket.leave((room,))
+            socket.leave([room])
 
     async def close_room(self, room: Any, namespace: str | None = None) -> None:
         """Take everyone out of a room."""
-        self._namespace(namespace).in_((room,)).sockets_leave((room,))
+        self._namespace(namespace).in_([room]).sockets_leave([room])
 
     def rooms(self, sid: str, namespace: str | None = None) -> list[Any]:
         """The rooms a client is in, its own sid among them; empty for an unknown sid."""
@@ -225,13 +224,7 @@ def _set_connect_guard(namespace: Namespace, handler: Callable[..., Any]) -> Non
         if result is False:
             raise ConnectionRefusedError
 
-    previous = namespace.handlers.get("connect")
-    if previous is None:
-        namespace.guards.append(guard)
-    else:
-        namespace.guards[namespace.guards.index(previous.fn)] = guard
-    # Kept where the last one wins; a client can't send a "connect" event.
-    namespace.set_handler("connect", Handler(guard))
+    namespace.set_entry_guard(guard)
 
 
 def _log_to_stderr() -> None:

@@ -33,6 +33,7 @@ class Namespace(NamespaceBase):
         self.leaving: dict[str, Socket] = {}
         self.adapter = Adapter(self)
         self.guards: list[Guard] = []
+        self._entry_guard: Guard | None = None
         self.connection_handlers: list[Handler] = []
 
     def find(self, sid: Any) -> "Socket | None":
@@ -100,6 +101,14 @@ class Namespace(NamespaceBase):
         BroadcastOperator(self).disconnect_sockets(close)
 
     # --- python-socketio's side --------------------------------------------------------------
+
+    def set_entry_guard(self, guard: Guard) -> None:
+        """The one guard of the `connect` handler; the last one given takes its predecessor's place."""
+        if self._entry_guard is None:
+            self.guards.append(guard)
+        else:
+            self.guards[self.guards.index(self._entry_guard)] = guard
+        self._entry_guard = guard
 
     def set_handler(self, event: str, handler: Handler) -> None:
         """The one handler of an event for all sockets (the last one given wins)."""

@@ -13,8 +13,8 @@ NOBODY_EXCEPT: Rooms = frozenset()
 
 
 def as_rooms(room: Any) -> Rooms:
-    """One room, or a list, tuple or set of them, as a set of rooms."""
-    if isinstance(room, (list, tuple, set, frozenset)):
+    """One room, or a list or set of them, as a set of rooms. A room may be anything hashable, so a tuple is one."""
+    if isinstance(room, (list, set, frozenset)):
         return frozenset(room)
     return frozenset((room,))
 

@@ -68,7 +68,8 @@ class Socket(SocketBase):
     @property
     def transport(self) -> str:
         """What the session uses now: "polling" or "websocket"."""
-        return self.session.transport
+        transport: str = self.session.transport
+        return transport
 
     @property
     def data(self) -> dict[str, Any]:
@@ -218,6 +219,11 @@ class Socket(SocketBase):
     def broadcast(self) -> BroadcastOperator:
         """All clients of the namespace without this one."""
         return BroadcastOperator(self.namespace, None, frozenset((self.id,)))
+
+    @property
+    def volatile(self) -> BroadcastOperator:
+        """This client, if it can take the packet now: `socket.volatile.emit(…)` drops it otherwise."""
+        return BroadcastOperator(self.namespace, frozenset((self.id,)), is_volatile=True)
 
     # --- the end -----------------------------------------------------------------------------
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from fastsio._fanout import MessageHandler, Outlet
 from fastsio._http import Request
 
 if TYPE_CHECKING:
@@ -44,19 +43,12 @@ class EngineHandler(Protocol):
     def open(self, session: "Session") -> "SessionHandler": ...
 
 
-class SessionHandler(MessageHandler):
-    """A session's messages (text, binary: compiled, see _fanout) and its end."""
+class SessionHandler(Protocol):
+    """A session's messages and its end. It is a _fanout.MessageHandler: the compiled path calls that."""
 
-    def closed(self, reason: str, description: str | None) -> None:
-        raise NotImplementedError
+    def receive_text(self, data: bytes) -> None: ...
+    def receive_binary(self, data: bytes) -> None: ...
+    def closed(self, reason: str, description: str | None) -> None: ...
 
 
-__all__ = [
-    "EngineHandler",
-    "Exchange",
-    "Headers",
-    "MessageHandler",
-    "Outlet",
-    "Request",
-    "SessionHandler",
-]
+__all__ = ["EngineHandler", "Exchange", "Headers", "Request", "SessionHandler"]

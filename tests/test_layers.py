@@ -1,0 +1,394 @@
+"""Who may import whom: every import and cimport of fastsio against the table of the design.
+
+A layer imports what stands in its row and itself, nothing else of fastsio; imports for type checkers
+and inside functions count too. A module without a row fails: a new one needs a place.
+Source: the design, section 4.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "fastsio"
+SUFFIXES = (".py", ".pyi", ".pyx", ".pxd")
+
+PURE = ["_dispatch", "_fanout", "_codec", "_frames"]  # each may import those to its right
+LOWER = [*PURE, "_http", "_conn", "options", "static", "engine", "core", "adapters", "client"]
+STYLES = ["api", "admin", "metrics", "exceptions"]
+FRONT_DOORS = ["asgi", "uvicorn", "serve", "workers", "cli", "__main__"]
+
+# layer: the layers that it may import, besides itself. A layer is a module or a folder right below fastsio.
+MAY_IMPORT: dict[str, list[str]] = {
+    **{layer: PURE[PURE.index(layer) + 1 :] for layer in PURE},
+    "_http": [],  # requests and response heads, pure like those above
+    "options": [],  # values that every layer may read
+    "static": ["_http"],  # files as answers to requests
+    "_conn": ["_frames", "_codec", "_fanout", "_http"],
+    "engine": ["_fanout", "_codec", "_frames", "_http", "options"],  # never core: it calls a port
+    "core": [
+        "_dispatch",
+        "_fanout",
+        "_codec",
+        "_frames",
+        "options",
+    ],  # never engine, adapters, api or _conn
+    "adapters": ["core"],
+    "client": ["_frames", "_codec"],
+    **{style: ["core", "options"] for style in STYLES},
+    "server": LOWER,
+    **{door: [*LOWER, *STYLES, *FRONT_DOORS, "server"] for door in FRONT_DOORS},
+    "__init__": [*LOWER, *STYLES, *FRONT_DOORS, "server"],
+}
+
+IO = {"asyncio", "socket", "ssl", "select", "selectors", "threading", "uvloop", "subprocess"}
+HTTP = {"httptools", "http", "urllib", "aiohttp", "uvicorn"}
+# What a layer must not import from elsewhere: the pure ones do no IO, Socket.IO's core knows no HTTP and no transport.
+MUST_NOT_IMPORT = {
+    "_frames": IO | HTTP,
+    "_codec": IO | HTTP,
+    "_fanout": HTTP | {"asyncio", "uvloop", "threading", "ssl"},
+    "_dispatch": HTTP | {"socket", "ssl"},
+    "_http": IO,
+    "options": IO | HTTP,
+    "core": {"httptools", "http", "aiohttp", "uvicorn", "uvloop", "socket", "ssl"},
+    "api": {"httptools", "http", "aiohttp", "uvicorn", "uvloop", "socket", "ssl"},
+}
+
+
+class Arrow(NamedTuple):
+    """`source`, a file, imports `target`, a dotted name, in `line`."""
+
+    source: str
+    line: int
+    target: str
+
+    @property
+    def layer(self) -> str:
+        return Path(self.source).parts[0].split(".")[0]
+
+    @property
+    def target_layer(self) -> str | None:
+        """None for what is not fastsio's."""
+        first, *rest = self.target.split(".")
+        if first != "fastsio":
+            return None
+        return rest[0] if rest else "__init__"
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.line} imports {self.target}"
+
+
+def arrows_of(source: str, text: str) -> list[Arrow]:
+    """Every import in a file; `source` is its path below fastsio, with forward slashes."""
+    find = arrows_of_python if source.endswith((".py", ".pyi")) else arrows_of_cython
+    return [Arrow(source, line, target) for line, target in find(source, text)]
+
+
+def arrows_of_python(source: str, text: str) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            for name in node.names:
+                yield node.lineno, name.name
+        elif isinstance(node, ast.ImportFrom):
+            base = absolute("." * node.level + (node.module or ""), source)
+            for name in node.names:
+                yield node.lineno, f"{base}.{name.name}" if base == "fastsio" else base
+
+
+IMPORT = re.compile(r"^[ \t]*c?import[ \t]+(?P<names>[^\n]+)", re.MULTILINE)
+FROM = re.compile(
+    r"^[ \t]*from[ \t]+(?P<base>[.\w]+)[ \t]+c?import[ \t]*(?P<names>\([^)]*\)|[^\n]+)",
+    re.MULTILINE,
+)
+
+
+def arrows_of_cython(source: str, text: str) -> Iterator[tuple[int, str]]:
+    text = without_strings_and_comments(text).replace("\\\n", " \v")
+    for match in IMPORT.finditer(text):
+        for name in match["names"].split(","):
+            yield line_of(match, text), name.split()[0]
+    for match in FROM.finditer(text):
+        base = absolute(match["base"], source)
+        for name in match["names"].strip("() \t").replace("\v", " ").split(","):
+            if name.strip():
+                yield (
+                    line_of(match, text),
+                    f"{base}.{name.split()[0]}" if base == "fastsio" else base,
+                )
+
+
+def line_of(match: re.Match[str], text: str) -> int:
+    before = text[: match.start()]
+    return before.count("\n") + before.count("\v") + 1
+
+
+STRINGS_AND_COMMENTS = re.compile(
+    r'"""(?:\\.|[^\\])*?"""|'
+    r"'''(?:\\.|[^\\])*?'''|"
+    r'"(?:\\.|[^"\\\n])*"|'
+    r"'(?:\\.|[^'\\\n])*'|#[^\n]*",
+    re.DOTALL,
+)
+
+
+def without_strings_and_comments(text: str) -> str:
+    """The same lines, but only code in them."""
+    return STRINGS_AND_COMMENTS.sub(lambda match: "''" + "\n" * match.group().count("\n"), text)
+
+
+def absolute(name: str, source: str) -> str:
+    """`name` as it stands after `from`, without its leading dots."""
+    dots = len(name) - len(name.lstrip("."))
+    if not dots:
+        return name
+    folders = ["fastsio", *Path(source).parts[:-1]]
+    folders = folders[: len(folders) - (dots - 1)]
+    assert folders, f"{source}: {name} leads out of fastsio"
+    return ".".join([*folders, *filter(None, [name[dots:]])])
+
+
+def complaint(arrow: Arrow) -> str | None:
+    """What is wrong with an arrow, None if it may be."""
+    if arrow.layer not in MAY_IMPORT:
+        return f"{arrow.layer} has no place in the table"
+    target = arrow.target_layer
+    if target is None:
+        outside = arrow.target.split(".")[0]
+        return (
+            f"{arrow.layer} must not know {outside}"
+            if outside in MUST_NOT_IMPORT.get(arrow.layer, ())
+            else None
+        )
+    if target == arrow.layer or target in MAY_IMPORT[arrow.layer]:
+        return None
+    return f"{arrow.layer} may not import {target}"
+
+
+def files() -> list[Path]:
+    return sorted(path for path in PACKAGE.rglob("*") if path.suffix in SUFFIXES)
+
+
+def all_arrows() -> list[Arrow]:
+    return [
+        arrow
+        for path in files()
+        for arrow in arrows_of(
+            path.relative_to(PACKAGE).as_posix(), path.read_text(encoding="utf-8")
+        )
+    ]
+
+
+# ------------------------------------------------------------------------------------- the package
+
+
+def test_every_import_is_in_the_table():
+    wrong = [f"{arrow}: {why}" for arrow in all_arrows() if (why := complaint(arrow))]
+    assert not wrong, "\n" + "\n".join(wrong)
+
+
+def test_every_module_has_a_place_in_the_table():
+    layers = {path.relative_to(PACKAGE).parts[0].split(".")[0] for path in files()}
+    assert layers <= MAY_IMPORT.keys()
+
+
+def test_the_table_has_no_circle_but_among_front_doors():
+    def reachable(layer: str) -> set[str]:
+        seen: set[str] = set()
+        waiting = [layer]
+        while waiting:
+            for target in MAY_IMPORT[waiting.pop()]:
+                if target not in seen:
+                    seen.add(target)
+                    waiting.append(target)
+        return seen
+
+    assert {layer for layer in MAY_IMPORT if layer in reachable(layer)} == set(FRONT_DOORS)
+
+
+def test_imports_are_really_found():
+    found = {(arrow.layer, arrow.target_layer) for arrow in all_arrows()}
+    assert {
+        ("_codec", "_frames"),
+        ("_dispatch", "_codec"),
+        ("_conn", "_frames"),
+        ("_fanout", "_codec"),
+    } <= found
+    assert {
+        ("core", "_dispatch"),
+        ("engine", "_fanout"),
+        ("server", "engine"),
+        ("server", "core"),
+    } <= found
+    assert len(files()) > 20
+
+
+def test_no_module_is_imported_by_a_computed_name():
+    # importlib and friends would go past the table; the command line loads the user's module, nothing of ours.
+    for path in files():
+        for call in re.findall(
+            r"(?:import_module|__import__)\(([^)]*)\)", path.read_text(encoding="utf-8")
+        ):
+            assert "fastsio" not in call, f"{path}: {call}"
+
+
+def test_no_cython_source_includes_another():
+    for path in files():
+        if path.suffix in (".pyx", ".pxd"):
+            code = without_strings_and_comments(path.read_text(encoding="utf-8"))
+            assert not re.search(r"^[ \t]*include\b", code, re.MULTILINE), path
+
+
+def test_package_init_holds_imports_and_all_and_nothing_else():
+    text = (PACKAGE / "__init__.py").read_text(encoding="utf-8")
+    assert not other_than_imports_and_all(text)
+    names = next(
+        ast.literal_eval(node.value)
+        for node in ast.parse(text).body
+        if isinstance(node, ast.Assign)
+    )
+    imported = {
+        name.asname or name.name
+        for node in ast.parse(text).body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in node.names
+    }
+    assert len(names) == len(set(names))
+    assert set(names) == imported
+
+
+def other_than_imports_and_all(text: str) -> list[str]:
+    body = ast.parse(text).body
+    if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
+        body = body[1:]  # the docstring
+    return [ast.unparse(node) for node in body if not is_import_or_all(node)]
+
+
+def is_import_or_all(node: ast.stmt) -> bool:
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return True
+    return isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == [
+        "__all__"
+    ]
+
+
+# ------------------------------------------------------------------------------- this file's own tests
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("core/hub.py", "from fastsio.engine.session import Session"),
+        ("core/hub.py", "from ..engine.session import Session"),
+        ("core/hub.py", "from ..engine import session"),
+        ("core/hub.py", "from .. import engine"),
+        ("core/hub.py", "from fastsio import engine"),
+        ("core/hub.py", "import fastsio.engine.session as session"),
+        ("core/hub.py", "import os, fastsio._conn"),
+        ("core/hub.py", "import fastsio"),
+        ("core/hub.py", "from fastsio import AsyncServer"),
+        ("core/hub.py", "from fastsio import (\n    _codec,\n    _conn,\n)"),
+        ("core/hub.py", "def f():\n    from fastsio.api.io import IO"),
+        ("core/hub.py", "if TYPE_CHECKING:\n    from fastsio.adapters.cluster import Cluster"),
+        ("core/hub.py", "import httptools"),
+        ("core/hub.py", "from http import HTTPStatus"),
+        ("core/deep/down.py", "from ...engine import session"),
+        ("engine/session.py", "from fastsio.core.hub import Hub"),
+        ("engine/session.py", "from fastsio._dispatch import PeerBase"),
+        ("engine/session.py", "from fastsio._conn import Conn"),
+        ("api/aio.py", "from fastsio.engine.engine import Engine"),
+        ("api/aio.py", "from fastsio.server import Server"),
+        ("api/aio.py", "from fastsio._codec import encode_packet"),
+        ("adapters/redis.py", "from fastsio.engine import engine"),
+        ("client/aio.py", "from fastsio.core.hub import Hub"),
+        ("server.py", "from fastsio.api.aio import AsyncServer"),
+        ("server.py", "from fastsio.serve import run"),
+        ("options.py", "from fastsio._codec import Json"),
+        ("brand_new.py", "import os"),
+        ("_frames.pyx", "from fastsio._codec cimport Encoded"),
+        ("_frames.pyx", "from fastsio._codec import Encoded"),
+        ("_frames.pyx", "import asyncio"),
+        ("_frames.pyx", "cdef int f():\n    import socket"),
+        ("_codec.pyx", "cimport fastsio._fanout"),
+        ("_codec.pyx", "from fastsio cimport _frames, _fanout"),
+        ("_codec.pyx", "from fastsio cimport (\n    _frames,\n    _fanout,\n)"),
+        ("_codec.pyx", "from fastsio cimport _frames, \\\n    _fanout"),
+        ("_codec.pyx", "from . cimport _fanout"),
+        ("_codec.pyx", "from ._fanout cimport Outlet"),
+        (
+            "_codec.pxd",
+            "from fastsio._fanout cimport (Outlet,\n                             SessionBase)",
+        ),
+        ("_codec.pyi", "from fastsio.core.hub import Hub"),
+        ("_fanout.pyx", "cimport cython, fastsio._dispatch as dispatch"),
+        ("_conn.pyx", "from fastsio._dispatch cimport PeerBase"),
+        ("_conn.pyx", "from fastsio.engine.session import Session"),
+        ("_http.pyx", "from fastsio._frames import ProtocolError"),
+        ("_dispatch.pyx", "'it''s' # x\nfrom fastsio._conn cimport Conn"),
+    ],
+)
+def test_forbidden_import_is_detected(source, text):
+    assert any(map(complaint, arrows_of(source, text)))
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        (
+            "core/hub.py",
+            "from fastsio._codec import Json\nfrom . import peer\nfrom .peer import Peer\nimport asyncio",
+        ),
+        ("core/hub.py", '"""from fastsio.engine import engine"""\n# import fastsio._conn'),
+        (
+            "api/aio.py",
+            "from fastsio.core import hub\nfrom ..core.hub import Hub\nfrom fastsio.options import Options",
+        ),
+        (
+            "engine/engine.py",
+            "from fastsio import _codec, _frames\nfrom .session import Session\nimport zlib, asyncio",
+        ),
+        ("server.py", "from fastsio.core.hub import Hub\nfrom fastsio.engine.engine import Engine"),
+        ("serve.py", "from fastsio.server import Server\nfrom fastsio.static import StaticFiles"),
+        (
+            "_codec.pyx",
+            "from fastsio._frames cimport (\n    BINARY,\n    TEXT,\n)\ncimport cython\nimport orjson",
+        ),
+        (
+            "_codec.pyx",
+            '"""\nfrom fastsio._conn cimport Conn\n"""\n# cimport fastsio._conn\ncdef str s = "import socket"',
+        ),
+        (
+            "_codec.pyx",
+            "from libc.stdint cimport int64_t\nfrom cpython.bytes cimport PyBytes_AS_STRING",
+        ),
+        (
+            "_dispatch.pxd",
+            "from fastsio._codec cimport Encoded, Head\nfrom fastsio._fanout cimport Member",
+        ),
+        ("__init__.py", "from fastsio.api.aio import AsyncServer\nfrom fastsio.serve import run"),
+    ],
+)
+def test_allowed_import_is_not_complained_about(source, text):
+    assert not [why for arrow in arrows_of(source, text) if (why := complaint(arrow))]
+
+
+def test_arrow_knows_its_file_and_line():
+    [_, arrow] = arrows_of(
+        "_conn.pyx", '"""Two\nlines."""\nimport sys\n\nfrom fastsio._dispatch cimport (\n    X)\n'
+    )
+    assert str(arrow) == "_conn.pyx:5 imports fastsio._dispatch"
+
+
+@pytest.mark.parametrize(
+    "extra",
+    ["x = 1", "def f(): pass", "__version__ = '1'", "try:\n    import a\nexcept E:\n    b", "f()"],
+)
+def test_anything_else_in_package_init_is_detected(extra):
+    good = '"""Doc."""\n\nfrom fastsio.api.aio import AsyncServer\n\n__all__ = ["AsyncServer"]\n'
+    assert not other_than_imports_and_all(good)
+    assert other_than_imports_and_all(good + extra)
