@@ -17,7 +17,7 @@ import httptools
 from cpython.bytes cimport PyBytes_AS_STRING
 
 from fastsio._codec cimport Encoded
-from fastsio._fanout cimport Outlet, SessionBase
+from fastsio._fanout cimport MessageHandler, Outlet, SessionBase
 from fastsio._frames cimport CLOSE, PONG, TEXT, Sink, frame_of, reader_clear, reader_feed, reader_init
 from fastsio._http cimport Request, RequestReader
 
@@ -135,7 +135,9 @@ cdef class Conn(Outlet):
         self.transport = None
         reader_clear(&self.reader)
         self.take_queue()
-        self.http = None
+        if self.http is not None:
+            self.http.close()
+            self.http = None
         self.router.unwatch(self)
         self.router.closed(self)
         on_abort, receiver = self.on_abort, self.receiver
@@ -258,8 +260,8 @@ cdef class Conn(Outlet):
         self.router.unwatch(self)
         reader_init(&self.reader, self.router.max_message_bytes, True)
         self.queue_raw(switch_head(headers, accept))
-        if len(self.http.ready) == 0:
-            self.http = None
+        self.http.close()
+        self.http = None
         return True
 
     @property
@@ -441,15 +443,18 @@ cdef bytes close_frame(int code):
 cdef int on_message(object owner, int opcode, const unsigned char* data, Py_ssize_t n) except -1:
     cdef Conn conn = <Conn> owner
     cdef SessionBase session = conn.session
+    cdef MessageHandler handler
     if conn.phase != WEBSOCKET:
         return 0
     if session is not None:
         if not session.is_open:
             return 0
+        # A reference of our own: the session lets go of its handler when it ends, maybe in this call.
+        handler = session.handler
         if opcode != TEXT:
-            return session.handler.binary(data[:n])
+            return handler.binary(data[:n])
         if n > 1 and data[0] == c"4":  # likely: a message
-            return session.handler.text(<const char*> data + 1, n - 1)
+            return handler.text(<const char*> data + 1, n - 1)
         if n == 1 and data[0] == c"3":  # a pong: that something came is all it says
             return 0
     conn.receiver.websocket_message(conn, opcode == TEXT, data[:n])

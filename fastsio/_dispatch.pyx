@@ -306,7 +306,7 @@ cdef class SocketBase(Member):
     cdef int reply(self, int64_t id, object result) except -1:
         """Send an ack: None is no value, a tuple several, anything else one."""
         cdef list values
-        if id < 0 or not self.is_connected:
+        if id < 0 or not self.is_connected or self.session.outlet is None:
             return 0
         if result is None:
             values = []

@@ -100,6 +100,10 @@ cdef class RequestReader:
             self.refusal = HEAD_TOO_BIG
             raise httptools.HttpParserError("head over the limit")
 
+    def close(self) -> None:
+        """Let go of the parser, which refers back to this."""
+        self.parser = None
+
     def start_over(self) -> None:
         """Read on as HTTP after a request for a protocol that is not spoken here."""
         self.parser = httptools.HttpRequestParser(self)

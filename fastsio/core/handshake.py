@@ -1,6 +1,5 @@
 """What a socket's application sees of the request that opened its session: Node's handshake, and a WSGI environ."""
 
-import time
 from email.utils import formatdate
 from typing import Any
 from urllib.parse import unquote
@@ -16,7 +15,7 @@ class Handshake:
 
     __slots__ = ("address", "auth", "headers", "issued", "query", "secure", "url", "xdomain")
 
-    def __init__(self, session: Any, auth: dict[str, Any]) -> None:
+    def __init__(self, session: Any, auth: dict[str, Any], issued_s: float) -> None:
         request = session.request
         self.headers: dict[str, str] = request.headers
         self.query: dict[str, str] = request.query
@@ -24,7 +23,7 @@ class Handshake:
         self.address: str = session.remote
         self.secure: bool = session.is_secure
         self.xdomain: bool = "origin" in request.headers
-        self.issued: int = int(time.time() * 1000)
+        self.issued: int = int(issued_s * 1000)
         self.auth = auth
 
     @property

@@ -4,6 +4,7 @@ What is on the hot path is in _dispatch.SocketBase. Optional parts (rooms, data,
 when they are first needed: an idle socket has none of them.
 """
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -25,11 +26,11 @@ DISCONNECT = 1
 class Socket(SocketBase):
     """One client in one namespace.
 
-    id: str, 20 characters. nsp: the Namespace. handshake: the request that opened the session, with `auth`.
-    data: a dict of the application's own. connected: False before it is admitted and after it is gone.
+    id: str, 20 characters. nsp: the Namespace. data: a dict of the application's own.
+    connected: False before it is admitted and after it is gone.
     """
 
-    __slots__ = ("_ack_count", "_data", "_joined", "handshake", "hub", "peer")
+    __slots__ = ("_ack_count", "_auth", "_data", "_handshake", "_issued", "_joined", "hub", "peer")
 
     namespace: "Namespace"
 
@@ -38,7 +39,9 @@ class Socket(SocketBase):
     ) -> None:
         self.peer = peer
         self.hub: Hub = namespace.hub
-        self.handshake = Handshake(session, auth)
+        self._auth = auth
+        self._issued = time.time()
+        self._handshake: Handshake | None = None
         self._joined: set[Any] | None = None
         self._data: dict[str, Any] | None = None
         self._ack_count = 0
@@ -51,6 +54,13 @@ class Socket(SocketBase):
     @property
     def nsp(self) -> "Namespace":
         return self.namespace
+
+    @property
+    def handshake(self) -> Handshake:
+        """The request that opened the session, and what the client sent along as `auth`."""
+        if self._handshake is None:
+            self._handshake = Handshake(self.session, self._auth, self._issued)
+        return self._handshake
 
     @property
     def connected(self) -> bool:

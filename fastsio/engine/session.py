@@ -199,12 +199,13 @@ class Session(SessionBase):
 
     def end(self, reason: str, description: str | None = None) -> None:
         """The transport is gone or told: forget the session and tell the handler, once."""
-        self.forget()
+        self.engine.sessions.pop(self.id, None)
         self._drop_probe()
         if self.polling is not None:
             self.polling.is_closed = True
         if self.is_open:
             self._finish(reason, description)
+        self.forget()
 
     def shut_down(self, reason: str) -> None:
         """The server stops: tell the handler why, then the client that the transport ends."""
@@ -215,13 +216,17 @@ class Session(SessionBase):
     def _finish(self, reason: str, description: str | None) -> None:
         self.is_open = False
         self.clear_deadline()
-        self.handler.closed(reason, description)
+        handler = self.handler
+        self.handler = None
+        handler.closed(reason, description)
 
     def _drop_probe(self) -> None:
         if self.probe is not None:
             self.probe.drop()
 
     def forget(self) -> None:
-        """The id is known no longer."""
+        """The id is known no longer, and nothing refers back to this: it is freed without the cyclic collector."""
         self.engine.wheel.remove(self)
         self.engine.sessions.pop(self.id, None)
+        if not self.is_open:
+            self.polling = self.outlet = None
