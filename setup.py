@@ -1,8 +1,9 @@
 """How the compiled modules are built; everything else about the package is in pyproject.toml.
 
 Generated C goes under build/, never beside the sources. Incremental: a module is translated again when
-its .pyx or a .pxd that it cimports changed, and compiled again when its C or mask.h changed. Each set of
-directives, flags and Cython version has a folder of its own, so that a change of one builds anew.
+its .pyx or a .pxd that it cimports changed, and compiled again when its C or a header that it includes
+did. Each set of directives, flags and Cython version has a folder of its own, so that a change of one
+builds anew.
 
 FASTSIO_DEBUG=1 builds with bounds checks and asserts, without optimisation.
 """
@@ -17,7 +18,6 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-MODULES = ("_frames", "_codec", "_fanout", "_dispatch", "_http", "_conn")
 DEBUG = os.environ.get("FASTSIO_DEBUG", "0") not in ("", "0")
 
 DIRECTIVES = {
@@ -68,7 +68,13 @@ class BuildExt(build_ext):
         )
         for extension, c_extension in zip(self.extensions, translated, strict=True):
             extension.sources = c_extension.sources
+            extension.depends = c_extension.depends  # the headers it includes
         super().build_extensions()
+
+    def copy_extensions_to_source(self) -> None:
+        # Else only what is newer is copied, which the build of other settings need not be.
+        self.force = True
+        super().copy_extensions_to_source()
 
 
 def extension(source: Path) -> Extension:
@@ -76,7 +82,6 @@ def extension(source: Path) -> Extension:
         f"fastsio.{source.stem}",
         [source.as_posix()],
         include_dirs=["fastsio"],
-        depends=["fastsio/mask.h"],
         extra_compile_args=COMPILE_ARGS,
         define_macros=[("FASTSIO_DEBUG", "1")] if DEBUG else [],
     )

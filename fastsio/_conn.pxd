@@ -27,6 +27,7 @@ cdef class Conn(Outlet):
     cdef bint keep_alive
     cdef bint closes_when_drained
     cdef bint has_served
+    cdef bint is_broken             # what came is not HTTP; answered when its turn comes
     cdef bint in_requests           # next_requests() is at work
     cdef int idle_checks            # how many looks of the wheel found it idle, or in the same request
     cdef Py_ssize_t seen_body_bytes

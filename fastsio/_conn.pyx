@@ -4,6 +4,8 @@ Owns the bytes: what was received and is not yet a whole message, what is queued
 nothing of Engine.IO's states or of Socket.IO: a router takes the requests, a session's handler the
 messages, a receiver the rest. The router is injected; it has
   handle(conn, request)      answer now or later: conn.respond() or conn.accept_websocket()
+  announce(conn, request)    a request whose body is not here yet: it will be handled, or
+  cut_off(conn, request)     the connection is lost before that
   opened(conn), closed(conn) the connection came and went
   watch(conn, seconds), unwatch(conn)      call conn.on_due() then
 and the attributes flusher, max_message_bytes, max_buffered_bytes, max_head_bytes, head_timeout_s.
@@ -23,7 +25,7 @@ from fastsio._http cimport Request, RequestReader
 
 from fastsio._codec import wrap
 from fastsio._frames import ProtocolError
-from fastsio._http import accept_key, response_head, switch_head
+from fastsio._http import accept_key, chosen_protocol, response_head, switch_head
 
 cdef extern from *:
     """
@@ -136,8 +138,11 @@ cdef class Conn(Outlet):
         reader_clear(&self.reader)
         self.take_queue()
         if self.http is not None:
+            request = self.http.unfinished()
             self.http.close()
             self.http = None
+            if request is not None:
+                self.router.cut_off(self, request)
         self.router.unwatch(self)
         self.router.closed(self)
         on_abort, receiver = self.on_abort, self.receiver
@@ -182,18 +187,21 @@ cdef class Conn(Outlet):
 
     cdef int read_http(self, bytes data) except -1:
         cdef bytes rest = None
+        if self.is_broken:
+            return 0
         try:
             rest = self.http.feed(data)
         except httptools.HttpParserError as error:
             logger.debug("%s: bad request: %s", self.remote, error)
-            if not self.is_busy:
-                self.respond(self.http.refusal, [], b"", keep_alive=False)
-            else:
-                self.close()
-            return 0
+            self.is_broken = True
         if self.http.wants_continue and not self.is_busy:
+            self.http.wants_continue = False
             self.queue_raw(b"HTTP/1.1 100 Continue\r\n\r\n")
         self.next_requests()
+        if self.phase == HTTP and self.http.is_reading and self.http.in_body and not self.http.has_announced:
+            request = self.http.announce()
+            if request is not None:
+                self.router.announce(self, request)
         if rest is None:
             return 0
         if self.phase == WEBSOCKET:
@@ -217,6 +225,9 @@ cdef class Conn(Outlet):
             self.keep_alive = request.keep_alive
             self.router.handle(self, request)
         self.in_requests = False
+        if self.is_broken and self.phase == HTTP and not self.is_busy:
+            # Behind the answers to what came before it.
+            self.respond(self.http.refusal, [], b"", keep_alive=False)
         if self.phase == HTTP:
             if len(self.http.ready) >= MAX_PIPELINED:
                 self.transport.pause_reading()
@@ -238,7 +249,7 @@ cdef class Conn(Outlet):
         if not self.keep_alive:
             # The client may still be sending: end our side only, so that it can read the answer.
             self.end_after_flush()
-        elif self.http.ready and not self.in_requests:
+        elif (self.http.ready or self.is_broken) and not self.in_requests:
             self.next_requests()
 
     def accept_websocket(self, Request request, headers, receiver) -> bool:
@@ -259,7 +270,7 @@ cdef class Conn(Outlet):
         self.receiver = receiver
         self.router.unwatch(self)
         reader_init(&self.reader, self.router.max_message_bytes, True)
-        self.queue_raw(switch_head(headers, accept))
+        self.queue_raw(switch_head([*headers, *chosen_protocol(request)], accept))
         self.http.close()
         self.http = None
         return True
@@ -309,6 +320,7 @@ cdef class Conn(Outlet):
         if self.phase == WEBSOCKET:
             # RFC 6455 5.5.1: usually the code that was received is sent back.
             self.queue_raw(close_frame(code))
+            self.phase = CLOSING
             if receiver is not None:
                 receiver.websocket_closed(self, code)
         # RFC 6455 7.1.1: the server closes TCP first.

@@ -19,6 +19,7 @@ cdef enum:
 
 WEBSOCKET_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
+REASONS[413] = b"Payload Too Large"  # its phrase changes with Python's version; this is Node's
 
 
 cdef class Request:
@@ -100,6 +101,19 @@ cdef class RequestReader:
             self.refusal = HEAD_TOO_BIG
             raise httptools.HttpParserError("head over the limit")
 
+    def announce(self) -> Request | None:
+        """A request whose body is still coming, without it; None if there is none, or it was announced."""
+        if self.has_announced:
+            return None
+        self.has_announced = True
+        return self.unfinished()
+
+    def unfinished(self) -> Request | None:
+        """The request whose body is still coming, without it; None if there is none."""
+        if not self.is_reading or not self.in_body or self.is_discarding:
+            return None
+        return Request(self.parser.get_method().decode(), self.url, self.headers)
+
     def close(self) -> None:
         """Let go of the parser, which refers back to this."""
         self.parser = None
@@ -110,7 +124,7 @@ cdef class RequestReader:
 
     def on_message_begin(self) -> None:
         self.is_reading = True
-        self.is_discarding = self.in_body = self.wants_continue = False
+        self.is_discarding = self.in_body = self.wants_continue = self.has_announced = False
         self.head_bytes = self.body_bytes = 0
         self.url = b""
         self.headers = []
@@ -118,6 +132,8 @@ cdef class RequestReader:
 
     def on_url(self, bytes url) -> None:
         self.url += url
+        self.head_bytes += len(url)
+        self.check_head()
 
     def on_header(self, bytes name, bytes value) -> None:
         self.headers.append((name.lower(), value))
@@ -125,12 +141,17 @@ cdef class RequestReader:
         self.check_head()
 
     def on_headers_complete(self) -> None:
+        hosts = 0
         self.in_body = True
         for name, value in self.headers:
+            hosts += name == b"host"
             if name == b"content-length" and len(value) < 20 and int(value) > self.max_body_bytes:
                 self.finish(True)
             elif name == b"expect" and value.lower() == b"100-continue" and not self.is_discarding:
                 self.wants_continue = True
+        # RFC 9112 3.2: exactly one Host, unless the client is older than HTTP/1.1.
+        if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
+            raise httptools.HttpParserError("no Host, or several")
 
     def on_body(self, bytes chunk) -> None:
         self.body_bytes += len(chunk)
@@ -179,6 +200,12 @@ def switch_head(headers, accept: bytes) -> bytes:
     ]
     lines += [f"{name}: {value}".encode("latin-1") for name, value in headers]
     return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def chosen_protocol(request: Request):
+    """The header that accepts the first subprotocol offered, as Node's server does; none if none is."""
+    first = request.headers.get("sec-websocket-protocol", "").partition(",")[0].strip()
+    return [("Sec-WebSocket-Protocol", first)] if first else []
 
 
 def accept_key(request: Request):

@@ -108,15 +108,15 @@ async def _serve_until_signal(
     on_shutdown: Any,
     options: dict[str, Any],
 ) -> None:
-    await _call(on_startup)
-    server = await start(app, host, port, **options)
-    print(f"fastsio serves {server.url} (Ctrl+C stops it)", file=sys.stderr, flush=True)
-    try:
-        with _stop_signal() as stop:
+    with _stop_signal() as stop:
+        await _call(on_startup)
+        server = await start(app, host, port, **options)
+        print(f"fastsio serves {server.url} (Ctrl+C stops it)", file=sys.stderr, flush=True)
+        try:
             await stop.wait()
-    finally:
-        await server.close()
-        await _call(on_shutdown)
+        finally:
+            await server.close()
+            await _call(on_shutdown)
 
 
 async def _call(hook: Any) -> None:

@@ -36,15 +36,15 @@ class Server:
         loop = asyncio.get_running_loop()
         self.hub = app.hub
         self.options = app.hub.options
-        self.engine = Engine(self.options, self.hub, loop)
+        self.engine = Engine(self.options, self.hub, loop, head_timeout)
         self.static = StaticFiles(static_files)
         self.connections: set[Conn] = set()
         self.flusher = self.engine.flusher
         self.max_message_bytes = self.options.max_http_buffer_size
         self.max_buffered_bytes = self.options.max_buffered_bytes
         self.head_timeout_s = head_timeout
-        self._path = "/" + socketio_path.strip("/")
-        self._prefix = self._path.rstrip("/") + "/"
+        # As in Node, the last slash belongs to it: "/socket.io?EIO=4" is nobody's.
+        self._prefix = f"/{socketio_path.strip('/')}/".replace("//", "/")
         self._all_gone: asyncio.Future[None] | None = None
 
     # --- the router's side -------------------------------------------------------------------
@@ -52,13 +52,23 @@ class Server:
     def handle(self, conn: Conn, request: Request) -> None:
         """Answer a request, now or later."""
         path = request.path
-        if path.startswith(self._prefix) or path == self._path:
+        if path.startswith(self._prefix):
             self.engine.handle(request, conn)
         elif not self.static.handle(request, conn):
             is_head = request.method == "HEAD"
             conn.respond(
                 404, [("Content-Type", "text/plain; charset=utf-8")], b"Not Found", is_head=is_head
             )
+
+    def announce(self, conn: Conn, request: Request) -> None:
+        """A request is coming whose body is not here yet."""
+        if request.path.startswith(self._prefix):
+            self.engine.announce(request, conn)
+
+    def cut_off(self, conn: Conn, request: Request) -> None:
+        """A request ended in the middle of its body."""
+        if request.path.startswith(self._prefix):
+            self.engine.cut_off(request)
 
     def opened(self, conn: Conn) -> None:
         self.connections.add(conn)

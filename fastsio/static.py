@@ -80,9 +80,14 @@ class StaticFiles:
             path = (root / relative.lstrip("/")).resolve()
             if path.is_dir():
                 path = (path / INDEX).resolve()
+            elif relative.endswith("/"):
+                return None
             if not path.is_relative_to(root) or not path.is_file():
                 return None
-        except OSError:  # a name that is too long, a loop of links
+        except (
+            OSError,
+            RuntimeError,
+        ):  # a name that is too long; a loop of links, before Python 3.13
             return None
         return path, None
 

@@ -22,6 +22,7 @@ from fastsio.engine.errors import (
 )
 from fastsio.engine.headers import cookie_header, cors_headers, payload_headers, preflight_headers
 from fastsio.engine.heartbeat import Wheel
+from fastsio.engine.polling import PollingTransport
 from fastsio.engine.ports import EngineHandler, Exchange, Request
 from fastsio.engine.session import Session
 from fastsio.engine.upgrade import Outcast, Probe
@@ -34,15 +35,21 @@ class Engine:
     """Sessions by id (`sessions`), one timer for all (`wheel`), one flush a loop turn (`flusher`)."""
 
     def __init__(
-        self, options: Options, handler: EngineHandler, loop: asyncio.AbstractEventLoop
-    ) -> None:
+        self, options: Options, handler: EngineHandler, loop: asyncio.AbstractEventLoop, head_timeout_s: float
+    ) -> None:  # fmt: skip
+        """`head_timeout_s`: the shortest delay that connections will put on the wheel."""
         self.options = options
         self.handler = handler
         self.sessions: dict[str, Session] = {}
         self.now = loop.time
         self.flusher = Flusher(loop.call_soon)
-        self.wheel = Wheel(loop, min(options.ping_interval, options.ping_timeout, options.upgrade_timeout,
-                                     options.connect_timeout))  # fmt: skip
+        delays = (
+            options.ping_interval,
+            options.ping_timeout,
+            options.upgrade_timeout,
+            options.connect_timeout,
+        )
+        self.wheel = Wheel(loop, min(*delays, head_timeout_s))
 
     def handle(self, request: Request, exchange: Exchange) -> None:
         """Serve one request on the engine's path; its answer may come later."""
@@ -68,6 +75,22 @@ class Engine:
             session.polling.handle(request, exchange)
         else:  # transport=websocket without an Upgrade, on a session that is one
             self._refuse(BAD_REQUEST, request, exchange, False)
+
+    def announce(self, request: Request, exchange: Exchange) -> None:
+        """A request whose body is still coming. Of a session's POSTs there may be one at a time."""
+        polling = self._polling_of_post(request)
+        if polling is not None:
+            polling.expect_post(request, exchange)
+
+    def cut_off(self, request: Request) -> None:
+        """A request was lost in the middle of its body: the packets of a session's POST with it."""
+        polling = self._polling_of_post(request)
+        if polling is not None:
+            polling.session.abort("transport error", "data request connection closed prematurely")
+
+    def _polling_of_post(self, request: Request) -> PollingTransport | None:
+        session = self.sessions.get(request.query.get("sid", ""))
+        return session.polling if session is not None and request.method == "POST" else None
 
     def _refusal(self, request: Request, is_upgrade: bool) -> Refusal | None:
         """What is wrong with a request: the official server's checks in its order."""

@@ -29,6 +29,8 @@ class PollingTransport(Outlet):
         self.set_flusher(engine.flusher)
         self._poll: Exchange | None = None
         self._request: Request | None = None
+        # The exchange of a POST whose body is still coming.
+        self._post: Exchange | None = None
         # An upgrade has probed: GETs are answered at once, so that the client can go over.
         self.is_releasing = False
 
@@ -54,13 +56,26 @@ class PollingTransport(Outlet):
             self.drain()
         elif not self.session.is_open:
             self._answer(NOOP + b"\x1e" + CLOSE)
-            self.session.forget()
+            self.session.end("transport close")
         elif self.is_releasing:
             self._answer(NOOP)
         else:
             self.is_writable = True
 
+    def expect_post(self, request: Request, exchange: Exchange) -> bool:
+        """A POST has begun; False if there is one already: then both end, and the session."""
+        if self._post is None or self._post is exchange:
+            self._post = exchange
+            return True
+        exchange.respond(400, cors_headers(self.options, request), b"", keep_alive=False)
+        self._post.abort()
+        self.session.abort("transport error", "data request overlap from client")
+        return False
+
     def _handle_post(self, request: Request, exchange: Exchange) -> None:
+        if not self.expect_post(request, exchange):
+            return
+        self._post = None
         headers = cors_headers(self.options, request)
         if request.is_too_large:
             exchange.respond(413, headers, b"")

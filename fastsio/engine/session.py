@@ -72,8 +72,13 @@ class Session(SessionBase):
         queue = polling.take_queue()
         polling.is_closed = True
         self.polling = None
-        self.start_websocket(conn)
+        if self.is_open:
+            self.start_websocket(conn)
         conn.adopt_queue(queue)
+        if not self.is_open:
+            # Closed during the upgrade, with the client between its transports: its end goes this way.
+            conn.close_websocket()
+            self.forget()
 
     # --- what comes in -----------------------------------------------------------------------
 
@@ -184,7 +189,6 @@ class Session(SessionBase):
         else:
             self.polling.end_poll(CLOSE)
             self.polling.is_closed = True
-            self._drop_probe()
             self._finish("forced server close", None)
             self.engine.wheel.add(self, POLLING_CLOSE_S)
 

@@ -30,7 +30,7 @@ class Probe:
         if is_text and data == b"2probe" and polling is not None:
             conn.send_text(b"3probe")
             polling.release()
-        elif is_text and data[:1] == b"5" and self.session.is_open:
+        elif is_text and data[:1] == b"5" and polling is not None:
             self._leave()
             self.session.switch_to(conn)
         else:
