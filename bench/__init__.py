@@ -1,0 +1,1 @@
+"""Benchmarks: servers under the same load, and single operations. See README.md."""

@@ -1,0 +1,73 @@
+/* `load --case echo --port 5000 ...`: the command line. One JSON object goes to stdout; exit 1 says it failed. */
+#include "load.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+Options options = {
+    .kind = &case_echo, .host = "127.0.0.1", .path = "/socket.io/", .port = 5000, .connections = 100, .in_flight = 4,
+    .size_bytes = 32, .warmup_s = 0.3, .seconds = 2.0,
+};
+
+static const char USAGE[] =
+    "load [--case echo|broadcast|idle] [--host IPV4] [--port N] [--path /socket.io/] [--connections N] [--in-flight N]\n"
+    "     [--size BYTES] [--event NAME] [--warmup SECONDS] [--seconds SECONDS] [--count N] [--server-pid PID]\n";
+
+static double number(const char *text, double least, double most) {
+    char *end;
+    const double value = strtod(text, &end);
+    if (end == text || *end != '\0' || !(value >= least && value <= most)) fail("'%s' is not a number from %g to %g", text, least, most);
+    return value;
+}
+
+static const Case *case_named(const char *name) {
+    static const Case *const all[] = {&case_echo, &case_broadcast, &case_idle};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (strcmp(all[i]->name, name) == 0) return all[i];
+    fail("there is no case '%s'", name);
+}
+
+static void read_options(int argc, char **argv) {
+    static const struct option names[] = {
+        {"case", 1, 0, 'k'}, {"host", 1, 0, 'h'}, {"port", 1, 0, 'p'}, {"path", 1, 0, 'u'}, {"connections", 1, 0, 'c'},
+        {"in-flight", 1, 0, 'w'}, {"size", 1, 0, 's'}, {"event", 1, 0, 'e'}, {"warmup", 1, 0, 'r'}, {"seconds", 1, 0, 't'},
+        {"count", 1, 0, 'n'}, {"server-pid", 1, 0, 'i'}, {"help", 0, 0, '?'}, {0},
+    };
+    for (int option; (option = getopt_long(argc, argv, "", names, NULL)) != -1;) {
+        switch (option) {
+            case 'k': options.kind = case_named(optarg); break;
+            case 'h': options.host = optarg; break;
+            case 'p': options.port = (int)number(optarg, 1, 65535); break;
+            case 'u': options.path = optarg; break;
+            case 'c': options.connections = (int)number(optarg, 1, 100000); break;
+            case 'w': options.in_flight = (int)number(optarg, 1, 100000); break;
+            case 's': options.size_bytes = (size_t)number(optarg, 1, 1 << 28); break;
+            case 'e': options.event = optarg; break;
+            case 'r': options.warmup_s = number(optarg, 0, 3600); break;
+            case 't': options.seconds = number(optarg, 0.01, 3600); break;
+            case 'n': options.count = (uint64_t)number(optarg, 0, 1e15); break;
+            case 'i': options.server_pid = (pid_t)number(optarg, 1, 1 << 30); break;
+            default: fputs(USAGE, stderr); exit(2);
+        }
+    }
+    if (optind < argc) {
+        fputs(USAGE, stderr);
+        exit(2);
+    }
+    if (options.event == NULL) options.event = options.kind->name;
+}
+
+int main(int argc, char **argv) {
+    read_options(argc, argv);
+    struct rlimit files;
+    getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+    if (files.rlim_max < (rlim_t)options.connections + 16)
+        fail("%d connections need more open files than the limit of %llu", options.connections, (unsigned long long)files.rlim_max);
+    run();
+    return 0;
+}

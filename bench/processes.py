@@ -1,0 +1,121 @@
+"""A server under test, and the load generator, each held to a CPU of its own."""
+
+import json
+import os
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from bench.prepare import BENCH, BUILD, Tools
+
+START_LIMIT_S = 20
+STOP_LIMIT_S = 10
+LOAD_LIMIT_S = 120
+
+
+class RunError(Exception):
+    """A server did not start or died, or the load generator got a wrong answer."""
+
+
+def cpus() -> tuple[int, int]:
+    """The CPU of the servers and that of the load; the same one where there is only one."""
+    allowed = sorted(os.sched_getaffinity(0))
+    return allowed[0], allowed[min(1, len(allowed) - 1)]
+
+
+def _free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Server:
+    """A server in a process of its own, ready for connections once this returns."""
+
+    def __init__(self, name: str, script: str, tools: Tools, cpu: int):
+        self.name = name
+        self.port = _free_port()
+        self.log = BUILD / f"{name}.log"
+        command = [str(tools.python), str(BENCH / "servers" / script), str(self.port)]
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                command,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=BUILD,
+                env=tools.environ,
+                preexec_fn=lambda: os.sched_setaffinity(0, {cpu}),
+            )
+        try:
+            self._wait_ready()
+        except RunError:
+            self.stop()
+            raise
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def _wait_ready(self) -> None:
+        until = time.monotonic() + START_LIMIT_S
+        while time.monotonic() < until:
+            if self._process.poll() is not None:
+                raise RunError(f"{self.name} ended at once:\n{self.log_tail()}")
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                return
+            except OSError:
+                time.sleep(0.02)
+        raise RunError(f"{self.name} did not listen within {START_LIMIT_S} s:\n{self.log_tail()}")
+
+    def log_tail(self) -> str:
+        return self.log.read_text(errors="replace")[-2000:]
+
+    def cpu_ticks(self) -> int:
+        """utime + stime of /proc/<pid>/stat, in ticks of 10 ms."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])
+
+    def settle(self, quiet_s: float = 0.05, limit_s: float = 5.0) -> None:
+        """Wait until it has cleaned up after the last run and uses no CPU."""
+        until = time.monotonic() + limit_s
+        before = self.cpu_ticks()
+        while time.monotonic() < until:
+            time.sleep(quiet_s)
+            now = self.cpu_ticks()
+            if now == before:
+                return
+            before = now
+
+    def stop(self) -> None:
+        if self._process.poll() is None:
+            self._process.terminate()
+        try:
+            self._process.wait(STOP_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def run_load(tools: Tools, server: Server, cpu: int, arguments: list[str]) -> dict:
+    """One run of the load generator against `server`; raises RunError if any answer was wrong."""
+    at = ["--port", str(server.port), "--server-pid", str(server.pid)]
+    run = f"{server.name}: load {' '.join(arguments)}"
+    try:
+        done = subprocess.run(
+            [str(tools.load), *at, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=LOAD_LIMIT_S,
+            preexec_fn=lambda: os.sched_setaffinity(0, {cpu}),
+        )
+    except subprocess.TimeoutExpired:
+        raise RunError(f"{run} did not end in {LOAD_LIMIT_S} s") from None
+    try:
+        result = json.loads(done.stdout)
+    except ValueError:
+        result = {"ok": False, "error": f"exit {done.returncode}: {done.stderr or done.stdout}"}
+    if not result["ok"]:
+        raise RunError(f"{run}: {result['error']}\n{server.log_tail()}")
+    return result
