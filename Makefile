@@ -1,0 +1,64 @@
+# Everything is made once and again only when what it is made from has changed.
+#   PYTHON=python3.12   the interpreter that .venv is made with (default: the newest supported on the PATH)
+#   ARGS="-k binary"    arguments for pytest
+#   FASTSIO_DEBUG=1     compiled modules with bounds checks (make test FASTSIO_DEBUG=1)
+
+VENV ?= .venv
+EXTRAS ?= test,lint,bench,dist
+ARGS ?=
+PY = $(VENV)/bin/python
+
+.PHONY: build venv run test test-all lint lint-ruff lint-format lint-cython lint-mypy debug \
+	bench-quick dist clean distclean
+
+build: venv
+	@$(PY) -W ignore setup.py --quiet build_ext --inplace
+
+venv:
+	@scripts/venv.sh $(VENV) $(EXTRAS)
+
+run: build
+	@scripts/npm-ci.sh examples/chat
+	@$(PY) examples/chat/server_aio.py
+
+test: build
+	@scripts/npm-ci.sh tests
+	@scripts/npm-ci.sh examples/chat
+	@scripts/chromium.sh
+	$(PY) -m pytest $(ARGS)
+
+test-all:
+	@MAKE="$(MAKE)" scripts/test-all.sh
+
+lint: lint-ruff lint-format lint-cython lint-mypy
+
+lint-ruff: venv
+	$(PY) -m ruff check .
+
+lint-format: venv
+	$(PY) -m ruff format --check .
+
+lint-cython: venv
+	PATH="$(VENV)/bin:$$PATH" cython-lint fastsio
+
+lint-mypy: venv
+	$(PY) -m mypy
+
+debug:
+	@$(MAKE) --no-print-directory build FASTSIO_DEBUG=1
+	@echo "Built with bounds checks; run the tests on it with: make test FASTSIO_DEBUG=1"
+
+bench-quick: build
+	@$(PY) -m bench.quick
+
+dist: venv
+	rm -rf build/lib* build/bdist* dist
+	$(PY) -m build --outdir dist .
+
+clean:
+	rm -rf build dist *.egg-info fastsio/*.so fastsio/*.pyd
+	rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis .benchmarks
+	find fastsio tests bench examples -name __pycache__ -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf .venv .venv-3.* bench/.venv bench/build tests/node_modules examples/chat/node_modules
