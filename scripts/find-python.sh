@@ -64,4 +64,5 @@ for version in ${wanted:-3.13 3.12 3.11}; do
         try "$python"
     done
 done
-fail "${reason:-No Python ${wanted:-3.11 or newer} was found (PYTHON=/path/to/python names one that is not on the PATH).}"
+[ -z "$wanted" ] || fail "${reason:-None was found on this machine.}"
+fail "${reason:-No Python 3.11 or newer was found (PYTHON=/path/to/python names one that is not on the PATH).}"

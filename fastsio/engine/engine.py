@@ -89,8 +89,10 @@ class Engine:
             polling.session.abort("transport error", "data request connection closed prematurely")
 
     def _polling_of_post(self, request: Request) -> PollingTransport | None:
-        session = self.sessions.get(request.query.get("sid", ""))
-        return session.polling if session is not None and request.method == "POST" else None
+        """The transport of the session that a POST will reach, None for one that will be refused."""
+        if request.method != "POST" or self._refusal(request, False) is not None:
+            return None
+        return self.sessions[request.query["sid"]].polling
 
     def _refusal(self, request: Request, is_upgrade: bool) -> Refusal | None:
         """What is wrong with a request: the official server's checks in its order."""

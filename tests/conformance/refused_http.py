@@ -252,6 +252,12 @@ PATHS = [
         "POST to a path of nobody", request("POST", "/x", body=b"42"), NOT_FOUND, differs=NO_404
     ),
     HttpRow(
+        "the path without its last slash",
+        request("GET", f"/socket.io?{HANDSHAKE}"),
+        NOT_FOUND,
+        differs=NO_404,
+    ),
+    HttpRow(
         "a path that only begins like ours",
         request("GET", f"/socket.iox/?{HANDSHAKE}"),
         NOT_FOUND,

@@ -25,6 +25,10 @@ from typing import Any
 from harness import LoopWatch, assert_clean, until
 
 MAX_HTTP_BUFFER_SIZE = 20_000
+# The classes of fastsio of which a client has its own.
+OF_A_CLIENT = {
+    "Conn", "Request", "RequestReader", "Session", "PollingTransport", "Probe", "Peer", "Socket", "Handshake",
+}  # fmt: skip
 OFFICIAL = os.environ.get("FASTSIO_OFFICIAL", "")
 
 
@@ -58,13 +62,13 @@ class FastsioTarget(Target):
 
 
 def _clients_in_memory() -> list[str]:
-    """The connections and sessions that are still referenced by anything."""
+    """What belongs to one client and is still referenced by anything."""
     gc.collect()
+    kinds = [type(thing) for thing in gc.get_objects()]
     return [
-        type(thing).__name__
-        for thing in gc.get_objects()
-        if (type(thing).__module__, type(thing).__name__)
-        in {("fastsio._conn", "Conn"), ("fastsio.engine.session", "Session")}
+        kind.__name__
+        for kind in kinds
+        if kind.__name__ in OF_A_CLIENT and kind.__module__.startswith("fastsio.")
     ]
 
 
