@@ -86,8 +86,9 @@ cdef class Conn(Outlet):
         self.is_secure = transport.get_extra_info("sslcontext") is not None
         if CAN_SEND_DIRECTLY and not self.is_secure:
             self.fd = transport.get_extra_info("socket").fileno()
-        # With 0 the pause and resume calls say exactly whether the transport holds anything unsent.
-        transport.set_write_buffer_limits(high=0)
+        # With 0 the pause and resume calls say exactly whether the transport holds anything unsent, as direct
+        # sends need it. TLS transports pause at the limit, not above it, so 0 would stop them for ever.
+        transport.set_write_buffer_limits(high=1 if self.is_secure else 0, low=0)
         self.is_writable = True
         self.router.opened(self)
         self.router.watch(self, self.router.head_timeout_s)

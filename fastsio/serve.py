@@ -58,6 +58,8 @@ async def start(
     head_timeout: seconds a request may take to arrive. shutdown_timeout: seconds that handlers get at close().
     Raises OSError if it can't listen, ValueError for files that do not exist.
     """
+    if not 0 <= port <= 65535:
+        raise ValueError(f"port {port}: 0 to 65535")
     server = Server(
         app, socketio_path=socketio_path, static_files=static_files, head_timeout=head_timeout
     )

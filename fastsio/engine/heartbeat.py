@@ -16,7 +16,7 @@ MAX_TICK_S = 1.0
 
 
 class Wheel:
-    """Calls entries when they are due, never early and at most a tick and a half late."""
+    """Calls entries when they are due, not before they are due and at most a tick later."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, shortest_s: float) -> None:
         """`shortest_s`: the shortest delay that matters; a tick is a tenth of it, 10 ms to 1 s."""
@@ -30,14 +30,14 @@ class Wheel:
     def add(self, entry: Any, delay_s: float) -> None:
         """Call entry.on_due() after `delay_s`; an entry that waits already is moved."""
         self.remove(entry)
-        now_slot = int(self._loop.time() / self._tick_s)
-        slot = now_slot + 1 + int(delay_s / self._tick_s)
+        now = self._loop.time()
+        slot = int((now + delay_s) / self._tick_s) + 1
         self._slots.setdefault(slot, set()).add(entry)
         entry.wheel_slot = slot
         self.count += 1
         if self._timer is None:
-            self._next_slot = now_slot + 1
-            self._timer = self._loop.call_later(self._tick_s, self._turn)
+            self._next_slot = int(now / self._tick_s) + 1
+            self._start_timer()
 
     def remove(self, entry: Any) -> None:
         slot = entry.wheel_slot
@@ -51,13 +51,17 @@ class Wheel:
             self._timer.cancel()
             self._timer = None
 
+    def _start_timer(self) -> None:
+        self._timer = self._loop.call_at(self._next_slot * self._tick_s, self._turn)
+
     def _turn(self) -> None:
-        now_slot = int(self._loop.time() / self._tick_s)
+        # A loop's timer may fire a moment early: the slot that it was set for is due all the same.
+        now_slot = max(self._next_slot, int(self._loop.time() / self._tick_s))
         while self._next_slot <= now_slot:
             self._fire(self._next_slot)
             self._next_slot += 1
         if self.count:
-            self._timer = self._loop.call_later(self._tick_s, self._turn)
+            self._start_timer()
         else:
             self._timer = None
             self._slots.clear()

@@ -79,10 +79,13 @@ class Stage:
         self.server: Any = None
         self._serve = serve
 
-    async def open(self, *, port: int = 0, **options: Any) -> Any:
-        """Start the server with these options of AsyncServer or IO."""
+    async def open(
+        self, *, port: int = 0, tls: tuple[str, str] | None = None, **options: Any
+    ) -> Any:
+        """Start the server with these options of AsyncServer or IO; `tls` is a certificate and its key."""
         self.app = app_of_style(self.style).build(self.log, **options)
-        self.server = await self._serve(self.app, port=port)
+        cert, key = tls or (None, None)
+        self.server = await self._serve(self.app, port=port, ssl_certfile=cert, ssl_keyfile=key)
         return self.server
 
     async def play(self, scenario: str, mode: str, **args: Any) -> Any:

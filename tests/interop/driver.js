@@ -83,6 +83,7 @@ class Context {
       reconnectionDelay: 50,
       reconnectionDelayMax: 200,
       timeout: DEADLINE_MS,
+      rejectUnauthorized: false, // the tests' certificate is signed by itself
       ...options,
     });
     this.managers.push(manager);

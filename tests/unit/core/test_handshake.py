@@ -1,0 +1,76 @@
+"""What an application sees of the request that opened its client's session."""
+
+from __future__ import annotations
+
+import time
+from email.utils import parsedate_to_datetime
+from types import SimpleNamespace
+
+from fastsio._http import Request
+from fastsio.core.handshake import Handshake, make_environ
+
+
+def session(target: bytes = b"/socket.io/?EIO=4", *headers: tuple[bytes, bytes], **fields):
+    return SimpleNamespace(
+        request=Request("GET", target, list(headers)),
+        **{"remote": "192.0.2.7", "is_secure": False, **fields},
+    )
+
+
+async def test_handshake_is_nodes(io, join):
+    began_ms = int(time.time() * 1000)
+    headers = {"Origin": "https://a.example", "X-Token": "t"}
+    _, socket = await join(io, auth={"user": "ann"}, query={"room": "a b"}, headers=headers)
+    handshake = socket.handshake
+    assert handshake.auth == {"user": "ann"}
+    assert handshake.query["room"] == "a b"
+    assert handshake.query["EIO"] == "4"
+    assert handshake.headers["x-token"] == "t"
+    assert handshake.address == "192.0.2.7"
+    assert handshake.secure is True  # memory_conn says that it is TLS
+    assert handshake.xdomain is True
+    assert handshake.url.startswith("/socket.io/?EIO=4&transport=websocket&room=a%20b")
+    assert began_ms <= handshake.issued <= int(time.time() * 1000)
+    assert abs(parsedate_to_datetime(handshake.time).timestamp() * 1000 - handshake.issued) < 1000
+    assert socket.handshake is handshake
+
+
+def test_request_without_origin_is_not_from_another_domain():
+    assert Handshake(session(), {}, 1.5).xdomain is False
+
+
+def test_time_is_that_of_the_connect():
+    handshake = Handshake(session(), {}, 86_400.25)
+    assert handshake.issued == 86_400_250
+    assert handshake.time.startswith("Fri, 02 Jan 1970 00:00:00")
+
+
+def test_environ_is_a_wsgi_one():
+    opened_by = session(
+        b"/socket.io/%C3%A9?EIO=4&x=%20",
+        (b"host", b"a.example"),
+        (b"x-forwarded-for", b"203.0.113.9"),
+        (b"content-type", b"text/plain"),
+        (b"content-length", b"0"),
+        (b"cookie", b"a=1"),
+        is_secure=True,
+    )
+    assert make_environ(opened_by) == {
+        "REQUEST_METHOD": "GET",
+        "PATH_INFO": "/socket.io/é",
+        "QUERY_STRING": "EIO=4&x=%20",
+        "RAW_URI": "/socket.io/%C3%A9?EIO=4&x=%20",
+        "SCRIPT_NAME": "",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": "192.0.2.7",
+        "wsgi.url_scheme": "https",
+        "HTTP_HOST": "a.example",
+        "HTTP_X_FORWARDED_FOR": "203.0.113.9",
+        "CONTENT_TYPE": "text/plain",
+        "CONTENT_LENGTH": "0",
+        "HTTP_COOKIE": "a=1",
+    }
+
+
+def test_scheme_of_a_plain_connection_is_http():
+    assert make_environ(session())["wsgi.url_scheme"] == "http"

@@ -1,0 +1,351 @@
+"""Connections as HTTP: answers in order, back-pressure, how a connection ends.
+
+Bytes in and out through a transport in memory; the router is the test's.
+Times: test_conn_time.py; as WebSocket: test_conn_websocket.py.
+Source: RFC 9112 9 (connection management).
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import pytest
+
+from fastsio._conn import Conn
+from memory_conn import ADDRESS, MemoryTransport, Router
+
+GET = b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def answer(conn: Conn, request: Any) -> None:
+    conn.respond(200, [], b"<%s>" % request.target)
+
+
+def responses(sent: bytes) -> list[bytes]:
+    return [part.partition(b"\r\n\r\n")[2] for part in sent.split(b"HTTP/1.1 ")[1:]]
+
+
+class LateRouter(Router):
+    """A router that answers later: `conns` are those that wait, in order."""
+
+    def __init__(self, **limits: Any) -> None:
+        super().__init__(**limits)
+        self.conns: list[Conn] = []
+        self.serve = lambda conn, request: self.conns.append(conn)
+
+
+# --- answers --------------------------------------------------------------------------------------
+
+
+def test_answer_is_one_write_of_head_and_body():
+    router = Router(serve=answer)
+    transport = router.connect()
+    transport.feed(GET % 1)
+    assert transport.writes == [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: keep-alive\r\n\r\n</1>"
+    ]
+    assert not transport.has_ended
+
+
+def test_requests_in_one_read_are_answered_in_order_in_one_write():
+    router = Router(serve=answer)
+    transport = router.connect()
+    transport.feed(b"".join(GET % i for i in range(5)))
+    assert responses(transport.sent) == [b"</%d>" % i for i in range(5)]
+    assert len(transport.writes) == 1
+
+
+def test_next_request_is_handed_over_when_the_one_before_is_answered():
+    """RFC 9112 9.3.2: answers in the order of the requests."""
+    router = LateRouter()
+    transport = router.connect()
+    transport.feed(GET % 1 + GET % 2)
+    transport.feed(GET % 3)
+    assert [request.target for request in router.requests] == [b"/1"]
+    for i in (1, 2, 3):
+        router.conns.pop().respond(200, [], b"%d" % i)
+        router.end_turn()
+        assert len(router.requests) == min(i + 1, 3)
+    assert responses(transport.sent) == [b"1", b"2", b"3"]
+
+
+def test_many_requests_that_are_answered_at_once_do_not_recurse():
+    router = Router(serve=answer)
+    transport = router.connect()
+    transport.feed(b"".join(GET % i for i in range(5000)))
+    assert responses(transport.sent) == [b"</%d>" % i for i in range(5000)]
+
+
+def test_answer_in_a_later_turn_is_written_at_its_end():
+    router = LateRouter()
+    transport = router.connect()
+    transport.feed(GET % 1)
+    router.conns[0].respond(200, [], b"late")
+    assert transport.sent == b""
+    router.end_turn()
+    assert responses(transport.sent) == [b"late"]
+
+
+def test_client_that_sends_many_requests_ahead_is_not_read_until_some_are_answered():
+    router = LateRouter()
+    transport = router.connect()
+    transport.feed(GET % 0)
+    transport.feed(b"".join(GET % i for i in range(1, 9)))
+    assert not transport.is_reading()
+    transport.feed(GET % 9)
+    for i in range(10):
+        router.conns.pop(0).respond(200, [], b"%d" % i)
+        router.end_turn()
+    assert transport.is_reading()
+    assert responses(transport.sent) == [b"%d" % i for i in range(10)]
+
+
+def test_answer_to_head_has_its_length_and_no_body():
+    router = Router(serve=lambda conn, request: conn.respond(200, [], b"12345", is_head=True))
+    transport = router.connect()
+    transport.feed(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert b"Content-Length: 5\r\n" in transport.sent
+    assert transport.sent.endswith(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize("asked", [b"Connection: close\r\n", b""])
+def test_last_answer_ends_our_side_and_ignores_what_still_comes(asked):
+    router = Router(
+        serve=lambda conn, request: conn.respond(400, [], b"no", keep_alive=bool(asked))
+    )
+    transport = router.connect()
+    transport.feed(b"GET / HTTP/1.1\r\nHost: x\r\n" + asked + b"\r\n")
+    router.end_turn()
+    assert b"Connection: close\r\n" in transport.sent
+    assert transport.sent.endswith(b"no")
+    assert transport.has_ended
+    transport.feed(GET % 2)
+    router.end_turn()
+    assert len(router.requests) == 1
+    assert not transport.is_lost  # the client may still read: closing with unread input would reset
+
+
+def test_request_after_one_that_ended_the_connection_is_not_served():
+    """RFC 9112 9.6."""
+    router = Router(serve=answer)
+    transport = router.connect()
+    transport.feed(b"GET /1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" + GET % 2)
+    router.end_turn()
+    assert responses(transport.sent) == [b"</1>"]
+    assert transport.has_ended
+
+
+def test_answer_to_a_client_that_has_gone_is_dropped():
+    router = LateRouter()
+    transport = router.connect()
+    transport.feed(GET % 1)
+    transport.lose()
+    router.conns[0].respond(200, [], b"late")
+    router.end_turn()
+    assert transport.sent == b""
+
+
+def test_client_that_goes_before_its_answer_is_reported_once():
+    router = LateRouter()
+    transport = router.connect()
+    transport.feed(GET % 1)
+    aborts: list[str] = []
+    router.conns[0].on_abort = lambda: aborts.append("gone")
+    transport.lose()
+    assert aborts == ["gone"]
+    assert router.conns[0].on_abort is None
+
+
+def test_client_that_goes_after_its_answer_is_not_reported():
+    router = LateRouter()
+    transport = router.connect()
+    transport.feed(GET % 1)
+    aborts: list[str] = []
+    router.conns[0].on_abort = lambda: aborts.append("gone")
+    router.conns[0].respond(200, [], b"")
+    transport.lose()
+    assert aborts == []
+
+
+def test_router_hears_of_every_connection_and_its_end():
+    router = Router()
+    transport = router.connect()
+    assert router.open == {transport.conn}
+    assert router.watched == {transport.conn: 10.0}
+    transport.lose()
+    assert (router.open, router.watched) == (set(), {})
+
+
+def test_good_request_before_a_bad_one_is_answered_first(cut):
+    router = Router(serve=answer)
+    transport = router.connect()
+    for piece in cut(GET % 1 + b"\x00nonsense\r\n\r\n"):
+        transport.feed(piece)
+    router.end_turn()
+    assert transport.sent.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert transport.sent.count(b"HTTP/1.1 400 Bad Request\r\n") == 1
+    assert transport.has_ended
+
+
+def test_bad_bytes_while_a_request_is_served_are_answered_behind_it():
+    router = LateRouter()
+    transport = router.connect()
+    transport.feed(GET % 1)
+    transport.feed(b"\x00nonsense\r\n\r\n")
+    transport.feed(GET % 2)
+    router.end_turn()
+    assert transport.sent == b""
+    router.conns[0].respond(200, [], b"first")
+    router.end_turn()
+    assert responses(transport.sent) == [b"first", b""]
+    assert b"HTTP/1.1 400 Bad Request\r\n" in transport.sent
+    assert transport.has_ended
+    assert len(router.requests) == 1
+
+
+def test_client_that_ends_its_side_is_closed():
+    router = Router(serve=answer)
+    transport = router.connect()
+    assert transport.conn.eof_received() is False  # the event loop closes then
+
+
+@pytest.mark.parametrize(
+    ("peername", "remote"),
+    [(("192.0.2.7", 80), "192.0.2.7"), (("2001:db8::1", 80, 0, 0), "2001:db8::1"), ("", ""), (None, "")],
+)  # fmt: skip
+def test_remote_is_the_clients_address_and_empty_on_a_unix_socket(peername, remote):
+    conn = Conn(Router())
+    transport = MemoryTransport(conn)
+    transport._extra["peername"] = peername
+    conn.connection_made(transport)
+    assert conn.remote == remote
+    transport.lose()
+    assert conn.remote == ""
+
+
+# --- back-pressure --------------------------------------------------------------------------------
+
+
+def test_answers_to_a_client_that_does_not_read_wait_and_keep_their_order():
+    router = Router(serve=answer)
+    transport = router.connect()
+    transport.stall()
+    for i in range(20):
+        transport.feed(GET % i)
+    assert transport.sent == b""
+    transport.flow()
+    router.end_turn()
+    assert responses(transport.sent) == [b"</%d>" % i for i in range(20)]
+
+
+def test_last_answer_reaches_a_slow_reader_before_our_side_ends():
+    router = Router(serve=lambda conn, request: conn.respond(400, [], b"no", keep_alive=False))
+    transport = router.connect()
+    transport.stall()
+    transport.feed(GET % 1)
+    router.end_turn()
+    assert transport.sent == b""
+    transport.flow()
+    router.end_turn()
+    assert transport.sent.endswith(b"no")
+    assert transport.has_ended
+
+
+@pytest.mark.parametrize(("size", "is_too_much"), [(100, False), (3_000_000, True)])
+def test_kernel_takes_what_it_can_and_the_transport_gets_the_rest_in_order(size, is_too_much):
+    """Without TLS the connection sends by itself; the transport never sees what the kernel took."""
+    body = bytes(i % 251 for i in range(size))
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        router = Router(serve=lambda conn, request: conn.respond(200, [], body))
+        conn = Conn(router)
+        transport = MemoryTransport(conn)
+        transport._extra.update(sslcontext=None, socket=ours)
+        conn.connection_made(transport)
+        transport.feed(GET % 1)
+        received = theirs.recv(1 << 24)
+        head, _, rest = received.partition(b"\r\n\r\n")
+        while len(rest) < size - len(transport.sent):
+            rest += theirs.recv(1 << 24)
+        assert rest + transport.sent == body
+        assert b"Content-Length: %d" % size in head
+        assert bool(transport.sent) is is_too_much
+        transport.lose()
+
+
+def test_broken_connection_is_dropped_at_the_first_send():
+    ours, theirs = socket.socketpair()
+    router = Router(serve=answer)
+    conn = Conn(router)
+    transport = MemoryTransport(conn)
+    transport._extra.update(sslcontext=None, socket=ours)
+    conn.connection_made(transport)
+    theirs.close()
+    with ours:
+        transport.feed(GET % 1)
+        assert transport.is_lost
+        assert transport.writes == []
+
+
+# --- the end --------------------------------------------------------------------------------------
+
+
+def test_retire_closes_an_idle_connection():
+    router = Router(serve=answer)
+    transport = router.connect()
+    transport.feed(GET % 1)
+    transport.conn.retire()
+    assert transport.is_lost
+
+
+def test_retire_lets_a_request_be_answered_and_closes_then():
+    router = LateRouter()
+    transport = router.connect()
+    transport.feed(GET % 1)
+    transport.conn.retire()
+    assert not transport.is_lost
+    router.conns[0].respond(200, [], b"goodbye")
+    router.end_turn()
+    assert b"Connection: close\r\n" in transport.sent
+    assert transport.sent.endswith(b"goodbye")
+    assert transport.has_ended
+
+
+def test_close_sends_what_is_queued_and_happens_once():
+    router = LateRouter()
+    transport = router.connect()
+    transport.feed(GET % 1)
+    router.conns[0].respond(200, [], b"goodbye")
+    transport.conn.close()
+    assert transport.sent.endswith(b"goodbye")
+    assert transport.is_lost
+    transport.conn.close()
+    transport.conn.abort()
+
+
+def test_abort_drops_what_is_queued():
+    router = LateRouter()
+    transport = router.connect()
+    transport.feed(GET % 1)
+    router.conns[0].respond(200, [], b"never sent")
+    transport.conn.abort()
+    router.end_turn()
+    assert transport.sent == b""
+    assert transport.is_lost
+
+
+def test_connection_is_known_as_secure_only_under_tls():
+    conn = Conn(Router())
+    transport = MemoryTransport(conn)
+    conn.connection_made(transport)
+    assert conn.is_secure
+    assert conn.remote == ADDRESS[0]
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        plain = Conn(Router())
+        plain_transport = MemoryTransport(plain)
+        plain_transport._extra.update(sslcontext=None, socket=ours)
+        plain.connection_made(plain_transport)
+        assert not plain.is_secure

@@ -1,0 +1,174 @@
+"""Options: their defaults, and what is refused where it is given, in words that help."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+import fastsio
+from fastsio.options import Options
+
+STYLES = [Options, fastsio.AsyncServer, fastsio.IO]
+
+
+def test_defaults_are_the_documented_ones():
+    assert dataclasses.asdict(Options()) == {
+        "ping_interval": 25.0,
+        "ping_timeout": 20.0,
+        "connect_timeout": 45.0,
+        "upgrade_timeout": 10.0,
+        "max_http_buffer_size": 1_000_000,
+        "max_buffered_bytes": 16 * 1024 * 1024,
+        "transports": ("polling", "websocket"),
+        "allow_upgrades": True,
+        "cors_allowed_origins": None,
+        "cors_credentials": True,
+        "cookie": None,
+        "http_compression": True,
+        "compression_threshold": 1024,
+        "json": None,
+        "namespaces": None,
+    }
+
+
+@pytest.mark.parametrize("style", [fastsio.AsyncServer, fastsio.IO])
+def test_both_styles_take_every_option(style):
+    given = {
+        "ping_interval": 1, "ping_timeout": 2, "connect_timeout": 3, "upgrade_timeout": 4,
+        "max_http_buffer_size": 5, "max_buffered_bytes": 6, "transports": ("websocket",),
+        "allow_upgrades": False, "cors_allowed_origins": "*", "cors_credentials": False,
+        "cookie": {"name": "x"}, "http_compression": False, "compression_threshold": 7,
+        "json": json, "namespaces": ("/a",),
+    }  # fmt: skip
+    assert set(given) == {field.name for field in dataclasses.fields(Options)}
+    options = style(**given).hub.options
+    assert {name: getattr(options, name) for name in given} == given
+
+
+@pytest.mark.parametrize("style", [fastsio.AsyncServer, fastsio.IO])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("ping_intervall", "unknown option 'ping_intervall'; did you mean 'ping_interval'?"),
+        ("cors_allowed_origin", "unknown option 'cors_allowed_origin'; did you mean 'cors_allowed_origins'?"),
+        ("pingTimeout", "unknown option 'pingTimeout'; did you mean 'ping_timeout'?"),
+        ("zzz", "unknown option 'zzz'"),
+    ],
+)  # fmt: skip
+def test_unknown_option_is_refused_and_the_nearest_named(style, name, message):
+    with pytest.raises(TypeError) as refused:
+        style(**{name: 1})
+    assert str(refused.value) == message
+
+
+def test_node_style_server_has_no_logger_option():
+    with pytest.raises(TypeError, match="unknown option 'logger'"):
+        fastsio.IO(logger=True)
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("value", [0, -1, -0.5, None, "25", True, float("nan"), [1]])
+@pytest.mark.parametrize(
+    "name", ["ping_interval", "ping_timeout", "connect_timeout", "upgrade_timeout"]
+)
+def test_time_that_is_no_positive_number_is_refused(style, name, value):
+    with pytest.raises(ValueError, match=f"{name}=.*: a number of seconds above 0"):
+        style(**{name: value})
+
+
+@pytest.mark.parametrize("value", [0, -1, None, "1MB", True])
+@pytest.mark.parametrize("name", ["max_http_buffer_size", "max_buffered_bytes"])
+def test_size_that_is_no_positive_number_is_refused(name, value):
+    with pytest.raises(ValueError, match=f"{name}=.*: a number of bytes above 0"):
+        Options(**{name: value})
+
+
+@pytest.mark.parametrize("value", [0.001, 1, 86_400])
+def test_time_may_be_any_positive_number(value):
+    assert Options(ping_interval=value).ping_interval == value
+
+
+@pytest.mark.parametrize(
+    ("given", "transports"),
+    [
+        ("websocket", ("websocket",)),
+        (["websocket"], ("websocket",)),
+        (["websocket", "polling"], ("websocket", "polling")),
+        (("polling",), ("polling",)),
+        ({"polling"}, ("polling",)),
+    ],
+)
+def test_transports_may_be_one_or_several(given, transports):
+    assert Options(transports=given).transports == transports
+
+
+@pytest.mark.parametrize("given", ["webtransport", ["polling", "carrier pigeon"], [], "", [None]])
+def test_transports_that_are_none_are_refused_and_those_that_are_named(given):
+    with pytest.raises(ValueError, match=r"No valid transports.*known are polling, websocket"):
+        Options(transports=given)
+
+
+def test_transports_none_is_the_default():
+    """python-socketio's way to say so."""
+    assert Options.of({"transports": None}).transports == ("polling", "websocket")
+
+
+@pytest.mark.parametrize("given", [["a", "b"], ("a", "b"), {"a", "b"}, iter(["a", "b"])])
+def test_origins_may_be_any_collection(given):
+    assert Options(cors_allowed_origins=given).cors_allowed_origins == frozenset(("a", "b"))
+
+
+@pytest.mark.parametrize("given", [None, "*", "https://a.example", print])
+def test_origins_may_be_none_one_or_a_function(given):
+    assert Options(cors_allowed_origins=given).cors_allowed_origins == given
+
+
+@pytest.mark.parametrize(
+    ("given", "cookie"),
+    [
+        (None, None),
+        (False, None),
+        ("io", {"name": "io", "path": "/", "SameSite": "Lax"}),
+        ({"name": "io"}, {"name": "io"}),
+        ({"name": "io", "HttpOnly": True}, {"name": "io", "HttpOnly": True}),
+    ],
+)
+def test_cookie_may_be_a_name_or_a_dict_with_one(given, cookie):
+    assert Options(cookie=given).cookie == cookie
+
+
+@pytest.mark.parametrize("given", [{}, {"path": "/"}, {"name": None}, {"name": 1}])
+def test_cookie_without_a_name_is_refused(given):
+    with pytest.raises(ValueError, match="a name, or a dict with one"):
+        Options(cookie=given)
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["a;b", "a\r\nSet-Cookie: x", {"name": "a", "path": "/;x"}, {"name": "a", "x\ny": "1"}, "a\0"],
+)
+def test_cookie_that_would_break_its_header_is_refused(given):
+    with pytest.raises(ValueError, match="can't be part of a cookie"):
+        Options(cookie=given)
+
+
+def test_dict_of_the_cookie_is_copied():
+    given = {"name": "io"}
+    options = Options(cookie=given)
+    given["name"] = "evil; x"
+    assert options.cookie == {"name": "io"}
+
+
+@pytest.mark.parametrize(
+    ("given", "namespaces"),
+    [(None, None), ("*", "*"), (["/a", "b"], ("/a", "b")), (("/a",), ("/a",)), ([], ())],
+)
+def test_namespaces_may_be_a_list_or_a_star(given, namespaces):
+    assert Options(namespaces=given).namespaces == namespaces
+
+
+def test_options_can_not_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Options().ping_interval = 1
