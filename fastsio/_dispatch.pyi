@@ -8,7 +8,7 @@ from fastsio._codec import Encoded, Json
 from fastsio._fanout import Member, MessageHandler, SessionBase
 
 def start_eager(
-    coroutine: Coroutine[Any, Any, Any], tasks: set[asyncio.Task[Any]] | None = None
+    coroutine: Coroutine[Any, Any, Any], tasks: set[asyncio.Task[Any]], what: str
 ) -> asyncio.Task[Any]: ...
 
 class Handler:

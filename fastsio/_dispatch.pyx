@@ -95,16 +95,34 @@ cdef object start_task(object coroutine, object loop):
     return task
 
 
-def start_eager(coroutine, set tasks=None):
+def start_eager(coroutine, set tasks, str what):
     """Run a coroutine as a Task on the running loop, its first step at once; returns the Task.
 
     A task that is not done is put into `tasks` until it is: the loop itself keeps no strong reference.
+    What it raises is logged as a failure of `what`.
     """
+    cdef Ending ending = Ending.__new__(Ending)
+    ending.tasks = tasks
+    ending.what = what
     task = start_task(coroutine, running_loop())
-    if tasks is not None and not task.done():
+    if task.done():
+        ending(task)
+    else:
         tasks.add(task)
-        task.add_done_callback(tasks.discard)
+        task.add_done_callback(ending)
     return task
+
+
+cdef class Ending:
+    """Done-callback of a task that nobody waits for."""
+
+    cdef set tasks
+    cdef str what
+
+    def __call__(self, task):
+        self.tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("%s failed", self.what, exc_info=task.exception())
 
 
 # --- handlers --------------------------------------------------------------------------------

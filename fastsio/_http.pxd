@@ -22,7 +22,9 @@ cdef class RequestReader:
     cdef readonly int refusal           # the HTTP status that a parse error is answered with
     cdef Py_ssize_t max_body_bytes
     cdef Py_ssize_t max_head_bytes
-    cdef Py_ssize_t head_bytes
+    cdef Py_ssize_t head_bytes      # of the head's parts that httptools reported
+    cdef Py_ssize_t unreported_bytes
+    cdef Py_ssize_t reports
     cdef readonly Py_ssize_t body_bytes
     cdef bint in_body
     cdef bint is_discarding

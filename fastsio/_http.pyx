@@ -86,18 +86,24 @@ cdef class RequestReader:
 
         Raises httptools.HttpParserError; `refusal` is the status to answer then.
         """
+        cdef Py_ssize_t reports = self.reports
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             return data[upgrade.args[0]:]
         if self.is_reading and not self.in_body:
             # A header that never ends is not reported, so the bytes are counted as they come.
-            self.head_bytes += len(data)
+            if reports == self.reports:
+                self.unreported_bytes += len(data)
+            else:
+                # Only the unfinished line of a header; of an unfinished request line all was reported.
+                newline = data.rfind(b"\n")
+                self.unreported_bytes = len(data) - newline - 1 if newline > data.rfind(self.url) else 0
             self.check_head()
         return None
 
     def check_head(self) -> None:
-        if self.head_bytes > self.max_head_bytes or len(self.headers) > MAX_HEADERS:
+        if self.head_bytes + self.unreported_bytes > self.max_head_bytes or len(self.headers) > MAX_HEADERS:
             self.refusal = HEAD_TOO_BIG
             raise httptools.HttpParserError("head over the limit")
 
@@ -125,7 +131,8 @@ cdef class RequestReader:
     def on_message_begin(self) -> None:
         self.is_reading = True
         self.is_discarding = self.in_body = self.wants_continue = self.has_announced = False
-        self.head_bytes = self.body_bytes = 0
+        self.head_bytes = self.body_bytes = self.unreported_bytes = 0
+        self.reports += 1
         self.url = b""
         self.headers = []
         self.chunks = []
@@ -133,11 +140,15 @@ cdef class RequestReader:
     def on_url(self, bytes url) -> None:
         self.url += url
         self.head_bytes += len(url)
+        self.reports += 1
         self.check_head()
 
     def on_header(self, bytes name, bytes value) -> None:
-        self.headers.append((name.lower(), value))
+        # RFC 9112 5.1: blanks around a value are no part of it; httptools leaves those behind.
+        self.headers.append((name.lower(), value.strip(b" \t")))
         self.head_bytes += len(name) + len(value) + 4
+        self.unreported_bytes = 0
+        self.reports += 1
         self.check_head()
 
     def on_headers_complete(self) -> None:

@@ -29,6 +29,10 @@ def load(target: str) -> Any:
     module_name, _, name = target.partition(":")
     if not name:
         raise ValueError(f"{target!r}: give module:name, such as chat:sio")
+    if not all(part.isidentifier() for part in module_name.split(".")):
+        raise ValueError(
+            f"{module_name!r} is no module's name: give it as in import, such as chat or app.chat"
+        )
     sys.path.insert(0, "")
     try:
         module = importlib.import_module(module_name)

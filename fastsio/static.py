@@ -46,8 +46,10 @@ class StaticFiles:
             exchange.respond(405, [("Allow", "GET, HEAD")], b"")
             return True
         path, content_type = found
-        body = path.read_bytes()
-        modified = path.stat()
+        try:
+            body, modified = path.read_bytes(), path.stat()
+        except OSError:  # it has gone since the server started, or may not be read
+            return False
         etag = f'"{modified.st_mtime_ns:x}-{modified.st_size:x}"'
         headers = [
             ("Content-Type", content_type or _content_type(path)),

@@ -12,6 +12,9 @@ import pytest
 import pytest_asyncio
 
 from harness import LoopWatch, assert_clean
+from quick_gc import pytest_runtest_logfinish
+
+__all__ = ["pytest_runtest_logfinish"]
 
 Serve = Callable[..., Awaitable[Any]]
 

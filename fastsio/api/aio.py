@@ -82,7 +82,10 @@ class AsyncServer:
         """
         check_event_name(event)
         rooms = room if to is None else to
-        self._namespace(namespace).emit_to(
+        target = self.hub.get(namespace or "/")
+        if target is None:
+            return
+        target.emit_to(
             [event, *_arguments(data)],
             None if rooms is None else as_rooms(rooms),
             NOBODY_EXCEPT if skip_sid is None else as_rooms(skip_sid),
@@ -117,24 +120,26 @@ class AsyncServer:
 
     async def enter_room(self, sid: str, room: Any, namespace: str | None = None) -> None:
         """Put a client into a room. Raises ValueError if the sid is not connected to the namespace."""
-        socket = self._namespace(namespace).find(sid)
+        socket = self._find(sid, namespace)
         if socket is None:
             raise ValueError("sid is not connected to requested namespace")
         socket.join([room])
 
     async def leave_room(self, sid: str, room: Any, namespace: str | None = None) -> None:
         """Take a client out of a room; nothing happens if it is not in it."""
-        socket = self._namespace(namespace).find(sid)
+        socket = self._find(sid, namespace)
         if socket is not None:
             socket.leave([room])
 
     async def close_room(self, room: Any, namespace: str | None = None) -> None:
         """Take everyone out of a room."""
-        self._namespace(namespace).in_([room]).sockets_leave([room])
+        target = self.hub.get(namespace or "/")
+        if target is not None:
+            target.in_([room]).sockets_leave([room])
 
     def rooms(self, sid: str, namespace: str | None = None) -> list[Any]:
         """The rooms a client is in, its own sid among them; empty for an unknown sid."""
-        socket = self._namespace(namespace).find(sid)
+        socket = self._find(sid, namespace)
         return [] if socket is None else list(socket.rooms)
 
     # --- one client --------------------------------------------------------------------------
@@ -160,13 +165,13 @@ class AsyncServer:
 
     async def disconnect(self, sid: str, namespace: str | None = None) -> None:
         """Make a client leave a namespace; nothing happens if it is not in it."""
-        socket = self._namespace(namespace).find(sid)
+        socket = self._find(sid, namespace)
         if socket is not None:
             socket.disconnect()
 
     def get_environ(self, sid: str, namespace: str | None = None) -> dict[str, Any] | None:
         """The request that opened the client's connection, as a WSGI environ; None for an unknown sid."""
-        socket = self._namespace(namespace).find(sid)
+        socket = self._find(sid, namespace)
         return None if socket is None else make_environ(socket.session)
 
     def transport(self, sid: str, namespace: str | None = None) -> str:
@@ -190,11 +195,12 @@ class AsyncServer:
 
     # --- look-ups ----------------------------------------------------------------------------
 
-    def _namespace(self, name: str | None) -> Namespace:
-        return self.hub.namespace(name or "/")
+    def _find(self, sid: str, namespace: str | None) -> Socket | None:
+        target = self.hub.get(namespace or "/")
+        return None if target is None else target.find(sid)
 
     def _socket(self, sid: str, namespace: str | None) -> Socket:
-        socket = self._namespace(namespace).find(sid)
+        socket = self._find(sid, namespace)
         if socket is None:
             raise KeyError(f"{sid!r} is not connected to {namespace or '/'!r}")
         return socket
@@ -209,8 +215,8 @@ def _arguments(data: Any) -> tuple[Any, ...]:
 
 def _set_connect_guard(namespace: Namespace, handler: Callable[..., Any]) -> None:
     """The `connect` handler as a guard. It is called with (sid, environ, auth) or what it takes of them."""
-    _, taken = positional_count(handler)
-    if 0 <= taken < 2:
+    needed, taken = positional_count(handler)
+    if 0 <= taken < 2 or needed > 3:
         raise TypeError(
             f"{handler!r}: a connect handler takes (sid, environ) or (sid, environ, auth)"
         )

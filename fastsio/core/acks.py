@@ -27,7 +27,7 @@ class PendingAck:
     def resolve(self, args: list[Any]) -> None:
         result = self._callback(*args)
         if asyncio.iscoroutine(result):
-            start_eager(result, self._tasks)
+            start_eager(result, self._tasks, "callback of an ack")
 
     def fail(self) -> None:
         """The client went: a plain callback is never called, as in python-socketio and Node."""

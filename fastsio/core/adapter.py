@@ -65,10 +65,10 @@ class Adapter:
 
     def _members_of(self, room: Any) -> dict[str, "Socket"]:
         members = self.rooms.get(room)
-        if members is not None:
-            return members
         socket = self.namespace.sockets.get(room) or self.namespace.joining.get(room)
-        return {} if socket is None else {room: socket}
+        if socket is None:
+            return {} if members is None else members
+        return {room: socket} if members is None else {**members, room: socket}
 
     def _ids(self, rooms: Rooms) -> set[str] | None:
         if not rooms:

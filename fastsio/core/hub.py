@@ -43,6 +43,10 @@ class Hub:
             self.namespaces[name] = Namespace(name, self.json, self.tasks, self)
         return self.namespaces[name]
 
+    def get(self, name: str) -> Namespace | None:
+        """The namespace of that name, None if there is none."""
+        return self.namespaces.get(name if name.startswith("/") else f"/{name}")
+
     def find_namespace(self, name: str) -> Namespace | None:
         """The namespace that a client asks for."""
         found = self.namespaces.get(name)

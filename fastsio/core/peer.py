@@ -4,7 +4,6 @@ The hot path, events and acks, is in _dispatch.PeerBase.
 Source: socket.io-protocol v5, "Connection to a namespace"; order of events and reasons as in Node's server.
 """
 
-import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +71,7 @@ class Peer(PeerBase):
             self.hub.refuse(self.session, name, {"message": "Invalid namespace"})
             return
         self._joining.add(name)
-        start_eager(self._admit(namespace, auth), self.hub.tasks)
+        start_eager(self._admit(namespace, auth), self.hub.tasks, f"connect to {name!r}")
 
     # --- joining -----------------------------------------------------------------------------
 
@@ -91,11 +90,19 @@ class Peer(PeerBase):
                 namespace.joining.pop(socket.id, None)
         if error is not None:
             if self.session.is_open:
-                socket.send_packet(namespace.encode_control(CONNECT_ERROR, error))
+                self._refuse(namespace, error)
         elif not is_admitted:
             self._leave_unseen(socket)
         else:
             self._welcome(namespace, socket)
+
+    def _refuse(self, namespace: Namespace, error: dict[str, Any]) -> None:
+        try:
+            packet = namespace.encode_control(CONNECT_ERROR, error)
+        except (TypeError, ValueError) as wrong:
+            logger.error("the data of a refusal in %r can't be sent: %s", namespace.name, wrong)
+            packet = namespace.encode_control(CONNECT_ERROR, {"message": error["message"]})
+        self.session.outlet.send(packet)
 
     async def _ask_guards(self, namespace: Namespace, socket: Socket) -> dict[str, Any] | None:
         """None if all admit the socket, else what the client's connect_error says."""
@@ -104,8 +111,8 @@ class Peer(PeerBase):
                 result = guard(socket)
                 if hasattr(result, "__await__"):
                     await result
-        except asyncio.CancelledError:
-            raise
+            if socket.is_dropped:
+                raise ConnectionRefusedError
         except ConnectionRefusedError as refusal:
             return refusal.error_args
         except Exception as refusal:
@@ -133,9 +140,8 @@ class Peer(PeerBase):
         A `connect` handler has run and may have noted the client, so its `disconnect` runs too; Node's
         "connection" has not, so listeners hear nothing.
         """
-        handler = socket.namespace.handlers.get("disconnect")
-        if handler is not None:
-            socket.run_handler(handler, "disconnect", "transport close")
+        socket.namespace.leaving[socket.id] = socket
+        self._run_disconnect(socket, "transport close")
 
     # --- leaving -----------------------------------------------------------------------------
 
@@ -145,9 +151,9 @@ class Peer(PeerBase):
         Order: "disconnecting" (rooms still joined), the namespace's `disconnect` handler (a coroutine sees
         the rooms and the session until it ends), then, out of all rooms, "disconnect".
         """
-        if not socket.is_connected:
-            return
         namespace = socket.namespace
+        if self.sockets.get(namespace.name) is not socket:
+            return
         self.detach(socket)
         socket.run_listeners("disconnecting", reason, description)
         socket.is_connected = False
@@ -183,7 +189,7 @@ class Peer(PeerBase):
             finally:
                 self._forget(socket)
 
-        start_eager(run(), self.hub.tasks)
+        start_eager(run(), self.hub.tasks, "disconnect handler")
 
     def _forget(self, socket: Socket) -> None:
         socket.namespace.leaving.pop(socket.id, None)

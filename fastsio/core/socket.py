@@ -30,7 +30,17 @@ class Socket(SocketBase):
     connected: False before it is admitted and after it is gone.
     """
 
-    __slots__ = ("_ack_count", "_auth", "_data", "_handshake", "_issued", "_joined", "hub", "peer")
+    __slots__ = (
+        "_ack_count",
+        "_auth",
+        "_data",
+        "_handshake",
+        "_issued",
+        "_joined",
+        "hub",
+        "is_dropped",
+        "peer",
+    )
 
     namespace: "Namespace"
 
@@ -45,6 +55,8 @@ class Socket(SocketBase):
         self._joined: set[Any] | None = None
         self._data: dict[str, Any] | None = None
         self._ack_count = 0
+        # disconnect() was called before it was admitted: it will be refused.
+        self.is_dropped = False
 
     def __repr__(self) -> str:
         return f"<Socket {self.id[:6]}… in {self.namespace.name!r}>"
@@ -164,11 +176,12 @@ class Socket(SocketBase):
 
     def send_event(self, args: list[Any], pending: PendingAck | None = None) -> int:
         """Send [event, *args]; with `pending`, ask for an answer and return its id."""
+        if not self._can_receive:
+            if pending is not None:
+                pending.fail()
+            return -1
         if pending is None:
             self.send_packet(self.namespace.encode_event(args))
-            return -1
-        if not self._can_receive:
-            pending.fail()
             return -1
         ack_id = self._ack_count
         encoded = self.namespace.encode_event(args, ack_id)
@@ -241,11 +254,14 @@ class Socket(SocketBase):
         """Make the client leave the namespace; with `close` its whole connection, all namespaces.
 
         The client's reason is "io server disconnect" and it does not come back by itself; handlers here get
-        "server namespace disconnect". What was emitted before is delivered.
+        "server namespace disconnect". What was emitted before is delivered. A client that is not admitted yet is
+        refused instead.
         """
         if close:
             self.peer.disconnect_all()
-        elif self.is_connected:
+        elif self.id in self.namespace.joining:
+            self.is_dropped = True
+        elif self.peer.sockets.get(self.namespace.name) is self:
             self.send_packet(self.namespace.encode_control(DISCONNECT, NO_DATA))
             self.peer.leave(self, "server namespace disconnect")
 

@@ -11,10 +11,10 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from fastsio._frames import ProtocolError
 
 import reference
 from fastsio import _codec, _frames
+from fastsio._frames import ProtocolError
 from packet_table import NOTHING, P0, PENDING, ROWS, Row, same_value
 
 LIMIT = 1_000_000

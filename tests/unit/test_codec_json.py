@@ -12,9 +12,9 @@ from typing import Any
 
 import orjson
 import pytest
-from fastsio._frames import ProtocolError
 
 from fastsio import _codec
+from fastsio._frames import ProtocolError
 from packet_table import P0
 
 # --------------------------------------------------------------------------------------------------------- JSON dialect

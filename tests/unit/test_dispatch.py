@@ -335,7 +335,7 @@ async def test_timeouts_and_task_groups_work_in_an_eager_task():
         except TimeoutError:
             return inner.result()
 
-    assert await start_eager(work()) == "inner"
+    assert await start_eager(work(), set(), "work") == "inner"
 
 
 async def test_an_eager_task_inside_another_leaves_it_current_and_has_its_own_context():
@@ -348,18 +348,20 @@ async def test_an_eager_task_inside_another_leaves_it_current_and_has_its_own_co
         variable.set("inner")
         await asyncio.sleep(0)
 
-    task = start_eager(inner())
+    task = start_eager(inner(), set(), "inner")
     assert seen == [task]
     assert asyncio.current_task() is outer
     assert variable.get() == "unset"
     await task
 
 
-async def test_an_eager_task_that_fails_at_once_keeps_its_exception():
+async def test_an_eager_task_that_fails_at_once_is_logged_and_keeps_its_exception(caplog):
     async def fail():
         raise RuntimeError("at once")
 
-    task = start_eager(fail())
+    with caplog.at_level(logging.ERROR, "fastsio.core"):
+        task = start_eager(fail(), set(), "the work")
+    assert "the work failed" in caplog.text
     with pytest.raises(RuntimeError, match="at once"):
         await task
     assert "call_soon" not in vars(asyncio.get_running_loop())

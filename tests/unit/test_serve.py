@@ -387,6 +387,43 @@ async def test_run_serves_until_a_signal_and_stops_clean_with_clients_connected(
             await process.wait()
 
 
+STUCK_PROGRAM = """
+import asyncio, sys
+import fastsio
+
+sio = fastsio.AsyncServer()
+
+@sio.event
+async def disconnect(sid, reason):
+    print("stuck", flush=True)
+    await asyncio.get_running_loop().create_future()
+
+fastsio.run(sio, port=0, shutdown_timeout=600, loop=sys.argv[1])
+"""
+
+
+@pytest.mark.asyncio(loop_factories=["asyncio"])
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+async def test_second_signal_ends_a_stop_that_takes_too_long(loop):
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", STUCK_PROGRAM, loop,
+        env={**os.environ, "PYTHONPATH": PACKAGE_ROOT}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        line = (await asyncio.wait_for(process.stderr.readline(), DEADLINE_S * 2)).decode()
+        peer = await FakePeer(line.split()[2]).open()
+        await peer.connect()
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.stdout.readline(), DEADLINE_S) == b"stuck\n"
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), DEADLINE_S) == -signal.SIGTERM
+        await peer.close()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
 def test_loop_that_is_none_is_a_valueerror():
     with pytest.raises(ValueError, match="loop='trio': auto, uvloop or asyncio"):
         fastsio.run(fastsio.IO(), port=0, loop="trio")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,8 +13,6 @@ from clock_loop import pytest_asyncio_loop_factories
 from memory_conn import MemoryPeer
 
 __all__ = ["pytest_asyncio_loop_factories"]
-
-_finished = itertools.count()
 
 
 @dataclass
@@ -63,11 +59,3 @@ def echo_server(serve: Any) -> Callable[..., Awaitable[EchoServer]]:
         return app
 
     return start
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_runtest_logfinish() -> None:
-    """Every async test ends with a gc.collect(): what pytest itself keeps need not be looked at each time."""
-    if next(_finished) % 25 == 0:
-        gc.collect()
-        gc.freeze()
