@@ -156,6 +156,8 @@ async def test_a_client_that_joins_nothing_is_closed_after_connect_timeout(targe
         client.wire.close()
     assert (await waiting.read_answer()).body == b"1"
     waiting.close()
+    sessions = opened.server.engine.sessions
+    await until(lambda: not sessions[silent.eio_sid].is_open, "the silent client is closed")
     # What Node sends to a client that had no GET open when it was closed.
     assert (await exchange(opened.url, get(silent.query))).body == b"6\x1e1"
     for client in (waits, silent):
