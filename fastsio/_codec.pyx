@@ -27,8 +27,10 @@ cdef enum:
     # socket.io-parser's maxAttachments: more closes the connection, on either side.
     MAX_ATTACHMENTS = 10
     MAX_ID_DIGITS = 18
-    # Where the slow JSON path stops: it is recursive.
+    # Where the slow JSON path stops: it is recursive. Reading, orjson's own limit; the stdlib's changes with
+    # Python's version.
     MAX_DEPTH = 900
+    MAX_LOAD_DEPTH = 1024
     INVALID_DATA = 1007
 
 NO_DATA = type("NoData", (), {"__repr__": lambda self: "NO_DATA", "__slots__": ()})()
@@ -68,6 +70,15 @@ def _number(digits):
 
 
 cdef object strict_decoder = stdlib_json.JSONDecoder(parse_constant=_refuse_constant, parse_int=_number)
+
+
+cdef int check_depth(object value, int depth) except -1:
+    if depth > MAX_LOAD_DEPTH:
+        raise ValueError(f"nested over {MAX_LOAD_DEPTH} levels")
+    if type(value) is list or type(value) is dict:
+        for item in value if type(value) is list else (<dict> value).values():
+            check_depth(item, depth + 1)
+    return 0
 
 
 def _plain(value, list found, int depth=0):
@@ -154,7 +165,9 @@ cdef class Json:
                 try:
                     return self.loads(text)
                 except ValueError:
-                    return strict_decoder.decode(text.decode())
+                    value = strict_decoder.decode(text.decode())
+                    check_depth(value, 0)
+                    return value
             return self.loads(text.decode())
         except Exception as error:  # whatever the module given as json= raises
             raise invalid("invalid payload: not JSON") from error
