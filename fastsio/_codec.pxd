@@ -1,6 +1,8 @@
 """C interface of _codec: packet heads by cursor, packets, and Encoded."""
 from libc.stdint cimport int64_t
 
+from fastsio._json cimport Json
+
 
 cdef enum PacketType:
     CONNECT = 0
@@ -23,14 +25,6 @@ cdef struct Head:
     Py_ssize_t json_size        # 0 if there is none
 
 
-cdef class Json:
-    cdef readonly object dumps
-    cdef readonly object loads
-    cdef bint is_builtin
-    cdef bytes dump(self, object data, list attachments)
-    cdef object load(self, const char* data, Py_ssize_t n)
-
-
 cdef class Encoded:
     cdef bytes frame            # the WebSocket frame of the packet's text; the canonical form
     cdef Py_ssize_t text_at     # where in it the text starts
@@ -48,4 +42,3 @@ cdef object load_data(Head* head, Json json)
 cdef object reconstruct(object data, list buffers)
 cdef Encoded encode(int type, bytes namespace, int64_t id, object data, Json json)
 cdef bytes namespace_prefix(str namespace)
-cdef Json DEFAULT_JSON

@@ -5,11 +5,6 @@ from typing import Any, Final
 NO_DATA: Final[Any]
 RESERVED_EVENTS: Final[frozenset[str]]
 
-class Json:
-    dumps: Any
-    loads: Any
-    def __init__(self, module: Any = None) -> None: ...
-
 class Packet:
     type: int
     attachments: int

@@ -1,8 +1,9 @@
 """C interface of _dispatch: the compiled bases of core's Peer, Socket and Namespace."""
 from libc.stdint cimport int64_t
 
-from fastsio._codec cimport Encoded, Head, Json
+from fastsio._codec cimport Encoded, Head
 from fastsio._fanout cimport Member, MessageHandler, SessionBase
+from fastsio._json cimport Json
 
 
 cdef enum Prefix:

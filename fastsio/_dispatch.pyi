@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from fastsio._codec import Encoded, Json
+from fastsio._codec import Encoded
 from fastsio._fanout import Member, MessageHandler, SessionBase
+from fastsio._json import Json
 
 def start_eager(
     coroutine: Coroutine[Any, Any, Any], tasks: set[asyncio.Task[Any]], what: str

@@ -19,7 +19,6 @@ from fastsio._codec cimport (
     EVENT,
     Encoded,
     Head,
-    Json,
     encode,
     load_data,
     namespace_of,
@@ -28,6 +27,7 @@ from fastsio._codec cimport (
     reconstruct,
 )
 from fastsio._fanout cimport Member, MessageHandler, SessionBase
+from fastsio._json cimport Json
 
 from fastsio._codec import NO_DATA
 from fastsio._frames import ProtocolError
@@ -36,7 +36,6 @@ cdef extern from "Python.h":
     bint PyCoro_CheckExact(object o) noexcept
     size_t PY_VECTORCALL_ARGUMENTS_OFFSET
     object PyObject_Vectorcall(object callable, PyObject* const* args, size_t nargsf, PyObject* kwnames)
-    object PyObject_Call(object callable, object args, PyObject* kwargs)
 
 logger = logging.getLogger("fastsio.core")
 

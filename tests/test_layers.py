@@ -18,7 +18,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "fastsio"
 SUFFIXES = (".py", ".pyi", ".pyx", ".pxd")
 
-PURE = ["_dispatch", "_fanout", "_codec", "_frames"]  # each may import those to its right
+PURE = ["_dispatch", "_fanout", "_codec", "_json", "_frames"]  # each may import those to its right
 LOWER = [*PURE, "_http", "_conn", "options", "static", "engine", "core", "adapters", "client"]
 STYLES = ["api", "admin", "metrics", "exceptions"]
 FRONT_DOORS = ["asgi", "uvicorn", "serve", "workers", "cli", "__main__"]
@@ -35,6 +35,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "_dispatch",
         "_fanout",
         "_codec",
+        "_json",
         "_frames",
         "options",
     ],  # never engine, adapters, api or _conn
@@ -52,6 +53,7 @@ HTTP = {"httptools", "http", "urllib", "aiohttp", "uvicorn"}
 MUST_NOT_IMPORT = {
     "_frames": IO | HTTP,
     "_codec": IO | HTTP,
+    "_json": IO | HTTP,
     "_fanout": HTTP | {"asyncio", "uvloop", "threading", "ssl"},
     "_dispatch": HTTP | {"socket", "ssl"},
     "_http": IO,

@@ -1,8 +1,9 @@
 """A broadcast to 1000 sockets whose transport sends nothing: encode, queue, flush."""
 
-from fastsio._codec import Json, encode_packet
+from fastsio._codec import encode_packet
 from fastsio._dispatch import NamespaceBase, SocketBase
 from fastsio._fanout import Flusher, Outlet, SessionBase, fan_out
+from fastsio._json import Json
 
 MEMBERS = 1000
 

@@ -8,7 +8,8 @@ import logging
 import secrets
 from typing import Any
 
-from fastsio._codec import Json, encode_packet
+from fastsio._codec import encode_packet
+from fastsio._json import Json
 from fastsio.core.namespace import Namespace
 from fastsio.core.peer import CONNECT_ERROR, Peer
 from fastsio.options import Options

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 import fastsio._frames
-from fastsio._codec import Json
 from fastsio._dispatch import Handler, NamespaceBase, PeerBase, SocketBase, start_eager
 from fastsio._fanout import Flusher, Outlet, SessionBase
+from fastsio._json import Json
 from fastsio.core.handlers import PREFIX_EVENT, PREFIX_SID
 
 WITH_NAMESPACE = 2

@@ -1,0 +1,10 @@
+"""JSON as Python sees it; see _json.pyx."""
+
+from typing import Any
+
+class Json:
+    dumps: Any
+    loads: Any
+    def __init__(self, module: Any = None) -> None: ...
+
+DEFAULT_JSON: Json
