@@ -33,6 +33,7 @@ cdef class Conn(Outlet):
     cdef Py_ssize_t seen_body_bytes
     cdef bint body_advances(self) except -1
     cdef int read_http(self, bytes data) except -1
+    cdef bytes read_requests(self, bytes data)
     cdef int read_frames(self, bytes data) except -1
     cdef int end_of_read(self) except -1
     cdef int write(self, bytes data) except -1

@@ -187,9 +187,16 @@ cdef class Conn(Outlet):
     # --- HTTP --------------------------------------------------------------------------------
 
     cdef int read_http(self, bytes data) except -1:
+        """Serve what is complete. A loop: one read may hold thousands of requests for other protocols."""
+        cdef bytes rest = data
+        while rest and self.phase == HTTP and not self.is_broken:
+            rest = self.read_requests(rest)
+        # RFC 6455 4.1: what follows the request's blank line is WebSocket already.
+        return self.read_frames(rest) if rest and self.phase == WEBSOCKET else 0
+
+    cdef bytes read_requests(self, bytes data):
+        """Feed the parser and serve; returns what follows a request for another protocol, else None."""
         cdef bytes rest = None
-        if self.is_broken:
-            return 0
         try:
             rest = self.http.feed(data)
         except httptools.HttpParserError as error:
@@ -199,21 +206,13 @@ cdef class Conn(Outlet):
             self.http.wants_continue = False
             self.queue_raw(b"HTTP/1.1 100 Continue\r\n\r\n")
         self.next_requests()
-        if self.phase == HTTP and self.http.is_reading and self.http.in_body and not self.http.has_announced:
+        if self.phase == HTTP:
             request = self.http.announce()
             if request is not None:
                 self.router.announce(self, request)
-        if rest is None:
-            return 0
-        if self.phase == WEBSOCKET:
-            # RFC 6455 4.1: what follows the request's blank line is WebSocket already.
-            return self.read_frames(rest) if rest else 0
-        if self.phase == HTTP and self.keep_alive and rest:
+        if self.phase == HTTP and rest is not None:
             self.http.start_over()
-            return self.read_http(rest)
-        if self.phase == HTTP:
-            self.http.start_over()
-        return 0
+        return rest
 
     def next_requests(self) -> None:
         """Hand over the requests that are complete, one at a time (RFC 9112 9.3.2: answers in order)."""

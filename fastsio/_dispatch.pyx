@@ -336,7 +336,7 @@ cdef class SocketBase(Member):
             values = [result]
         try:
             self.session.outlet.put(encode(ACK, self.namespace.prefix, id, values, self.namespace.json))
-        except (TypeError, ValueError) as error:
+        except Exception as error:  # a module given as json= may raise anything
             self.fail("(ack)", error)
         return 0
 

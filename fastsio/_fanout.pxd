@@ -12,6 +12,7 @@ cdef class Flusher:
     cdef object run_bound
     cdef list waiting
     cdef readonly bint is_scheduled
+    cdef readonly Py_ssize_t failures
     cdef int add(self, Outlet outlet) except -1
 
 

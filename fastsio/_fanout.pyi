@@ -22,6 +22,7 @@ class Member:
 
 class Flusher:
     is_scheduled: bool
+    failures: int
     def __init__(self, call_soon: Callable[..., Any]) -> None: ...
     def run(self) -> None: ...
 

@@ -63,7 +63,7 @@ cdef class Flusher:
         return 0
 
     def run(self) -> None:
-        """Flush all that wait; the failure of one is logged and stops no other."""
+        """Flush all that wait; the failure of one is logged, counted and stops no other."""
         cdef list waiting = self.waiting
         cdef Outlet outlet
         self.waiting = []
@@ -73,6 +73,7 @@ cdef class Flusher:
             try:
                 outlet.flush()
             except Exception:
+                self.failures += 1
                 logger.exception("flush of %r failed", outlet)
 
 

@@ -17,7 +17,7 @@ cdef class RequestReader:
     cdef object parser
     cdef readonly list ready            # complete requests, oldest first
     cdef readonly bint is_reading       # a request has begun and is not complete
-    cdef readonly bint has_announced    # the one that is being read was reported to the router
+    cdef bint has_announced    # the one that is being read was reported to the router
     cdef public bint wants_continue   # its client waits for "100 Continue"
     cdef readonly int refusal           # the HTTP status that a parse error is answered with
     cdef Py_ssize_t max_body_bytes

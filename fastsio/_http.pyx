@@ -111,8 +111,9 @@ cdef class RequestReader:
         """A request whose body is still coming, without it; None if there is none, or it was announced."""
         if self.has_announced:
             return None
-        self.has_announced = True
-        return self.unfinished()
+        request = self.unfinished()
+        self.has_announced = request is not None
+        return request
 
     def unfinished(self) -> Request | None:
         """The request whose body is still coming, without it; None if there is none."""

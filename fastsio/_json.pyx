@@ -73,6 +73,15 @@ def _plain(value, list found, int depth=0):
     return value
 
 
+def _stdlib_dump(data, list found):
+    """JSON of what orjson refuses. JSON.stringify writes a lone surrogate as an escape; so does this."""
+    try:
+        text = stdlib_json.dumps(_plain(data, found), ensure_ascii=False, separators=(",", ":"))
+    except RecursionError:  # the stack was deep already
+        raise ValueError("nested too deeply") from None
+    return text.encode("utf-8", "backslashreplace")
+
+
 cdef class Json:
     """JSON both ways: orjson, with the stdlib once where orjson refuses; or a module given as `json=`.
 
@@ -124,11 +133,7 @@ cdef class Json:
         except TypeError:
             # Keys that are not str, integers over 64 bits, lone surrogates, depth over 254.
             attachments.clear()
-            text = stdlib_json.dumps(_plain(data, attachments), ensure_ascii=False, separators=(",", ":"))
-            # JSON.stringify writes a lone surrogate as an escape; so does this.
-            return text.encode("utf-8", "backslashreplace")
-        except RecursionError:
-            raise ValueError("nested too deeply") from None
+            return _stdlib_dump(data, attachments)
         finally:
             collector.found = None
 

@@ -1,7 +1,6 @@
 """The errors that users catch and raise, under python-socketio's module name."""
 
 from fastsio.core.errors import (
-    BadNamespaceError,
     ConnectionError,
     ConnectionRefusedError,
     DisconnectedError,
@@ -10,7 +9,6 @@ from fastsio.core.errors import (
 )
 
 __all__ = [
-    "BadNamespaceError",
     "ConnectionError",
     "ConnectionRefusedError",
     "DisconnectedError",

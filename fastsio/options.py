@@ -73,7 +73,11 @@ class Options:
                 raise TypeError(f"unknown option {name!r}{hint}")
         # None is python-socketio's way to say "the default" for these.
         return cls(
-            **{name: value for name, value in given.items() if name != "transports" or value}
+            **{
+                name: value
+                for name, value in given.items()
+                if name != "transports" or value is not None
+            }
         )
 
 

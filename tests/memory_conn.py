@@ -310,3 +310,36 @@ class Clients:
     async def close(self) -> None:
         for peer in self._peers:
             await peer.close()
+
+
+async def probed(app: Any, peer: MemoryPeer) -> RawWebSocket:
+    """A WebSocket that has probed and been answered."""
+    ws = await peer.open_websocket()
+    ws.send(TEXT, b"2probe")
+    assert await ws.receive() == (TEXT, b"3probe")
+    return ws
+
+
+def switch(peer: FakePeer, ws: RawWebSocket) -> None:
+    """Finish the upgrade: `peer` speaks over `ws` from now on."""
+    ws.send(TEXT, b"5")
+    peer.ws, peer.transport = ws, "websocket"
+
+
+def answer(conn: Conn, request: Any) -> None:
+    """A router's way to serve: the body names the target."""
+    conn.respond(200, [], b"<%s>" % request.target)
+
+
+def responses(sent: bytes) -> list[bytes]:
+    """The bodies of the responses that were sent."""
+    return [part.partition(b"\r\n\r\n")[2] for part in sent.split(b"HTTP/1.1 ")[1:]]
+
+
+class LateRouter(Router):
+    """A router that answers later: `conns` are those that wait, in order."""
+
+    def __init__(self, **limits: Any) -> None:
+        super().__init__(**limits)
+        self.conns: list[Conn] = []
+        self.serve = lambda conn, request: self.conns.append(conn)

@@ -35,7 +35,3 @@ class TimeoutError(SocketIOError):
 
 class DisconnectedError(SocketIOError):
     """The client went, or had gone, before it answered."""
-
-
-class BadNamespaceError(SocketIOError):
-    """There is no such namespace."""

@@ -4,16 +4,13 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from fastsio._codec import RESERVED_EVENTS
 from fastsio._dispatch import Handler
 
 # What a handler gets before the event's own arguments (the bits of _dispatch.Prefix).
 PREFIX_NONE = 0
 PREFIX_EVENT = 1
 PREFIX_SID = 4
-
-RESERVED_EVENTS = frozenset(
-    ("connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener")
-)
 
 
 def check_event_name(event: Any) -> None:

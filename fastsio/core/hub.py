@@ -31,10 +31,6 @@ class Hub:
         for name in () if isinstance(options.namespaces, str) else options.namespaces or ():
             self.namespace(name)
 
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        return asyncio.get_running_loop()
-
     def namespace(self, name: str) -> Namespace:
         """The namespace of that name, made if it is new; the leading "/" may be left out."""
         name = name if name.startswith("/") else f"/{name}"

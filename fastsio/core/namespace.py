@@ -3,6 +3,7 @@
 Source: Node's Namespace; a name's leading "/" may be left out.
 """
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 # A guard admits a socket by returning and refuses it by raising; it may be a coroutine function.
 Guard = Callable[["Socket"], Any]
 
-OWN_EVENTS = {"connection": "connection", "connect": "connection"}
+OWN_EVENTS = ("connection", "connect")
 
 
 class Namespace(NamespaceBase):
@@ -132,7 +133,7 @@ def _with_next(middleware: Callable[..., Any]) -> Guard:
     """Node's (socket, next) as a guard: it waits until next is called, with the error if there is one."""
 
     async def guard(socket: "Socket") -> None:
-        called = socket.hub.loop.create_future()
+        called = asyncio.get_running_loop().create_future()
 
         def next_(error: Any = None) -> None:
             if not called.done():

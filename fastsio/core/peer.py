@@ -99,8 +99,8 @@ class Peer(PeerBase):
     def _refuse(self, namespace: Namespace, error: dict[str, Any]) -> None:
         try:
             packet = namespace.encode_control(CONNECT_ERROR, error)
-        except (TypeError, ValueError) as wrong:
-            logger.error("the data of a refusal in %r can't be sent: %s", namespace.name, wrong)
+        except Exception:  # a module given as json= may raise anything
+            logger.exception("the data of a refusal in %r can't be sent", namespace.name)
             packet = namespace.encode_control(CONNECT_ERROR, {"message": error["message"]})
         self.session.outlet.send(packet)
 
@@ -116,7 +116,8 @@ class Peer(PeerBase):
         except ConnectionRefusedError as refusal:
             return refusal.error_args
         except Exception as refusal:
-            logger.info("refused in %r: %r", namespace.name, refusal, exc_info=refusal)
+            # May be meant, or a mistake in the middleware: ConnectionRefusedError says which, and is not logged.
+            logger.warning("refused in %r: %r", namespace.name, refusal, exc_info=refusal)
             error: dict[str, Any] = {"message": str(refusal)}
             data = getattr(refusal, "data", None)
             if data is not None:

@@ -174,3 +174,15 @@ def test_json_argument_without_dumps_and_loads_is_a_type_error(thing):
         _codec.Decoder(json=thing)
     with pytest.raises(TypeError):
         _codec.encode_packet(2, ["a"], json=thing)
+
+
+def test_data_that_is_too_deep_for_the_stack_it_is_emitted_from_is_a_value_error():
+    data: list = []
+    for _ in range(890):
+        data = [data]
+
+    def emit(frames: int):
+        return emit(frames - 1) if frames else _codec.encode_packet(2, ["x", {1: data}])
+
+    with pytest.raises(ValueError, match="nested"):
+        emit(800)

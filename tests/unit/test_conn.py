@@ -8,31 +8,16 @@ Source: RFC 9112 9 (connection management).
 from __future__ import annotations
 
 import socket
-from typing import Any
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from fastsio._conn import Conn
-from memory_conn import ADDRESS, MemoryTransport, Router
+from memory_conn import ADDRESS, LateRouter, MemoryTransport, Router, answer, responses
 
 GET = b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n"
-
-
-def answer(conn: Conn, request: Any) -> None:
-    conn.respond(200, [], b"<%s>" % request.target)
-
-
-def responses(sent: bytes) -> list[bytes]:
-    return [part.partition(b"\r\n\r\n")[2] for part in sent.split(b"HTTP/1.1 ")[1:]]
-
-
-class LateRouter(Router):
-    """A router that answers later: `conns` are those that wait, in order."""
-
-    def __init__(self, **limits: Any) -> None:
-        super().__init__(**limits)
-        self.conns: list[Conn] = []
-        self.serve = lambda conn, request: self.conns.append(conn)
 
 
 # --- answers --------------------------------------------------------------------------------------
@@ -349,3 +334,33 @@ def test_connection_is_known_as_secure_only_under_tls():
         plain_transport._extra.update(sslcontext=None, socket=ours)
         plain.connection_made(plain_transport)
         assert not plain.is_secure
+
+
+# Serves one read full of requests for another protocol in a thread whose stack is small.
+STACK_SCRIPT = """
+import asyncio, sys, threading
+sys.path[:0] = sys.argv[1:]
+from fastsio._conn import Conn
+from memory_conn import MemoryTransport, Router
+
+REQUEST = b"GET / HTTP/1.1\\r\\nHost: x\\r\\nConnection: upgrade\\r\\nUpgrade: other\\r\\n\\r\\n"
+
+def serve():
+    conn = Conn(Router(serve=lambda conn, request: conn.respond(200, [], b"")))
+    transport = MemoryTransport(conn)
+    conn.connection_made(transport)
+    conn.data_received(REQUEST * 4000)
+    print(transport.sent.count(b"200 OK"))
+
+threading.stack_size(256 * 1024)
+thread = threading.Thread(target=serve)
+thread.start()
+thread.join()
+"""
+
+
+def test_thousands_of_upgrades_in_one_read_need_no_deep_stack():
+    tests = Path(__file__).resolve().parents[1]
+    command = [sys.executable, "-c", STACK_SCRIPT, str(tests.parent), str(tests)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "4000"), done.stderr

@@ -6,31 +6,11 @@ Source: RFC 9112 9.5 (failures and timeouts).
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from fastsio._conn import Conn
-from memory_conn import Router
+from memory_conn import LateRouter, Router, answer, responses
 
 GET = b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n"
-
-
-def answer(conn: Conn, request: Any) -> None:
-    conn.respond(200, [], b"<%s>" % request.target)
-
-
-def responses(sent: bytes) -> list[bytes]:
-    return [part.partition(b"\r\n\r\n")[2] for part in sent.split(b"HTTP/1.1 ")[1:]]
-
-
-class LateRouter(Router):
-    """A router that answers later: `conns` are those that wait, in order."""
-
-    def __init__(self, **limits: Any) -> None:
-        super().__init__(**limits)
-        self.conns: list[Conn] = []
-        self.serve = lambda conn, request: self.conns.append(conn)
 
 
 # --- bodies that are still coming ---------------------------------------------------------------

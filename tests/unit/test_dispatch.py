@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import json
 import logging
 from typing import Any
 
@@ -52,10 +53,10 @@ class Peer(PeerBase):
 class World:
     """One peer with a socket in "/" and one in "/chat"."""
 
-    def __init__(self) -> None:
+    def __init__(self, json: Json | None = None) -> None:
         session = SessionBase()
         session.outlet = self.outlet = Sink()
-        json = Json()
+        json = json or Json()
         self.peer = Peer(session, json)
         self.tasks: set[asyncio.Task[Any]] = set()
         self.sockets = []
@@ -160,6 +161,24 @@ def test_a_result_that_json_can_not_hold_is_an_error_of_the_handler(world, caplo
     with caplog.at_level(logging.ERROR, "fastsio.core"):
         assert world.text(b'21["x"]') == []
     assert "not JSON serializable" in caplog.text
+
+
+def test_an_ack_that_the_json_module_can_not_write_closes_nothing(caplog):
+    class Broken:
+        @staticmethod
+        def dumps(value):
+            if value:
+                raise RuntimeError("the module is broken")
+            return "[]"
+
+        loads = staticmethod(json.loads)
+
+    world = World(Json(Broken))
+    world.on("x", lambda sid: "answer")
+    with caplog.at_level(logging.ERROR, "fastsio.core"):
+        assert world.text(b'21["x"]') == []
+    assert "the module is broken" in caplog.text
+    assert world.peer.errors == []
 
 
 def test_the_fallback_handles_what_has_no_handler(world):

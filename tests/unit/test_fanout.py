@@ -153,7 +153,8 @@ def test_a_flush_that_fails_is_logged_and_stops_no_other(turn, flusher, caplog):
     with caplog.at_level(logging.ERROR, "fastsio.conn"):
         turn.end()
     assert fine.sent == [[b'42["a"]']]
-    assert "no" in caplog.text
+    assert "flush of" in caplog.text
+    assert flusher.failures == 1
 
 
 def test_a_queue_taken_over_goes_before_what_was_queued_later(turn, flusher):

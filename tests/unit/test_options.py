@@ -172,3 +172,8 @@ def test_namespaces_may_be_a_list_or_a_star(given, namespaces):
 def test_options_can_not_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Options().ping_interval = 1
+
+
+def test_transports_that_name_none_are_refused_as_an_argument_too():
+    with pytest.raises(ValueError, match="No valid transports"):
+        Options.of({"transports": []})

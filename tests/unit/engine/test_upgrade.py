@@ -10,24 +10,11 @@ import asyncio
 import pytest
 
 from clock_loop import pass_time
-from harness import BINARY, CLOSE, PING, TEXT, FakePeer, RawWebSocket, until
-from memory_conn import MemoryPeer
+from harness import BINARY, CLOSE, PING, TEXT, FakePeer, until
+from memory_conn import probed, switch
 
 CLOCK = pytest.mark.asyncio(loop_factories=["clock"])
 BAD_REQUEST = {"code": 3, "message": "Bad request"}
-
-
-async def probed(app, peer: MemoryPeer) -> RawWebSocket:
-    """A WebSocket that has probed and been answered."""
-    ws = await peer.open_websocket()
-    ws.send(TEXT, b"2probe")
-    assert await ws.receive() == (TEXT, b"3probe")
-    return ws
-
-
-def switch(peer: FakePeer, ws: RawWebSocket) -> None:
-    ws.send(TEXT, b"5")
-    peer.ws, peer.transport = ws, "websocket"
 
 
 async def test_client_moves_to_a_websocket_and_stays_the_same_client(echo_server):

@@ -10,24 +10,11 @@ import asyncio
 import pytest
 
 from clock_loop import pass_time
-from harness import CLOSE, TEXT, FakePeer, RawWebSocket, until
-from memory_conn import MemoryPeer
+from harness import CLOSE, TEXT, until
+from memory_conn import probed
 
 CLOCK = pytest.mark.asyncio(loop_factories=["clock"])
 BAD_REQUEST = {"code": 3, "message": "Bad request"}
-
-
-async def probed(app, peer: MemoryPeer) -> RawWebSocket:
-    """A WebSocket that has probed and been answered."""
-    ws = await peer.open_websocket()
-    ws.send(TEXT, b"2probe")
-    assert await ws.receive() == (TEXT, b"3probe")
-    return ws
-
-
-def switch(peer: FakePeer, ws: RawWebSocket) -> None:
-    ws.send(TEXT, b"5")
-    peer.ws, peer.transport = ws, "websocket"
 
 
 @CLOCK
