@@ -90,7 +90,7 @@ def build_app(heard: dict[str, list[Any]], reasons: dict[str, list[str]], **opti
         socket.on("disconnect", lambda reason: reasons[sid].append(reason))
 
     async def refuse(socket: Any) -> None:
-        raise PermissionError("nobody is let in")
+        raise fastsio.exceptions.ConnectionRefusedError("nobody is let in")
 
     async def take_your_time(socket: Any) -> None:
         await asyncio.sleep(0)
