@@ -41,6 +41,7 @@ cdef class SocketBase(Member):
     cdef int run_several(self, list handlers, list args, int64_t id) except -1
     cdef object invoke(self, Handler handler, list args, AckSender ack)
     cdef int run(self, Handler handler, list args, int64_t id, Replies replies) except -1
+    cdef object loop(self)
     cdef int finish(self, object result, int64_t id, Replies replies) except -1
     cdef int fail(self, object event, object error) except -1
     cdef int reply(self, int64_t id, object result) except -1

@@ -1,16 +1,12 @@
 """Dispatch as Python sees it; see _dispatch.pyx."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any
 
 from fastsio._codec import Encoded
 from fastsio._fanout import Member, MessageHandler, SessionBase
 from fastsio._json import Json
-
-def start_eager(
-    coroutine: Coroutine[Any, Any, Any], tasks: set[asyncio.Task[Any]], what: str
-) -> asyncio.Task[Any]: ...
 
 class Handler:
     fn: Callable[..., Any]

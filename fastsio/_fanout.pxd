@@ -9,6 +9,7 @@ cdef class MessageHandler:
 
 cdef class Flusher:
     cdef object call_soon
+    cdef readonly object loop
     cdef object run_bound
     cdef list waiting
     cdef readonly bint is_scheduled

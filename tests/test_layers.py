@@ -18,7 +18,14 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "fastsio"
 SUFFIXES = (".py", ".pyi", ".pyx", ".pxd")
 
-PURE = ["_dispatch", "_fanout", "_codec", "_json", "_frames"]  # each may import those to its right
+PURE = [
+    "_dispatch",
+    "_eager",
+    "_fanout",
+    "_codec",
+    "_json",
+    "_frames",
+]  # each may import those to its right
 LOWER = [*PURE, "_http", "_conn", "options", "static", "engine", "core", "adapters", "client"]
 STYLES = ["api", "admin", "metrics", "exceptions"]
 FRONT_DOORS = ["asgi", "uvicorn", "serve", "workers", "cli", "__main__"]
@@ -33,6 +40,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     "engine": ["_fanout", "_codec", "_frames", "_http", "options"],  # never core: it calls a port
     "core": [
         "_dispatch",
+        "_eager",
         "_fanout",
         "_codec",
         "_json",
@@ -56,6 +64,7 @@ MUST_NOT_IMPORT = {
     "_json": IO | HTTP,
     "_fanout": HTTP | {"asyncio", "uvloop", "threading", "ssl"},
     "_dispatch": HTTP | {"socket", "ssl"},
+    "_eager": HTTP | {"socket", "ssl"},
     "_http": IO,
     "options": IO | HTTP,
     "core": {"httptools", "http", "aiohttp", "uvicorn", "uvloop", "socket", "ssl"},

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from fastsio._dispatch import start_eager
+from fastsio._eager import start_eager
 from fastsio.core import errors
 
 if TYPE_CHECKING:

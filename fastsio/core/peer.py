@@ -7,7 +7,8 @@ Source: socket.io-protocol v5, "Connection to a namespace"; order of events and 
 import logging
 from typing import TYPE_CHECKING, Any
 
-from fastsio._dispatch import PeerBase, start_eager
+from fastsio._dispatch import PeerBase
+from fastsio._eager import start_eager
 from fastsio.core.errors import ConnectionRefusedError
 from fastsio.core.namespace import Namespace
 from fastsio.core.socket import Socket

@@ -42,7 +42,7 @@ class Engine:
         self.handler = handler
         self.sessions: dict[str, Session] = {}
         self.now = loop.time
-        self.flusher = Flusher(loop.call_soon)
+        self.flusher = Flusher(loop.call_soon, loop)
         delays = (
             options.ping_interval,
             options.ping_timeout,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import json
 import logging
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 
 import fastsio._frames
-from fastsio._dispatch import Handler, NamespaceBase, PeerBase, SocketBase, start_eager
+from fastsio._dispatch import Handler, NamespaceBase, PeerBase, SocketBase
 from fastsio._fanout import Flusher, Outlet, SessionBase
 from fastsio._json import Json
 from fastsio.core.handlers import PREFIX_EVENT, PREFIX_SID
@@ -342,48 +341,6 @@ async def test_a_cancelled_handler_is_not_answered(world):
     await asyncio.wait([task])
     await asyncio.sleep(0)
     assert (world.outlet.texts, world.tasks) == ([], set())
-
-
-async def test_timeouts_and_task_groups_work_in_an_eager_task():
-    async def work():
-        async with asyncio.TaskGroup() as group:
-            inner = group.create_task(asyncio.sleep(0, "inner"))
-        try:
-            async with asyncio.timeout(0.001):
-                await asyncio.Event().wait()
-        except TimeoutError:
-            return inner.result()
-
-    assert await start_eager(work(), set(), "work") == "inner"
-
-
-async def test_an_eager_task_inside_another_leaves_it_current_and_has_its_own_context():
-    variable = contextvars.ContextVar("variable", default="unset")
-    outer = asyncio.current_task()
-    seen = []
-
-    async def inner():
-        seen.append(asyncio.current_task())
-        variable.set("inner")
-        await asyncio.sleep(0)
-
-    task = start_eager(inner(), set(), "inner")
-    assert seen == [task]
-    assert asyncio.current_task() is outer
-    assert variable.get() == "unset"
-    await task
-
-
-async def test_an_eager_task_that_fails_at_once_is_logged_and_keeps_its_exception(caplog):
-    async def fail():
-        raise RuntimeError("at once")
-
-    with caplog.at_level(logging.ERROR, "fastsio.core"):
-        task = start_eager(fail(), set(), "the work")
-    assert "the work failed" in caplog.text
-    with pytest.raises(RuntimeError, match="at once"):
-        await task
-    assert "call_soon" not in vars(asyncio.get_running_loop())
 
 
 # --- acks, binary, control ---------------------------------------------------------------------
