@@ -16,7 +16,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memchr, memcpy
 
 from fastsio._frames cimport BINARY, TEXT, frame_of, head_size, write_head
-from fastsio._json cimport Json
+from fastsio._json cimport Json, strings_size, write_strings
 
 from fastsio._frames import ProtocolError
 from fastsio._json import DEFAULT_JSON
@@ -316,12 +316,18 @@ cdef Encoded encode(int type, bytes namespace, int64_t id, object data, Json jso
     hold and ValueError for more than 10 binary values.
     """
     cdef Encoded encoded = Encoded.__new__(Encoded)
-    cdef list buffers = []
-    cdef bytes body = b"" if data is NO_DATA else json.dump(data, buffers)
+    cdef list buffers = None
+    cdef bytes body = b""
+    cdef Py_ssize_t body_size = strings_size(data) if json.is_builtin else 0
+    cdef bint is_strings = body_size > 0
     cdef char head[32]
     cdef int n = 2
     cdef Py_ssize_t size
     cdef unsigned char* out
+    if data is not NO_DATA and not is_strings:
+        buffers = []
+        body = json.dump(data, buffers)
+        body_size = len(body)
     head[0] = c"4"
     head[1] = <char> (c"0" + type)
     if buffers:
@@ -329,14 +335,18 @@ cdef Encoded encode(int type, bytes namespace, int64_t id, object data, Json jso
     cdef int prefix = n
     if id >= 0:
         n += decimal(id, head + n)
-    size = n + len(namespace) + len(body)
+    size = n + len(namespace) + body_size
     encoded.text_at = head_size(size)
     encoded.frame = PyBytes_FromStringAndSize(NULL, encoded.text_at + size)
     out = write_head(<unsigned char*> PyBytes_AS_STRING(encoded.frame), 0x80 | TEXT, size)
     memcpy(out, head, prefix)
     memcpy(out + prefix, PyBytes_AS_STRING(namespace), len(namespace))
     memcpy(out + prefix + len(namespace), head + prefix, n - prefix)
-    memcpy(out + n + len(namespace), PyBytes_AS_STRING(body), len(body))
+    out += n + len(namespace)
+    if is_strings:
+        write_strings(<list> data, <char*> out)
+    else:
+        memcpy(out, PyBytes_AS_STRING(body), body_size)
     encoded.size += encoded.text_at + size
     return encoded
 

@@ -4,6 +4,10 @@
 cdef class Json:
     cdef readonly object dumps
     cdef readonly object loads
-    cdef bint is_builtin
+    cdef readonly bint is_builtin
     cdef bytes dump(self, object data, list attachments)
     cdef object load(self, const char* data, Py_ssize_t n)
+
+
+cdef Py_ssize_t strings_size(object data) noexcept
+cdef void write_strings(list data, char* out) noexcept
