@@ -61,7 +61,8 @@ cdef str name_text(const char* p, Py_ssize_t n):
     """ascii_text() for an event's name: the same object each time, whose hash is known."""
     if n == 0 or n > MAX_NAME:
         return ascii_text(p, n)
-    cdef size_t slot = (<unsigned char> p[0] * 7 + <unsigned char> p[n - 1] * 31 + <unsigned char> p[n >> 1] + n) % NAMES
+    cdef const unsigned char* b = <const unsigned char*> p
+    cdef size_t slot = (b[0] * 7 + b[n - 1] * 31 + b[n >> 1] + n) % NAMES
     cdef object name = names[slot]
     if name is None or PyUnicode_GET_LENGTH(name) != n or memcmp(PyUnicode_DATA(name), p, n) != 0:
         names[slot] = name = ascii_text(p, n)
