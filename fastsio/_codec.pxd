@@ -36,6 +36,8 @@ cdef class Encoded:
     cdef bytes payload_(self)
 
 
+cdef bytes join_frames(list packets)
+cdef void forget_joined() noexcept
 cdef int parse_head(const char* p, Py_ssize_t n, Head* head) except -1
 cdef str namespace_of(Head* head)
 cdef object load_data(Head* head, Json json)

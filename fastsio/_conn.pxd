@@ -36,5 +36,6 @@ cdef class Conn(Outlet):
     cdef bytes read_requests(self, bytes data)
     cdef int read_frames(self, bytes data) except -1
     cdef int end_of_read(self) except -1
+    cdef bytes take_some(self)
     cdef int write(self, bytes data) except -1
     cdef int queue_raw(self, bytes data) except -1

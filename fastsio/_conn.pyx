@@ -18,7 +18,7 @@ import httptools
 
 from cpython.bytes cimport PyBytes_AS_STRING
 
-from fastsio._codec cimport Encoded
+from fastsio._codec cimport Encoded, join_frames
 from fastsio._fanout cimport MessageHandler, Outlet, SessionBase
 from fastsio._frames cimport CLOSE, PONG, TEXT, Sink, frame_of, reader_clear, reader_feed, reader_init
 from fastsio._http cimport Request, RequestReader
@@ -345,36 +345,37 @@ cdef class Conn(Outlet):
 
     cdef int flush(self) except -1:
         """Send what is queued in as few writes as can be; what the kernel does not take stays queued."""
-        cdef list queue = self.queue
-        cdef list parts
-        cdef Encoded encoded
-        cdef Py_ssize_t size, done
+        cdef list queue
+        cdef bytes data
         while self.is_writable and self.queue:
             queue = self.queue
-            if len(queue) == 1:  # likely
-                encoded = queue[0]
+            if self.buffered_bytes <= JOIN_BYTES or len(queue) == 1:  # likely
+                data = join_frames(queue)
                 queue.clear()
                 self.buffered_bytes = 0
-                self.write(encoded.frames_())
-                break
-            parts = []
-            size = done = 0
-            for encoded in queue:
-                parts.append(encoded.frames_())
-                size += encoded.size
-                done += 1
-                if size >= JOIN_BYTES:
-                    break
-            if done == len(queue):
-                queue.clear()
             else:
-                del queue[:done]
-            self.buffered_bytes -= size
-            self.write(b"".join(parts))
+                data = self.take_some()
+            self.write(data)
         if self.closes_when_drained and not self.queue and self.phase != CLOSED:
             self.closes_when_drained = False
             self.end_writing()
         return 0
+
+    cdef bytes take_some(self):
+        """The first packets of a long queue, off it."""
+        cdef list queue = self.queue
+        cdef Encoded encoded
+        cdef Py_ssize_t size = 0
+        cdef Py_ssize_t count = 0
+        for encoded in queue:
+            size += encoded.size
+            count += 1
+            if size >= JOIN_BYTES:
+                break
+        data = join_frames(queue[:count])
+        del queue[:count]
+        self.buffered_bytes -= size
+        return data
 
     cdef int write(self, bytes data) except -1:
         """One send() where the kernel takes it all; the rest is the transport's, which then pauses us."""

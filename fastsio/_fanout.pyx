@@ -8,7 +8,7 @@ import logging
 
 from cpython.ref cimport PyObject
 
-from fastsio._codec cimport Encoded
+from fastsio._codec cimport Encoded, forget_joined
 
 cdef extern from "Python.h":
     int PyDict_Next(object p, Py_ssize_t* position, PyObject** key, PyObject** value) noexcept
@@ -76,6 +76,7 @@ cdef class Flusher:
             except Exception:
                 self.failures += 1
                 logger.exception("flush of %r failed", outlet)
+        forget_joined()
 
 
 cdef class Outlet:

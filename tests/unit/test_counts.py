@@ -129,6 +129,9 @@ async def test_a_coroutine_handler_that_does_not_suspend_answers_in_the_same_rea
 
     clients = await join(await serve(sio), 1)
     conn, transport = clients[0]
+    # A loop's first coroutine prepares a Task for all that follow.
+    conn.data_received(build_frame(1, b'426["echo","first"]', MASK))
+    transport.writes.clear()
     calls = python_calls(conn.data_received, build_frame(1, b'427["echo","hello"]', MASK))
     assert calls == ["echo", "write"]  # the write is this transport's
     assert transport.writes == [build_frame(1, b'437["hello"]')]
@@ -204,6 +207,29 @@ async def test_replies_emits_and_broadcasts_of_one_turn_share_one_write(serve):
     to_all = build_frame(1, b'42["to-all"]')
     mine = build_frame(1, b'42["to-me"]') + to_all + build_frame(1, b'431["done"]')
     assert [transport.writes for _, transport in clients] == [[mine], [to_all], [to_all]]
+    leave(clients)
+
+
+async def test_members_who_are_due_the_same_packets_get_the_same_bytes_and_others_their_own(serve):
+    sio = fastsio.AsyncServer()
+    server = await serve(sio)
+    clients = await join(server, 6)
+    sids = list(server.hub.namespaces["/"].sockets)
+    for turns in range(2):
+        await sio.emit("a", b"1")
+        if turns:
+            await sio.emit("mine", to=sids[2])
+        await sio.emit("b", "2")
+        await sio.emit("c", "3", skip_sid=sids[4])
+        await turn()
+    a = build_frame(1, b'451-["a",{"_placeholder":true,"num":0}]') + build_frame(2, b"1")
+    b, c = build_frame(1, b'42["b","2"]'), build_frame(1, b'42["c","3"]')
+    mine = build_frame(1, b'42["mine"]')
+    for i, (_, transport) in enumerate(clients):
+        expected = [a + b + c, a + b + c] if i != 4 else [a + b, a + b]
+        if i == 2:
+            expected[1] = a + mine + b + c
+        assert transport.writes == expected, i
     leave(clients)
 
 
