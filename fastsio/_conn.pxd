@@ -1,7 +1,7 @@
 """C interface of _conn: the connection that a raw server makes for each client."""
 from fastsio._fanout cimport Outlet, SessionBase
 from fastsio._frames cimport Reader
-from fastsio._http cimport RequestReader
+from fastsio._http cimport Request, RequestReader
 
 
 cdef enum Phase:
@@ -17,7 +17,7 @@ cdef class Conn(Outlet):
     cdef object router
     cdef int fd                     # for direct sends; -1 where the transport must do it (TLS)
     cdef Phase phase
-    cdef RequestReader http         # None once it is a WebSocket
+    cdef RequestReader http         # None unless requests came in pieces or ahead of their turn
     cdef Reader reader
     cdef public SessionBase session
     cdef public object receiver     # gets what is no message for the session
@@ -33,7 +33,10 @@ cdef class Conn(Outlet):
     cdef Py_ssize_t seen_body_bytes
     cdef bint body_advances(self) except -1
     cdef int read_http(self, bytes data) except -1
-    cdef bytes read_requests(self, bytes data)
+    cdef bytes read_requests(self, bytes data, RequestReader http)
+    cdef int read_stream(self, bytes data) except -1
+    cdef int drop_reader(self) except -1
+    cdef int serve(self, Request request) except -1
     cdef int read_frames(self, bytes data) except -1
     cdef int end_of_read(self) except -1
     cdef bytes take_some(self)

@@ -21,7 +21,7 @@ from cpython.bytes cimport PyBytes_AS_STRING
 from fastsio._codec cimport Encoded, join_frames
 from fastsio._fanout cimport MessageHandler, Outlet, SessionBase
 from fastsio._frames cimport CLOSE, PONG, TEXT, Sink, frame_of, reader_clear, reader_feed, reader_init
-from fastsio._http cimport Request, RequestReader
+from fastsio._http cimport Request, RequestReader, whole_request
 
 from fastsio._codec import wrap
 from fastsio._frames import ProtocolError
@@ -74,7 +74,6 @@ cdef class Conn(Outlet):
         self.flusher = router.flusher
         self.max_buffered_bytes = router.max_buffered_bytes
         self.fd = -1
-        self.http = RequestReader(router.max_head_bytes, router.max_message_bytes)
 
     def __dealloc__(self):
         reader_clear(&self.reader)
@@ -140,8 +139,7 @@ cdef class Conn(Outlet):
         self.take_queue()
         if self.http is not None:
             request = self.http.unfinished()
-            self.http.close()
-            self.http = None
+            self.drop_reader()
             if request is not None:
                 self.router.cut_off(self, request)
         self.router.unwatch(self)
@@ -166,7 +164,7 @@ cdef class Conn(Outlet):
         seconds = self.router.head_timeout_s
         if self.is_busy or self.body_advances():
             self.idle_checks = 0
-        elif self.http.is_reading or not self.has_served:
+        elif not self.has_served or (self.http is not None and self.http.is_reading):
             # Below 0 it counts the looks that found one request unfinished, above 0 the idle ones.
             self.idle_checks = min(self.idle_checks, 0) - 1
             if self.idle_checks <= -2 or not self.has_served:
@@ -181,55 +179,79 @@ cdef class Conn(Outlet):
     cdef bint body_advances(self) except -1:
         """A body may take longer than a head, as long as it keeps coming."""
         cdef Py_ssize_t seen = self.seen_body_bytes
-        self.seen_body_bytes = self.http.body_bytes if self.http.is_reading else 0
+        self.seen_body_bytes = self.http.body_bytes if self.http is not None and self.http.is_reading else 0
         return self.seen_body_bytes - seen >= MIN_BODY_BYTES
 
     # --- HTTP --------------------------------------------------------------------------------
 
     cdef int read_http(self, bytes data) except -1:
+        cdef Request request
+        if self.http is None:
+            if not self.is_busy:
+                request = whole_request(data, self.router.max_head_bytes, self.router.max_message_bytes)
+                if request is not None:  # likely
+                    return self.serve(request)
+        return self.read_stream(data)
+
+    cdef int read_stream(self, bytes data) except -1:
         """Serve what is complete. A loop: one read may hold thousands of requests for other protocols."""
         cdef bytes rest = data
         while rest and self.phase == HTTP and not self.is_broken:
-            rest = self.read_requests(rest)
+            if self.http is None:
+                self.http = RequestReader(self.router.max_head_bytes, self.router.max_message_bytes)
+            rest = self.read_requests(rest, self.http)
+        if self.http is not None and self.http.is_idle() and not self.is_broken:
+            self.drop_reader()
         # RFC 6455 4.1: what follows the request's blank line is WebSocket already.
         return self.read_frames(rest) if rest and self.phase == WEBSOCKET else 0
 
-    cdef bytes read_requests(self, bytes data):
+    cdef int drop_reader(self) except -1:
+        """An idle connection has none: it would be a kilobyte for each."""
+        if self.http is not None:
+            self.http.close()
+            self.http = None
+        return 0
+
+    cdef bytes read_requests(self, bytes data, RequestReader http):
         """Feed the parser and serve; returns what follows a request for another protocol, else None."""
         cdef bytes rest = None
         try:
-            rest = self.http.feed(data)
+            rest = http.feed(data)
         except httptools.HttpParserError as error:
             logger.debug("%s: bad request: %s", self.remote, error)
             self.is_broken = True
-        if self.http.wants_continue and not self.is_busy:
-            self.http.wants_continue = False
+        if http.wants_continue and not self.is_busy:
+            http.wants_continue = False
             self.queue_raw(b"HTTP/1.1 100 Continue\r\n\r\n")
         self.next_requests()
         if self.phase == HTTP:
-            request = self.http.announce()
+            request = http.announce()
             if request is not None:
                 self.router.announce(self, request)
         if self.phase == HTTP and rest is not None:
-            self.http.start_over()
+            http.start_over()
         return rest
+
+    cdef int serve(self, Request request) except -1:
+        self.is_busy = self.has_served = True
+        self.idle_checks = 0
+        self.keep_alive = request.keep_alive
+        self.router.handle(self, request)
+        return 0
 
     def next_requests(self) -> None:
         """Hand over the requests that are complete, one at a time (RFC 9112 9.3.2: answers in order)."""
         cdef Request request
         self.in_requests = True
-        while self.phase == HTTP and not self.is_busy and self.http.ready:
+        while self.phase == HTTP and not self.is_busy and self.http is not None and self.http.ready:
             request = self.http.ready.pop(0)
-            self.is_busy = self.has_served = True
-            self.idle_checks = 0
-            self.keep_alive = request.keep_alive
-            self.router.handle(self, request)
+            self.serve(request)
         self.in_requests = False
         if self.is_broken and self.phase == HTTP and not self.is_busy:
             # Behind the answers to what came before it.
             self.respond(self.http.refusal, [], b"", keep_alive=False)
         if self.phase == HTTP:
-            if len(self.http.ready) >= MAX_PIPELINED:
+            if self.http is not None and len(self.http.ready) >= MAX_PIPELINED:
                 self.transport.pause_reading()
             elif not self.transport.is_reading():
                 self.transport.resume_reading()
@@ -249,7 +271,7 @@ cdef class Conn(Outlet):
         if not self.keep_alive:
             # The client may still be sending: end our side only, so that it can read the answer.
             self.end_after_flush()
-        elif (self.http.ready or self.is_broken) and not self.in_requests:
+        elif self.http is not None and not self.in_requests and (self.http.ready or self.is_broken):
             self.next_requests()
 
     def accept_websocket(self, Request request, headers, receiver) -> bool:
@@ -271,8 +293,7 @@ cdef class Conn(Outlet):
         self.router.unwatch(self)
         reader_init(&self.reader, self.router.max_message_bytes, True)
         self.queue_raw(switch_head([*headers, *chosen_protocol(request)], accept))
-        self.http.close()
-        self.http = None
+        self.drop_reader()
         return True
 
     @property

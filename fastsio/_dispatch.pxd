@@ -61,9 +61,9 @@ cdef class Replies:
 
 cdef class PeerBase(MessageHandler):
     cdef readonly SessionBase session
-    cdef readonly dict sockets      # namespace -> SocketBase
     cdef readonly Json json
-    cdef SocketBase root            # sockets.get("/"), without a look-up
+    cdef SocketBase root            # the socket in "/", None if there is none
+    cdef dict joined                # all by namespace; None where there was never one besides "/"
     # The binary packet whose attachments are still due; buffers is None when there is none.
     cdef list buffers
     cdef int partial_type
@@ -71,5 +71,6 @@ cdef class PeerBase(MessageHandler):
     cdef str partial_namespace
     cdef int64_t partial_id
     cdef object partial_data
+    cpdef SocketBase find(self, str namespace)
     cdef int take_text(self, const char* data, Py_ssize_t n) except -1
     cdef int receive(self, int type, str namespace, int64_t id, object data) except -1

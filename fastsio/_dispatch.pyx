@@ -313,7 +313,19 @@ cdef class PeerBase(MessageHandler):
     def __cinit__(self, SessionBase session, Json json, *args, **kwargs):
         self.session = session
         self.json = json
-        self.sockets = {}
+
+    @property
+    def sockets(self) -> dict:
+        """The sockets by namespace, in the order in which they joined; a new dict each time."""
+        if self.joined is not None:
+            return dict(self.joined)
+        return {} if self.root is None else {"/": self.root}
+
+    cpdef SocketBase find(self, str namespace):
+        """The socket in a namespace, None if there is none."""
+        if namespace == "/":
+            return self.root
+        return None if self.joined is None else self.joined.get(namespace)
 
     cdef int text(self, const char* p, Py_ssize_t n) except -1:
         try:
@@ -358,7 +370,7 @@ cdef class PeerBase(MessageHandler):
         """A complete packet; namespace is None for "/"."""
         cdef SocketBase socket
         if type == EVENT or type == ACK or type == BINARY_EVENT or type == BINARY_ACK:
-            socket = self.root if namespace is None else self.sockets.get(namespace)
+            socket = self.root if namespace is None else self.find(namespace)
             if socket is None:
                 self.misplaced(type, namespace or "/")
             elif data is not NO_DATA:  # "2" alone decodes, and nothing handles it
@@ -372,14 +384,19 @@ cdef class PeerBase(MessageHandler):
 
     def attach(self, SocketBase socket) -> None:
         """Packets of the socket's namespace reach it from now on."""
-        self.sockets[socket.namespace.name] = socket
-        if socket.namespace.name == "/":
+        cdef str name = socket.namespace.name
+        if name != "/" and self.joined is None:
+            self.joined = self.sockets
+        if self.joined is not None:
+            self.joined[name] = socket
+        if name == "/":
             self.root = socket
 
     def detach(self, SocketBase socket) -> None:
-        self.sockets.pop(socket.namespace.name, None)
         if socket is self.root:
             self.root = None
+        if self.joined is not None:
+            self.joined.pop(socket.namespace.name, None)
 
     def drop_partial(self) -> None:
         """Forget a binary packet whose attachments will not come."""

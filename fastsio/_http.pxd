@@ -3,14 +3,28 @@
 
 cdef class Request:
     cdef readonly str method
-    cdef readonly bytes target
-    cdef readonly list raw_headers      # [(lower-case name, value)], both bytes, in order
     cdef readonly bytes body
+    cdef bytes head                 # the request line, the header lines and maybe what follows them
+    cdef Py_ssize_t target_at       # where in it the target is
+    cdef Py_ssize_t target_size
     cdef readonly bint is_upgrade       # asks for another protocol
     cdef readonly bint keep_alive
     cdef readonly bint is_too_large     # the body was over the limit and is not here
     cdef dict _headers
     cdef dict _query
+    cdef const char* first_field(self) noexcept
+    cdef bytes header_(self, bytes name)
+
+
+cdef class Judge:
+    cdef object parser
+    cdef int completed
+    cdef bint is_upgrade
+    cdef bint keep_alive
+    cdef bint accepts(self, bytes data) except -1
+
+
+cdef Request whole_request(bytes data, Py_ssize_t max_head_bytes, Py_ssize_t max_body_bytes)
 
 
 cdef class RequestReader:
@@ -32,4 +46,5 @@ cdef class RequestReader:
     cdef list headers
     cdef list chunks
     cdef bytes feed(self, bytes data)
+    cdef bint is_idle(self) noexcept
     cdef int finish(self, bint is_too_large) except -1

@@ -2,8 +2,6 @@
 
 class Request:
     method: str
-    target: bytes
-    raw_headers: list[tuple[bytes, bytes]]
     body: bytes
     is_upgrade: bool
     keep_alive: bool
@@ -19,6 +17,8 @@ class Request:
         is_too_large: bool = False,
     ) -> None: ...
     @property
+    def target(self) -> bytes: ...
+    @property
     def url(self) -> str: ...
     @property
     def path(self) -> str: ...
@@ -27,7 +27,11 @@ class Request:
     @property
     def query(self) -> dict[str, str]: ...
     @property
+    def raw_headers(self) -> list[tuple[bytes, bytes]]: ...
+    @property
     def headers(self) -> dict[str, str]: ...
+    def header(self, name: str) -> str | None: ...
+    def argument(self, name: str) -> str | None: ...
 
 def response_head(
     status: int, headers: list[tuple[str, str]], content_length: int, keep_alive: bool

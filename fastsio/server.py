@@ -46,6 +46,10 @@ class Server:
         # As in Node, the last slash belongs to it: "/socket.io?EIO=4" is nobody's.
         self._prefix = f"/{socketio_path.strip('/')}/".replace("//", "/")
         self._all_gone: asyncio.Future[None] | None = None
+        # Calls that each connection makes, without a frame of ours between.
+        self.opened = self.connections.add
+        self.watch = self.engine.wheel.add
+        self.unwatch = self.engine.wheel.remove
 
     # --- the router's side -------------------------------------------------------------------
 
@@ -70,19 +74,10 @@ class Server:
         if request.path.startswith(self._prefix):
             self.engine.cut_off(request)
 
-    def opened(self, conn: Conn) -> None:
-        self.connections.add(conn)
-
     def closed(self, conn: Conn) -> None:
         self.connections.discard(conn)
         if self._all_gone is not None and not self.connections and not self._all_gone.done():
             self._all_gone.set_result(None)
-
-    def watch(self, conn: Conn, seconds: float) -> None:
-        self.engine.wheel.add(conn, seconds)
-
-    def unwatch(self, conn: Conn) -> None:
-        self.engine.wheel.remove(conn)
 
     # --- the end -----------------------------------------------------------------------------
 

@@ -57,7 +57,7 @@ class StaticFiles:
             ("Last-Modified", formatdate(modified.st_mtime, usegmt=True)),
             ("Cache-Control", "no-cache"),
         ]
-        if etag in request.headers.get("if-none-match", ""):
+        if etag in (request.header("if-none-match") or ""):
             exchange.respond(304, headers, b"", is_head=True)
         else:
             exchange.respond(200, headers, body, is_head=request.method == "HEAD")

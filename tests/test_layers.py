@@ -26,7 +26,18 @@ PURE = [
     "_json",
     "_frames",
 ]  # each may import those to its right
-LOWER = [*PURE, "_http", "_conn", "options", "static", "engine", "core", "adapters", "client"]
+LOWER = [
+    *PURE,
+    "_http",
+    "_conn",
+    "ids",
+    "options",
+    "static",
+    "engine",
+    "core",
+    "adapters",
+    "client",
+]
 STYLES = ["api", "admin", "metrics", "exceptions"]
 FRONT_DOORS = ["asgi", "uvicorn", "serve", "workers", "cli", "__main__"]
 
@@ -34,10 +45,18 @@ FRONT_DOORS = ["asgi", "uvicorn", "serve", "workers", "cli", "__main__"]
 MAY_IMPORT: dict[str, list[str]] = {
     **{layer: PURE[PURE.index(layer) + 1 :] for layer in PURE},
     "_http": [],  # requests and response heads, pure like those above
+    "ids": [],  # random, and no more
     "options": [],  # values that every layer may read
     "static": ["_http"],  # files as answers to requests
     "_conn": ["_frames", "_codec", "_fanout", "_http"],
-    "engine": ["_fanout", "_codec", "_frames", "_http", "options"],  # never core: it calls a port
+    "engine": [
+        "_fanout",
+        "_codec",
+        "_frames",
+        "_http",
+        "ids",
+        "options",
+    ],  # never core: it calls a port
     "core": [
         "_dispatch",
         "_eager",
@@ -45,6 +64,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "_codec",
         "_json",
         "_frames",
+        "ids",
         "options",
     ],  # never engine, adapters, api or _conn
     "adapters": ["core"],

@@ -5,7 +5,6 @@ It is the engine's handler: each session gets a Peer.
 
 import asyncio
 import logging
-import secrets
 from typing import Any
 
 from fastsio._codec import encode_packet
@@ -48,10 +47,6 @@ class Hub:
         """The namespace that a client asks for."""
         found = self.namespaces.get(name)
         return self.namespace(name) if found is None and self._accepts_any else found
-
-    def new_sid(self) -> str:
-        """20 characters, as Node's: adapters tell private rooms by that length."""
-        return secrets.token_urlsafe(15)
 
     def open(self, session: Any) -> Peer:
         """The engine has a new session."""

@@ -12,6 +12,7 @@ from fastsio._eager import start_eager
 from fastsio.core.errors import ConnectionRefusedError
 from fastsio.core.namespace import Namespace
 from fastsio.core.socket import Socket
+from fastsio.ids import new_id
 
 if TYPE_CHECKING:
     from fastsio.core.hub import Hub
@@ -30,15 +31,17 @@ class Peer(PeerBase):
 
     def __init__(self, session: Any, json: Any, hub: "Hub") -> None:
         self.hub = hub
-        self._joining: set[str] = set()
+        self._joining: set[str] | None = None
 
     # --- control packets ---------------------------------------------------------------------
 
     def control(self, packet_type: int, name: str, data: Any) -> None:
         if packet_type == CONNECT:
             self._connect(name, data or {})
-        elif packet_type == DISCONNECT and name in self.sockets:
-            self.leave(self.sockets[name], "client namespace disconnect")
+            return
+        socket = self.find(name)
+        if packet_type == DISCONNECT and socket is not None:
+            self.leave(socket, "client namespace disconnect")
         else:
             # CONNECT_ERROR is the server's alone; a DISCONNECT names a namespace that was joined.
             self.misplaced(packet_type, name)
@@ -46,7 +49,7 @@ class Peer(PeerBase):
     def malformed(self, error: Exception) -> None:
         """A packet that can't be decoded: Node closes the connection, so do we."""
         logger.info("closing session %.6s…: %s", self.session.id, error)
-        for socket in list(self.sockets.values()):
+        for socket in self.sockets.values():
             socket.run_listeners("error", error)
         self.session.close()
 
@@ -64,21 +67,27 @@ class Peer(PeerBase):
         self.session.close()
 
     def _connect(self, name: str, auth: dict[str, Any]) -> None:
-        if name in self.sockets or name in self._joining:
+        if self.find(name) is not None or (self._joining and name in self._joining):
             self.misplaced(CONNECT, name)
             return
         namespace = self.hub.find_namespace(name)
         if namespace is None:
             self.hub.refuse(self.session, name, {"message": "Invalid namespace"})
             return
+        socket = Socket(new_id(), self.session, namespace, self, auth)
+        if not namespace.guards:
+            self._welcome(namespace, socket)
+            return
+        if self._joining is None:
+            self._joining = set()
         self._joining.add(name)
-        start_eager(self._admit(namespace, auth), self.hub.tasks, f"connect to {name!r}")
+        start_eager(self._admit(namespace, socket), self.hub.tasks, f"connect to {name!r}")
 
     # --- joining -----------------------------------------------------------------------------
 
-    async def _admit(self, namespace: Namespace, auth: dict[str, Any]) -> None:
+    async def _admit(self, namespace: Namespace, socket: Socket) -> None:
         """Guards, then the CONNECT reply, then the connection handlers."""
-        socket = Socket(self.hub.new_sid(), self.session, namespace, self, auth)
+        assert self._joining is not None
         namespace.joining[socket.id] = socket
         is_admitted = False
         try:
@@ -154,7 +163,7 @@ class Peer(PeerBase):
         the rooms and the session until it ends), then, out of all rooms, "disconnect".
         """
         namespace = socket.namespace
-        if self.sockets.get(namespace.name) is not socket:
+        if self.find(namespace.name) is not socket:
             return
         self.detach(socket)
         socket.run_listeners("disconnecting", reason, description)
@@ -162,9 +171,10 @@ class Peer(PeerBase):
         namespace.leaving[socket.id] = socket
         namespace.sockets.pop(socket.id, None)
         socket.stop_receiving()
-        for pending in list((socket.acks or {}).values()):
-            pending.fail()
-        socket.acks = None
+        if socket.acks is not None:
+            for pending in list(socket.acks.values()):
+                pending.fail()
+            socket.acks = None
         self._run_disconnect(socket, reason)
         socket.run_listeners("disconnect", reason, description)
 
@@ -173,7 +183,7 @@ class Peer(PeerBase):
         namespace = socket.namespace
         handler = namespace.handlers.get("disconnect")
         if handler is None:
-            self._forget(socket)
+            namespace.leaving.pop(socket.id, None)
             return
 
         async def run() -> None:
@@ -189,21 +199,18 @@ class Peer(PeerBase):
                     "handler of 'disconnect' in %r failed for sid=%.6s…", namespace.name, socket.id
                 )
             finally:
-                self._forget(socket)
+                namespace.leaving.pop(socket.id, None)
 
         start_eager(run(), self.hub.tasks, "disconnect handler")
 
-    def _forget(self, socket: Socket) -> None:
-        socket.namespace.leaving.pop(socket.id, None)
-
     def disconnect_all(self) -> None:
         """Leave every namespace, telling the client, and close the connection behind it."""
-        for socket in list(self.sockets.values()):
+        for socket in self.sockets.values():
             socket.disconnect()
         self.session.close()
 
     def closed(self, reason: str, description: str | None) -> None:
         """The session has ended: every socket leaves with the engine's reason."""
-        for socket in list(self.sockets.values()):
+        for socket in self.sockets.values():
             self.leave(socket, reason, description)
         self.drop_partial()

@@ -140,8 +140,9 @@ class Socket(SocketBase):
 
     def run_listeners(self, event: str, *args: Any) -> None:
         """Run the listeners of one of the server's own events."""
-        for handler in self._listeners_of(event):
-            self.run_handler(handler, event, *args)
+        if self.listeners is not None:
+            for handler in self._listeners_of(event):
+                self.run_handler(handler, event, *args)
 
     # --- sending -----------------------------------------------------------------------------
 
@@ -225,8 +226,9 @@ class Socket(SocketBase):
 
     def stop_receiving(self) -> None:
         """Broadcasts to its rooms reach it no longer; `rooms` still names them while handlers run."""
-        for one in self._joined or ():
-            self.namespace.adapter.remove(self, one)
+        if self._joined is not None:
+            for one in self._joined:
+                self.namespace.adapter.remove(self, one)
 
     def to(self, room: Any) -> BroadcastOperator:
         """The clients in a room, or in any room of a list, without this one."""
@@ -261,7 +263,7 @@ class Socket(SocketBase):
             self.peer.disconnect_all()
         elif self.id in self.namespace.joining:
             self.is_dropped = True
-        elif self.peer.sockets.get(self.namespace.name) is self:
+        elif self.peer.find(self.namespace.name) is self:
             self.send_packet(self.namespace.encode_control(DISCONNECT, NO_DATA))
             self.peer.leave(self, "server namespace disconnect")
 

@@ -6,7 +6,6 @@ Source: engine.io-protocol v4, "Handshake"; order and texts of the checks as in 
 
 import asyncio
 import logging
-import secrets
 
 import orjson
 
@@ -26,6 +25,7 @@ from fastsio.engine.polling import PollingTransport
 from fastsio.engine.ports import EngineHandler, Exchange, Request
 from fastsio.engine.session import Session
 from fastsio.engine.upgrade import Outcast, Probe
+from fastsio.ids import new_id
 from fastsio.options import Options
 
 logger = logging.getLogger("fastsio.engine")
@@ -50,25 +50,32 @@ class Engine:
             options.connect_timeout,
         )
         self.wheel = Wheel(loop, min(*delays, head_timeout_s))
+        upgrades = options.allow_upgrades and "websocket" in options.transports
+        self._open_packets = {
+            "polling": _open_packet(options, ["websocket"] if upgrades else []),
+            "websocket": _open_packet(options, []),
+        }
 
     def handle(self, request: Request, exchange: Exchange) -> None:
         """Serve one request on the engine's path; its answer may come later."""
         if request.method == "OPTIONS" and self.options.cors_allowed_origins is not None:
             exchange.respond(204, preflight_headers(self.options, request), b"")
             return
+        transport = request.argument("transport")
+        sid = request.argument("sid")
         is_upgrade = request.is_upgrade and (
-            request.query.get("transport") == "websocket"
-            or request.headers.get("upgrade", "").lower() == "websocket"
+            transport == "websocket" or (request.header("upgrade") or "").lower() == "websocket"
         )
-        refusal = self._refusal(request, is_upgrade)
+        refusal = self._refusal(request, transport, sid, is_upgrade)
         if refusal is not None:
             self._refuse(refusal, request, exchange, is_upgrade)
             return
-        session = self.sessions.get(request.query.get("sid", ""))
-        if is_upgrade and request.query["transport"] == "polling":
+        assert transport is not None
+        session = self.sessions.get(sid) if sid else None
+        if is_upgrade and transport == "polling":
             self._accept_and_close(request, exchange)
         elif session is None:
-            self._open(request, exchange)
+            self._open(transport, request, exchange)
         elif is_upgrade:
             self._upgrade(session, request, exchange)
         elif session.polling is not None:
@@ -90,29 +97,34 @@ class Engine:
 
     def _polling_of_post(self, request: Request) -> PollingTransport | None:
         """The transport of the session that a POST will reach, None for one that will be refused."""
-        if request.method != "POST" or self._refusal(request, False) is not None:
+        sid = request.argument("sid")
+        session = self.sessions.get(sid) if sid and request.method == "POST" else None
+        if (
+            session is None
+            or self._refusal(request, request.argument("transport"), sid, False) is not None
+        ):
             return None
-        return self.sessions[request.query["sid"]].polling
+        return session.polling
 
-    def _refusal(self, request: Request, is_upgrade: bool) -> Refusal | None:
+    def _refusal(
+        self, request: Request, transport: str | None, sid: str | None, is_upgrade: bool
+    ) -> Refusal | None:
         """What is wrong with a request: the official server's checks in its order."""
-        query = request.query
-        transport = query.get("transport")
         if transport not in self.options.transports:
             return UNKNOWN_TRANSPORT
-        sid = query.get("sid")
+        is_eio4 = request.argument("EIO") == "4"
         if sid:
             session = self.sessions.get(sid)
             if session is None:
                 return UNKNOWN_SID
             if not is_upgrade and session.transport != transport:
                 return BAD_REQUEST
-            return None if query.get("EIO") == "4" else BAD_REQUEST
+            return None if is_eio4 else BAD_REQUEST
         if request.method != "GET":
             return BAD_HANDSHAKE_METHOD
         if transport == "websocket" and not is_upgrade:
             return BAD_REQUEST
-        return None if query.get("EIO") == "4" else UNSUPPORTED_PROTOCOL_VERSION
+        return None if is_eio4 else UNSUPPORTED_PROTOCOL_VERSION
 
     def _refuse(
         self, refusal: Refusal, request: Request, exchange: Exchange, is_upgrade: bool
@@ -128,23 +140,19 @@ class Engine:
             is_head = request.method == "HEAD"
             exchange.respond(refusal.status, headers, refusal.body, is_head=is_head)
 
-    def _open(self, request: Request, exchange: Exchange) -> None:
+    def _open(self, transport: str, request: Request, exchange: Exchange) -> None:
         """A handshake: make the session and tell the client its id."""
-        session = Session(
-            self, secrets.token_urlsafe(15), request, exchange.remote, exchange.is_secure
-        )
-        if request.query["transport"] == "polling":
+        session = Session(self, new_id(), request, exchange.remote, exchange.is_secure)
+        open_packet = self._open_packets[transport] % session.id.encode()
+        if transport == "polling":
             session.start_polling()
-            upgrades = self.options.allow_upgrades and "websocket" in self.options.transports
             self._admit(session)
             headers = payload_headers(request) + cors_headers(self.options, request)
             headers += cookie_header(self.options, session.id)
-            exchange.respond(
-                200, headers, self._open_packet(session, ["websocket"] if upgrades else [])
-            )
+            exchange.respond(200, headers, open_packet)
         elif exchange.accept_websocket(request, cors_headers(self.options, request), session):
             session.start_websocket(exchange)
-            session.outlet.send(encode_engine_packet(self._open_packet(session, [])))
+            session.outlet.send(encode_engine_packet(open_packet))
             self._admit(session)
         else:
             session.forget()
@@ -152,16 +160,6 @@ class Engine:
     def _admit(self, session: Session) -> None:
         self.sessions[session.id] = session
         session.handler = self.handler.open(session)
-
-    def _open_packet(self, session: Session, upgrades: list[str]) -> bytes:
-        options = self.options
-        return b"0" + orjson.dumps({
-            "sid": session.id,
-            "upgrades": upgrades,
-            "pingInterval": round(options.ping_interval * 1000),
-            "pingTimeout": round(options.ping_timeout * 1000),
-            "maxPayload": options.max_http_buffer_size,
-        })  # fmt: skip
 
     def _upgrade(self, session: Session, request: Request, exchange: Exchange) -> None:
         is_free = session.polling is not None and session.probe is None and session.is_open
@@ -180,3 +178,15 @@ class Engine:
         for session in list(self.sessions.values()):
             session.shut_down(reason)
         self.wheel.close()
+
+
+def _open_packet(options: Options, upgrades: list[str]) -> bytes:
+    """The handshake's answer, for `%` with the session's id."""
+    packet = b"0" + orjson.dumps({
+        "sid": "",
+        "upgrades": upgrades,
+        "pingInterval": round(options.ping_interval * 1000),
+        "pingTimeout": round(options.ping_timeout * 1000),
+        "maxPayload": options.max_http_buffer_size,
+    })  # fmt: skip
+    return packet.replace(b'""', b'"%s"', 1)

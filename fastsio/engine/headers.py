@@ -19,7 +19,7 @@ def cors_headers(options: Options, request: Request) -> Headers:
     if allowed == "*" and not options.cors_credentials:
         return [("Access-Control-Allow-Origin", "*")]
     headers = [("Vary", "Origin")]
-    origin = request.headers.get("origin")
+    origin = request.header("origin")
     if origin is not None and _is_allowed(allowed, origin):
         # A browser refuses "*" together with credentials, so the origin is named.
         headers.append(("Access-Control-Allow-Origin", origin))
@@ -42,7 +42,7 @@ def preflight_headers(options: Options, request: Request) -> Headers:
     """The answer's headers to a browser's OPTIONS before a cross-origin request."""
     headers = cors_headers(options, request)
     headers.append(("Access-Control-Allow-Methods", PREFLIGHT_METHODS))
-    asked = request.headers.get("access-control-request-headers")
+    asked = request.header("access-control-request-headers")
     if asked is not None:
         headers.append(("Vary", "Access-Control-Request-Headers"))
         headers.append(("Access-Control-Allow-Headers", asked))
@@ -67,7 +67,7 @@ def cookie_header(options: Options, sid: str) -> Headers:
 def payload_headers(request: Request) -> Headers:
     """What goes with every polling payload."""
     headers = [("Content-Type", "text/plain; charset=UTF-8"), ("Cache-Control", "no-store")]
-    agent = request.headers.get("user-agent", "")
+    agent = request.header("user-agent") or ""
     if ";MSIE" in agent or "Trident/" in agent:
         headers.append(("X-XSS-Protection", "0"))
     return headers
@@ -77,7 +77,7 @@ def compress(options: Options, request: Request, body: bytes) -> tuple[Headers, 
     """The body gzipped or deflated where that is wanted and worth it, with the header that says so."""
     if not options.http_compression or len(body) < options.compression_threshold:
         return [], body
-    accepted = _accepted_encodings(request.headers.get("accept-encoding", ""))
+    accepted = _accepted_encodings(request.header("accept-encoding") or "")
     if "gzip" in accepted:
         return [("Content-Encoding", "gzip")], _deflate(body, 31)
     if "deflate" in accepted:

@@ -29,10 +29,14 @@ class Wheel:
 
     def add(self, entry: Any, delay_s: float) -> None:
         """Call entry.on_due() after `delay_s`; an entry that waits already is moved."""
-        self.remove(entry)
+        if entry.wheel_slot is not None:
+            self.remove(entry)
         now = self._loop.time()
-        slot = int((now + delay_s) / self._tick_s) + 1
-        self._slots.setdefault(slot, set()).add(entry)
+        number = int((now + delay_s) / self._tick_s) + 1
+        slot = self._slots.get(number)
+        if slot is None:
+            slot = self._slots[number] = set()
+        slot.add(entry)
         entry.wheel_slot = slot
         self.count += 1
         if self._timer is None:
@@ -44,7 +48,7 @@ class Wheel:
         if slot is not None:
             entry.wheel_slot = None
             self.count -= 1
-            self._slots[slot].discard(entry)
+            slot.discard(entry)
 
     def close(self) -> None:
         if self._timer is not None:

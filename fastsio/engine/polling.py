@@ -21,6 +21,8 @@ NOOP = b"6"
 class PollingTransport(Outlet):
     """A session's outlet while it polls. Writable while a GET is held."""
 
+    __slots__ = ("_poll", "_post", "_request", "is_releasing", "options", "session")
+
     def __init__(self, session: "Session") -> None:
         engine = session.engine
         self.session = session
@@ -80,7 +82,7 @@ class PollingTransport(Outlet):
         if request.is_too_large:
             exchange.respond(413, headers, b"")
             return
-        if request.headers.get("content-type") == "application/octet-stream":
+        if request.header("content-type") == "application/octet-stream":
             exchange.respond(400, headers, b"")
             self.session.abort("transport error", "invalid content")
             return

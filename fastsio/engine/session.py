@@ -119,9 +119,12 @@ class Session(SessionBase):
 
     def set_deadline(self, seconds: float, call: Callable[[], None]) -> None:
         """Call `call` after `seconds`, unless clear_deadline() comes first. There is one at a time."""
+        now = self.engine.now()
         self._deadline = call
-        self._deadline_at = self.engine.now() + seconds
-        self.engine.wheel.add(self, min(seconds, max(0.0, self._ping_at - self.engine.now())))
+        self._deadline_at = now + seconds
+        # Else the wheel looks in time, for the next ping.
+        if self._awaits_pong or self._deadline_at < self._ping_at:
+            self.engine.wheel.add(self, min(seconds, max(0.0, self._ping_at - now)))
 
     def clear_deadline(self) -> None:
         self._deadline = None
@@ -204,7 +207,8 @@ class Session(SessionBase):
     def end(self, reason: str, description: str | None = None) -> None:
         """The transport is gone or told: forget the session and tell the handler, once."""
         self.engine.sessions.pop(self.id, None)
-        self._drop_probe()
+        if self.probe is not None:
+            self.probe.drop()
         if self.polling is not None:
             self.polling.is_closed = True
         if self.is_open:
@@ -219,14 +223,11 @@ class Session(SessionBase):
 
     def _finish(self, reason: str, description: str | None) -> None:
         self.is_open = False
-        self.clear_deadline()
+        self._deadline = None
+        self._deadline_at = NEVER
         handler = self.handler
         self.handler = None
         handler.closed(reason, description)
-
-    def _drop_probe(self) -> None:
-        if self.probe is not None:
-            self.probe.drop()
 
     def forget(self) -> None:
         """The id is known no longer, and nothing refers back to this: it is freed without the cyclic collector."""

@@ -43,14 +43,6 @@ async def test_with_a_star_a_client_joins_whatever_it_names(join):
     assert set(io.hub.namespaces) == {"/", "/made/up?x=1"}
 
 
-def test_ids_are_20_characters_and_never_the_same():
-    """engineio.md 2: adapters know private rooms by that length."""
-    hub = Hub(Options())
-    ids = {hub.new_sid() for _ in range(1000)}
-    assert len(ids) == 1000
-    assert {len(sid) for sid in ids} == {20}
-
-
 async def test_drain_with_no_handler_at_work_returns_at_once():
     await Hub(Options()).drain(0)
 
