@@ -42,3 +42,7 @@ cdef class Conn(Outlet):
     cdef bytes take_some(self)
     cdef int write(self, bytes data) except -1
     cdef int queue_raw(self, bytes data) except -1
+
+
+cdef class SecureConn(Conn):
+    pass

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from fastsio._conn import Conn
+from fastsio._conn import Conn, SecureConn
 from fastsio.server import Application, Server
 
 BACKLOG = 2048
@@ -68,9 +68,8 @@ async def start(
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(ssl_certfile, ssl_keyfile)
     loop = asyncio.get_running_loop()
-    listener = await loop.create_server(
-        functools.partial(Conn, server), host, port, backlog=BACKLOG, ssl=context
-    )
+    make = functools.partial(SecureConn if context is not None else Conn, server)
+    listener = await loop.create_server(make, host, port, backlog=BACKLOG, ssl=context)
     return RunningServer(server, listener, "https" if context else "http", shutdown_timeout)
 
 
