@@ -22,7 +22,6 @@ from fastsio.core.handlers import (
 from fastsio.core.handshake import make_environ
 from fastsio.core.hub import Hub
 from fastsio.core.namespace import Namespace
-from fastsio.core.operator import NOBODY_EXCEPT, as_rooms
 from fastsio.core.socket import Socket
 from fastsio.options import Options
 
@@ -81,16 +80,10 @@ class AsyncServer:
         keep the order of the calls. Raises TypeError for what JSON can't hold, ValueError for a reserved name.
         """
         check_event_name(event)
-        rooms = room if to is None else to
         target = self.hub.get(namespace or "/")
-        if target is None:
-            return
-        target.emit_to(
-            [event, *_arguments(data)],
-            None if rooms is None else as_rooms(rooms),
-            NOBODY_EXCEPT if skip_sid is None else as_rooms(skip_sid),
-            callback,
-        )
+        if target is not None:
+            args = [event, *_arguments(data)]
+            target.emit_to(args, room if to is None else to, skip_sid, callback)
 
     async def send(
         self, data: Any, to: Any = None, room: Any = None, skip_sid: Any = None,

@@ -15,7 +15,9 @@ PREFIX_SID = 4
 
 def check_event_name(event: Any) -> None:
     """Raise for a name that can't be emitted: the clients' parsers refuse the reserved ones."""
-    if not isinstance(event, (str, int, float)) or isinstance(event, bool):
+    if type(event) is not str and (
+        not isinstance(event, (str, int, float)) or isinstance(event, bool)
+    ):
         raise TypeError(f"event name {event!r}: a string or a number")
     if event in RESERVED_EVENTS:
         raise ValueError(f'"{event}" is a reserved event name')

@@ -41,7 +41,10 @@ class Hub:
 
     def get(self, name: str) -> Namespace | None:
         """The namespace of that name, None if there is none."""
-        return self.namespaces.get(name if name.startswith("/") else f"/{name}")
+        found = self.namespaces.get(name)
+        return (
+            found if found is not None or name.startswith("/") else self.namespaces.get(f"/{name}")
+        )
 
     def find_namespace(self, name: str) -> Namespace | None:
         """The namespace that a client asks for."""
