@@ -1,34 +1,41 @@
-"""What a run needs before it starts: a venv with every server in it, and the load generator.
+"""What a run needs before it starts: every server that was asked for, and the load generator.
 
-Each is made once, and again when what it is made from has changed. None of it counts as
-benchmark time.
+None of it counts as benchmark time. A server that can't be had here is left out, and the reason kept.
 """
 
-import hashlib
 import os
-import shutil
-import subprocess
 import sys
-import tempfile
-import venv
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-BENCH = Path(__file__).resolve().parent
-PROJECT = BENCH.parent
-BUILD = BENCH / "build"
+from bench.install import (
+    BENCH,
+    BUILD,
+    CERTIFICATE,
+    MODULES,
+    PROJECT,
+    SCRIPTS,
+    SetupError,
+    bun,
+    check_uws,
+    compiled,
+    compiler,
+    fastsio_in,
+    node,
+    npm_packages,
+    python_of,
+    venv,
+    why_no_tls,
+)
+from bench.versions import versions
+
 VENV = BENCH / ".venv"
-REQUIREMENTS = BENCH / "requirements-peers.txt"
-PACKAGE_SUFFIXES = {".py", ".pyx", ".pxd", ".pyi", ".h", ".typed"}
-PACKAGE_FILES = ("setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE")
+PYTHON = VENV / "bin" / "python"
 NOT_INHERITED = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
-PIP = (VENV / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "install", "-q")
-COMPILE = ("-O2", "-std=gnu11", "-Wall", "-Wextra")
-
-
-class SetupError(Exception):
-    """Something the benchmark needs is missing; the message says what, in one line."""
+LINK_TLS = ("-DWITH_TLS", "-lssl", "-lcrypto")
+# What a server can't do, of the things that a case may ask for.
+LACKS = {"floor": frozenset({"polling", "tls"})}
 
 
 @dataclass(frozen=True)
@@ -37,73 +44,93 @@ class Tools:
     load: Path  # the load generator
     environ: dict[str, str]
     fastsio_is: str  # how fastsio got there: "installed" or "checkout"
+    servers: dict[str, list[str]]  # how each is started: `PORT [--tls CERT KEY]` follows
+    missing: dict[str, str]  # the servers that can't be had here, and why
+    certificate: tuple[Path, Path]  # for TLS, and its key
+    no_tls: str  # why TLS can't be measured; empty if it can
+    versions: dict[str, str]
 
 
-def prepare(checkout: bool = False) -> Tools:
-    """Make what is missing. `checkout`: fastsio is the working tree as built in place."""
+def prepare(checkout: bool = False, servers: Iterable[str] | None = None) -> Tools:
+    """Make what is missing for `servers` (all of them). `checkout`: fastsio as built in place.
+
+    Raises SetupError if there is no load generator or no python-socketio: nothing could be compared.
+    """
     BUILD.mkdir(exist_ok=True)
-    python = VENV / "bin" / "python"
-    _once("peers", [REQUIREMENTS], _make_venv)
     environ = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
     if checkout:
         environ["PYTHONPATH"] = str(PROJECT)
-    else:
-        _once("fastsio", _package_files(), _install_fastsio)
-    load = BUILD / "load"
-    _once("load", sorted((BENCH / "load").glob("*.[ch]")), lambda: _compile(load))
-    return Tools(python, load, environ, "checkout" if checkout else "installed")
+    no_tls = why_no_tls()
+    load = compiled("load", BENCH / "load", *() if no_tls else LINK_TLS)
+    venv(VENV, sys.executable)
+    if not checkout:
+        fastsio_in(VENV)
+    commands, missing = _find(SERVERS if servers is None else servers, checkout)
+    return Tools(
+        python=PYTHON,
+        load=load,
+        environ=environ,
+        fastsio_is="checkout" if checkout else "installed",
+        servers=commands,
+        missing=missing,
+        certificate=CERTIFICATE,
+        no_tls=no_tls,
+        versions=versions(commands, PYTHON, MODULES, compiler(), environ),
+    )
 
 
-def _once(name: str, sources: Iterable[Path], make) -> None:
-    """Call `make` unless it was done for these very sources."""
-    digest = hashlib.sha256(sys.version.encode())
-    for path in sources:
-        digest.update(str(path.relative_to(PROJECT)).encode() + b"\0" + path.read_bytes())
-    stamp = BUILD / f"{name}.stamp"
-    if stamp.exists() and stamp.read_text() == digest.hexdigest():
-        return
-    print(f"bench: preparing {name} (once)", flush=True)
-    stamp.unlink(missing_ok=True)
-    make()
-    stamp.write_text(digest.hexdigest())
+def _find(names: Iterable[str], checkout: bool) -> tuple[dict[str, list[str]], dict[str, str]]:
+    commands: dict[str, list[str]] = {}
+    missing: dict[str, str] = {}
+    for name in names:
+        try:
+            if checkout and name in OTHER_PYTHONS:
+                raise SetupError("the checkout is built in place for one Python only")
+            commands[name] = [str(part) for part in COMMANDS[name]()]
+        except SetupError as reason:
+            missing[name] = str(reason)
+    return commands, missing
 
 
-def _run(*command: str | Path, what: str) -> None:
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, cwd=BUILD)
-    if done.returncode != 0:
-        raise SetupError(f"{what} failed:\n{(done.stdout + done.stderr)[-3000:]}")
+# --- how each server is started --------------------------------------------------------------
+
+Command = list[str | Path]
 
 
-def _pip(*arguments: str | Path, what: str) -> None:
-    _run(*PIP, *arguments, what=what)
+def _other_python(version: str) -> Command:
+    folder = BENCH / f".venv-{version}"
+    python = venv(folder, python_of(version))
+    fastsio_in(folder)
+    return [python, SCRIPTS / "fastsio_app.py"]
 
 
-def _make_venv() -> None:
-    (BUILD / "fastsio.stamp").unlink(missing_ok=True)
-    venv.create(VENV, clear=True, with_pip=True)
-    _pip("-r", REQUIREMENTS, what="installing the peers")
+def _node_ws() -> Command:
+    npm_packages()
+    return [node(), SCRIPTS / "node_ws_app.mjs"]
 
 
-def _package_files() -> list[Path]:
-    package = (p for p in (PROJECT / "fastsio").rglob("*") if p.suffix in PACKAGE_SUFFIXES)
-    build = (PROJECT / name for name in PACKAGE_FILES if name != "README.md")
-    return sorted(p for p in (*package, *build) if p.is_file())
+def _node_uws() -> Command:
+    npm_packages()
+    check_uws()
+    return [node(), SCRIPTS / "node_uws_app.mjs"]
 
 
-def _install_fastsio() -> None:
-    """`pip install` of a copy: what a user gets, and no build in the working tree is touched."""
-    with tempfile.TemporaryDirectory() as copy:
-        for path in (*_package_files(), PROJECT / "README.md"):
-            if path.is_file():
-                target = Path(copy) / path.relative_to(PROJECT)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(path, target)
-        _pip(copy, what="installing fastsio from the checkout")
+def _bun() -> Command:
+    npm_packages()
+    return [bun(), SCRIPTS / "bun_app.mjs"]
 
 
-def _compile(load: Path) -> None:
-    compiler = shutil.which(os.environ.get("CC", "cc")) or shutil.which("gcc")
-    if compiler is None:
-        raise SetupError("the load generator needs a C compiler (cc or gcc), and there is none")
-    sources = sorted((BENCH / "load").glob("*.c"))
-    _run(compiler, *COMPILE, "-o", load, *sources, what="compiling the load generator")
+OTHER_PYTHONS = {
+    "fastsio-3.12": lambda: _other_python("3.12"),
+    "fastsio-3.13": lambda: _other_python("3.13"),
+}
+COMMANDS: dict[str, Callable[[], Command]] = {
+    "fastsio": lambda: [PYTHON, SCRIPTS / "fastsio_app.py"],
+    **OTHER_PYTHONS,
+    "python-socketio": lambda: [PYTHON, SCRIPTS / "python_socketio_app.py"],
+    "node-ws": _node_ws,
+    "node-uws": _node_uws,
+    "bun": _bun,
+    "floor": lambda: [compiled("floor", SCRIPTS)],
+}
+SERVERS = tuple(COMMANDS)

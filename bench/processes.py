@@ -2,16 +2,17 @@
 
 import json
 import os
+import resource
 import socket
 import subprocess
 import time
 from pathlib import Path
 
-from bench.prepare import BENCH, BUILD, Tools
+from bench.prepare import BUILD, Tools
 
 START_LIMIT_S = 20
 STOP_LIMIT_S = 10
-LOAD_LIMIT_S = 120
+LOAD_LIMIT_S = 300
 
 
 class RunError(Exception):
@@ -30,14 +31,24 @@ def _free_port() -> int:
         return s.getsockname()[1]
 
 
-class Server:
-    """A server in a process of its own, ready for connections once this returns."""
+def _settle_in(cpu: int) -> None:
+    """In the new process: held to its CPU, with as many open files as it may have."""
+    os.sched_setaffinity(0, {cpu})
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
-    def __init__(self, name: str, script: str, tools: Tools, cpu: int):
+
+class Server:
+    """One of `tools.servers` in a process of its own, ready for connections once this returns."""
+
+    def __init__(self, name: str, tools: Tools, cpu: int, tls: bool = False):
         self.name = name
+        self.tls = tls
         self.port = _free_port()
         self.log = BUILD / f"{name}.log"
-        command = [str(tools.python), str(BENCH / "servers" / script), str(self.port)]
+        command = [*tools.servers[name], str(self.port)]
+        if tls:
+            command += ["--tls", *map(str, tools.certificate)]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 command,
@@ -45,7 +56,7 @@ class Server:
                 stderr=subprocess.STDOUT,
                 cwd=BUILD,
                 env=tools.environ,
-                preexec_fn=lambda: os.sched_setaffinity(0, {cpu}),
+                preexec_fn=lambda: _settle_in(cpu),
             )
         try:
             self._wait_ready()
@@ -100,7 +111,7 @@ class Server:
 
 def run_load(tools: Tools, server: Server, cpu: int, arguments: list[str]) -> dict:
     """One run of the load generator against `server`; raises RunError if any answer was wrong."""
-    at = ["--port", str(server.port), "--server-pid", str(server.pid)]
+    at = ["--port", str(server.port), "--server-pid", str(server.pid), *["--tls"] * server.tls]
     run = f"{server.name}: load {' '.join(arguments)}"
     try:
         done = subprocess.run(
@@ -108,7 +119,7 @@ def run_load(tools: Tools, server: Server, cpu: int, arguments: list[str]) -> di
             capture_output=True,
             text=True,
             timeout=LOAD_LIMIT_S,
-            preexec_fn=lambda: os.sched_setaffinity(0, {cpu}),
+            preexec_fn=lambda: _settle_in(cpu),
         )
     except subprocess.TimeoutExpired:
         raise RunError(f"{run} did not end in {LOAD_LIMIT_S} s") from None

@@ -1,11 +1,9 @@
-"""`python fastsio_app.py PORT`: the benchmark's application on fastsio's own server."""
+"""`python fastsio_app.py PORT [--tls CERT KEY]`: the benchmark's application on fastsio's own server."""
 
-import sys
-
-from handlers import install
+from handlers import SETTINGS, install, listening
 
 import fastsio
 
-sio = fastsio.AsyncServer()
+sio = fastsio.AsyncServer(**SETTINGS)
 install(sio)
-fastsio.run(sio, host="127.0.0.1", port=int(sys.argv[1]), loop="uvloop")
+fastsio.run(sio, **listening(), loop="uvloop")
