@@ -22,11 +22,18 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from fastsio._codec cimport Encoded, join_frames
 from fastsio._fanout cimport MessageHandler, Outlet, SessionBase
 from fastsio._frames cimport CLOSE, PONG, TEXT, Sink, frame_of, reader_clear, reader_feed, reader_init
-from fastsio._http cimport Request, RequestReader, whole_request
+from fastsio._http cimport (
+    Request,
+    RequestReader,
+    accept_key,
+    chosen_protocol,
+    response_head,
+    switch_head,
+    whole_request,
+)
 
 from fastsio._codec import wrap
 from fastsio._frames import ProtocolError
-from fastsio._http import accept_key, chosen_protocol, response_head, switch_head
 
 cdef extern from *:
     """
@@ -90,7 +97,7 @@ cdef class Conn(Outlet):
             self.fd = transport.get_extra_info("socket").fileno()
         # With 0 the pause and resume calls say exactly whether the transport holds anything unsent, as direct
         # sends need it. TLS transports pause at the limit, not above it, so 0 would stop them for ever.
-        transport.set_write_buffer_limits(high=1 if self.is_secure else 0, low=0)
+        transport.set_write_buffer_limits(1 if self.is_secure else 0, 0)
         self.is_writable = True
         self.router.opened(self)
         self.router.watch(self, self.router.head_timeout_s)
@@ -285,7 +292,7 @@ cdef class Conn(Outlet):
         accept = accept_key(request)
         if self.phase != HTTP:
             return False
-        if isinstance(accept, tuple):
+        if type(accept) is tuple:
             status, text, extra = accept
             self.respond(status, [("Content-Type", "text/html"), *extra], text.encode(), keep_alive=False)
             return False
@@ -295,7 +302,7 @@ cdef class Conn(Outlet):
         self.receiver = receiver
         self.router.unwatch(self)
         reader_init(&self.reader, self.router.max_message_bytes, True)
-        self.queue_raw(switch_head([*headers, *chosen_protocol(request)], accept))
+        self.queue_raw(switch_head(headers + chosen_protocol(request), accept))
         self.drop_reader()
         return True
 

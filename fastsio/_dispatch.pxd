@@ -29,6 +29,7 @@ cdef class NamespaceBase:
     cdef readonly set tasks         # handlers that are suspended
     cdef public Py_ssize_t handler_errors
     cdef bytes prefix
+    cdef bytes connect_head         # of its CONNECT packets, up to the id
     cpdef Encoded encode_event(self, list args, int64_t id=*)
 
 

@@ -14,6 +14,7 @@ from fastsio._codec cimport (
     ACK,
     BINARY_ACK,
     BINARY_EVENT,
+    CONNECT,
     EVENT,
     Encoded,
     Head,
@@ -28,7 +29,7 @@ from fastsio._eager cimport start
 from fastsio._fanout cimport Member, MessageHandler, Outlet, SessionBase
 from fastsio._json cimport Json
 
-from fastsio._codec import NO_DATA
+from fastsio._codec import NO_DATA, encode_engine_packet
 from fastsio._frames import ProtocolError
 
 cdef extern from "Python.h":
@@ -117,6 +118,7 @@ cdef class NamespaceBase:
         self.name = name
         self.json = json
         self.prefix = namespace_prefix(name)
+        self.connect_head = b'40%s{"sid":"' % self.prefix
         self.handlers = {}
         self.tasks = tasks
 
@@ -127,8 +129,14 @@ cdef class NamespaceBase:
         """
         return encode(EVENT, self.prefix, id, args, self.json)
 
+    def encode_connect(self, str sid) -> Encoded:
+        """The CONNECT packet that tells a client its id."""
+        if not self.json.is_builtin:
+            return encode(CONNECT, self.prefix, -1, {"sid": sid}, self.json)
+        return encode_engine_packet(self.connect_head + sid.encode() + b'"}')
+
     def encode_control(self, int type, data=NO_DATA) -> Encoded:
-        """A CONNECT, DISCONNECT or CONNECT_ERROR packet of this namespace."""
+        """A DISCONNECT or CONNECT_ERROR packet of this namespace."""
         return encode(type, self.prefix, -1, data, self.json)
 
 

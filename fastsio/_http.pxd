@@ -13,7 +13,7 @@ cdef class Request:
     cdef dict _headers
     cdef dict _query
     cdef const char* first_field(self) noexcept
-    cdef bytes header_(self, bytes name)
+    cdef bytes header_(self, const char* name, Py_ssize_t n)
 
 
 cdef class Judge:
@@ -25,6 +25,10 @@ cdef class Judge:
 
 
 cdef Request whole_request(bytes data, Py_ssize_t max_head_bytes, Py_ssize_t max_body_bytes)
+cpdef bytes response_head(int status, headers, Py_ssize_t content_length, bint keep_alive)
+cpdef bytes switch_head(headers, bytes accept)
+cpdef list chosen_protocol(Request request)
+cpdef accept_key(Request request)
 
 
 cdef class RequestReader:

@@ -4,18 +4,23 @@ Pure: bytes in, Request objects out. Knows nothing of sockets or Engine.IO. HTTP
 (llhttp) alone; this collects what it reports and keeps the limits.
 Source: RFC 9112 (messages), RFC 6455 4.2 (server's opening handshake).
 """
-import binascii
-import hashlib
 from http import HTTPStatus
 from urllib.parse import parse_qsl
 
 import httptools
 
-from cpython.bytes cimport PyBytes_AS_STRING
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.string cimport memchr, memcmp
 
 cdef extern from "Python.h":
     Py_ssize_t PY_SSIZE_T_MAX
+    const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
+
+cdef extern from "accept.h":
+    Py_ssize_t FASTSIO_KEY_BYTES
+    Py_ssize_t FASTSIO_ACCEPT_BYTES
+    bint fastsio_is_key(const char* key) noexcept
+    void fastsio_accept(const char* key, char* out) noexcept
 
 cdef enum:
     BAD_REQUEST = 400
@@ -23,9 +28,11 @@ cdef enum:
     MAX_HEADERS = 256
     VERSION_BYTES = 11  # " HTTP/1.1\r\n"
 
-WEBSOCKET_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
-REASONS[413] = b"Payload Too Large"  # its phrase changes with Python's version; this is Node's
+cdef dict STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
+SWITCH_HEAD = (
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
+)
+STATUS_LINES[413] = "HTTP/1.1 413 Payload Too Large\r\n"  # its phrase changes with Python's version; this is Node's
 
 
 # --- requests --------------------------------------------------------------------------------
@@ -111,7 +118,11 @@ cdef class Request:
     @property
     def path(self) -> str:
         """The path, still percent-encoded."""
-        return self.url.partition("?")[0]
+        cdef const char* start = PyBytes_AS_STRING(self.head) + self.target_at
+        cdef const char* mark = <const char*> memchr(start, c"?", self.target_size)
+        if start[0] != c"/":
+            return self.url.partition("?")[0]
+        return start[: self.target_size if mark == NULL else mark - start].decode("latin-1")
 
     @property
     def query_string(self) -> str:
@@ -126,11 +137,12 @@ cdef class Request:
 
     def argument(self, str name) -> str | None:
         """query.get(name), without the others; `name` is ASCII."""
-        cdef bytes wanted = name.encode()
+        cdef Py_ssize_t n
+        cdef const char* wanted = PyUnicode_AsUTF8AndSize(name, &n)
         cdef const char* p = PyBytes_AS_STRING(self.head) + self.target_at
         cdef const char* end = p + self.target_size
         cdef const char* pair_end
-        cdef Py_ssize_t size, n = len(wanted)
+        cdef Py_ssize_t size
         cdef object found = None
         # As it is written wherever nothing is encoded; parse_qsl() alone takes 2.4 us.
         if p[0] != c"/" or memchr(p, c"%", end - p) != NULL or memchr(p, c"+", end - p) != NULL:
@@ -140,7 +152,7 @@ cdef class Request:
             p += 1
             pair_end = <const char*> memchr(p, c"&", end - p)
             size = (end if pair_end == NULL else pair_end) - p
-            if size >= n and memcmp(p, PyBytes_AS_STRING(wanted), n) == 0 and (size == n or p[n] == c"="):
+            if size >= n and memcmp(p, wanted, n) == 0 and (size == n or p[n] == c"="):
                 found = p[min(n + 1, size) : size].decode("latin-1")
             p = pair_end
         return found
@@ -173,16 +185,18 @@ cdef class Request:
 
     def header(self, str name) -> str | None:
         """headers.get(name), without the others; `name` is of lower-case letters and "-"."""
-        cdef bytes value = self.header_(name.encode())
+        cdef Py_ssize_t n
+        cdef const char* wanted = PyUnicode_AsUTF8AndSize(name, &n)
+        cdef bytes value = self.header_(wanted, n)
         return None if value is None else value.decode("latin-1")
 
-    cdef bytes header_(self, bytes name):
+    cdef bytes header_(self, const char* name, Py_ssize_t n):
         cdef const char* end = PyBytes_AS_STRING(self.head) + len(self.head)
         cdef Field field
         cdef bytes found = None
         cdef const char* p = read_field(self.first_field(), end, &field)
         while p != NULL:
-            if is_named(&field, PyBytes_AS_STRING(name), len(name)):
+            if is_named(&field, name, n):
                 value = field.value[: field.value_size]
                 found = value if found is None else b"%s, %s" % (found, value)
             p = read_field(p, end, &field)
@@ -435,53 +449,46 @@ cdef class RequestReader:
         return 0
 
 
-def response_head(int status, headers, Py_ssize_t content_length, bint keep_alive) -> bytes:
+cpdef bytes response_head(int status, headers, Py_ssize_t content_length, bint keep_alive):
     """A response's head; `headers` are (name, value) strings without Content-Length and Connection."""
-    lines = [b"HTTP/1.1 %d %s" % (status, REASONS.get(status, b""))]
+    cdef str text = STATUS_LINES.get(status) or f"HTTP/1.1 {status} \r\n"
+    cdef str name, value
     for name, value in headers:
-        lines.append(f"{name}: {value}".encode("latin-1"))
+        text += f"{name}: {value}\r\n"
     # RFC 9110 8.6: none with 1xx and 204.
     if status >= 200 and status != 204:
-        lines.append(b"Content-Length: %d" % content_length)
-    lines.append(b"Connection: keep-alive\r\n\r\n" if keep_alive else b"Connection: close\r\n\r\n")
-    return b"\r\n".join(lines)
+        text += f"Content-Length: {content_length}\r\n"
+    text += "Connection: keep-alive\r\n\r\n" if keep_alive else "Connection: close\r\n\r\n"
+    return text.encode("latin-1")
 
 
-def switch_head(headers, accept: bytes) -> bytes:
+cpdef bytes switch_head(headers, bytes accept):
     """The response that opens a WebSocket."""
-    lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
-    return (
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Accept: %s\r\n%s\r\n" % (accept, lines.encode("latin-1"))
-    )
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers]).encode("latin-1") if headers else b""
+    return SWITCH_HEAD + accept + b"\r\n" + lines + b"\r\n"
 
 
-def chosen_protocol(request: Request):
+cpdef list chosen_protocol(Request request):
     """The header that accepts the first subprotocol offered, as Node's server does; none if none is."""
-    offered = request.header("sec-websocket-protocol")
-    first = offered.partition(",")[0].strip() if offered else ""
+    cdef bytes offered = request.header_("sec-websocket-protocol", 22)
+    first = offered.decode("latin-1").partition(",")[0].strip() if offered else ""
     return [("Sec-WebSocket-Protocol", first)] if first else []
 
 
-def accept_key(Request request):
+cpdef accept_key(Request request):
     """The Sec-WebSocket-Accept for a request, or why there is none: (status, text, headers).
 
     RFC 6455 4.2.1 for what is checked, 4.4 for the version; extensions offered are declined.
     """
-    cdef bytes key = request.header_(b"sec-websocket-key")
-    upgrade = request.header_(b"upgrade")
+    cdef bytes key = request.header_("sec-websocket-key", 17)
+    cdef bytes accept
+    upgrade = request.header_("upgrade", 7)
     if upgrade is None or upgrade.lower() != b"websocket":
         return 400, "Invalid Upgrade header", []
-    if not is_key(key):
+    if key is None or len(key) != FASTSIO_KEY_BYTES or not fastsio_is_key(PyBytes_AS_STRING(key)):
         return 400, "Missing or invalid Sec-WebSocket-Key header", []
-    if request.header_(b"sec-websocket-version") != b"13":
+    if request.header_("sec-websocket-version", 21) != b"13":
         return 426, "Missing or invalid Sec-WebSocket-Version header", [("Sec-WebSocket-Version", "13")]
-    return binascii.b2a_base64(hashlib.sha1(key + WEBSOCKET_GUID).digest(), newline=False)
-
-
-cdef bint is_key(bytes key) except -1:
-    """True for 16 bytes in base64."""
-    try:
-        return key is not None and len(key) == 24 and len(binascii.a2b_base64(key, strict_mode=True)) == 16
-    except binascii.Error:
-        return False
+    accept = PyBytes_FromStringAndSize(NULL, FASTSIO_ACCEPT_BYTES)
+    fastsio_accept(PyBytes_AS_STRING(key), PyBytes_AS_STRING(accept))
+    return accept

@@ -30,7 +30,8 @@ LOWER = [
     *PURE,
     "_http",
     "_conn",
-    "ids",
+    "_wheel",
+    "_ids",
     "options",
     "static",
     "engine",
@@ -45,7 +46,8 @@ FRONT_DOORS = ["asgi", "uvicorn", "serve", "workers", "cli", "__main__"]
 MAY_IMPORT: dict[str, list[str]] = {
     **{layer: PURE[PURE.index(layer) + 1 :] for layer in PURE},
     "_http": [],  # requests and response heads, pure like those above
-    "ids": [],  # random, and no more
+    "_wheel": [],  # deadlines of whatever has them
+    "_ids": [],  # random, and no more
     "options": [],  # values that every layer may read
     "static": ["_http"],  # files as answers to requests
     "_conn": ["_frames", "_codec", "_fanout", "_http"],
@@ -54,7 +56,8 @@ MAY_IMPORT: dict[str, list[str]] = {
         "_codec",
         "_frames",
         "_http",
-        "ids",
+        "_wheel",
+        "_ids",
         "options",
     ],  # never core: it calls a port
     "core": [
@@ -64,7 +67,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "_codec",
         "_json",
         "_frames",
-        "ids",
+        "_ids",
         "options",
     ],  # never engine, adapters, api or _conn
     "adapters": ["core"],
@@ -86,6 +89,8 @@ MUST_NOT_IMPORT = {
     "_dispatch": HTTP | {"socket", "ssl"},
     "_eager": HTTP | {"socket", "ssl"},
     "_http": IO,
+    "_wheel": IO | HTTP,
+    "_ids": IO | HTTP,
     "options": IO | HTTP,
     "core": {"httptools", "http", "aiohttp", "uvicorn", "uvloop", "socket", "ssl"},
     "api": {"httptools", "http", "aiohttp", "uvicorn", "uvloop", "socket", "ssl"},

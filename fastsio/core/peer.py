@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from fastsio._dispatch import PeerBase
 from fastsio._eager import start_eager
+from fastsio._ids import new_id
 from fastsio.core.errors import ConnectionRefusedError
 from fastsio.core.namespace import Namespace
 from fastsio.core.socket import Socket
-from fastsio.ids import new_id
 
 if TYPE_CHECKING:
     from fastsio.core.hub import Hub
@@ -37,7 +37,7 @@ class Peer(PeerBase):
 
     def control(self, packet_type: int, name: str, data: Any) -> None:
         if packet_type == CONNECT:
-            self._connect(name, data or {})
+            self._connect(name, data)
             return
         socket = self.find(name)
         if packet_type == DISCONNECT and socket is not None:
@@ -66,7 +66,7 @@ class Peer(PeerBase):
         )
         self.session.close()
 
-    def _connect(self, name: str, auth: dict[str, Any]) -> None:
+    def _connect(self, name: str, auth: dict[str, Any] | None) -> None:
         if self.find(name) is not None or (self._joining and name in self._joining):
             self.misplaced(CONNECT, name)
             return
@@ -141,7 +141,7 @@ class Peer(PeerBase):
         socket.is_connected = True
         self.session.clear_deadline()
         self.attach(socket)
-        socket.send_packet(namespace.encode_control(CONNECT, {"sid": socket.id}))
+        socket.send_packet(namespace.encode_connect(socket.id))
         for handler in namespace.connection_handlers:
             socket.run_handler(handler, "connection", socket)
 

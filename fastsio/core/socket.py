@@ -45,7 +45,12 @@ class Socket(SocketBase):
     namespace: "Namespace"
 
     def __init__(
-        self, sid: str, session: Any, namespace: "Namespace", peer: "Peer", auth: dict[str, Any]
+        self,
+        sid: str,
+        session: Any,
+        namespace: "Namespace",
+        peer: "Peer",
+        auth: dict[str, Any] | None,
     ) -> None:
         self.peer = peer
         self.hub: Hub = namespace.hub
@@ -71,7 +76,7 @@ class Socket(SocketBase):
     def handshake(self) -> Handshake:
         """The request that opened the session, and what the client sent along as `auth`."""
         if self._handshake is None:
-            self._handshake = Handshake(self.session, self._auth, self._issued)
+            self._handshake = Handshake(self.session, self._auth or {}, self._issued)
         return self._handshake
 
     @property

@@ -11,6 +11,8 @@ import orjson
 
 from fastsio._codec import encode_engine_packet
 from fastsio._fanout import Flusher
+from fastsio._ids import new_id
+from fastsio._wheel import Wheel
 from fastsio.engine.errors import (
     BAD_HANDSHAKE_METHOD,
     BAD_REQUEST,
@@ -20,12 +22,10 @@ from fastsio.engine.errors import (
     Refusal,
 )
 from fastsio.engine.headers import cookie_header, cors_headers, payload_headers, preflight_headers
-from fastsio.engine.heartbeat import Wheel
 from fastsio.engine.polling import PollingTransport
 from fastsio.engine.ports import EngineHandler, Exchange, Request
 from fastsio.engine.session import Session
 from fastsio.engine.upgrade import Outcast, Probe
-from fastsio.ids import new_id
 from fastsio.options import Options
 
 logger = logging.getLogger("fastsio.engine")

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from fastsio.ids import IDS_AT_ONCE, new_id
+from fastsio._ids import IDS_AT_ONCE, new_id
 
 
 def test_ids_are_20_characters_and_never_the_same():

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from clock_loop import pass_time
-from fastsio.engine.heartbeat import MAX_TICK_S, MIN_TICK_S, Wheel
+from fastsio._wheel import MAX_TICK_S, MIN_TICK_S, Wheel
 
 pytestmark = pytest.mark.asyncio(loop_factories=["clock"])
 
@@ -18,7 +18,7 @@ class Entry:
     """Notes when it is called; `then` is what on_due() returns."""
 
     def __init__(self, then: Callable[[], float] = lambda: 0) -> None:
-        self.wheel_slot: int | None = None
+        self.wheel_slot: Any = None
         self.calls: list[float] = []
         self.then = then
 

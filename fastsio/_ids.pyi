@@ -1,0 +1,6 @@
+"""Random ids as Python sees them; see _ids.pyx."""
+
+IDS_AT_ONCE: int
+
+def new_id() -> str: ...
+def forget_drawn() -> None: ...
