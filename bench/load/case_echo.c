@@ -1,67 +1,67 @@
-/* Echo with acknowledgement: each connection keeps `in_flight` events under way.
+/* Echo with acknowledgement: sends 42<id>["echo","<payload>"] and takes only 43<id>["<payload>"].
  *
- * Sends 42<id>["echo","<payload>"] and takes only 43<id>["<payload>"], in the order in which it sent.
+ * With --binary the payload is an attachment, both ways: 451-<id>["echo",{"_placeholder":true,"num":0}] and
+ * 461-<id>[{"_placeholder":true,"num":0}].
  */
-#include "load.h"
+#include "pipeline.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static char *message;    /* one event, as it is built */
-static char *event_head; /* ["echo"," */
-static size_t event_head_bytes;
-static uint64_t owed;
+#define PLACEHOLDER "{\"_placeholder\":true,\"num\":0}"
 
-static void send_next(Conn *c) {
-    char *p = message + 2; /* after 42 */
+typedef struct {
+    const char *text;
+    size_t n;
+} Part;
+
+static Part event, ack;             /* what comes before the id; Engine.IO's '4' is taken off the ack */
+static Part event_begin, ack_begin; /* between the id and the payload */
+static Part end;                    /* behind the payload */
+
+static Part part(const char *text) { return (Part){text, strlen(text)}; }
+
+static char *put(char *to, Part p) {
+    memcpy(to, p.text, p.n);
+    return to + p.n;
+}
+
+static size_t write_event(char *to, const Conn *c) {
+    char *p = put(to, event);
     p += decimal_write(p, c->sent);
-    memcpy(p, event_head, event_head_bytes);
-    p += event_head_bytes;
-    payload_write(p, options.size_bytes, (uint32_t)c->index, c->sent);
-    p += options.size_bytes;
-    memcpy(p, "\"]", 2);
-    conn_send(c, message, (size_t)(p + 2 - message));
-    c->sent_at_ns[c->sent % (uint32_t)options.in_flight] = now_ns;
-    c->sent++;
-    owed++;
+    p = put(p, event_begin);
+    if (!options.binary) {
+        payload_write(p, options.size_bytes, (uint32_t)c->index, c->sent);
+        p += options.size_bytes;
+    }
+    return (size_t)(put(p, end) - to);
+}
+
+static bool is_ack(const Conn *c, const char *text, size_t n) {
+    char head[96];
+    char *p = put(head, ack);
+    p += decimal_write(p, c->answered);
+    const size_t head_bytes = (size_t)(put(p, ack_begin) - head), inside = options.binary ? 0 : options.size_bytes;
+    return n == head_bytes + inside + end.n && memcmp(text, head, head_bytes) == 0 &&
+           (inside == 0 || payload_is(text + head_bytes, inside, (uint32_t)c->index, c->answered)) &&
+           memcmp(text + head_bytes + inside, end.text, end.n) == 0;
 }
 
 static void start(void) {
-    message = malloc(options.size_bytes + strlen(options.event) + 64);
-    event_head = malloc(strlen(options.event) + 64);
-    if (message == NULL || event_head == NULL) fail("out of memory");
-    memcpy(message, "42", 2);
-    event_head_bytes = (size_t)sprintf(event_head, "[\"%s\",\"", options.event);
-    now_ns = clock_ns();
-    for (int i = 0; i < options.connections; i++) {
-        Conn *c = &conns[i];
-        c->sent_at_ns = calloc((size_t)options.in_flight, sizeof *c->sent_at_ns);
-        if (c->sent_at_ns == NULL) fail("out of memory");
-        for (int k = 0; k < options.in_flight; k++) send_next(c);
-        conn_flush(c);
-    }
+    static const Pipeline echoes = {write_event, is_ack};
+    char *begin = malloc(strlen(options.event) + 64);
+    if (begin == NULL) fail("out of memory");
+    sprintf(begin, options.binary ? "[\"%s\"," PLACEHOLDER : "[\"%s\",\"", options.event);
+    event = part(options.binary ? "451-" : "42");
+    ack = part(options.binary ? "61-" : "3");
+    event_begin = part(begin);
+    ack_begin = part(options.binary ? "[" PLACEHOLDER : "[\"");
+    end = part(options.binary ? "]" : "\"]");
+    pipeline_start(&echoes, 96);
 }
 
-static void on_packet(Conn *c, const char *text, size_t n) {
-    char head[32];
-    size_t head_bytes = 1 + decimal_write(head + 1, c->answered);
-    head[0] = '3';
-    head[head_bytes++] = '[';
-    head[head_bytes++] = '"';
-    const size_t size = options.size_bytes;
-    if (c->answered == c->sent) fail("connection %d: an answer that nobody asked for: '4%.*s'", c->index, (int)(n > 80 ? 80 : n), text);
-    if (n != head_bytes + size + 2 || memcmp(text, head, head_bytes) != 0 ||
-        !payload_is(text + head_bytes, size, (uint32_t)c->index, c->answered) || memcmp(text + n - 2, "\"]", 2) != 0)
-        fail("connection %d: wrong answer to id %u: '4%.*s'", c->index, c->answered, (int)(n > 80 ? 80 : n), text);
-    latency_add(now_ns - c->sent_at_ns[c->answered % (uint32_t)options.in_flight]);
-    c->answered++;
-    counted++;
-    cycles++;
-    owed--;
-    if (sending) send_next(c);
-}
-
-static uint64_t in_flight(void) { return owed; }
-
-const Case case_echo = {"echo", "message", start, on_packet, in_flight};
+const Case case_echo = {
+    .name = "echo", .unit = "message",
+    .start = start, .on_packet = pipeline_on_packet, .on_binary = pipeline_on_binary, .in_flight = pipeline_in_flight,
+};

@@ -9,4 +9,6 @@ static void on_packet(Conn *c, const char *text, size_t n) {
 
 static uint64_t in_flight(void) { return 0; }
 
-const Case case_idle = {"idle", "connection", start, on_packet, in_flight};
+const Case case_idle = {
+    .name = "idle", .unit = "connection", .start = start, .on_packet = on_packet, .in_flight = in_flight, .rests = true,
+};

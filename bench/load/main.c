@@ -7,14 +7,18 @@
 #include <string.h>
 #include <sys/resource.h>
 
+enum { SPARE_FILES = 100 }; /* beyond one for each connection: epoll, /proc, polling's POSTs while connecting */
+
 Options options = {
     .kind = &case_echo, .host = "127.0.0.1", .path = "/socket.io/", .port = 5000, .connections = 100, .in_flight = 4,
     .size_bytes = 32, .warmup_s = 0.3, .seconds = 2.0,
 };
 
 static const char USAGE[] =
-    "load [--case echo|broadcast|idle] [--host IPV4] [--port N] [--path /socket.io/] [--connections N] [--in-flight N]\n"
-    "     [--size BYTES] [--event NAME] [--warmup SECONDS] [--seconds SECONDS] [--count N] [--server-pid PID]\n";
+    "load --case NAME [--host IPV4] [--port N] [--path /socket.io/] [--transport websocket|polling] [--tls]\n"
+    "     [--connections N] [--in-flight N] [--size BYTES] [--binary] [--event NAME] [--namespaces N] [--rooms N]\n"
+    "     [--members N] [--slow N] [--active N] [--burst N] [--warmup SECONDS] [--seconds SECONDS] [--count N]\n"
+    "     [--server-pid PID]\n";
 
 static double number(const char *text, double least, double most) {
     char *end;
@@ -23,8 +27,16 @@ static double number(const char *text, double least, double most) {
     return value;
 }
 
+static bool is_polling(const char *transport) {
+    if (strcmp(transport, "polling") == 0) return true;
+    if (strcmp(transport, "websocket") == 0) return false;
+    fail("'%s' is no transport: websocket or polling", transport);
+}
+
 static const Case *case_named(const char *name) {
-    static const Case *const all[] = {&case_echo, &case_broadcast, &case_idle};
+    static const Case *const all[] = {
+        &case_echo, &case_event, &case_namespaces, &case_broadcast, &case_rooms, &case_burst, &case_slow, &case_mixed, &case_connect, &case_idle,
+    };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (strcmp(all[i]->name, name) == 0) return all[i];
     fail("there is no case '%s'", name);
@@ -34,7 +46,9 @@ static void read_options(int argc, char **argv) {
     static const struct option names[] = {
         {"case", 1, 0, 'k'}, {"host", 1, 0, 'h'}, {"port", 1, 0, 'p'}, {"path", 1, 0, 'u'}, {"connections", 1, 0, 'c'},
         {"in-flight", 1, 0, 'w'}, {"size", 1, 0, 's'}, {"event", 1, 0, 'e'}, {"warmup", 1, 0, 'r'}, {"seconds", 1, 0, 't'},
-        {"count", 1, 0, 'n'}, {"server-pid", 1, 0, 'i'}, {"help", 0, 0, '?'}, {0},
+        {"count", 1, 0, 'n'}, {"server-pid", 1, 0, 'i'}, {"transport", 1, 0, 'T'}, {"tls", 0, 0, 'L'}, {"binary", 0, 0, 'B'},
+        {"namespaces", 1, 0, 'N'}, {"rooms", 1, 0, 'R'}, {"members", 1, 0, 'M'}, {"slow", 1, 0, 'S'}, {"active", 1, 0, 'A'},
+        {"burst", 1, 0, 'U'}, {"help", 0, 0, '?'}, {0},
     };
     for (int option; (option = getopt_long(argc, argv, "", names, NULL)) != -1;) {
         switch (option) {
@@ -50,6 +64,15 @@ static void read_options(int argc, char **argv) {
             case 't': options.seconds = number(optarg, 0.01, 3600); break;
             case 'n': options.count = (uint64_t)number(optarg, 0, 1e15); break;
             case 'i': options.server_pid = (pid_t)number(optarg, 1, 1 << 30); break;
+            case 'T': options.polling = is_polling(optarg); break;
+            case 'L': options.tls = true; break;
+            case 'B': options.binary = true; break;
+            case 'N': options.namespaces = (int)number(optarg, 1, 26); break;
+            case 'R': options.rooms = (int)number(optarg, 1, 100000); break;
+            case 'M': options.members = (int)number(optarg, 1, 100000); break;
+            case 'S': options.slow = (int)number(optarg, 1, 100000); break;
+            case 'A': options.active = (int)number(optarg, 1, 100000); break;
+            case 'U': options.burst = (int)number(optarg, 1, 100000); break;
             default: fputs(USAGE, stderr); exit(2);
         }
     }
@@ -57,7 +80,9 @@ static void read_options(int argc, char **argv) {
         fputs(USAGE, stderr);
         exit(2);
     }
-    if (options.event == NULL) options.event = options.kind->name;
+    if (options.event == NULL) options.event = options.kind->event ? options.kind->event : options.kind->name;
+    if (options.binary && options.kind->on_binary == NULL) fail("the case '%s' has no binary form", options.kind->name);
+    if (options.kind == &case_connect) options.connections = options.in_flight;
 }
 
 int main(int argc, char **argv) {
@@ -66,7 +91,8 @@ int main(int argc, char **argv) {
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
-    if (files.rlim_max < (rlim_t)options.connections + 16)
+    const rlim_t each = options.polling && !options.kind->rests ? 2 : 1;
+    if (files.rlim_max < (rlim_t)options.connections * each + SPARE_FILES)
         fail("%d connections need more open files than the limit of %llu", options.connections, (unsigned long long)files.rlim_max);
     run();
     return 0;

@@ -100,7 +100,8 @@ size_t decimal_write(char *to, uint32_t value) {
     return n;
 }
 
-/* Printable ASCII that JSON writes as it is; longer than any message, so that each starts at its own place. */
+/* Longer than any message, so that each starts at its own place. Printable ASCII that JSON writes as it is; with
+ * --binary all 256 values. */
 static const char *filler(void) {
     static char *text;
     if (text == NULL) {
@@ -110,16 +111,37 @@ static const char *filler(void) {
         uint32_t x = 12345;
         for (size_t i = 0; i < options.size_bytes + 64; i++) {
             x = x * 1664525u + 1013904223u;
-            text[i] = plain[x >> 26];
+            text[i] = options.binary ? (char)(x >> 24) : plain[x >> 26];
         }
     }
     return text;
 }
 
+/* Eight hexadecimal digits, the fast-changing ones first, all at once. */
+static void hex_write(char to[8], uint32_t value) {
+    uint64_t digits = value; /* then one in each byte */
+    digits = (digits | digits << 16) & 0x0000ffff0000ffff;
+    digits = (digits | digits << 8) & 0x00ff00ff00ff00ff;
+    digits = (digits | digits << 4) & 0x0f0f0f0f0f0f0f0f;
+    const uint64_t letters = ((digits + 0x0606060606060606) >> 4) & 0x0101010101010101;
+    digits += 0x3030303030303030 + letters * ('a' - '0' - 10);
+    memcpy(to, &digits, 8);
+}
+
+/* What hex_write wrote; any number, if it did not. */
+static uint32_t hex_read(const char from[8]) {
+    uint64_t digits;
+    memcpy(&digits, from, 8);
+    const uint64_t letters = (digits >> 6) & 0x0101010101010101;
+    digits = (digits & 0x0f0f0f0f0f0f0f0f) + letters * 9;
+    digits = (digits | digits >> 4) & 0x00ff00ff00ff00ff;
+    digits = (digits | digits >> 8) & 0x0000ffff0000ffff;
+    return (uint32_t)(digits | digits >> 16);
+}
+
 static void write_stamp(char to[16], uint32_t connection, uint32_t sequence) {
-    static const char digits[] = "0123456789abcdef";
-    const uint64_t stamp = (uint64_t)connection << 32 | sequence;
-    for (int i = 0; i < 16; i++) to[i] = digits[(stamp >> (4 * i)) & 15]; /* the fast-changing digits first */
+    hex_write(to, sequence);
+    hex_write(to + 8, connection);
 }
 
 void payload_write(char *to, size_t n, uint32_t connection, uint32_t sequence) {
@@ -135,4 +157,13 @@ bool payload_is(const char *text, size_t n, uint32_t connection, uint32_t sequen
     write_stamp(stamp, connection, sequence);
     const size_t stamped = n < 16 ? n : 16;
     return memcmp(text, stamp, stamped) == 0 && memcmp(text + stamped, filler() + sequence % 64, n - stamped) == 0;
+}
+
+bool payload_read(const char *text, size_t n, uint32_t *connection, uint32_t *sequence) {
+    if (n < 16) return false;
+    *sequence = hex_read(text);
+    *connection = hex_read(text + 8);
+    char stamp[16];
+    write_stamp(stamp, *connection, *sequence);
+    return memcmp(text, stamp, 16) == 0;
 }
