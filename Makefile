@@ -1,6 +1,6 @@
 # Everything is made once and again only when what it is made from has changed.
 #   PYTHON=python3.12   the interpreter that .venv is made with (default: the newest supported on the PATH)
-#   ARGS="-k binary"    arguments for pytest
+#   ARGS="-k binary"    arguments for pytest; make bench ARGS="--cases echo" for the benchmarks
 #   FASTSIO_DEBUG=1     compiled modules with bounds checks (make test FASTSIO_DEBUG=1)
 
 VENV ?= .venv
@@ -9,7 +9,7 @@ ARGS ?=
 PY = $(VENV)/bin/python
 
 .PHONY: build venv run test test-all lint lint-ruff lint-format lint-cython lint-mypy debug \
-	bench-quick dist clean distclean
+	bench bench-quick bench-micro gate gate-update dist clean distclean
 
 build: venv
 	@$(PY) -W ignore setup.py --quiet build_ext --inplace
@@ -48,8 +48,20 @@ debug:
 	@$(MAKE) --no-print-directory build FASTSIO_DEBUG=1
 	@echo "Built with bounds checks; run the tests on it with: make test FASTSIO_DEBUG=1"
 
+bench: build
+	@$(PY) -m bench.run $(ARGS)
+
 bench-quick: build
 	@$(PY) -m bench.quick
+
+bench-micro: build
+	@$(PY) -m bench.micro $(ARGS)
+
+gate: build
+	@$(PY) -m bench.gate $(ARGS)
+
+gate-update: build
+	@$(PY) -m bench.gate --update $(ARGS)
 
 dist: venv
 	rm -rf build/lib* build/bdist* dist
@@ -61,4 +73,4 @@ clean:
 	find fastsio tests bench examples -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf .venv .venv-3.* bench/.venv bench/build tests/node_modules examples/chat/node_modules
+	rm -rf .venv .venv-3.* bench/.venv bench/.venv-3.* bench/build bench/node_modules tests/node_modules examples/chat/node_modules

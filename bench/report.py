@@ -1,43 +1,74 @@
-"""From the runs to what is read: medians and ranges, the table, the JSON file."""
+"""From the runs to one document: medians and ranges of every cell, host, versions.
+
+Tables, verdicts and the plot are made from the document alone, so also from its file.
+"""
+
+from __future__ import annotations
 
 import json
 import os
 import platform
 import statistics
-import subprocess
+import time
 from pathlib import Path
 
+from bench.cases import Case, Metric
 from bench.prepare import Tools
+from bench.rounds import Plan, Runs
 
-# Over this share of the time server or load were kept waiting for a CPU: the machine was not quiet.
-DISTURBED = 0.05
 SHARES = ("server_busy", "server_waited", "load_busy", "load_waited")
 PERCENTILES = ("p50", "p99", "p99.9")
-PACKAGES = (
-    *("fastsio", "python-socketio", "python-engineio"),
-    *("uvicorn", "uvloop", "httptools", "websockets", "orjson"),
-)
-# Run by the interpreter of the servers.
-VERSIONS = """
-import importlib.metadata, json, platform, sys
-found = {d.name: d.version for d in importlib.metadata.distributions()}
-print(json.dumps({"python": platform.python_version(), **{p: found.get(p) for p in sys.argv[1:]}}))
-"""
+# In the file, what is below this depth is on one line: a run.
+RUN_DEPTH = 6
 
 
-def summary(runs: list[dict]) -> dict:
-    """Median and range of the runs of one case on one server."""
-    cpu = [r["server_cpu_us"] for r in runs]
+def document(command: str, tools: Tools, plan: Plan, runs: Runs) -> dict:
+    missing = {**tools.missing, **({"TLS": tools.no_tls} if tools.no_tls else {})}
     return {
-        "server_cpu_us": statistics.median(cpu),
-        "server_cpu_us_min": min(cpu),
-        "server_cpu_us_max": max(cpu),
-        "limits": sorted({r["limit"] for r in runs}),
-        **{key: statistics.median(r[key] for r in runs) for key in ("rate", *SHARES)},
-        "latency_us": {p: statistics.median(r["latency_us"][p] for r in runs) for p in PERCENTILES},
-        "checked": sum(r["checked"] for r in runs),
+        "made_by": command,
+        "date": time.strftime("%Y-%m-%d"),
+        "host": host(),
+        "versions": tools.versions,
+        "fastsio_is": tools.fastsio_is,
+        "rounds": runs.rounds,
+        "window": {"warmup_s": plan.warmup_s, "seconds": plan.seconds},
+        "servers": list(plan.servers),
+        "missing": missing,
+        "cases": [_case(case, plan, runs) for case in plan.cases],
+    }
+
+
+def _case(case: Case, plan: Plan, runs: Runs) -> dict:
+    servers = {}
+    for name in plan.servers_of(case):
+        cell = (case.name, name)
+        if cell in runs.errors:  # whatever else it gave: it cannot be trusted
+            servers[name] = {"error": runs.errors[cell]}
+        elif cell in runs.results:
+            servers[name] = summary(runs.results[cell], case.metric)
+    about = {"name": case.name, "title": case.title, "load": " ".join(case.load)}
+    return {**about, "unit": case.metric.unit, "servers": servers}
+
+
+def summary(runs: list[dict], metric: Metric) -> dict:
+    """Median and range of the runs of one case on one server."""
+    values = [run[metric.key] / metric.divisor for run in runs]
+    latencies = [run["latency_us"] for run in runs if "latency_us" in run]
+    return {
+        "value": statistics.median(values),
+        "least": min(values),
+        "most": max(values),
+        "limits": sorted({run["limit"] for run in runs if "limit" in run}),
+        **{key: _median(run.get(key) for run in runs) for key in ("rate", *SHARES)},
+        "latency_us": {p: _median(latency[p] for latency in latencies) for p in PERCENTILES},
+        "checked": sum(run["checked"] for run in runs),
         "runs": runs,
     }
+
+
+def _median(values) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
 
 
 def host() -> dict:
@@ -47,62 +78,23 @@ def host() -> dict:
         "cpu": models[0] if models else platform.machine(),
         "cpus": os.cpu_count(),
         "kernel": platform.release(),
-        "load_average": os.getloadavg()[0],
     }
 
 
-def versions(tools: Tools) -> dict:
-    """Of the interpreter that ran the servers and of the packages that it found."""
-    command = [str(tools.python), "-c", VERSIONS, *PACKAGES]
-    done = subprocess.run(command, capture_output=True, check=True, env=tools.environ)
-    return {**json.loads(done.stdout), "fastsio is": tools.fastsio_is}
+def pretty(value, depth: int = 0) -> str:
+    """JSON with a line for each run, so that a thousand runs can still be looked through."""
+    if depth == RUN_DEPTH or not value or not isinstance(value, dict | list):
+        return json.dumps(value)
+    inside, end = "\n" + " " * (depth + 1), "\n" + " " * depth
+    if isinstance(value, list):
+        return "[" + ",".join(inside + pretty(v, depth + 1) for v in value) + end + "]"
+    members = (f"{json.dumps(k)}: {pretty(v, depth + 1)}" for k, v in value.items())
+    return "{" + ",".join(inside + member for member in members) + end + "}"
 
 
-def _cost(s: dict) -> str:
-    is_disturbed = max(s["server_waited"], s["load_waited"]) > DISTURBED
-    marks = "*" * (s["limits"] != ["server"]) + "!" * is_disturbed
-    least, most = s["server_cpu_us_min"], s["server_cpu_us_max"]
-    return f"{s['server_cpu_us']:.2f} ({least:.2f}-{most:.2f}){marks}"
-
-
-def _row(case: dict, names: tuple[str, str]) -> list[str]:
-    servers = [case["servers"][name] for name in names]
-    return [
-        case["title"],
-        *(_cost(s) for s in servers),
-        f"{case['ratio']:.1f}",
-        " / ".join(f"{s['server_busy'] * 100:.0f}" for s in servers),
-        " / ".join(f"{s['latency_us']['p99'] / 1000:.1f}" for s in servers),
-    ]
-
-
-def table(cases: list[dict], subject: str, peer: str) -> str:
-    """Server CPU per message or delivery in microseconds: median (range)."""
-    rows = [["server CPU, us per", subject, peer, "ratio", "busy %", "p99 ms"]]
-    rows += [_row(case, (subject, peer)) for case in cases]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for title, *cells in rows:
-        lines.append("  ".join([title.ljust(widths[0]), *map(str.rjust, cells, widths[1:])]))
-    lines.insert(1, "-" * len(lines[0]))
-    text = "\n".join(lines)
-    if "*" in text:
-        lines.append("* not the server but the client or the wire was the limit")
-    if "!" in text:
-        lines.append(
-            f"! other processes had the CPU of server or load over {DISTURBED:.0%} of the time"
-        )
-    return "\n".join(lines)
-
-
-def write_json(path: Path, command: str, tools: Tools, rounds: int, cases: list[dict]) -> None:
-    path.parent.mkdir(exist_ok=True)
-    document = {
-        "made_by": command,
-        "host": host(),
-        "versions": versions(tools),
-        "rounds": rounds,
-        "unit": "microseconds of server CPU (user + system) per message or delivery",
-        "cases": cases,
-    }
-    path.write_text(json.dumps(document, indent=1) + "\n")
+def cells(result: dict, name: str) -> dict[str, dict]:
+    """What was measured in a case: server -> summary, without the servers that failed."""
+    for case in result["cases"]:
+        if case["name"] == name:
+            return {s: cell for s, cell in case["servers"].items() if "error" not in cell}
+    return {}
