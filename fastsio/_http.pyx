@@ -72,12 +72,14 @@ cdef const char* read_field(const char* p, const char* end, Field* field) noexce
 
 
 cdef bint is_named(const Field* field, const char* name, Py_ssize_t n) noexcept:
-    """True if that is the header's name, which has n lower-case letters and "-"."""
+    """True if that is the header's name, given with n lower-case letters and "-"."""
     cdef Py_ssize_t i
+    cdef char c
     if field.name_size != n:
         return False
     for i in range(n):
-        if field.name[i] | 0x20 != name[i]:
+        c = field.name[i]
+        if c != name[i] and (not c"A" <= c <= c"Z" or c | 0x20 != name[i]):
             return False
     return True
 

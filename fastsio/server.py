@@ -4,6 +4,8 @@ Requests below `socketio_path` are the engine's; others are static files or a 40
 """
 
 import asyncio
+import contextlib
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from fastsio._conn import Conn
@@ -45,9 +47,9 @@ class Server:
         self.head_timeout_s = head_timeout
         # As in Node, the last slash belongs to it: "/socket.io?EIO=4" is nobody's.
         self._prefix = f"/{socketio_path.strip('/')}/".replace("//", "/")
-        self._all_gone: asyncio.Future[None] | None = None
         # Calls that each connection makes, without a frame of ours between.
         self.opened = self.connections.add
+        self.closed: Callable[[Conn], None] = self.connections.discard
         self.watch = self.engine.wheel.add
         self.unwatch = self.engine.wheel.remove
 
@@ -74,11 +76,6 @@ class Server:
         if request.path.startswith(self._prefix):
             self.engine.cut_off(request)
 
-    def closed(self, conn: Conn) -> None:
-        self.connections.discard(conn)
-        if self._all_gone is not None and not self.connections and not self._all_gone.done():
-            self._all_gone.set_result(None)
-
     # --- the end -----------------------------------------------------------------------------
 
     async def close(self, timeout_s: float) -> None:
@@ -99,11 +96,19 @@ class Server:
         self.engine.wheel.close()
 
     async def _wait_for_connections(self) -> None:
+        all_gone = asyncio.Event()
+
+        def closed(conn: Conn) -> None:
+            self.connections.discard(conn)
+            if not self.connections:
+                all_gone.set()
+
+        self.closed = closed
         for attempt in ("wait", "abort"):
             if not self.connections:
                 return
             if attempt == "abort":
                 for conn in list(self.connections):
                     conn.abort()
-            self._all_gone = asyncio.get_running_loop().create_future()
-            await asyncio.wait((self._all_gone,), timeout=GOODBYE_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(all_gone.wait(), GOODBYE_S)

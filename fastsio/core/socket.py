@@ -16,7 +16,6 @@ from fastsio.core.handshake import Handshake
 from fastsio.core.operator import BroadcastOperator, as_rooms
 
 if TYPE_CHECKING:
-    from fastsio.core.hub import Hub
     from fastsio.core.namespace import Namespace
     from fastsio.core.peer import Peer
 
@@ -37,7 +36,6 @@ class Socket(SocketBase):
         "_handshake",
         "_issued",
         "_joined",
-        "hub",
         "is_dropped",
         "peer",
     )
@@ -53,7 +51,6 @@ class Socket(SocketBase):
         auth: dict[str, Any] | None,
     ) -> None:
         self.peer = peer
-        self.hub: Hub = namespace.hub
         self._auth = auth
         self._issued = time.time()
         self._handshake: Handshake | None = None

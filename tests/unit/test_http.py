@@ -6,6 +6,10 @@ Source: RFC 9112 (messages), RFC 9110 10.1.1 (Expect), RFC 6455 1.3 and 4.2 (han
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import random
+
 import pytest
 
 from fastsio._http import Request, accept_key, chosen_protocol, response_head, switch_head
@@ -80,6 +84,26 @@ def test_query_is_decoded_as_a_forms(query_string, fields):
     assert Request("GET", b"/?" + query_string, []).query == fields
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        b"/", b"/?", b"/?sid=", b"/?sid", b"/?sid&sid=2", b"/?a=1&sid=x", b"/?sid=1&sid=2", b"/?xsid=1",
+        b"/?sidx=1", b"/?sid=a=b", b"/?&&sid=1&", b"/?sid=%41", b"/?%73id=1", b"/?sid=a+b", b"/?sid=\xe9",
+        b"/sid=1", b"/?a?sid=1", b"http://x?sid=1/?sid=2", b"http://x/?sid=3", b"*", b"",
+    ],
+)  # fmt: skip
+def test_one_argument_is_what_the_whole_query_says(target):
+    made = Request("GET", target, [])
+    assert made.argument("sid") == made.query.get("sid")
+
+
+@pytest.mark.parametrize("name", ["x-a", "x", "accept", "x-ab", "host"])
+def test_one_header_is_what_all_say(name):
+    raw = [(b"X-A", b"1"), (b"accept", b"\xe9"), (b"x-a", b"2"), (b"X-Ab", b""), (b"x\ra", b"no")]
+    made = Request("GET", b"/", raw)
+    assert made.header(name) == made.headers.get(name)
+
+
 def test_repeated_headers_are_joined_and_the_raw_ones_kept():
     raw = [(b"x-a", b"1"), (b"accept", b"\xe9"), (b"x-a", b"2")]
     made = Request("GET", b"/", raw)
@@ -111,6 +135,43 @@ def test_requests_that_follow_one_another_are_told_apart(cut):
     got, sent = read(cut(data))
     assert [(r.target, len(r.body)) for r in got] == [(b"/%d" % i, i) for i in range(5)]
     assert sent.count(b"HTTP/1.1 204") == 5
+
+
+def test_requests_of_many_connections_are_judged_apart():
+    """One parser looks at all that come whole: whatever it was given last, the next finds it at its beginning."""
+    upgrade = (b"Connection: Upgrade", b"Upgrade: x")
+    others = [
+        request(b"GET", b"/", b"Connection: close"),
+        request(b"GET", b"/", *upgrade),
+        request(b"GET", b"/", b"Connection: close, Upgrade", b"Upgrade: x"),
+        request(b"POST", b"/", b"Content-Length: 2", body=b"hi"),
+        request(b"GET", b"/", b"Content-Length: 0"),
+        request(b"GET", b"/\x01"),
+        request(b"GET", b"/", b"A: b\0c"),
+        request(b"GET", b"/", b"A: b\rc"),
+        request(b"GET", b"/", b"Content-Length: 0", b"Transfer-Encoding: chunked"),
+        request(b"POST", b"/", b"Content-Length: 2", body=b"h"),
+        request(b"POST", b"/", b"Content-Length: 2", body=b"hi!"),
+        request(b"GET", b"/")[:-1],
+        b"\r\n",
+        b"GET /",
+    ]
+    for other in others:
+        read([other])
+        (got,), sent = read([request(b"GET", b"/a", b"X: y")])
+        assert (got.target, got.is_upgrade, got.keep_alive) == (b"/a", False, True)
+        assert sent.startswith(b"HTTP/1.1 204")
+        (got,), _ = read([request(b"GET", b"/b", *upgrade)])
+        assert (got.target, got.is_upgrade) == (b"/b", True)
+
+
+@pytest.mark.parametrize("blank", [b" ", b"\t"])
+def test_line_that_continues_the_one_before_is_read_the_same_however_it_is_cut(blank):
+    """RFC 9112 5.2: a server refuses such a line or takes it for one with the line before."""
+    data = request(b"GET", b"/", b"X: a", blank + b"b: c")
+    whole, in_pieces = read([data]), read([data[:20], data[20:]])
+    assert [r.raw_headers for r in whole[0]] == [r.raw_headers for r in in_pieces[0]]
+    assert whole[1] == in_pieces[1]
 
 
 def test_chunked_body_is_joined(cut):
@@ -357,6 +418,16 @@ def test_key_is_answered_as_the_rfc_says(upgrade):
     assert accept_key(asked) == b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
 
+def test_any_key_is_answered_as_hashlib_says():
+    chance = random.Random(6455)
+    for _ in range(500):
+        key = base64.b64encode(chance.randbytes(16))
+        digest = hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
+        assert accept_key(
+            with_headers(**{**HANDSHAKE, "sec-websocket-key": key.decode()})
+        ) == base64.b64encode(digest)
+
+
 @pytest.mark.parametrize(
     ("changes", "status", "text"),
     [
@@ -367,6 +438,8 @@ def test_key_is_answered_as_the_rfc_says(upgrade):
         ({"sec-websocket-key": ""}, 400, "Missing or invalid Sec-WebSocket-Key header"),
         ({"sec-websocket-key": "c2hvcnQ="}, 400, "Missing or invalid Sec-WebSocket-Key header"),
         ({"sec-websocket-key": KEY[:-1] + "!"}, 400, "Missing or invalid Sec-WebSocket-Key header"),
+        ({"sec-websocket-key": KEY[:3] + "-" + KEY[4:]}, 400, "Missing or invalid Sec-WebSocket-Key header"),
+        ({"sec-websocket-key": "\xe9" * 22 + "=="}, 400, "Missing or invalid Sec-WebSocket-Key header"),
         ({"sec-websocket-key": "A" * 24}, 400, "Missing or invalid Sec-WebSocket-Key header"),
         ({"sec-websocket-key": f"{KEY}, {KEY}"}, 400, "Missing or invalid Sec-WebSocket-Key header"),
         ({"sec-websocket-version": None}, 426, "Missing or invalid Sec-WebSocket-Version header"),
@@ -377,7 +450,11 @@ def test_key_is_answered_as_the_rfc_says(upgrade):
 def test_handshake_that_breaks_a_rule_is_refused(changes, status, text):
     """RFC 6455 4.2.1; 4.4: the version that is spoken comes with a 426."""
     fields = {**HANDSHAKE, **changes}
-    raw = [(name.encode(), value.encode()) for name, value in fields.items() if value is not None]
+    raw = [
+        (name.encode(), value.encode("latin-1"))
+        for name, value in fields.items()
+        if value is not None
+    ]
     extra = [("Sec-WebSocket-Version", "13")] if status == 426 else []
     assert accept_key(Request("GET", b"/", raw)) == (status, text, extra)
 
