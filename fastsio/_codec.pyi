@@ -5,6 +5,8 @@ from typing import Any, Final
 NO_DATA: Final[Any]
 RESERVED_EVENTS: Final[frozenset[str]]
 
+def check_event_name(event: Any) -> None: ...
+
 class Packet:
     type: int
     attachments: int

@@ -19,7 +19,7 @@ cdef extern from "Python.h":
     Py_ssize_t Py_REFCNT(object o) noexcept
 
 from fastsio._frames cimport BINARY, TEXT, frame_of, head_size, write_head
-from fastsio._json cimport Json, strings_size, write_strings
+from fastsio._json cimport Json, is_plain, name_text, strings_size, write_strings
 
 from fastsio._frames import ProtocolError
 from fastsio._json import DEFAULT_JSON
@@ -35,6 +35,14 @@ NO_DATA = type("NoData", (), {"__repr__": lambda self: "NO_DATA", "__slots__": (
 RESERVED_EVENTS = frozenset(
     ("connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener")
 )
+
+
+def check_event_name(event) -> None:
+    """Raise for a name that can't be emitted: the clients' parsers refuse the reserved ones."""
+    if type(event) is not str and (not isinstance(event, (str, int, float)) or isinstance(event, bool)):
+        raise TypeError(f"event name {event!r}: a string or a number")
+    if event in RESERVED_EVENTS:
+        raise ValueError(f'"{event}" is a reserved event name')
 
 
 cdef object invalid(str reason):
@@ -131,6 +139,8 @@ cdef str namespace_of(Head* head):
     """The namespace's name, None for "/"."""
     if head.namespace == NULL:
         return None
+    if is_plain(<const unsigned char*> head.namespace, head.namespace_size):  # likely
+        return name_text(head.namespace, head.namespace_size)
     try:
         return head.namespace[: head.namespace_size].decode()
     except UnicodeDecodeError as error:
@@ -279,12 +289,19 @@ cdef class Encoded:
 
     cdef bytes frames_(self):
         cdef bytes data
+        cdef unsigned char* out
         if self.buffers is None:  # nearly always
             return self.frame
         if self.all_frames is None:
-            self.all_frames = self.frame + b"".join(
-                [frame_of(BINARY, <const unsigned char*> PyBytes_AS_STRING(data), len(data)) for data in self.buffers]
-            )
+            # Each attachment is copied once, to where it is sent from.
+            self.all_frames = PyBytes_FromStringAndSize(NULL, self.size)
+            out = <unsigned char*> PyBytes_AS_STRING(self.all_frames)
+            memcpy(out, PyBytes_AS_STRING(self.frame), len(self.frame))
+            out += len(self.frame)
+            for data in self.buffers:
+                out = write_head(out, 0x80 | BINARY, len(data))
+                memcpy(out, PyBytes_AS_STRING(data), len(data))
+                out += len(data)
         return self.all_frames
 
     cdef bytes payload_(self):
@@ -360,13 +377,16 @@ cdef Encoded encode(int type, bytes namespace, int64_t id, object data, Json jso
     cdef Encoded encoded = Encoded.__new__(Encoded)
     cdef list buffers = None
     cdef bytes body = b""
-    cdef Py_ssize_t body_size = strings_size(data) if json.is_builtin else 0
+    cdef int attachments = 0
+    cdef Py_ssize_t body_size = strings_size(data, &attachments) if json.is_builtin else 0
     cdef bint is_strings = body_size > 0
     cdef char head[32]
     cdef int n = 2
     cdef Py_ssize_t size
     cdef unsigned char* out
-    if data is not NO_DATA and not is_strings:
+    if attachments and is_strings:
+        buffers = [item for item in <list> data if isinstance(item, bytes)]
+    elif data is not NO_DATA and not is_strings:
         buffers = []
         body = json.dump(data, buffers)
         body_size = len(body)

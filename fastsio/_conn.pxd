@@ -26,6 +26,7 @@ cdef class Conn(Outlet):
     cdef bint is_busy               # a request is being answered
     cdef bint keep_alive
     cdef bint closes_when_drained
+    cdef bint ends_now              # what is sent now is the last
     cdef bint has_served
     cdef bint is_broken             # what came is not HTTP; answered when its turn comes
     cdef bint in_requests           # next_requests() is at work

@@ -25,6 +25,8 @@ cdef class NamespaceBase:
     cdef readonly str name
     cdef readonly Json json
     cdef readonly dict handlers     # event -> Handler
+    cdef readonly dict sockets      # those that joined, by id
+    cdef readonly dict joining      # those not yet admitted, by id
     cdef public Handler fallback    # for events that nobody else handles
     cdef readonly set tasks         # handlers that are suspended
     cdef public Py_ssize_t handler_errors

@@ -26,7 +26,7 @@ from fastsio._codec cimport (
     reconstruct,
 )
 from fastsio._eager cimport start
-from fastsio._fanout cimport Member, MessageHandler, Outlet, SessionBase
+from fastsio._fanout cimport Member, MessageHandler, Outlet, SessionBase, fan_out
 from fastsio._json cimport Json
 
 from fastsio._codec import NO_DATA, encode_engine_packet
@@ -121,6 +121,8 @@ cdef class NamespaceBase:
         self.connect_head = b'40%s{"sid":"' % self.prefix
         self.handlers = {}
         self.tasks = tasks
+        self.sockets = {}
+        self.joining = {}
 
     cpdef Encoded encode_event(self, list args, int64_t id=-1):
         """Encode [name, *arguments] once, for one client or for many.
@@ -134,6 +136,21 @@ cdef class NamespaceBase:
         if not self.json.is_builtin:
             return encode(CONNECT, self.prefix, -1, {"sid": sid}, self.json)
         return encode_engine_packet(self.connect_head + sid.encode() + b'"}')
+
+    def emit_to_room(self, list args, str room, dict rooms) -> bool:
+        """Send [event, *args] to one of `rooms` (name to members by id) or to the socket with that id.
+
+        False, and nothing is sent, if it is neither, or both.
+        """
+        cdef dict members = rooms.get(room)
+        cdef SocketBase socket = self.sockets.get(room)
+        if members is None and socket is not None:
+            socket.send_packet(self.encode_event(args))
+            return True
+        if members is None or socket is not None or room in self.joining:
+            return False
+        fan_out(members, self.encode_event(args))
+        return True
 
     def encode_control(self, int type, data=NO_DATA) -> Encoded:
         """A DISCONNECT or CONNECT_ERROR packet of this namespace."""

@@ -33,9 +33,10 @@ cdef enum:
 
 # --- arrays of plain strings -------------------------------------------------------------------
 #
-# Most events and acks are a name and a text or two. Written and read here they cost less than a call into orjson
-# with what it needs around it: 2,430 instructions -> 1,030 to load ["echo","32 characters"], 1,600 -> 590 to encode
-# the answer (make gate). Anything else, and any character that JSON writes as an escape, is orjson's.
+# Most events and acks are a name and a text or two, or a file. Written and read here they cost less than a call
+# into orjson with what it needs around it: 2,430 instructions -> 1,030 to load ["echo","32 characters"],
+# 1,600 -> 590 to encode the answer (make gate). Anything else, and any character that JSON writes as an escape, is
+# orjson's.
 
 cdef bint is_plain(const unsigned char* p, Py_ssize_t n) noexcept:
     """ASCII that stands for itself within quotes. Without a branch, so that it is vectorised."""
@@ -58,7 +59,7 @@ cdef list names = [None] * NAMES
 
 
 cdef str name_text(const char* p, Py_ssize_t n):
-    """ascii_text() for an event's name: the same object each time, whose hash is known."""
+    """ascii_text() for the name of an event or a namespace: the same object each time, whose hash is known."""
     if n == 0 or n > MAX_NAME:
         return ascii_text(p, n)
     cdef const unsigned char* b = <const unsigned char*> p
@@ -98,19 +99,34 @@ cdef list load_strings(const char* p, Py_ssize_t n):
     return strings
 
 
-cdef Py_ssize_t strings_size(object data) noexcept:
-    """How many bytes of JSON `data` is if it is a list of plain strings only; 0 if it is anything else."""
+cdef enum:
+    # {"_placeholder":true,"num":N}
+    NUMBER_AT = 27
+    PLACEHOLDER = 29
+    MAX_PLACEHOLDERS = 10
+
+
+cdef Py_ssize_t strings_size(object data, int* attachments) noexcept:
+    """How many bytes of JSON `data` is if it is a list of plain strings and bytes; 0 if it is anything else.
+
+    For bytes there are placeholders in the JSON; how many is in `attachments`.
+    """
     cdef Py_ssize_t size = 2
     cdef Py_ssize_t n
+    attachments[0] = 0
     if type(data) is not list:
         return 0
     for item in <list> data:
-        if type(item) is not str or not PyUnicode_IS_COMPACT_ASCII(item):
+        if type(item) is str and PyUnicode_IS_COMPACT_ASCII(item):  # likely
+            n = PyUnicode_GET_LENGTH(item)
+            if not is_plain(<const unsigned char*> PyUnicode_DATA(item), n):
+                return 0
+            size += n + 3
+        elif type(item) is bytes and attachments[0] < MAX_PLACEHOLDERS:
+            attachments[0] += 1
+            size += PLACEHOLDER + 1
+        else:
             return 0
-        n = PyUnicode_GET_LENGTH(item)
-        if not is_plain(<const unsigned char*> PyUnicode_DATA(item), n):
-            return 0
-        size += n + 3
     return max(size - 1, 2)
 
 
@@ -118,14 +134,21 @@ cdef void write_strings(list data, char* out) noexcept:
     """The strings_size() bytes of JSON."""
     cdef Py_ssize_t n
     cdef char separator = c"["
+    cdef char number = c"0"
     for item in data:
-        n = PyUnicode_GET_LENGTH(item)
         out[0] = separator
+        separator = c","
+        if type(item) is bytes:
+            memcpy(out + 1, b'{"_placeholder":true,"num":0}', PLACEHOLDER)
+            out[1 + NUMBER_AT] = number
+            number += 1
+            out += 1 + PLACEHOLDER
+            continue
+        n = PyUnicode_GET_LENGTH(item)
         out[1] = c'"'
         memcpy(out + 2, PyUnicode_DATA(item), n)
         out[n + 2] = c'"'
         out += n + 3
-        separator = c","
     if separator == c"[":
         out[0] = separator
         out += 1

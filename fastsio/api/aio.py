@@ -80,9 +80,13 @@ class AsyncServer:
         keep the order of the calls. Raises TypeError for what JSON can't hold, ValueError for a reserved name.
         """
         check_event_name(event)
-        target = self.hub.get(namespace or "/")
+        target = self.hub.root if namespace is None else self.hub.get(namespace)
         if target is not None:
-            args = [event, *_arguments(data)]
+            args = (
+                [event, *_arguments(data)]
+                if data is None or isinstance(data, tuple)
+                else [event, data]
+            )
             target.emit_to(args, room if to is None else to, skip_sid, callback)
 
     async def send(

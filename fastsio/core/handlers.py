@@ -4,23 +4,22 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from fastsio._codec import RESERVED_EVENTS
+from fastsio._codec import check_event_name
 from fastsio._dispatch import Handler
+
+__all__ = [
+    "PREFIX_EVENT",
+    "PREFIX_NONE",
+    "PREFIX_SID",
+    "check_event_name",
+    "make_handler",
+    "positional_count",
+]
 
 # What a handler gets before the event's own arguments (the bits of _dispatch.Prefix).
 PREFIX_NONE = 0
 PREFIX_EVENT = 1
 PREFIX_SID = 4
-
-
-def check_event_name(event: Any) -> None:
-    """Raise for a name that can't be emitted: the clients' parsers refuse the reserved ones."""
-    if type(event) is not str and (
-        not isinstance(event, (str, int, float)) or isinstance(event, bool)
-    ):
-        raise TypeError(f"event name {event!r}: a string or a number")
-    if event in RESERVED_EVENTS:
-        raise ValueError(f'"{event}" is a reserved event name')
 
 
 def positional_count(fn: Callable[..., Any]) -> tuple[int, int]:

@@ -86,6 +86,30 @@ class Text(str):
     """A string to Python, and to orjson one that needs looking at."""
 
 
+@pytest.mark.parametrize("count", [0, 1, 9, 10])
+def test_bytes_between_strings_become_attachments_in_their_order(count):
+    values = ["a", *(b"%d" % i for i in range(count)), "b"]
+    encoded = encode_packet(ACK, values, id=7)
+    text = encoded.text.decode()
+    head = f"46{count}-7" if count else "437"
+    assert text.startswith(head + "[")
+    placeholders = [{"_placeholder": True, "num": i} for i in range(count)]
+    assert json.loads(text[len(head) :]) == ["a", *placeholders, "b"]
+    assert " " not in text
+    assert encoded.attachments == values[1:-1]
+    decoder = Decoder()
+    packets = [decoder.add_text(text[1:]), *(decoder.add_binary(data) for data in values[1:-1])]
+    assert packets[-1].data == values
+    assert encoded.size == len(encoded.frames)
+
+
+def test_more_bytes_than_the_official_parsers_take_are_refused():
+    with pytest.raises(ValueError, match="11 binary values"):
+        encode_packet(ACK, ["a", *[b"x"] * 11])
+    with pytest.raises(TypeError, match="only events and acks"):
+        encode_packet(0, [b"x"])
+
+
 def test_other_kinds_of_values_go_the_usual_way():
     assert encode_packet(ACK, [Text("a"), "b"]).text == b'43["a","b"]'
     assert encode_packet(ACK, ["a", 1, None, b"x"]).text == (
