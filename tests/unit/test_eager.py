@@ -279,10 +279,13 @@ print(seen)
 """
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="asyncio has no eager tasks before 3.12")
-def test_with_another_kind_of_task_each_coroutine_has_one_of_its_own():
-    run = subprocess.run([sys.executable, "-c", WITHOUT_LENDING], capture_output=True, text=True)
-    assert (run.stdout, run.stderr) == ("['Other', 'Other']\n", "")
+if sys.version_info >= (3, 12):  # asyncio has no eager tasks before
+
+    def test_with_another_kind_of_task_each_coroutine_has_one_of_its_own():
+        run = subprocess.run(
+            [sys.executable, "-c", WITHOUT_LENDING], capture_output=True, text=True
+        )
+        assert (run.stdout, run.stderr) == ("['Other', 'Other']\n", "")
 
 
 @pytest.mark.parametrize("change", ["keep", "watch", "name", "callback", "cancel", "variable"])
