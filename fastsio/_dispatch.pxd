@@ -27,11 +27,13 @@ cdef class NamespaceBase:
     cdef readonly dict handlers     # event -> Handler
     cdef readonly dict sockets      # those that joined, by id
     cdef readonly dict joining      # those not yet admitted, by id
+    cdef readonly dict rooms        # name -> members by id; the adapter's
     cdef public Handler fallback    # for events that nobody else handles
     cdef readonly set tasks         # handlers that are suspended
     cdef public Py_ssize_t handler_errors
     cdef bytes prefix
     cdef bytes connect_head         # of its CONNECT packets, up to the id
+    cdef bint emit_to_room(self, list args, str room) except -1
     cpdef Encoded encode_event(self, list args, int64_t id=*)
 
 

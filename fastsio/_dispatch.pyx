@@ -29,7 +29,7 @@ from fastsio._eager cimport start
 from fastsio._fanout cimport Member, MessageHandler, Outlet, SessionBase, fan_out
 from fastsio._json cimport Json
 
-from fastsio._codec import NO_DATA, encode_engine_packet
+from fastsio._codec import NO_DATA, check_event_name, encode_engine_packet
 from fastsio._frames import ProtocolError
 
 cdef extern from "Python.h":
@@ -123,6 +123,7 @@ cdef class NamespaceBase:
         self.tasks = tasks
         self.sockets = {}
         self.joining = {}
+        self.rooms = {}
 
     cpdef Encoded encode_event(self, list args, int64_t id=-1):
         """Encode [name, *arguments] once, for one client or for many.
@@ -137,12 +138,19 @@ cdef class NamespaceBase:
             return encode(CONNECT, self.prefix, -1, {"sid": sid}, self.json)
         return encode_engine_packet(self.connect_head + sid.encode() + b'"}')
 
-    def emit_to_room(self, list args, str room, dict rooms) -> bool:
-        """Send [event, *args] to one of `rooms` (name to members by id) or to the socket with that id.
+    def emit_to(self, list args, room, skip, callback) -> None:
+        """Send [event, *args] to a room or a list of them (None: to everyone) but for the clients in `skip`.
 
-        False, and nothing is sent, if it is neither, or both.
+        With `callback`, each recipient's answer is given to it. Raises as check_event_name() and encode_event().
         """
-        cdef dict members = rooms.get(room)
+        check_event_name(args[0])
+        # Most emits go to one client, named by its sid, or to one room: without sets 1.7 us -> 0.5 us.
+        if type(room) is not str or skip is not None or callback is not None or not self.emit_to_room(args, room):
+            self.emit_to_rooms(args, room, skip, callback)
+
+    cdef bint emit_to_room(self, list args, str room) except -1:
+        """Send to the room or to the socket with that id; False, and nothing is sent, if it is neither, or both."""
+        cdef dict members = self.rooms.get(room)
         cdef SocketBase socket = self.sockets.get(room)
         if members is None and socket is not None:
             socket.send_packet(self.encode_event(args))
@@ -151,6 +159,10 @@ cdef class NamespaceBase:
             return False
         fan_out(members, self.encode_event(args))
         return True
+
+    def emit_to_rooms(self, list args, room, skip, callback) -> None:
+        """emit_to() where it takes sets of rooms."""
+        raise NotImplementedError
 
     def encode_control(self, int type, data=NO_DATA) -> Encoded:
         """A DISCONNECT or CONNECT_ERROR packet of this namespace."""

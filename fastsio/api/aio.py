@@ -79,9 +79,10 @@ class AsyncServer:
         list reaches nobody. `callback(*values)` is called with each recipient's answer. Packets to a client
         keep the order of the calls. Raises TypeError for what JSON can't hold, ValueError for a reserved name.
         """
-        check_event_name(event)
         target = self.hub.root if namespace is None else self.hub.get(namespace)
-        if target is not None:
+        if target is None:
+            check_event_name(event)
+        else:
             args = (
                 [event, *_arguments(data)]
                 if data is None or isinstance(data, tuple)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from fastsio._fanout import fan_out
-from fastsio.core.operator import NOBODY_EXCEPT, Rooms
+from fastsio.core.operator import Rooms
 
 if TYPE_CHECKING:
     from fastsio.core.namespace import Namespace
@@ -20,7 +20,7 @@ class Adapter:
 
     def __init__(self, namespace: "Namespace") -> None:
         self.namespace = namespace
-        self.rooms: dict[Any, dict[str, Socket]] = {}
+        self.rooms: dict[Any, dict[str, Socket]] = namespace.rooms
 
     def add(self, socket: "Socket", room: Any) -> None:
         self.rooms.setdefault(room, {})[socket.id] = socket
@@ -45,11 +45,6 @@ class Adapter:
             self.namespace.encode_event(args)
             return 0
         return fan_out(members, self.namespace.encode_event(args), self._ids(excluded), is_volatile)
-
-    def broadcast_to(self, args: list[Any], room: str) -> None:
-        """broadcast() to one room, which is most often a client named by its sid: without sets 1.7 us -> 0.7 us."""
-        if not self.namespace.emit_to_room(args, room, self.rooms):
-            self.broadcast(args, frozenset((room,)), NOBODY_EXCEPT)
 
     def members(self, rooms: Rooms | None, excluded: Rooms = frozenset()) -> Iterable["Socket"]:
         """The sockets that a broadcast would reach."""

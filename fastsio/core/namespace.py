@@ -118,16 +118,10 @@ class Namespace(NamespaceBase):
         else:
             self.handlers[event] = handler
 
-    def emit_to(
+    def emit_to_rooms(
         self, args: list[Any], room: Any, skip: Any, callback: Callable[..., Any] | None
     ) -> None:
-        """Send [event, *args] to a room or a list of them (None: to everyone) but for the clients in `skip`.
-
-        With `callback`, each recipient's answer is given to it.
-        """
-        if type(room) is str and skip is None and callback is None:  # likely
-            self.adapter.broadcast_to(args, room)
-            return
+        """emit_to() where it takes sets of rooms."""
         rooms = None if room is None else as_rooms(room)
         excluded = NOBODY_EXCEPT if skip is None else as_rooms(skip)
         if callback is None:
