@@ -1,6 +1,6 @@
 """The whole server between bytes and bytes, on a null transport: what `make gate` counts, as time.
 
-Only fastsio: the others' servers can't be driven without a network; bench/run.py compares them.
+Only fastsio: to drive the others' servers without a network was not tried; bench/run.py compares them.
 """
 
 import pytest
