@@ -483,21 +483,24 @@ cdef class Conn(Outlet):
 
 
 cdef bytearray secure_buffer = None
+cdef object secure_view = None
 
 
 cdef class SecureConn(Conn):
-    """A connection over TLS: asyncio's buffered protocol, into one buffer that all share.
+    """A connection over TLS: to uvloop a buffered protocol, with one buffer that all share.
 
     As a plain protocol it would get each read as a bytes object that the TLS layer makes for 256 KiB and then
     cuts: mmap, mremap and munmap beside the one read and one write that an echo needs (strace -c).
-    Between get_buffer() and buffer_updated() the TLS layer calls nobody, so one buffer does.
+    Between get_buffer() and buffer_updated() the TLS layer calls nobody, so one buffer does. asyncio's own loop
+    takes only subclasses of its BufferedProtocol for one, and calls data_received() here.
     """
 
-    def get_buffer(self, sizehint) -> bytearray:
-        global secure_buffer
-        if secure_buffer is None:
+    def get_buffer(self, sizehint) -> memoryview:
+        global secure_buffer, secure_view
+        if secure_view is None:
             secure_buffer = bytearray(SECURE_BYTES)
-        return secure_buffer
+            secure_view = memoryview(secure_buffer)  # whose slices are no copies
+        return secure_view
 
     def buffer_updated(self, Py_ssize_t n) -> None:
         self.data_received(PyBytes_FromStringAndSize(PyByteArray_AS_STRING(secure_buffer), n))

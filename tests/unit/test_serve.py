@@ -115,11 +115,29 @@ async def test_tls_serves_both_transports_and_the_socket_knows(serve, certificat
     assert server.url == f"https://127.0.0.1:{server.port}"
     peer = await FakePeer(server.url, transport).open()
     await peer.connect()
-    big = "x" * 300_000
+    # Many TLS records, no two alike, and more than one read brings.
+    big = "".join(map(str, range(60_000)))
     await peer.send(f'42["echo","{big}"]')
     assert await peer.receive() == f'42["echo","{big}"]'
     assert secure == [(True, "127.0.0.1")]
     await peer.close()
+
+
+async def test_tls_clients_that_send_at_once_get_their_own(serve, certificate):
+    io = fastsio.IO()
+    io.on("connection", lambda socket: socket.on("echo", lambda value: socket.emit("echo", value)))
+    cert, key = certificate
+    server = await serve(io, ssl_certfile=cert, ssl_keyfile=key)
+    peers = [await FakePeer(server.url).open() for _ in range(4)]
+    texts = ["".join(map(str, range(i, 120_000, 4))) for i in range(4)]
+    for peer in peers:
+        await peer.connect()
+    await asyncio.gather(
+        *(peer.send(f'42["echo","{text}"]') for peer, text in zip(peers, texts, strict=True))
+    )
+    for peer, text in zip(peers, texts, strict=True):
+        assert await peer.receive() == f'42["echo","{text}"]'
+        await peer.close()
 
 
 async def test_context_for_tls_may_be_given(serve, certificate):
