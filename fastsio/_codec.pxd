@@ -36,6 +36,7 @@ cdef class Encoded:
     cdef bytes payload_(self)
 
 
+cpdef object check_event_name(object event)
 cdef bytes join_frames(list packets)
 cdef void forget_joined() noexcept
 cdef int parse_head(const char* p, Py_ssize_t n, Head* head) except -1

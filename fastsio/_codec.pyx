@@ -37,7 +37,7 @@ RESERVED_EVENTS = frozenset(
 )
 
 
-def check_event_name(event) -> None:
+cpdef object check_event_name(object event):
     """Raise for a name that can't be emitted: the clients' parsers refuse the reserved ones."""
     if type(event) is not str and (not isinstance(event, (str, int, float)) or isinstance(event, bool)):
         raise TypeError(f"event name {event!r}: a string or a number")

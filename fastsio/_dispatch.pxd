@@ -33,6 +33,7 @@ cdef class NamespaceBase:
     cdef public Py_ssize_t handler_errors
     cdef bytes prefix
     cdef bytes connect_head         # of its CONNECT packets, up to the id
+    cpdef object emit_to(self, list args, object room, object skip, object callback)
     cdef bint emit_to_room(self, list args, str room) except -1
     cpdef Encoded encode_event(self, list args, int64_t id=*)
 

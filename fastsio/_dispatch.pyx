@@ -18,6 +18,7 @@ from fastsio._codec cimport (
     EVENT,
     Encoded,
     Head,
+    check_event_name,
     encode,
     load_data,
     namespace_of,
@@ -29,8 +30,14 @@ from fastsio._eager cimport start
 from fastsio._fanout cimport Member, MessageHandler, Outlet, SessionBase, fan_out
 from fastsio._json cimport Json
 
-from fastsio._codec import NO_DATA, check_event_name, encode_engine_packet
+from fastsio._codec import NO_DATA, encode_engine_packet
 from fastsio._frames import ProtocolError
+
+cdef extern from *:
+    """
+    #define fastsio_is_awaitable(o) (Py_TYPE(o)->tp_as_async != NULL && Py_TYPE(o)->tp_as_async->am_await != NULL)
+    """
+    bint fastsio_is_awaitable(object o) noexcept
 
 cdef extern from "Python.h":
     bint PyCoro_CheckExact(object o) noexcept
@@ -138,7 +145,7 @@ cdef class NamespaceBase:
             return encode(CONNECT, self.prefix, -1, {"sid": sid}, self.json)
         return encode_engine_packet(self.connect_head + sid.encode() + b'"}')
 
-    def emit_to(self, list args, room, skip, callback) -> None:
+    cpdef object emit_to(self, list args, object room, object skip, object callback):
         """Send [event, *args] to a room or a list of them (None: to everyone) but for the clients in `skip`.
 
         With `callback`, each recipient's answer is given to it. Raises as check_event_name() and encode_event().
@@ -153,11 +160,12 @@ cdef class NamespaceBase:
         cdef dict members = self.rooms.get(room)
         cdef SocketBase socket = self.sockets.get(room)
         if members is None and socket is not None:
-            socket.send_packet(self.encode_event(args))
+            if socket.session.outlet is not None:
+                socket.session.outlet.put(encode(EVENT, self.prefix, -1, args, self.json))
             return True
         if members is None or socket is not None or room in self.joining:
             return False
-        fan_out(members, self.encode_event(args))
+        fan_out(members, encode(EVENT, self.prefix, -1, args, self.json))
         return True
 
     def emit_to_rooms(self, list args, room, skip, callback) -> None:
@@ -167,6 +175,11 @@ cdef class NamespaceBase:
     def encode_control(self, int type, data=NO_DATA) -> Encoded:
         """A DISCONNECT or CONNECT_ERROR packet of this namespace."""
         return encode(type, self.prefix, -1, data, self.json)
+
+
+async def awaiting(awaitable):
+    """What is no coroutine of Python's own (a Future, a coroutine of a compiled module) as one."""
+    return await awaitable
 
 
 cdef class SocketBase(Member):
@@ -246,7 +259,10 @@ cdef class SocketBase(Member):
         return handler.fn(*before, *args) if ack is None else handler.fn(*before, *args, ack=ack)
 
     cdef int run(self, Handler handler, list args, int64_t id, Replies replies) except -1:
-        """Call one handler; a coroutine starts at once as a task. What it raises is logged, not passed on."""
+        """Call one handler; what it returns is awaited if it can be, as a task that starts at once.
+
+        What it raises is logged, not passed on.
+        """
         cdef AckSender ack = None
         cdef Suspended suspended
         cdef bint is_suspended = False
@@ -259,8 +275,9 @@ cdef class SocketBase(Member):
             self.forget(args[0], handler)
         try:
             result = self.invoke(handler, args, ack)
-            if PyCoro_CheckExact(result):
-                result = start(result, self.loop(), &is_suspended)
+            if fastsio_is_awaitable(result):
+                coroutine = result if PyCoro_CheckExact(result) else awaiting(result)
+                result = start(coroutine, self.loop(), &is_suspended)
                 if is_suspended:
                     suspended = Suspended.__new__(Suspended)
                     suspended.socket = self

@@ -72,7 +72,9 @@ MAY_IMPORT: dict[str, list[str]] = {
     ],  # never engine, adapters, api or _conn
     "adapters": ["core"],
     "client": ["_frames", "_codec"],
+    "_aio": ["_dispatch", "_codec", "core"],  # the compiled part of api/aio.py
     **{style: ["core", "options"] for style in STYLES},
+    "api": ["_aio", "core", "options"],
     "server": LOWER,
     **{door: [*LOWER, *STYLES, *FRONT_DOORS, "server"] for door in FRONT_DOORS},
     "__init__": [*LOWER, *STYLES, *FRONT_DOORS, "server"],
@@ -93,6 +95,7 @@ MUST_NOT_IMPORT = {
     "_ids": IO | HTTP,
     "options": IO | HTTP,
     "core": {"httptools", "http", "aiohttp", "uvicorn", "uvloop", "socket", "ssl"},
+    "_aio": HTTP | {"uvloop", "socket", "ssl"},
     "api": {"httptools", "http", "aiohttp", "uvicorn", "uvloop", "socket", "ssl"},
 }
 

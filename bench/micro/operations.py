@@ -18,6 +18,7 @@ TEXT_32 = "x" * 32
 EVENT_32 = b'2["chat","%s"]' % TEXT_32.encode()
 BINARY_256 = bytes(range(256))
 MEMBERS = 1000
+BURST = 100
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,11 @@ def install(sio) -> None:
     @sio.event
     async def broadcast(sid, data):
         await sio.emit("news", data)
+
+    @sio.event
+    async def burst(sid, data):
+        for _ in range(BURST):
+            await sio.emit("news", data, to=sid)
 
 
 # --- the pure layers -------------------------------------------------------------------------
@@ -136,6 +142,25 @@ def fan_out() -> Operation:
     )
 
 
+def emit() -> Operation:
+    """One of many emits of a handler to its own client, which share one write."""
+    server = NullServer(install)
+    conn, transport = server.join()
+    frame = masked(f'42["burst","{TEXT_32}"]')
+    news = b'42["news","%s"]' % TEXT_32.encode()
+
+    def run() -> None:
+        transport.written.clear()
+        conn.data_received(frame)
+        server.end_turn()
+
+    def is_correct() -> bool:
+        (written,) = transport.written
+        return written == (bytes((0x81, len(news))) + news) * BURST
+
+    return Operation(run, is_correct, units=BURST, runs=20)
+
+
 def connect() -> Operation:
     """From the request for an upgrade to the CONNECT reply, and the loss of the connection."""
     server = NullServer(install)
@@ -192,6 +217,7 @@ OPERATIONS: dict[str, Callable[[], Operation]] = {
     "dispatch_plain_no_ack": lambda: dispatch("echo", has_ack=False),
     "dispatch_coroutine": lambda: dispatch("echo_async"),
     "dispatch_coroutine_no_ack": lambda: dispatch("echo_async", has_ack=False),
+    "emit": emit,
     "fan_out": fan_out,
     "connect": connect,
     "poll": poll,

@@ -4,13 +4,14 @@ Only fastsio: to drive the others' servers without a network was not tried; benc
 """
 
 import pytest
-from operations import MEMBERS, OPERATIONS
+from operations import BURST, MEMBERS, OPERATIONS
 
 TITLES = {
     "dispatch_plain": "dispatch, plain handler, with ack",
     "dispatch_plain_no_ack": "dispatch, plain handler, without ack",
     "dispatch_coroutine": "dispatch, coroutine handler, with ack",
     "dispatch_coroutine_no_ack": "dispatch, coroutine handler, without ack",
+    "emit": f"{BURST} emits to one client, all of them",
     "fan_out": f"broadcast to {MEMBERS}, all of them",
     "connect": "connect, CONNECT reply, gone",
     "poll": "GET held, POST, answer",

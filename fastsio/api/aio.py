@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from fastsio._aio import AsyncServerBase
 from fastsio.core.acks import wait_for_ack
 from fastsio.core.errors import ConnectionRefusedError
 from fastsio.core.handlers import (
@@ -28,7 +29,7 @@ from fastsio.options import Options
 LOGGERS = ("fastsio.engine", "fastsio.core", "fastsio.conn")
 
 
-class AsyncServer:
+class AsyncServer(AsyncServerBase):
     """A Socket.IO server in python-socketio's style. Options: see fastsio.options.Options.
 
     `logger=True` prints what the server notes to stderr. Raises TypeError for an option that does not
@@ -36,7 +37,7 @@ class AsyncServer:
     """
 
     def __init__(self, *, logger: bool = False, **options: Any) -> None:
-        self.hub = Hub(Options.of(options))
+        super().__init__(Hub(Options.of(options)))
         if logger:
             _log_to_stderr()
 
@@ -68,27 +69,6 @@ class AsyncServer:
         return lambda handler: self.on(handler.__name__, handler, *args, **kwargs)
 
     # --- sending -----------------------------------------------------------------------------
-
-    async def emit(
-        self, event: str, data: Any = None, to: Any = None, room: Any = None, skip_sid: Any = None,
-        namespace: str | None = None, callback: Callable[..., Any] | None = None,
-    ) -> None:  # fmt: skip
-        """Send an event to a sid or room (`to` or `room`: one or a list), or to everyone.
-
-        data: None for no argument, a tuple for several. skip_sid: a sid or several to leave out. An empty
-        list reaches nobody. `callback(*values)` is called with each recipient's answer. Packets to a client
-        keep the order of the calls. Raises TypeError for what JSON can't hold, ValueError for a reserved name.
-        """
-        target = self.hub.root if namespace is None else self.hub.get(namespace)
-        if target is None:
-            check_event_name(event)
-        else:
-            args = (
-                [event, *_arguments(data)]
-                if data is None or isinstance(data, tuple)
-                else [event, data]
-            )
-            target.emit_to(args, room if to is None else to, skip_sid, callback)
 
     async def send(
         self, data: Any, to: Any = None, room: Any = None, skip_sid: Any = None,

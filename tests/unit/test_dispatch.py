@@ -330,6 +330,23 @@ async def test_a_plain_function_that_returns_a_coroutine_is_awaited(world):
     assert world.text(b'21["x"]') == [b"431[5]"]
 
 
+async def test_any_awaitable_that_a_handler_returns_is_awaited(world):
+    class Answer:
+        def __await__(self):
+            yield from asyncio.sleep(0).__await__()
+            return "awaited"
+
+    future = asyncio.get_running_loop().create_future()
+    world.on("future", lambda sid: future)
+    world.on("own", lambda sid: Answer())
+    assert world.text(b'21["future"]') == []
+    assert world.text(b'22["own"]') == []
+    future.set_result("done")
+    await asyncio.gather(*world.tasks)
+    await asyncio.sleep(0)
+    assert sorted(world.outlet.texts) == [b'431["done"]', b'432["awaited"]']
+
+
 async def test_a_cancelled_handler_is_not_answered(world):
     async def handler(sid):
         await asyncio.Event().wait()

@@ -6,6 +6,7 @@ Source: python-socketio 5's signatures; socketio.md 4.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 
 import pytest
@@ -130,6 +131,26 @@ async def test_emit_reaches_whom_it_names_each_once(sio, three, where, reached):
     sids, who = three
     await sio.emit("x", **where(sids))
     assert await who() == reached
+
+
+async def test_emit_is_a_coroutine_function_for_whoever_asks(sio, join):
+    """Starlette's background tasks run what is none in a thread."""
+    assert inspect.iscoroutinefunction(sio.emit)
+    peer, socket = await join(sio)
+    coroutine = sio.emit("x", 1, to=socket.id)
+    assert asyncio.iscoroutine(coroutine)
+    await sio.emit("x", 0, to=socket.id)
+    await asyncio.create_task(coroutine)
+    await asyncio.gather(sio.emit("x", 2, to=socket.id), sio.emit("x", 3, to=socket.id))
+    assert [await peer.receive() for _ in range(4)] == [f'42["x",{i}]' for i in range(4)]
+
+
+async def test_handler_may_return_what_emit_returns(sio, join):
+    sio.on("x", lambda sid: sio.emit("y", to=sid))
+    peer, _ = await join(sio)
+    await peer.send('421["x"]')
+    assert await peer.receive() == '42["y"]'
+    assert await peer.receive() == "431[]"
 
 
 async def test_packets_to_a_client_keep_the_order_of_the_calls(sio, join):
