@@ -7,6 +7,7 @@ while somebody is in it.
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from fastsio._codec import Encoded
 from fastsio._fanout import fan_out
 from fastsio.core.operator import Rooms
 
@@ -45,6 +46,10 @@ class Adapter:
             self.namespace.encode_event(args)
             return 0
         return fan_out(members, self.namespace.encode_event(args), self._ids(excluded), is_volatile)
+
+    def deliver(self, encoded: Encoded, rooms: Rooms | None, excluded: Rooms) -> int:
+        """broadcast() of what is encoded already."""
+        return fan_out(self._union(rooms), encoded, self._ids(excluded))
 
     def members(self, rooms: Rooms | None, excluded: Rooms = frozenset()) -> Iterable["Socket"]:
         """The sockets that a broadcast would reach."""

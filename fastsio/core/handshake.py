@@ -34,6 +34,9 @@ class Handshake:
 def make_environ(session: Any) -> dict[str, Any]:
     """The handshake request as python-socketio's handlers get it: a WSGI environ."""
     request = session.request
+    given: dict[str, Any] | None = getattr(request, "environ", None)
+    if given is not None:  # a WSGI server's own
+        return given
     environ: dict[str, Any] = {
         "REQUEST_METHOD": request.method,
         "PATH_INFO": unquote(request.path),

@@ -148,7 +148,9 @@ class Engine:
     def _open(self, transport: str, request: Request, exchange: Exchange) -> None:
         """A handshake: make the session and tell the client its id."""
         session = Session(self, new_id(), request, exchange.remote, exchange.is_secure)
-        open_packet = self._open_packets[transport] % session.id.encode()
+        # Under some WSGI servers a connection can't become a WebSocket, so none is offered.
+        upgrades_of = transport if getattr(exchange, "can_upgrade", True) else "websocket"
+        open_packet = self._open_packets[upgrades_of] % session.id.encode()
         if transport == "polling":
             session.start_polling()
             self._admit(session)
