@@ -20,9 +20,37 @@ GOODBYE_S = 1.0
 
 
 class Application(Protocol):
-    """What can be served: AsyncServer, IO."""
+    """What can be served: AsyncServer, IO, whatever has a hub."""
 
     hub: Hub
+
+
+def engine_of(hub: Hub, head_timeout_s: float = 10.0) -> Engine:
+    """The engine that serves `hub` on the running loop, made if there is none: one for all its front doors.
+
+    `head_timeout_s`: the shortest delay that the caller's connections will put on its wheel. Raises
+    RuntimeError while another running loop serves the hub: its clients could not be reached from here.
+    """
+    loop = asyncio.get_running_loop()
+    engine: Engine | None = hub.engine
+    if engine is not None and engine.is_open:
+        if engine.loop is loop:
+            return engine
+        if engine.loop.is_running():
+            raise RuntimeError(f"{hub!r} is being served on another event loop, {engine.loop!r}")
+    hub.engine = engine = Engine(hub.options, hub, loop, head_timeout_s)
+    return engine
+
+
+def release_engine(hub: Hub, reason: str = SHUTDOWN_REASON) -> None:
+    """End every session of `hub` with `reason` and let its engine go; nothing happens without one.
+
+    Handlers are told at once, and may still run when this returns: await hub.drain() next.
+    """
+    engine: Engine | None = hub.engine
+    hub.engine = None
+    if engine is not None and engine.is_open:
+        engine.close(reason)
 
 
 class Server:
@@ -35,10 +63,9 @@ class Server:
         head_timeout: float = 10.0,
     ) -> None:  # fmt: skip
         """Must be made while the loop runs. `head_timeout`: seconds for a request to be complete."""
-        loop = asyncio.get_running_loop()
         self.hub = app.hub
         self.options = app.hub.options
-        self.engine = Engine(self.options, self.hub, loop, head_timeout)
+        self.engine = engine_of(self.hub, head_timeout)
         self.static = StaticFiles(static_files)
         self.connections: set[Conn] = set()
         self.flusher = self.engine.flusher
@@ -84,7 +111,7 @@ class Server:
         Handlers that run longer than `timeout_s` seconds are cancelled; clients that do not close by
         themselves are dropped.
         """
-        self.engine.close(SHUTDOWN_REASON)
+        release_engine(self.hub)
         for conn in list(self.connections):
             conn.retire()
         await self.hub.drain(timeout_s)

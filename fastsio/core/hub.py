@@ -17,10 +17,14 @@ logger = logging.getLogger("fastsio.core")
 
 
 class Hub:
-    """`namespaces` by name; `tasks`: handlers that have not ended; `background`: the application's own tasks."""
+    """`namespaces` by name; `tasks`: handlers that have not ended; `background`: the application's own tasks.
+
+    `engine` is what serves it now, None while nothing does (see server.engine_of).
+    """
 
     def __init__(self, options: Options) -> None:
         self.options = options
+        self.engine: Any = None
         self.json = Json(options.json)
         self.namespaces: dict[str, Namespace] = {}
         self.tasks: set[asyncio.Task[Any]] = set()

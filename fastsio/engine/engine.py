@@ -32,7 +32,10 @@ logger = logging.getLogger("fastsio.engine")
 
 
 class Engine:
-    """Sessions by id (`sessions`), one timer for all (`wheel`), one flush a loop turn (`flusher`)."""
+    """Sessions by id (`sessions`), one timer for all (`wheel`), one flush a loop turn (`flusher`).
+
+    It belongs to `loop`, and serves until it is closed (`is_open`).
+    """
 
     def __init__(
         self, options: Options, handler: EngineHandler, loop: asyncio.AbstractEventLoop, head_timeout_s: float
@@ -40,6 +43,8 @@ class Engine:
         """`head_timeout_s`: the shortest delay that connections will put on the wheel."""
         self.options = options
         self.handler = handler
+        self.loop = loop
+        self.is_open = True
         self.sessions: dict[str, Session] = {}
         self.now = loop.time
         self.flusher = Flusher(loop.call_soon, loop)
@@ -175,6 +180,7 @@ class Engine:
 
     def close(self, reason: str) -> None:
         """End every session: handlers get `reason`, clients a Close or the end of their poll."""
+        self.is_open = False
         for session in list(self.sessions.values()):
             session.shut_down(reason)
         self.wheel.close()
