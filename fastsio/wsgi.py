@@ -15,15 +15,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
+from email.utils import formatdate
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from fastsio._conn import Conn
 from fastsio._http import Request
 from fastsio.api.sync import Server
+from fastsio.asgi_files import find_file
 from fastsio.server import Server as Router
-from fastsio.static import StaticFiles
 from fastsio.threads import LOOK_S, Bridge, LoopThread
 
 logger = logging.getLogger("fastsio.engine")
@@ -63,19 +65,23 @@ class WSGIApp:
         self.static_files = static_files or {}
         # A slash at both ends.
         self.engineio_path = f"/{socketio_path.strip('/')}/".replace("//", "/")
-        self._static = StaticFiles(static_files)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Any:
         path = environ.get("PATH_INFO") or ""
         if path.startswith(self.engineio_path):
             return self.engineio_app.handle_request(environ, start_response)
-        if self.static_files:
-            reply = Reply(environ, False)
-            if self._static.handle(WSGIRequest(environ), reply):
-                return reply.give(start_response)
+        file = self._find_file(environ, path)
+        if file is not None:
+            return answer_file(file, environ, start_response)
         if self.wsgi_app is not None:
             return self.wsgi_app(environ, start_response)
         return self.not_found(start_response)
+
+    def _find_file(self, environ: Environ, path: str) -> dict[str, Any] | None:
+        if not self.static_files or environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            return None
+        # PEP 3333: a path's bytes are told as Latin-1.
+        return find_file(path.encode("latin-1").decode("utf-8", "replace"), self.static_files)
 
     def not_found(self, start_response: StartResponse) -> list[bytes]:
         start_response("404 Not Found", [("Content-Type", "text/plain")])
@@ -100,6 +106,26 @@ class Middleware(WSGIApp):
         self, socketio_app: Server, wsgi_app: Any = None, socketio_path: str = "socket.io"
     ) -> None:
         super().__init__(socketio_app, wsgi_app, socketio_path=socketio_path)
+
+
+def answer_file(
+    file: dict[str, Any], environ: Environ, start_response: StartResponse
+) -> list[bytes]:
+    """Answer with a file found by find_file(), or that the client has it already."""
+    path = Path(file["filename"])
+    status = path.stat()
+    etag = f'"{status.st_mtime_ns:x}-{status.st_size:x}"'
+    headers = [
+        ("Content-Type", file["content_type"]),
+        ("ETag", etag),
+        ("Last-Modified", formatdate(status.st_mtime, usegmt=True)),
+        ("Cache-Control", "no-cache"),
+    ]
+    if etag in environ.get("HTTP_IF_NONE_MATCH", ""):
+        start_response("304 Not Modified", headers)
+        return []
+    start_response("200 OK", [*headers, ("Content-Length", str(status.st_size))])
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [path.read_bytes()]
 
 
 def _wsgi_as_asgi(wsgi_app: Any) -> Any:
@@ -274,9 +300,9 @@ class TakenConnections(Router):
 
 
 class WSGIRequest(Request):
-    """A request as the WSGI server tells it. `environ`: what handlers get of it."""
+    """A request as the WSGI server tells it."""
 
-    environ: Environ
+    __slots__ = ("_environ",)
 
     def __init__(self, environ: Environ, body: bytes = b"", is_too_large: bool = False) -> None:
         super().__init__(
@@ -288,7 +314,11 @@ class WSGIRequest(Request):
             is_too_large=is_too_large,
         )
         # Without the connection: it may be taken over.
-        self.environ = {key: value for key, value in environ.items() if key not in SOCKET_KEYS}
+        self._environ = {key: value for key, value in environ.items() if key not in SOCKET_KEYS}
+
+    def more_environ(self) -> Environ:
+        """What handlers get: the WSGI server's environ, with all that middleware has put into it."""
+        return self._environ
 
 
 def read_body(environ: Environ, limit: int) -> tuple[bytes, bool, bool]:

@@ -30,6 +30,11 @@ LOWER = [
     *PURE,
     "_http",
     "_conn",
+    "_hosted",
+    "hosted",
+    "asgi_files",
+    "signals",
+    "threads",
     "_wheel",
     "_ids",
     "options",
@@ -40,7 +45,7 @@ LOWER = [
     "client",
 ]
 STYLES = ["api", "admin", "metrics", "exceptions"]
-FRONT_DOORS = ["asgi", "uvicorn", "serve", "workers", "cli", "__main__"]
+FRONT_DOORS = ["asgi", "wsgi", "attach", "uvicorn", "serve", "workers", "cli", "__main__"]
 
 # layer: the layers that it may import, besides itself. A layer is a module or a folder right below fastsio.
 MAY_IMPORT: dict[str, list[str]] = {
@@ -51,6 +56,11 @@ MAY_IMPORT: dict[str, list[str]] = {
     "options": [],  # values that every layer may read
     "static": ["_http"],  # files as answers to requests
     "_conn": ["_frames", "_codec", "_fanout", "_http"],
+    "_hosted": ["_frames", "_codec", "_fanout", "_eager", "_http"],  # as _conn, over ASGI
+    "hosted": ["_hosted", "_http", "engine"],  # the engine's Exchange over ASGI
+    "asgi_files": ["static"],
+    "signals": [],
+    "threads": [],  # loops and pools, of whatever
     "engine": [
         "_fanout",
         "_codec",
@@ -74,7 +84,8 @@ MAY_IMPORT: dict[str, list[str]] = {
     "client": ["_frames", "_codec"],
     "_aio": ["_dispatch", "_codec", "core"],  # the compiled part of api/aio.py
     **{style: ["core", "options"] for style in STYLES},
-    "api": ["_aio", "core", "options"],
+    # sync.py runs the loop in a thread, and opens the door that it is asked for.
+    "api": ["_aio", "core", "options", "threads", "wsgi", "asgi"],
     "server": LOWER,
     **{door: [*LOWER, *STYLES, *FRONT_DOORS, "server"] for door in FRONT_DOORS},
     "__init__": [*LOWER, *STYLES, *FRONT_DOORS, "server"],

@@ -34,9 +34,6 @@ class Handshake:
 def make_environ(session: Any) -> dict[str, Any]:
     """The handshake request as python-socketio's handlers get it: a WSGI environ."""
     request = session.request
-    given: dict[str, Any] | None = getattr(request, "environ", None)
-    if given is not None:  # a WSGI server's own
-        return given
     environ: dict[str, Any] = {
         "REQUEST_METHOD": request.method,
         "PATH_INFO": unquote(request.path),
@@ -50,4 +47,8 @@ def make_environ(session: Any) -> dict[str, Any]:
     for name, value in request.headers.items():
         key = name.upper().replace("-", "_")
         environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = value
+    # What a server beneath us knows beside the request (see hosted.py).
+    more_environ = getattr(request, "more_environ", None)
+    if more_environ is not None:
+        environ.update(more_environ())
     return environ
