@@ -24,6 +24,7 @@ from urllib.parse import quote
 from fastsio._conn import Conn
 from fastsio._http import Request
 from fastsio.api.sync import Server
+from fastsio.asgi import ASGIApp
 from fastsio.asgi_files import find_file
 from fastsio.server import Server as Router
 from fastsio.threads import LOOK_S, Bridge, LoopThread
@@ -87,10 +88,8 @@ class WSGIApp:
         start_response("404 Not Found", [("Content-Type", "text/plain")])
         return [b"Not Found"]
 
-    def as_asgi(self) -> Any:
+    def as_asgi(self) -> ASGIApp:
         """The same as an ASGIApp, for fastsio.run() and any ASGI server. Needs a2wsgi if there is a `wsgi_app`."""
-        from fastsio.asgi import ASGIApp
-
         return ASGIApp(
             self.engineio_app,
             None if self.wsgi_app is None else _wsgi_as_asgi(self.wsgi_app),
@@ -190,6 +189,10 @@ class Gateway:
         self._router = bridge.call(TakenConnections, self._server)
         atexit.register(self.close)
 
+    def as_asgi(self) -> ASGIApp:
+        """The Server for an ASGI server, on whose loop it then is."""
+        return ASGIApp(self._server)
+
     def close(self, timeout_s: float = SHUTDOWN_S) -> None:
         """Tell every client, run `disconnect` handlers, and end the loop's thread, if it is this door's."""
         with self._lock:
@@ -202,6 +205,9 @@ class Gateway:
         bridge.run(router.close, timeout_s)
         if thread is not None:
             thread.stop()
+
+
+Server.gateway_class = Gateway
 
 
 # --- WebSockets ----------------------------------------------------------------------------------

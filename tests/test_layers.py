@@ -84,8 +84,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     "client": ["_frames", "_codec"],
     "_aio": ["_dispatch", "_codec", "core"],  # the compiled part of api/aio.py
     **{style: ["core", "options"] for style in STYLES},
-    # sync.py runs the loop in a thread, and opens the door that it is asked for.
-    "api": ["_aio", "core", "options", "threads", "wsgi", "asgi"],
+    "api": ["_aio", "core", "options", "threads"],
     "server": LOWER,
     **{door: [*LOWER, *STYLES, *FRONT_DOORS, "server"] for door in FRONT_DOORS},
     "__init__": [*LOWER, *STYLES, *FRONT_DOORS, "server"],

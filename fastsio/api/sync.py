@@ -14,7 +14,7 @@ import time
 import warnings
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from fastsio.api.aio import AsyncServer
 from fastsio.core.handlers import check_event_name
@@ -37,6 +37,9 @@ class Server:
     The options are AsyncServer's, and `handler_threads`: how many handlers may run at a time. Serve it with
     WSGIApp under a threaded WSGI server, or with fastsio.run().
     """
+
+    # The front door, which knows engine and connections; wsgi.py puts it here.
+    gateway_class: ClassVar[Callable[["Server"], Any] | None] = None
 
     def __init__(
         self, client_manager: Any = None, logger: Any = False, serializer: Any = "default", json: Any = None,
@@ -229,10 +232,8 @@ class Server:
         return self._door().handle(environ, start_response)
 
     def as_asgi(self) -> Any:
-        """This server as an ASGIApp."""
-        from fastsio.asgi import ASGIApp
-
-        return ASGIApp(self)
+        """This server as an ASGIApp, for fastsio.run() and any ASGI server."""
+        return self._door().as_asgi()
 
     def shutdown(self) -> None:
         """Tell every client, run the `disconnect` handlers and end the threads of a server that WSGIApp serves.
@@ -241,14 +242,15 @@ class Server:
         503. Served in another way, it ends when that does.
         """
         self._door().close()
+        self._pool.join(0)
 
     def _door(self) -> Any:
-        if self._gateway is None:
-            from fastsio.wsgi import Gateway
-
-            with self._lock:
-                self._gateway = self._gateway or Gateway(self)
-        return self._gateway
+        with self._lock:
+            if self._gateway is None:
+                if self.gateway_class is None:
+                    raise RuntimeError("import fastsio.wsgi, and a Server can be served")
+                self._gateway = self.gateway_class(self)
+            return self._gateway
 
     # --- reaching the loop -------------------------------------------------------------------
 
