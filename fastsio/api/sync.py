@@ -39,7 +39,7 @@ class Server:
     """
 
     # The front door, which knows engine and connections; wsgi.py puts it here.
-    gateway_class: ClassVar[Callable[["Server"], Any] | None] = None
+    gateway_class: ClassVar[type[Any] | None] = None
 
     def __init__(
         self, client_manager: Any = None, logger: Any = False, serializer: Any = "default", json: Any = None,
