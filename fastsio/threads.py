@@ -197,6 +197,7 @@ class HandlerPool:
     def submit(self, job: Callable[[], None]) -> None:
         """Have a thread call `job`, which must not raise."""
         with self._changed:
+            self._is_ending = False
             self._jobs.append(job)
             if self._idle >= len(self._jobs):
                 self._changed.notify()
@@ -254,7 +255,7 @@ class HandlerPool:
     def join(self, timeout_s: float) -> bool:
         """End all threads but the caller's own; False if one is still at work after `timeout_s` seconds.
 
-        Jobs that came before are done. The pool can be used again: it makes new threads.
+        Jobs that came before are done first. With the next one the pool makes new threads.
         """
         ends_at = time.monotonic() + timeout_s
         with self._changed:
@@ -263,8 +264,6 @@ class HandlerPool:
             self._changed.notify_all()
         for thread in others:
             thread.join(max(0.0, ends_at - time.monotonic()))
-        with self._changed:
-            self._is_ending = False
         return not any(thread.is_alive() for thread in others)
 
 

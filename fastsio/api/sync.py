@@ -104,9 +104,9 @@ class Server:
         """Send an event to a sid or room (`to` or `room`: one or a list), or to everyone.
 
         data: None for no argument, a tuple for several; it is encoded before this returns. skip_sid: a sid or
-        several to leave out. `callback(*values)` gets each recipient's answer, in a thread of the pool. Packets
-        to a client keep the order of one thread's calls. Raises TypeError for what JSON can't hold, ValueError
-        for a reserved name.
+        several to leave out. An empty list reaches nobody. `callback(*values)` gets each recipient's answer, in a
+        thread of the pool. Packets to a client keep the order of one thread's calls. Raises TypeError for what
+        JSON can't hold, ValueError for a reserved name.
         """
         bridge = self._bridge_to_clients()
         if bridge is None or bridge.is_here or callback is not None:
@@ -118,7 +118,7 @@ class Server:
         if target is None:
             return
         encoded = target.encode_event([event, *_arguments(data)])
-        recipients = to or room
+        recipients = room if to is None else to
         rooms = None if recipients is None else as_rooms(recipients)
         excluded = NOBODY_EXCEPT if skip_sid is None else as_rooms(skip_sid)
         bridge.post(target.adapter.deliver, encoded, rooms, excluded)
