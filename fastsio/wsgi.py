@@ -1,8 +1,9 @@
 """WSGIApp: a sync Server beside a WSGI application (Flask, Django, plain), under a threaded WSGI server.
 
-Requests are answered by the thread that the WSGI server gave, which waits for the event loop's answer: as long as
-a client polls, that is one thread of the WSGI server for it, for ping_interval seconds at most. A WebSocket takes
-its TCP connection over: the WSGI server is left with one that the client seems to have closed, and no thread waits.
+What takes long, a WebSocket or a poll, takes its TCP connection over: the WSGI server is left with one that the
+client seems to have closed, and its thread is free. Other requests are answered by the thread that the WSGI server
+gave. So are polls where the connection can't be had (TLS in the WSGI server, Windows, waitress, uWSGI): then each
+client that polls keeps a thread for ping_interval seconds at most, and there are no WebSockets.
 Source: PEP 3333; werkzeug and gunicorn give the connection in the environ.
 """
 
@@ -19,7 +20,7 @@ from email.utils import formatdate
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 from fastsio._conn import Conn
 from fastsio._http import Request
@@ -46,8 +47,13 @@ PAGE_THREADS = 64
 
 TEXT: Headers = [("Content-Type", "text/plain; charset=utf-8")]
 SHUTTING_DOWN = (503, TEXT, b"the server is shutting down")
-# Brings a connection to where it has read a request; what the request is, the environ says.
-UPGRADE_HEAD = b"GET / HTTP/1.1\r\nHost: wsgi\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+# Such a head brings a connection to where it has read a request; which one it was, the environ says.
+WEBSOCKET = (
+    "101 Switching Protocols",
+    b"GET / HTTP/1.1\r\nHost: wsgi\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+)
+# What comes next on this connection may be for the WSGI server again, so nothing does.
+POLL = ("200 OK", b"GET / HTTP/1.1\r\nHost: wsgi\r\nConnection: close\r\n\r\n")
 
 
 class WSGIApp:
@@ -156,10 +162,11 @@ class Gateway:
             reply.respond(*SHUTTING_DOWN)
             return reply.give(start_response)
         connection = socket_of(environ)
-        if connection is not None and _asks_for_websocket(environ):
+        if connection is not None and (taken_for := _what_takes_long(environ)) is not None:
+            status, head = taken_for
             taken, remains = take_over(connection)
-            bridge.post(router.adopt, taken, WSGIRequest(environ))
-            start_response("101 Switching Protocols", [])
+            bridge.post(router.adopt, taken, head, WSGIRequest(environ))
+            start_response(status, [])
             return remains
         reply = Reply(environ, connection is not None)
         options = self._server.hub.options
@@ -283,19 +290,19 @@ class TakenConnections(Router):
             self.engine.cut_off(request)
             reply.respond(400, [], b"")
 
-    def adopt(self, taken: socket.socket, request: "WSGIRequest") -> None:
-        """Serve `request` on its connection."""
-        task = self.engine.loop.create_task(self._adopt(taken, request))
+    def adopt(self, taken: socket.socket, head: bytes, request: "WSGIRequest") -> None:
+        """Serve `request`, for which `head` stands, on its connection."""
+        task = self.engine.loop.create_task(self._adopt(taken, head, request))
         self._adopting.add(task)
         task.add_done_callback(self._adopting.discard)
 
-    async def _adopt(self, taken: socket.socket, request: "WSGIRequest") -> None:
+    async def _adopt(self, taken: socket.socket, head: bytes, request: "WSGIRequest") -> None:
         if not self.engine.is_open:
             taken.close()
             return
         _, conn = await self.engine.loop.connect_accepted_socket(lambda: Conn(self), taken)
         self._requests[conn] = request
-        conn.data_received(UPGRADE_HEAD)
+        conn.data_received(head)
 
     def handle(self, conn: Conn, request: Request) -> None:
         """A connection has read the head that stands for the request that came with it."""
@@ -358,6 +365,15 @@ def _headers(environ: Environ) -> list[tuple[bytes, bytes]]:
             one_line = str(value).replace("\r", " ").replace("\n", " ")
             headers.append((name.encode("latin-1"), one_line.encode("latin-1", "replace")))
     return headers
+
+
+def _what_takes_long(environ: Environ) -> tuple[str, bytes] | None:
+    """WEBSOCKET, or POLL for a GET that may be held; None for what is answered at once."""
+    if _asks_for_websocket(environ):
+        return WEBSOCKET
+    query = dict(parse_qsl(environ.get("QUERY_STRING", "")))
+    is_poll = environ["REQUEST_METHOD"] == "GET" and query.get("transport") == "polling"
+    return POLL if is_poll and "sid" in query else None
 
 
 def _asks_for_websocket(environ: Environ) -> bool:
