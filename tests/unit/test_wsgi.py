@@ -431,6 +431,7 @@ def test_shutdown_tells_clients_and_handlers_and_leaves_no_thread(connection):
     sio.on("disconnect", lambda sid, reason: gone.append(reason))
     server, client = connection
     Call(app, query="EIO=4&transport=websocket", **UPGRADE, **{"werkzeug.socket": server})
+    read_until(client, b'0{"sid":"')
     client.sendall(frame_bytes(TEXT, b"40"))
     read_until(client, b'40{"sid":"')
     session = Session(app)
