@@ -34,7 +34,7 @@ logger = logging.getLogger("fastsio.engine")
 class Engine:
     """Sessions by id (`sessions`), one timer for all (`wheel`), one flush a loop turn (`flusher`).
 
-    It belongs to `loop`, and serves until it is closed (`is_open`).
+    It belongs to `loop`, and serves until it is closed (`is_open`); `doors` are the servers that bring it clients.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class Engine:
         self.handler = handler
         self.loop = loop
         self.is_open = True
+        self.doors: set[object] = set()
         self.sessions: dict[str, Session] = {}
         self.now = loop.time
         self.flusher = Flusher(loop.call_soon, loop)
