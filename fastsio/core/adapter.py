@@ -40,12 +40,14 @@ class Adapter:
 
         Synchronous: packets of this and of later calls reach each client in the calls' order.
         """
-        members = self._union(rooms)
-        if not members:
-            # What can't be encoded is the caller's error also where nobody listens.
-            self.namespace.encode_event(args)
-            return 0
-        return fan_out(members, self.namespace.encode_event(args), self._ids(excluded), is_volatile)
+        # Also where nobody listens: what can't be encoded is the caller's error.
+        return self.deliver(self.namespace.encode_event(args), rooms, excluded, is_volatile)
+
+    def deliver(
+        self, encoded: Encoded, rooms: Rooms | None, excluded: Rooms, is_volatile: bool = False
+    ) -> int:
+        """broadcast() of a packet that is encoded already."""
+        return fan_out(self._union(rooms), encoded, self._ids(excluded), is_volatile)
 
     def deliver(self, encoded: Encoded, rooms: Rooms | None, excluded: Rooms) -> int:
         """broadcast() of what is encoded already."""
