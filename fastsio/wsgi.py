@@ -214,9 +214,6 @@ class Gateway:
             thread.stop()
 
 
-Server.gateway_class = Gateway
-
-
 # --- WebSockets ----------------------------------------------------------------------------------
 
 

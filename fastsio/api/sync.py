@@ -1,4 +1,4 @@
-"""Server and Namespace: python-socketio's API of plain functions, for Flask and other WSGI applications.
+"""Server: python-socketio's API of plain functions, for Flask and other WSGI applications.
 
 The engine and the core run on an event loop, in a thread of its own or wherever the server is served; handlers
 run in a pool of threads. Every method may be called from any thread but the loop's. An AsyncServer does the work.
@@ -16,10 +16,20 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar, TypeVar
 
-from fastsio.api.aio import AsyncServer
+from fastsio.api.aio import ARGUMENTS, AsyncServer
+from fastsio.api.manager import checked
+from fastsio.api.namespace import BaseServerNamespace, methods_of
+from fastsio.api.sync_namespace import Namespace
+from fastsio.api.sync_views import Manager, SyncEngineView
+from fastsio.api.views import Environs, Handlers, NamespaceHandlers
 from fastsio.core.handlers import check_event_name
 from fastsio.core.operator import NOBODY_EXCEPT, as_rooms
+from fastsio.core.reasons import Reason
+from fastsio.core.registry import RESERVED
+from fastsio.options import Options, nearest
 from fastsio.threads import Bridge, HandlerPool, run_inline
+
+__all__ = ["Manager", "Namespace", "Server"]
 
 logger = logging.getLogger("fastsio.core")
 
@@ -34,31 +44,88 @@ NEEDED = ("thread", "threading", "socket", "select")
 class Server:
     """A Socket.IO server whose handlers are plain functions that may block.
 
-    The options are AsyncServer's, and `handler_threads`: how many handlers may run at a time. Serve it with
-    WSGIApp under a threaded WSGI server, or with fastsio.run().
+    The arguments are python-socketio's and AsyncServer's, and `handler_threads`: how many handlers may run at a time,
+    256 if it is not given. Serve it with WSGIApp under a threaded WSGI server, or with fastsio.run().
     """
 
-    # The front door, which knows engine and connections; wsgi.py puts it here.
-    gateway_class: ClassVar[type[Any] | None] = None
+    reserved_events: ClassVar[list[str]] = list(RESERVED)
+    reason = Reason
 
     def __init__(
         self, client_manager: Any = None, logger: Any = False, serializer: Any = "default", json: Any = None,
-        async_handlers: bool = True, always_connect: bool = False, namespaces: Any = None, *,
-        handler_threads: int = HANDLER_THREADS, **kwargs: Any,
+        async_handlers: bool = True, always_connect: bool = False, namespaces: Any = None, **kwargs: Any,
     ) -> None:  # fmt: skip
         """Raises ValueError for an async_mode of coroutines, RuntimeError where eventlet or gevent patched threads."""
-        _check_mode(kwargs.pop("async_mode", None))
-        self.async_mode = "threading"
-        self._pool = HandlerPool(handler_threads)
+        self.async_mode = _checked_mode(kwargs.pop("async_mode", None))
+        self._pool = HandlerPool(kwargs.pop("handler_threads", HANDLER_THREADS))
         self._lock = threading.Lock()
         self._bridge: Bridge | None = None
         self._gateway: Any = None
-        self._server = AsyncServer(logger=logger, json=json, namespaces=namespaces, **kwargs)
+        _drop_unknown(kwargs)
+        if serializer != "default":
+            kwargs["serializer"] = serializer
+        manager = checked(client_manager, Manager)
+        self._server = AsyncServer(
+            logger=logger, json=json, async_handlers=async_handlers, namespaces=namespaces,
+            always_connect=always_connect, **kwargs,
+        )  # fmt: skip
         self.hub = self._server.hub
-        self.async_handlers = async_handlers
+        self.hub.registry.adapt = self._in_thread
+        self.hub.on_served = self._served
+        self.logger = self._server.logger
+        self.engineio_logger = self._server.engineio_logger
+        self.not_handled = object()
+        self.manager_initialized = False
+        self.manager = manager
+        self.manager.set_server(self)
+
+    def _served(self) -> None:
+        if not self.manager_initialized:
+            self.manager_initialized = True
+            self.manager.initialize()
 
     def is_asyncio_based(self) -> bool:
         return False
+
+    # --- what applications look into ---------------------------------------------------------
+
+    @property
+    def eio(self) -> SyncEngineView:
+        """The engine: `eio.sockets`, `eio.transport(eio_sid)`, its options…"""
+        return SyncEngineView(self)
+
+    @property
+    def environ(self) -> Environs:
+        """The handshakes' environs by the id of the session."""
+        return self._server.environ
+
+    @property
+    def handlers(self) -> Handlers:
+        """The functions by namespace and event."""
+        return self._server.handlers
+
+    @property
+    def namespace_handlers(self) -> NamespaceHandlers:
+        """The class-based namespaces by name."""
+        return self._server.namespace_handlers
+
+    @property
+    def namespaces(self) -> Any:
+        """Those that are accepted besides those with handlers: a list, or "*"."""
+        return self._server.namespaces
+
+    @property
+    def async_handlers(self) -> bool:
+        return self._server.async_handlers
+
+    @property
+    def always_connect(self) -> bool:
+        return self._server.always_connect
+
+    @property
+    def packet_class(self) -> Any:
+        """The class of packets on this server's wire; fastsio itself makes no such objects."""
+        return self._server.packet_class
 
     # --- handlers ----------------------------------------------------------------------------
 
@@ -67,20 +134,37 @@ class Server:
     ) -> Any:
         """Register the handler of an event; as a decorator when `handler` is left out.
 
-        connect(sid, environ[, auth]) refuses by returning False or raising; disconnect(sid[, reason]);
-        any other event(sid, *args), whose return value answers the client's ack. Raises TypeError for a
-        coroutine function: those are AsyncServer's.
+        As AsyncServer.on(), but for plain functions. Raises TypeError for a coroutine function.
         """
-        if handler is None:
-            return lambda handler: self.on(event, handler, namespace)
-        self._server.on(event, self._in_thread(handler), namespace)
-        return handler
+        return self._server.on(event, handler, namespace)
 
     def event(self, *args: Any, **kwargs: Any) -> Any:
         """`@sio.event` registers a function under its own name; `@sio.event(namespace="/x")` in a namespace."""
-        if len(args) == 1 and not kwargs and callable(args[0]):
-            return self.on(args[0].__name__, args[0])
-        return lambda handler: self.on(handler.__name__, handler, *args, **kwargs)
+        return self._server.event(*args, **kwargs)
+
+    def register_namespace(self, namespace_handler: BaseServerNamespace) -> None:
+        """Let a Namespace handle a namespace's events. Raises ValueError for what is none."""
+        if not isinstance(namespace_handler, BaseServerNamespace):
+            raise ValueError("Not a namespace instance")
+        if not isinstance(namespace_handler, Namespace):
+            raise ValueError("Not a valid namespace class for this server")
+        namespace_handler._set_server(self)
+        methods = methods_of(namespace_handler, Namespace)
+        self.hub.registry.add_object(
+            namespace_handler, namespace_handler.namespace, methods, namespace_handler.trigger_event
+        )
+
+    def exception_handler(self, *errors: Any, namespace: str | None = None) -> Any:
+        """Register what answers when a handler raises: see AsyncServer.exception_handler()."""
+        if len(errors) == 1 and callable(errors[0]) and not isinstance(errors[0], type):
+            return self.exception_handler(namespace=namespace)(errors[0])
+        register = self._server.exception_handler(*errors, namespace=namespace)
+
+        def register_threaded(fn: Callable[..., Any]) -> Callable[..., Any]:
+            register(self._in_thread(fn))
+            return fn
+
+        return register_threaded
 
     def _in_thread(self, fn: Callable[..., Any]) -> Callable[..., asyncio.Future[Any]]:
         """`fn` for the loop to call: it runs in the pool. What inspects it sees the signature of `fn`."""
@@ -109,7 +193,7 @@ class Server:
         JSON can't hold, ValueError for a reserved name.
         """
         bridge = self._bridge_to_clients()
-        if bridge is None or bridge.is_here or callback is not None:
+        if bridge is None or bridge.is_here or callback is not None or self.hub.is_traced:
             answer = None if callback is None else self._answer_to(callback)
             self._do(self._server.emit, event, data, to, room, skip_sid, namespace, answer)
             return
@@ -144,7 +228,10 @@ class Server:
             raise ValueError("Cannot use call() to broadcast.")
         if not self.async_handlers:
             raise RuntimeError("Cannot use call() when async_handlers is False.")
-        return self._do(self._server.call, event, data, to, sid, namespace, timeout)
+        bridge = self._bridge_to_clients()
+        if bridge is None:
+            return run_inline(self._server.call(event, data, to, sid, namespace, timeout))
+        return bridge.run(self._server.call, event, data, to, sid, namespace, timeout)
 
     def _answer_to(self, callback: Callable[..., Any]) -> Callable[..., None]:
         """`callback` for the loop to call: it runs in the pool."""
@@ -236,20 +323,24 @@ class Server:
         return self._door().as_asgi()
 
     def shutdown(self) -> None:
-        """Tell every client, run the `disconnect` handlers and end the threads of a server that WSGIApp serves.
+        """Tell every client ("server shutting down") and run the `disconnect` handlers.
 
-        Takes some seconds at most: handlers that still run then are left to themselves. Later requests get a
-        503. Served in another way, it ends when that does.
+        Under a WSGI server that ends the loop's thread and the pool's too; later requests get a 503. Takes some
+        seconds at most: handlers that still run then are left to themselves.
         """
-        self._door().close()
+        bridge = self._bridge_to_clients()
+        if self._gateway is None and bridge is not None:
+            bridge.run(self._server.shutdown)
+        else:
+            self._door().close()
         self._pool.join(0)
 
     def _door(self) -> Any:
         with self._lock:
             if self._gateway is None:
-                if self.gateway_class is None:
-                    raise RuntimeError("import fastsio.wsgi, and a Server can be served")
-                self._gateway = self.gateway_class(self)
+                from fastsio.wsgi import Gateway
+
+                self._gateway = Gateway(self)
             return self._gateway
 
     # --- reaching the loop -------------------------------------------------------------------
@@ -272,11 +363,11 @@ class Server:
         return bridge if bridge is not None and bridge.loop.is_running() else None
 
     def _do(self, fn: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:
-        """Run a coroutine function of the AsyncServer where its clients are, and wait for it."""
+        """Run a coroutine function of the AsyncServer, one that does not wait, where its clients are."""
         bridge = self._bridge_to_clients()
-        if bridge is not None:
+        if bridge is not None and not bridge.is_here:
             return bridge.run(fn, *args)
-        with self._lock:  # not served: there are no clients to wait for
+        with self._lock:  # none of them waits for anything
             return run_inline(fn(*args))
 
     def _ask(self, fn: Callable[..., T], *args: Any) -> T:
@@ -292,7 +383,19 @@ def _arguments(data: Any) -> tuple[Any, ...]:
     return data if isinstance(data, tuple) else (data,)
 
 
-def _check_mode(mode: str | None) -> None:
+def _drop_unknown(kwargs: dict[str, Any]) -> None:
+    """One warning for all arguments that are none; they are taken out."""
+    known = Options.names() | ARGUMENTS | {"handler_threads"}
+    unknown = [name for name in kwargs if name not in known]
+    if unknown:
+        said = ", ".join(f"{name!r}{nearest(name, known)}" for name in unknown)
+        # From the application's call, past Server.__init__.
+        warnings.warn(f"Server ignores unknown arguments: {said}", stacklevel=3)
+    for name in unknown:
+        del kwargs[name]
+
+
+def _checked_mode(mode: str | None) -> str:
     if mode in GREEN_MODES:
         warnings.warn(
             f"async_mode={mode!r}: fastsio's Server uses threads, as with 'threading'",
@@ -307,6 +410,7 @@ def _check_mode(mode: str | None) -> None:
             f"{patcher} has replaced the threading module: an event loop in a real thread can't work with it."
             " Leave out its monkey patching, and serve with a threaded WSGI server or fastsio.run()"
         )
+    return "threading"
 
 
 def _who_patched_threads() -> str | None:

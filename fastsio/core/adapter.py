@@ -49,10 +49,6 @@ class Adapter:
         """broadcast() of a packet that is encoded already."""
         return fan_out(self._union(rooms), encoded, self._ids(excluded), is_volatile)
 
-    def deliver(self, encoded: Encoded, rooms: Rooms | None, excluded: Rooms) -> int:
-        """broadcast() of what is encoded already."""
-        return fan_out(self._union(rooms), encoded, self._ids(excluded))
-
     def members(self, rooms: Rooms | None, excluded: Rooms = frozenset()) -> Iterable["Socket"]:
         """The sockets that a broadcast would reach."""
         skip = self._ids(excluded) or ()

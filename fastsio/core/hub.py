@@ -30,7 +30,6 @@ class Hub:
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self.engine: Any = None
         self.json = Json(options.json)
         self.namespaces: dict[str, Namespace] = {}
         self.tasks: set[asyncio.Task[Any]] = set()

@@ -447,7 +447,7 @@ def test_shutdown_tells_clients_and_handlers_and_leaves_no_thread(connection):
     client.sendall(frame_bytes(8))
     closer.join(DEADLINE_S)
     poll.join(DEADLINE_S)
-    assert gone == ["server shutting down"] * 2
+    assert gone == ["server disconnect"] * 2
     assert calls[0].body == b"1"
     assert client.recv(10) == b""
     assert_no_new_threads(before)

@@ -6,6 +6,7 @@ Source: python-socketio 5's signatures and texts; Node's wire.
 from __future__ import annotations
 
 import json
+import queue
 import sys
 import threading
 import time
@@ -16,8 +17,9 @@ from typing import Any
 
 import pytest
 
+from fastsio.api.namespace import AsyncNamespace
+from fastsio.api.sync import Manager, Namespace, Server
 from fastsio.exceptions import ConnectionRefusedError, DisconnectedError, TimeoutError
-from fastsio.wsgi import Server
 from harness import DEADLINE_S
 from thread_stage import Stage, SyncPeer, eventually
 
@@ -447,10 +449,228 @@ def test_everything_may_be_called_from_handlers(sio, join):
     assert peer.receive() == '430[2,{"path":"/socket.io/"},"websocket"]'
 
 
-def test_waiting_on_the_loops_own_thread_is_refused(sio, join, stage):
-    _, sid = join(sio)
+def test_on_the_loops_own_thread_all_works_but_to_wait_for_an_answer(sio, join, stage):
+    peer, sid = join(sio)
+
+    def on_loop():
+        sio.enter_room(sid, "room")
+        sio.emit("x", 1, to="room")
+        return sio.rooms(sid), sio.transport(sid)
+
+    rooms, transport = stage.on_loop(on_loop)
+    assert sorted(rooms) == sorted([sid, "room"])
+    assert transport == "websocket"
+    assert peer.receive() == '42["x",1]'
     with pytest.raises(RuntimeError, match="on the event loop's thread"):
-        stage.on_loop(sio.enter_room, sid, "room")
+        stage.on_loop(sio.call, "q", None, sid)
+
+
+# --- namespaces, order, exceptions ----------------------------------------------------------------
+
+
+class Chat(Namespace):
+    """Says where it was called."""
+
+    def on_connect(self, sid, environ):
+        self.enter_room(sid, "all")
+        self.save_session(sid, {"n": 0})
+
+    def on_disconnect(self, sid, reason):
+        self.gone = (sid, reason)
+
+    def on_say(self, sid, text):
+        with self.session(sid) as session:
+            session["n"] += 1
+        self.emit("said", (text, self.get_session(sid)["n"]), room="all")
+        return thread_name()[:15], self.rooms(sid)
+
+    def on_ask(self, sid):
+        return self.call("q", to=sid, timeout=DEADLINE_S)
+
+    def on_leave(self, sid):
+        self.leave_room(sid, "all")
+        self.close_room("all")
+        self.send("bye", to=sid)
+        self.disconnect(sid)
+
+
+def test_class_based_namespace_has_the_servers_methods_in_its_namespace(sio, join):
+    chat = Chat("/chat")
+    sio.register_namespace(chat)
+    assert chat.server is sio
+    assert chat.is_asyncio_based() is False
+    peer, sid = join(sio, namespace="/chat")
+    peer.send('42/chat,0["say","hi"]')
+    assert peer.receive() == '42/chat,["said","hi",1]'
+    answer = json.loads(peer.receive().removeprefix("43/chat,0"))
+    assert answer[0] == "fastsio-handler"
+    assert sorted(answer[1]) == sorted([sid, "all"])
+    peer.send('42/chat,1["ask"]')
+    assert peer.receive() == '42/chat,0["q"]'
+    peer.send("43/chat,0[7]")
+    assert peer.receive() == "43/chat,1[7]"
+    peer.send('42/chat,["leave"]')
+    assert [peer.receive(), peer.receive()] == ['42/chat,["message","bye"]', "41/chat,"]
+    eventually(lambda: getattr(chat, "gone", None), "on_disconnect")
+    assert chat.gone == (sid, "server disconnect")
+
+
+def test_own_trigger_event_gets_every_event(join):
+    sio = Server(namespaces="*")
+
+    class All(Namespace):
+        def trigger_event(self, event, *args):
+            return event, len(args), thread_name()[:15]
+
+    sio.register_namespace(All("*"))
+    peer, _ = join(sio, namespace="/any")
+    peer.send('42/any,0["x",1,2]')
+    assert peer.receive() == '43/any,0["x",4,"fastsio-handler"]'
+
+
+def test_only_sync_namespaces_can_be_registered(sio):
+    with pytest.raises(ValueError, match="Not a namespace instance"):
+        sio.register_namespace(object())
+    with pytest.raises(ValueError, match="Not a valid namespace class for this server"):
+        sio.register_namespace(AsyncNamespace("/x"))
+
+
+def test_namespaces_are_found_again(sio):
+    chat = Chat("/chat")
+    sio.register_namespace(chat)
+
+    @sio.event
+    def x(sid): ...
+
+    assert sio.namespace_handlers["/chat"] is chat
+    assert sio.handlers["/"]["x"] is x
+
+
+def test_fallbacks_get_event_and_namespace(join):
+    sio = Server(namespaces="*")
+    sio.on("*", lambda event, namespace, sid, *args: (event, namespace, args), namespace="*")
+    peer, _ = join(sio, namespace="/n")
+    peer.send('42/n,0["x",1]')
+    assert peer.receive() == '43/n,0["x","/n",[1]]'
+
+
+def test_without_async_handlers_a_clients_events_come_one_after_the_other(join):
+    sio = Server(async_handlers=False)
+    gate = threading.Event()
+    seen = []
+
+    @sio.event
+    def work(sid, number):
+        seen.append(("begin", number))
+        if number == 0:
+            assert gate.wait(DEADLINE_S)
+        seen.append(("end", number))
+        return number
+
+    peer, _ = join(sio)
+    other, _ = join(sio)
+    peer.send(*(f'42{n}["work",{n}]' for n in range(5)))
+    eventually(lambda: seen, "the first has begun")
+    other.send('420["work",9]')
+    assert other.receive() == "430[9]"  # another client's do not wait
+    assert [entry for entry in seen if entry[1] != 9] == [("begin", 0)]
+    gate.set()
+    assert [peer.receive() for _ in range(5)] == [f"43{n}[{n}]" for n in range(5)]
+    assert [entry for entry in seen if entry[1] != 9] == [
+        (what, n) for n in range(5) for what in ("begin", "end")
+    ]
+
+
+def test_exception_handler_runs_in_the_pool_and_answers(sio, join):
+    @sio.exception_handler(LookupError)
+    def failed(exc, event, sid):
+        return str(exc), event, thread_name()[:15]
+
+    @sio.event
+    def fails(sid):
+        raise LookupError("no")
+
+    peer, _ = join(sio)
+    peer.send('420["fails"]')
+    assert peer.receive() == '430["no","fails","fastsio-handler"]'
+
+
+# --- what applications look into ------------------------------------------------------------------
+
+
+def test_manager_tells_who_is_where_and_does_what_the_server_does(sio, join):
+    peer, sid = join(sio)
+    sio.manager.enter_room(sid, "/", "red")
+    (eio_sid,) = sio.eio.sockets
+    assert sio.manager.rooms["/"]["red"] == {sid: eio_sid}
+    assert list(sio.manager.get_participants("/", "red")) == [(sid, eio_sid)]
+    assert sio.manager.get_namespaces() == ["/"]
+    assert sio.manager.is_connected(sid, "/")
+    assert sio.manager.can_disconnect(sid, "/") is True
+    assert sio.manager.eio_sid_from_sid(sid, "/") == eio_sid
+    assert sio.manager.sid_from_eio_sid(eio_sid, "/") == sid
+    assert sorted(sio.manager.get_rooms(sid, "/")) == sorted([sid, "red"])
+    sio.manager.emit("x", 1, "/", room="red")
+    assert peer.receive() == '42["x",1]'
+    sio.manager.leave_room(sid, "/", "red")
+    sio.manager.close_room("red", "/")
+    assert sio.rooms(sid) == [sid]
+    sio.manager.disconnect(sid, "/")
+    assert peer.receive() == "41"
+
+
+def test_engine_is_told_in_plain_functions(sio, join):
+    peer, _ = join(sio)
+    (eio_sid,) = sio.eio.sockets
+    assert sio.environ[eio_sid]["REMOTE_ADDR"] == "127.0.0.1"
+    assert sio.eio.transport(eio_sid) == "websocket"
+    assert sio.eio.is_asyncio_based() is False
+    assert sio.eio.async_mode == "threading"
+    assert sio.eio.create_queue().empty()
+    assert not sio.eio.create_event().is_set()
+    assert sio.eio.get_queue_empty_exception() is queue.Empty
+    sio.eio.send(eio_sid, "2[1]")
+    assert peer.receive() == "42[1]"
+    sio.eio.disconnect(eio_sid)
+    eventually(lambda: not sio.eio.sockets, "the end of the session")
+
+
+def test_manager_is_initialized_once_when_the_server_is_served(join):
+    class Own(Manager):
+        count = 0
+
+        def initialize(self):
+            self.count += 1
+
+    manager = Own()
+    sio = Server(manager)
+    assert manager.count == 0
+    join(sio)
+    join(sio)
+    assert manager.count == 1
+    assert sio.manager is manager
+
+
+def test_managers_of_other_kinds_are_refused():
+    with pytest.raises(TypeError, match=r"only fastsio\.Manager is supported"):
+        Server(client_manager=object())
+
+
+def test_unknown_arguments_give_one_warning_that_names_the_nearest():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        Server(ping_intervall=3, nonsense=1)
+    (warning,) = caught
+    assert "'ping_intervall'; did you mean 'ping_interval'?, 'nonsense'" in str(warning.message)
+    assert warning.filename == __file__
+
+
+def test_options_are_the_engines():
+    sio = Server(ping_interval=(3, 1), cors_allowed_origins="*", always_connect=True)
+    assert sio.eio.ping_interval == 3
+    assert sio.always_connect is True
+    assert sio.async_handlers is True
+    assert sio.namespaces == ["/"]
 
 
 # --- threads, and no server -----------------------------------------------------------------------
