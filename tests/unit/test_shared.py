@@ -214,7 +214,9 @@ def test_request_behind_one_of_ours_that_waits_is_served_behind_it():
     assert not router.besides
     waiting.pop().respond(200, [], b"late")
     assert router.beside.got == THEIRS % 1
-    assert responses(transport.sent) == [b"late"], "ours is written before the other server may write"
+    assert responses(transport.sent) == [b"late"], (
+        "ours is written before the other server may write"
+    )
     router.beside.answer(b"page")
     router.end_turn()
     waiting.pop().respond(200, [], b"later")
