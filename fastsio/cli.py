@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "--port", type=int, default=5000, help="port, 0 for a free one (%(default)s)"
     )
-    serve.add_argument("--path", default="socket.io", help="path of Socket.IO (%(default)s)")
+    serve.add_argument("--path", help="path of Socket.IO (socket.io; of Engine.IO engine.io)")
     serve.add_argument(
         "--static",
         action="append",

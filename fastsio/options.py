@@ -104,7 +104,7 @@ def _transports(given: Any) -> tuple[str, ...]:
 
 
 def _proxies(given: Any) -> tuple[Any, ...]:
-    """"*" and "unix" as they are, all else as networks."""
+    """ "*" and "unix" as they are, all else as networks."""
     names = (given,) if isinstance(given, str) else tuple(given)
     proxies = []
     for name in names:

@@ -48,13 +48,14 @@ class RunningServer:
 
 
 async def start(
-    app: Application, host: str = "127.0.0.1", port: int = 5000, *, socketio_path: str = "socket.io",
+    app: Application, host: str = "127.0.0.1", port: int = 5000, *, socketio_path: str | None = None,
     static_files: dict[str, Any] | None = None, ssl_certfile: str | None = None, ssl_keyfile: str | None = None,
     ssl_context: ssl.SSLContext | None = None, head_timeout: float = 10.0, shutdown_timeout: float = 5.0,
 ) -> RunningServer:  # fmt: skip
     """Serve `app` (AsyncServer or IO) on the running loop; returns when it listens.
 
-    port 0 takes a free one (see RunningServer.port). static_files: {"/": "index.html", "/static": "./public"}.
+    port 0 takes a free one (see RunningServer.port). socketio_path: None for the application's own, "socket.io" where
+    it has none. static_files: {"/": "index.html", "/static": "./public"}.
     head_timeout: seconds a request may take to arrive. shutdown_timeout: seconds that handlers get at close().
     Raises OSError if it can't listen, ValueError for files that do not exist.
     """

@@ -73,9 +73,11 @@ MAY_IMPORT: dict[str, list[str]] = {
     "adapters": ["core"],
     "client": ["_frames", "_codec"],
     "_aio": ["_dispatch", "_codec", "core"],  # the compiled part of api/aio.py
+    "_raw": ["_eager", "_fanout", "_codec", "_json", "_frames"],  # messages without Socket.IO
     **{style: ["core", "options"] for style in STYLES},
     "api": ["_aio", "core", "options"],
     "server": LOWER,
+    "engineio": ["_raw", *LOWER, *STYLES, *FRONT_DOORS, "server"],  # a whole API of its own
     **{door: [*LOWER, *STYLES, *FRONT_DOORS, "server"] for door in FRONT_DOORS},
     "__init__": [*LOWER, *STYLES, *FRONT_DOORS, "server"],
 }
