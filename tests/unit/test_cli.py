@@ -104,7 +104,7 @@ def test_defaults_are_those_of_run(folder, served):
     assert type(app) is fastsio.AsyncServer
     assert args == ("127.0.0.1", 5000)
     assert options == {
-        "loop": "auto", "socketio_path": "socket.io", "static_files": {}, "ssl_certfile": None,
+        "loop": "auto", "socketio_path": None, "static_files": {}, "ssl_certfile": None,
         "ssl_keyfile": None, "head_timeout": 10.0, "shutdown_timeout": 5.0,
     }  # fmt: skip
 
