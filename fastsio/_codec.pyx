@@ -17,6 +17,7 @@ from libc.string cimport memchr, memcpy
 
 cdef extern from "Python.h":
     Py_ssize_t Py_REFCNT(object o) noexcept
+    str PyUnicode_DecodeUTF8(const char* text, Py_ssize_t size, const char* errors)
 
 from fastsio._frames cimport BINARY, TEXT, frame_of, head_size, write_head
 from fastsio._json cimport Json, is_plain, name_text, strings_size, write_strings
@@ -264,7 +265,8 @@ cdef class Decoder:
 cdef class Encoded:
     """One packet, encoded once: every form that a transport may need, shared by all who send it.
 
-    The text's WebSocket frame is made with it; attachments' frames and the polling payload on first use.
+    The text's WebSocket frame is made with it; attachments' frames, the polling payload and the text as a str on
+    first use.
     `size` is what it counts for in a send buffer, in bytes.
     """
 
@@ -286,6 +288,14 @@ cdef class Encoded:
     def payload(self) -> bytes:
         """The packets as a polling payload carries them."""
         return self.payload_()
+
+    cdef str string_(self):
+        """The text as ASGI servers take it."""
+        if self.string is None:
+            self.string = PyUnicode_DecodeUTF8(
+                PyBytes_AS_STRING(self.frame) + self.text_at, len(self.frame) - self.text_at, NULL
+            )
+        return self.string
 
     cdef bytes frames_(self):
         cdef bytes data

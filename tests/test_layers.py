@@ -30,6 +30,10 @@ LOWER = [
     *PURE,
     "_http",
     "_conn",
+    "_hosted",
+    "hosted",
+    "asgi_files",
+    "signals",
     "_wheel",
     "_ids",
     "options",
@@ -40,7 +44,7 @@ LOWER = [
     "client",
 ]
 STYLES = ["api", "admin", "metrics", "exceptions"]
-FRONT_DOORS = ["asgi", "uvicorn", "serve", "workers", "cli", "__main__"]
+FRONT_DOORS = ["asgi", "attach", "uvicorn", "serve", "workers", "cli", "__main__"]
 
 # layer: the layers that it may import, besides itself. A layer is a module or a folder right below fastsio.
 MAY_IMPORT: dict[str, list[str]] = {
@@ -51,6 +55,10 @@ MAY_IMPORT: dict[str, list[str]] = {
     "options": [],  # values that every layer may read
     "static": ["_http"],  # files as answers to requests
     "_conn": ["_frames", "_codec", "_fanout", "_http"],
+    "_hosted": ["_frames", "_codec", "_fanout", "_eager", "_http"],  # as _conn, over ASGI
+    "hosted": ["_hosted", "_http", "engine"],  # the engine's Exchange over ASGI
+    "asgi_files": ["static"],
+    "signals": [],
     "engine": [
         "_fanout",
         "_codec",
