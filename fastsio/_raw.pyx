@@ -9,12 +9,11 @@ import logging
 
 from cpython.bytes cimport PyBytes_AS_STRING
 
-from fastsio._codec cimport Encoded
 from fastsio._eager cimport start
 from fastsio._fanout cimport MessageHandler, SessionBase
-from fastsio._frames cimport BINARY, TEXT, frame_of, head_size
 from fastsio._json cimport Json
 
+from fastsio._codec import Encoded, encode_engine_binary, encode_engine_packet
 from fastsio._frames import ProtocolError
 
 cdef extern from "Python.h":
@@ -149,41 +148,25 @@ def decode_message(data: bytes, Json json):
     return value_of(PyBytes_AS_STRING(data), len(data), json)
 
 
-def encode_message(data, Json json, bint for_polling) -> Encoded:
+def encode_message(data, Json json) -> Encoded:
     """The packet of a message: bytes as binary, a list or dict as JSON, any other value as its text.
 
-    for_polling: it may leave in a polling payload. Raises TypeError for bytes in JSON and what JSON can't hold,
-    UnicodeEncodeError for text with lone surrogates.
+    Raises TypeError for bytes in JSON and what JSON can't hold, UnicodeEncodeError for text with lone surrogates.
     """
-    cdef bytes body
     if isinstance(data, str):
-        body = (<str> data).encode()
-    elif isinstance(data, (bytes, bytearray)):
-        return binary_packet(bytes(data), for_polling)
-    elif isinstance(data, (list, dict)):
-        body = json_bytes(data, json)
-    else:
-        body = b"" if data is None else str(data).encode()
-    return text_packet(b"4" + body)
+        return encode_engine_packet(b"4" + (<str> data).encode())
+    if isinstance(data, (bytes, bytearray)):
+        return encode_engine_binary(bytes(data))
+    if isinstance(data, (list, dict)):
+        return encode_engine_packet(b"4" + json_bytes(data, json))
+    return encode_engine_packet(b"4" if data is None else b"4" + str(data).encode())
 
 
-cdef Encoded text_packet(bytes packet):
-    cdef Encoded encoded = Encoded.__new__(Encoded)
-    encoded.frame = frame_of(TEXT, <const unsigned char*> PyBytes_AS_STRING(packet), len(packet))
-    encoded.text_at = head_size(len(packet))
-    encoded.size = len(encoded.frame)
-    return encoded
-
-
-cdef Encoded binary_packet(bytes data, bint for_polling):
-    """A binary message. A session that has left polling does not come back, so Base64 is made only while it polls."""
-    cdef Encoded encoded = Encoded.__new__(Encoded)
-    encoded.frame = frame_of(BINARY, <const unsigned char*> PyBytes_AS_STRING(data), len(data))
-    encoded.text_at = head_size(len(data))
-    encoded.size = len(encoded.frame)
-    if for_polling:
-        encoded.polling = b"b" + binascii.b2a_base64(data, newline=False)
-    return encoded
+def encode_raw_packet(packet) -> Encoded:
+    """A packet as Packet.encode() returns it: text with its type, or bytes for a binary message."""
+    if isinstance(packet, str):
+        return encode_engine_packet((<str> packet).encode())
+    return encode_engine_binary(bytes(packet))
 
 
 def encode_base64(data: bytes) -> str:
@@ -202,10 +185,3 @@ cdef bytes json_bytes(data, Json json):
     if found:
         raise TypeError("bytes in a list or dict: JSON can't hold them, send them as a message of their own")
     return body
-
-
-def encode_raw_packet(packet, bint for_polling) -> Encoded:
-    """A packet as Packet.encode() returns it: text with its type, or bytes for a binary message."""
-    if isinstance(packet, str):
-        return text_packet((<str> packet).encode())
-    return binary_packet(bytes(packet), for_polling)

@@ -69,6 +69,15 @@ def release_engine(hub: Hub, reason: str = SHUTDOWN_REASON) -> None:
         engine.close(reason)
 
 
+async def wind_up(hub: Hub, timeout_s: float) -> None:
+    """Let the handlers end, those that run longer than `timeout_s` seconds cancelled, and the background tasks."""
+    await hub.drain(timeout_s)
+    for task in list(hub.background):
+        task.cancel()
+    if hub.background:
+        await asyncio.wait(list(hub.background), timeout=GOODBYE_S)
+
+
 class Server:
     """Connections of one application on one event loop. See _conn for what a router has to have."""
 
@@ -132,11 +141,7 @@ class Server:
         release_engine(self.hub)
         for conn in list(self.connections):
             conn.retire()
-        await self.hub.drain(timeout_s)
-        for task in list(self.hub.background):
-            task.cancel()
-        if self.hub.background:
-            await asyncio.wait(list(self.hub.background), timeout=GOODBYE_S)
+        await wind_up(self.hub, timeout_s)
         await self._wait_for_connections()
         self.engine.wheel.close()
 

@@ -104,13 +104,13 @@ class AsyncServer:
         Raises TypeError for what JSON can't hold.
         """
         peer = self.hub.peers.get(sid)
-        if peer is None or not peer.put(encode_message(data, self.hub.json, not peer.upgraded)):
+        if peer is None or not peer.put(encode_message(data, self.hub.json)):
             self.logger.warning("Cannot send to sid %.6s…", sid)
 
     async def send_packet(self, sid: str, pkt: Any) -> None:
         """Send a packet (see fastsio.engineio.packet) as it is. For an unknown sid only a warning is logged."""
         peer = self.hub.peers.get(sid)
-        if peer is None or not peer.put(encode_raw_packet(pkt.encode(), not peer.upgraded)):
+        if peer is None or not peer.put(encode_raw_packet(pkt.encode())):
             self.logger.warning("Cannot send to sid %.6s…", sid)
 
     async def get_session(self, sid: str) -> dict[str, Any]:
@@ -182,12 +182,6 @@ class AsyncServer:
         from fastsio.server import engine_of
 
         await serve(engine_of(self.hub), *args, **kwargs)
-
-    def attach(self, app: Any, engineio_path: str = "engine.io") -> None:
-        """Serve this server below `engineio_path` of an aiohttp or Sanic application."""
-        from fastsio.attach import attach
-
-        attach(self, app, engineio_path)
 
     async def shutdown(self) -> None:
         """End every session ("server disconnect") and wait for the disconnect handlers, 5 seconds at most."""
