@@ -19,6 +19,12 @@ class _PassOn(logging.Handler):
             self.target.handle(record)
 
 
+def _is_same(known: logging.Handler, handler: logging.Handler) -> bool:
+    return type(known) is type(handler) and getattr(known, "target", None) is getattr(
+        handler, "target", None
+    )
+
+
 def log_to(given: Any) -> Any:
     """True: to stderr from INFO on; a Logger: to that; False: nowhere but where the application sends "fastsio".
 
@@ -29,7 +35,7 @@ def log_to(given: Any) -> Any:
     handler = logging.StreamHandler() if given is True else _PassOn(given)
     for name in NAMES:
         target = logging.getLogger(name)
-        if not any(type(known) is type(handler) for known in target.handlers):
+        if not any(_is_same(known, handler) for known in target.handlers):
             target.addHandler(handler)
         if target.level == logging.NOTSET:
             target.setLevel(logging.INFO)

@@ -100,7 +100,10 @@ def test_scheme_and_host_count_without_an_address():
     ("forwarded", "expected"),
     [
         ("for=203.0.113.9", ("203.0.113.9", "http", None)),
-        ('For="203.0.113.9:80"; Proto=HTTPS ;host=a.example', ("203.0.113.9", "https", "a.example")),
+        (
+            'For="203.0.113.9:80"; Proto=HTTPS ;host=a.example',
+            ("203.0.113.9", "https", "a.example"),
+        ),
         ('for="[2001:db8:cafe::17]:4711"', ("2001:db8:cafe::17", "http", None)),
         ("for=1.2.3.4, for=203.0.113.9;proto=https, for=10.0.0.3", ("203.0.113.9", "https", None)),
         ("for=_hidden;proto=https", (PROXY, "https", None)),
