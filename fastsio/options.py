@@ -4,6 +4,7 @@ Imports nothing of fastsio: both API styles make it, the engine and the core rea
 """
 
 import difflib
+import ipaddress
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from typing import Any
@@ -36,6 +37,9 @@ class Options:
         handler before it has ended.
     always_connect: a client is in before its connect handler has been asked, and is put out if that refuses;
         its events wait so long.
+    trusted_proxies: addresses and networks ("10.0.0.0/8"), "unix" for Unix sockets, or "*", from which X-Forwarded-For,
+        -Proto, -Host and Forwarded are believed: then REMOTE_ADDR, wsgi.url_scheme and Node's handshake.address are
+        the client's. Proxies must overwrite these headers or add to them. None believes nobody.
     """
 
     ping_interval: float = 25.0
@@ -56,6 +60,7 @@ class Options:
     namespaces: None | str | Iterable[str] = None
     async_handlers: bool = True
     always_connect: bool = False
+    trusted_proxies: None | str | Iterable[str] = None
 
     def __post_init__(self) -> None:
         given: Any = self.ping_interval
@@ -76,6 +81,8 @@ class Options:
             object.__setattr__(self, "namespaces", (self.namespaces,))
         elif self.namespaces is not None and self.namespaces != "*":
             object.__setattr__(self, "namespaces", tuple(self.namespaces))
+        if self.trusted_proxies is not None:
+            object.__setattr__(self, "trusted_proxies", _proxies(self.trusted_proxies))
 
     @classmethod
     def names(cls) -> set[str]:
@@ -127,6 +134,20 @@ def _transports(given: Any) -> tuple[str, ...]:
             f"No valid transports provided: {given!r}; known are {', '.join(TRANSPORTS)}"
         )
     return names
+
+
+def _proxies(given: Any) -> tuple[Any, ...]:
+    """ "*" and "unix" as they are, all else as networks."""
+    names = (given,) if isinstance(given, str) else tuple(given)
+    proxies = []
+    for name in names:
+        try:
+            proxies.append(name if name in ("*", "unix") else ipaddress.ip_network(name))
+        except ValueError as error:
+            raise ValueError(
+                f'trusted_proxies={given!r}: {error}; give addresses, networks, "unix" or "*"'
+            ) from None
+    return tuple(proxies)
 
 
 def _cookie(given: Any) -> dict[str, Any] | None:
