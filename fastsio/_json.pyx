@@ -225,7 +225,7 @@ cdef class Json:
     `module` needs `dumps(obj)` (returning str or bytes) and `loads(str)`.
     """
 
-    def __cinit__(self, module=None):
+    def __init__(self, module=None):
         self.is_builtin = module is None
         if module is None:
             self.dumps = orjson.dumps

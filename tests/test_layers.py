@@ -23,11 +23,16 @@ PURE = [
     "_eager",
     "_fanout",
     "_codec",
+    "_encoded",
     "_json",
     "_frames",
 ]  # each may import those to its right
 LOWER = [
     *PURE,
+    "_payload",
+    "_msgpack",
+    "packet",
+    "msgpack_packet",
     "_http",
     "_conn",
     "_wheel",
@@ -45,15 +50,21 @@ FRONT_DOORS = ["asgi", "uvicorn", "serve", "workers", "cli", "__main__"]
 # layer: the layers that it may import, besides itself. A layer is a module or a folder right below fastsio.
 MAY_IMPORT: dict[str, list[str]] = {
     **{layer: PURE[PURE.index(layer) + 1 :] for layer in PURE},
+    "_payload": ["_frames"],  # the body of a POST as its packets
+    "_msgpack": ["_codec", "_encoded", "_json", "_frames"],  # packets as MessagePack
+    "packet": ["_codec", "_json", "_frames"],  # python-socketio's module of that name
+    "msgpack_packet": ["packet", "_msgpack", "_codec"],
     "_http": [],  # requests and response heads, pure like those above
     "_wheel": [],  # deadlines of whatever has them
     "_ids": [],  # random, and no more
     "options": [],  # values that every layer may read
     "static": ["_http"],  # files as answers to requests
-    "_conn": ["_frames", "_codec", "_fanout", "_http"],
+    "_conn": ["_frames", "_encoded", "_codec", "_fanout", "_http"],
     "engine": [
         "_fanout",
         "_codec",
+        "_encoded",
+        "_payload",
         "_frames",
         "_http",
         "_wheel",
@@ -65,10 +76,14 @@ MAY_IMPORT: dict[str, list[str]] = {
         "_eager",
         "_fanout",
         "_codec",
+        "_encoded",
         "_json",
         "_frames",
         "_ids",
         "options",
+        "packet",  # these two and _msgpack: core/parsers.py, for serializer=
+        "msgpack_packet",
+        "_msgpack",
     ],  # never engine, adapters, api or _conn
     "adapters": ["core"],
     "client": ["_frames", "_codec"],
@@ -86,7 +101,10 @@ HTTP = {"httptools", "http", "urllib", "aiohttp", "uvicorn"}
 MUST_NOT_IMPORT = {
     "_frames": IO | HTTP,
     "_codec": IO | HTTP,
+    "_encoded": IO | HTTP,
     "_json": IO | HTTP,
+    "_payload": IO | HTTP,
+    "_msgpack": IO | HTTP,
     "_fanout": HTTP | {"asyncio", "uvloop", "threading", "ssl"},
     "_dispatch": HTTP | {"socket", "ssl"},
     "_eager": HTTP | {"socket", "ssl"},
@@ -256,7 +274,7 @@ def test_imports_are_really_found():
         ("_codec", "_frames"),
         ("_dispatch", "_codec"),
         ("_conn", "_frames"),
-        ("_fanout", "_codec"),
+        ("_fanout", "_encoded"),
     } <= found
     assert {
         ("core", "_dispatch"),

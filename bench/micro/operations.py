@@ -10,8 +10,9 @@ from typing import Any
 
 from null import JOIN, UPGRADE, NullServer, masked, request
 
-from fastsio._codec import Decoder, decode_payload, encode_packet
+from fastsio._codec import Decoder, encode_packet
 from fastsio._frames import FrameReader
+from fastsio._payload import decode_payload
 
 EVENT = 2
 TEXT_32 = "x" * 32

@@ -7,8 +7,9 @@ no message. Source: engine.io-protocol v4, "Heartbeat", "Upgrade"; reasons as en
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from fastsio._codec import decode_base64, encode_engine_packet
+from fastsio._encoded import encode_engine_packet
 from fastsio._fanout import SessionBase
+from fastsio._payload import decode_base64
 from fastsio.engine.polling import CLOSE, PollingTransport
 from fastsio.engine.ports import Request
 from fastsio.engine.upgrade import Probe
