@@ -17,7 +17,7 @@ from fastsio._encoded cimport Encoded, new_encoded
 from fastsio._frames cimport TEXT, head_size, write_head
 from fastsio._json cimport Json, is_plain, name_text, strings_size, write_strings
 
-from fastsio._encoded import encode_engine_packet, encode_messages, wrap  # noqa: F401 - found here too
+from fastsio._encoded import encode_engine_packet, encode_messages, wrap  # no-cython-lint - found here too
 from fastsio._frames import ProtocolError
 from fastsio._json import DEFAULT_JSON
 

@@ -135,7 +135,10 @@ def encode_engine_packet(bytes packet) -> Encoded:
 
 
 def encode_messages(list messages) -> Encoded:
-    """Engine.IO messages that stay together, text (str) or binary (bytes), the first of either kind, the others binary."""
+    """Engine.IO messages that stay together, text (str) or binary (bytes). Only the first may be text.
+
+    Raises TypeError for another that is.
+    """
     cdef Encoded encoded = Encoded.__new__(Encoded)
     cdef object first = messages[0]
     cdef bytes data = b"4" + first.encode() if isinstance(first, str) else bytes(first)

@@ -8,8 +8,8 @@ import logging
 from typing import Any
 
 from fastsio._codec import encode_packet
-from fastsio._json import Json
 from fastsio.core.namespace import Namespace
+from fastsio.core.parsers import make_json
 from fastsio.core.peer import CONNECT_ERROR, Peer
 from fastsio.options import Options
 
@@ -21,7 +21,7 @@ class Hub:
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self.json = Json(options.json)
+        self.json = make_json(options)
         self.namespaces: dict[str, Namespace] = {}
         self.tasks: set[asyncio.Task[Any]] = set()
         self.background: set[asyncio.Task[Any]] = set()

@@ -148,7 +148,9 @@ def test_base64_is_read_as_leniently_as_node_reads_it(payloads, text, data):
 def test_base64_of_any_length_is_read_back(payloads, size):
     data = (bytes(range(256)) * (size // 256 + 1))[:size]
     assert payloads.decode_payload(b"b" + base64.b64encode(data)) == [("b", data)]
-    assert payloads.decode_payload(b"b" + base64.urlsafe_b64encode(data).rstrip(b"=")) == [("b", data)]
+    assert payloads.decode_payload(b"b" + base64.urlsafe_b64encode(data).rstrip(b"=")) == [
+        ("b", data)
+    ]
 
 
 @pytest.mark.parametrize(
