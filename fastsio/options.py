@@ -32,6 +32,8 @@ class Options:
     cookie: None, a name, or {"name": …, "path": …, "SameSite": …}: sent with the polling handshake.
     http_compression: gzip or deflate for polling responses of at least compression_threshold bytes.
     json: a module with dumps and loads instead of orjson.
+    serializer: the form of packets: "default" (text with JSON), "msgpack" (socket.io-msgpack-parser's, needs the extra
+        `msgpack`), or a subclass of fastsio.packet.Packet. Clients must use the same.
     namespaces: names that exist besides those with handlers; "*" accepts every name.
     async_handlers: a client's events are handled as they come; False: one after the other, each when the
         handler before it has ended.
@@ -57,6 +59,7 @@ class Options:
     http_compression: bool = True
     compression_threshold: int = 1024
     json: Any = None
+    serializer: Any = "default"
     namespaces: None | str | Iterable[str] = None
     async_handlers: bool = True
     always_connect: bool = False
@@ -77,6 +80,7 @@ class Options:
         if origins is not None and not isinstance(origins, str) and not callable(origins):
             object.__setattr__(self, "cors_allowed_origins", frozenset(origins))
         object.__setattr__(self, "cookie", _cookie(self.cookie))
+        _check_serializer(self.serializer)
         if isinstance(self.namespaces, str) and self.namespaces != "*":
             object.__setattr__(self, "namespaces", (self.namespaces,))
         elif self.namespaces is not None and self.namespaces != "*":
@@ -124,6 +128,18 @@ def _interval_and_grace(given: Any) -> tuple[Any, Any]:
 def _check_number(name: str, value: Any, unit: str) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
         raise ValueError(f"{name}={value!r}: a number of {unit} above 0")
+
+
+def _check_serializer(given: Any) -> None:
+    """A misspelt name would else be taken for a class, and fail with the first packet."""
+    if given in ("default", "msgpack"):
+        return
+    if not all(callable(getattr(given, name, None)) for name in ("encode", "decode")) or isinstance(
+        given, (str, bytes)
+    ):
+        raise ValueError(
+            f'serializer={given!r}: "default", "msgpack", or a class with encode() and decode()'
+        )
 
 
 def _transports(given: Any) -> tuple[str, ...]:

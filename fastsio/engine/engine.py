@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import orjson
 
-from fastsio._codec import encode_engine_packet
+from fastsio._encoded import encode_engine_packet
 from fastsio._fanout import Flusher
 from fastsio._ids import new_id
 from fastsio._wheel import Wheel

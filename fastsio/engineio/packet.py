@@ -5,7 +5,7 @@ Source: engine.io-protocol v4, "Packet encoding".
 
 from typing import Any
 
-from fastsio._codec import decode_base64
+from fastsio._payload import decode_base64
 from fastsio._json import DEFAULT_JSON, Json
 from fastsio._raw import decode_message, encode_base64, json_text
 
