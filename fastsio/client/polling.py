@@ -17,6 +17,8 @@ from fastsio.client.transport import Transport, TransportOwner
 from fastsio.client.urls import ServerUrl
 
 SEPARATOR = b"\x1e"
+# python-engineio's servers drop a POST that holds more, and answer "ok" all the same.
+MAX_PACKETS = 16
 
 
 class Polling(Transport):
@@ -145,17 +147,22 @@ class Polling(Transport):
 
 
 def bodies_of(packets: list[Encoded | bytes], max_bytes: int) -> list[bytes]:
-    """POST bodies with all packets in order, each below `max_bytes` unless one packet alone is over it."""
-    groups: list[list[bytes]] = []
-    size = max_bytes
+    """POST bodies with all packets in order, MAX_PACKETS and `max_bytes` in each unless one alone has more.
+
+    A packet and its attachments stay together.
+    """
+    groups: list[list[bytes]] = [[]]
+    size = count = 0
     for packet in packets:
         one = b"b" + base64.b64encode(packet) if isinstance(packet, bytes) else packet.payload
-        size += 1 + len(one)
-        if size > max_bytes:
+        parts = 1 + one.count(SEPARATOR)
+        if groups[-1] and (size + 1 + len(one) > max_bytes or count + parts > MAX_PACKETS):
             groups.append([])
-            size = len(one)
+            size = count = 0
         groups[-1].append(one)
-    return [SEPARATOR.join(group) for group in groups]
+        size += 1 + len(one)
+        count += parts
+    return [SEPARATOR.join(group) for group in groups if group]
 
 
 def _status_text(answer: HttpAnswer) -> str:
