@@ -22,6 +22,7 @@ PURE = [
     "_dispatch",
     "_eager",
     "_fanout",
+    "_client",
     "_codec",
     "_encoded",
     "_json",
@@ -104,7 +105,19 @@ MAY_IMPORT: dict[str, list[str]] = {
         "_msgpack",
     ],  # never engine, adapters, api or _conn
     "adapters": ["core"],
-    "client": ["_frames", "_codec"],
+    "client": [
+        "_eager",
+        "_client",
+        "_codec",
+        "_json",
+        "_frames",
+        "_wheel",
+        "exceptions",
+        "packet",
+        "msgpack_packet",
+    ],
+    "packet": ["_codec", "_json", "_frames"],
+    "msgpack_packet": ["packet", "_codec"],
     "_aio": ["_dispatch", "_codec", "core"],  # the compiled part of api/aio.py
     "_raw": ["_eager", "_fanout", "_encoded", "_codec", "_json", "_frames"],  # messages without Socket.IO
     **{style: ["core", "options"] for style in STYLES},
@@ -135,6 +148,7 @@ MUST_NOT_IMPORT = {
     "_eager": HTTP | {"socket", "ssl"},
     "_http": IO,
     "_wheel": IO | HTTP,
+    "_client": IO | HTTP,
     "_ids": IO | HTTP,
     "options": IO | HTTP,
     "core": {"httptools", "http", "aiohttp", "uvicorn", "uvloop", "socket", "ssl"},
