@@ -116,8 +116,6 @@ MAY_IMPORT: dict[str, list[str]] = {
         "packet",
         "msgpack_packet",
     ],
-    "packet": ["_codec", "_json", "_frames"],
-    "msgpack_packet": ["packet", "_codec"],
     "_aio": ["_dispatch", "_codec", "core"],  # the compiled part of api/aio.py
     "_raw": ["_eager", "_fanout", "_encoded", "_codec", "_json", "_frames"],  # messages without Socket.IO
     **{style: ["core", "options"] for style in STYLES},
