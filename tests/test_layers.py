@@ -109,6 +109,8 @@ MAY_IMPORT: dict[str, list[str]] = {
         "_eager",
         "_client",
         "_codec",
+        "_encoded",
+        "_payload",
         "_json",
         "_frames",
         "_wheel",
