@@ -38,6 +38,7 @@ class Socket(SocketBase):
         "_issued",
         "_joined",
         "is_dropped",
+        "is_refused",
         "peer",
     )
 
@@ -58,8 +59,10 @@ class Socket(SocketBase):
         self._joined: set[Any] | None = None
         self._data: dict[str, Any] | None = None
         self._ack_count = 0
-        # disconnect() was called before it was admitted: it will be refused.
+        # disconnect() was called; if before it was admitted, it will be refused.
         self.is_dropped = False
+        # always_connect: its connect handler did not want it.
+        self.is_refused = False
 
     def __repr__(self) -> str:
         return f"<Socket {self.id[:6]}… in {self.namespace.name!r}>"
@@ -279,6 +282,7 @@ class Socket(SocketBase):
         elif self.id in self.namespace.joining:
             self.is_dropped = True
         elif self.peer.find(self.namespace.name) is self:
+            self.is_dropped = True
             self.send_packet(self.namespace.encode_control(DISCONNECT, NO_DATA))
             self.peer.leave(self, "server namespace disconnect")
 
