@@ -117,6 +117,7 @@ class Peer(PeerBase):
             if not is_admitted:
                 socket.stop_receiving()
                 namespace.joining.pop(socket.id, None)
+                self.hub.tidy(namespace)
         if error is not None:
             if self.session.is_open:
                 self._refuse(namespace, error)
@@ -146,7 +147,13 @@ class Peer(PeerBase):
             return refusal.error_args
         except Exception as refusal:
             # May be meant, or a mistake in the middleware: ConnectionRefusedError says which, and is not logged.
-            logger.warning("refused in %r: %r", namespace.name, refusal, exc_info=refusal)
+            logger.warning(
+                "refused in %r for sid=%.6s…: %r",
+                namespace.name,
+                socket.id,
+                refusal,
+                exc_info=refusal,
+            )
             error: dict[str, Any] = {"message": str(refusal)}
             data = getattr(refusal, "data", None)
             if data is not None:
@@ -246,7 +253,7 @@ class Peer(PeerBase):
         namespace = socket.namespace
         handler = namespace.handlers.get("disconnect")
         if handler is None:
-            namespace.leaving.pop(socket.id, None)
+            self._forget(socket)
             return
 
         async def run() -> None:
@@ -254,12 +261,16 @@ class Peer(PeerBase):
                 if not socket.is_refused:  # who is refused was never there
                     await socket.answer(handler, ["disconnect", python_reason(reason)], -1)
             finally:
-                namespace.leaving.pop(socket.id, None)
+                self._forget(socket)
 
         if self.line is not None:
             self.line.add(run)
         else:
             start_eager(run(), self.hub.tasks, "disconnect handler")
+
+    def _forget(self, socket: Socket) -> None:
+        socket.namespace.leaving.pop(socket.id, None)
+        self.hub.tidy(socket.namespace)
 
     def disconnect_all(self) -> None:
         """Leave every namespace, telling the client, and close the connection behind it."""
