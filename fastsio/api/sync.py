@@ -36,6 +36,8 @@ logger = logging.getLogger("fastsio.core")
 T = TypeVar("T")
 
 HANDLER_THREADS = 256
+# What threads of the pool with nothing to do need to end, at shutdown().
+POOL_END_S = 0.5
 GREEN_MODES = ("eventlet", "gevent", "gevent_uwsgi")
 # What an event loop in a thread needs as it is.
 NEEDED = ("thread", "threading", "socket", "select")
@@ -333,7 +335,7 @@ class Server:
             bridge.run(self._server.shutdown)
         else:
             self._door().close()
-        self._pool.join(0)
+        self._pool.join(POOL_END_S)
 
     def _door(self) -> Any:
         with self._lock:
