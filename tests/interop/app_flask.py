@@ -5,10 +5,14 @@ Run as a program it is served by werkzeug; `app` is for WSGI servers, `asgi` for
 
 from __future__ import annotations
 
+import sys
 import threading
+from socketserver import ThreadingMixIn
 from typing import Any
+from wsgiref.simple_server import WSGIServer, make_server
 
 from flask import Flask, jsonify, request
+from werkzeug.serving import run_simple
 
 from fastsio.api.sync import Namespace, Server
 from fastsio.wsgi import WSGIApp
@@ -95,9 +99,20 @@ sio.register_namespace(Chat("/chat"))
 app = WSGIApp(sio, pages)
 asgi = app.as_asgi()
 
+
+class ThreadingServer(ThreadingMixIn, WSGIServer):
+    """The standard library's WSGI server with threads: it tells nobody its connections."""
+
+    daemon_threads = True
+    request_queue_size = 100
+
+
+def main(port: str, server: str = "werkzeug", *tls: str) -> None:
+    if server == "wsgiref":
+        make_server("127.0.0.1", int(port), app, ThreadingServer).serve_forever()
+    context = (tls[0], tls[1]) if tls else None
+    run_simple("127.0.0.1", int(port), app, threaded=True, ssl_context=context)
+
+
 if __name__ == "__main__":
-    import sys
-
-    from werkzeug.serving import run_simple
-
-    run_simple("127.0.0.1", int(sys.argv[1]), app, threaded=True)
+    main(*sys.argv[1:])

@@ -78,3 +78,18 @@ async def test_werkzeug_logs_no_error_for_what_was_taken_over(
     assert "transport=websocket" in served.output
     assert "Traceback" not in served.output
     assert "rror" not in served.output
+
+
+@pytest.mark.parametrize("server", ["wsgiref", "werkzeug with TLS", "gunicorn with TLS"])
+async def test_server_that_keeps_its_connections_gets_clients_that_poll(
+    node: NodeDriver, tmp_path: Path, certificate: tuple[str, str], server: str
+) -> None:
+    cert, key = certificate
+    command = {
+        "wsgiref": [*WERKZEUG, "wsgiref"],
+        "werkzeug with TLS": [*WERKZEUG, "werkzeug", cert, key],
+        "gunicorn with TLS": [*GUNICORN, "--certfile", cert, "--keyfile", key],
+    }[server]
+    async with serving(SOURCE, "app_flask", command, tmp_path) as served:
+        url = served.url.replace("http:", "https:") if "TLS" in server else served.url
+        await node.play("onlyPolling", url, "polling")

@@ -90,3 +90,18 @@ exports.serverShutsDownUnderWsgi = async (ctx) => {
   ctx.assert.equal((await page(ctx, "/hello/again"))[0], 200);
   return threads;
 };
+
+// Where the WSGI server keeps its connections to itself: polling, no upgrade, and WebSockets are refused.
+exports.onlyPolling = async (ctx) => {
+  const socket = ctx.open("/", { transports: ["polling", "websocket"] });
+  const [{ upgrades }] = await ctx.next(socket.io.engine, "handshake");
+  ctx.assert.deepEqual(upgrades, []);
+  await ctx.connected(socket);
+  for (let i = 0; i < 3; i++) {
+    ctx.assert.equal(await ctx.ask(socket, "echo", i), i);
+    await ctx.held(socket);
+  }
+  ctx.assert.equal(socket.io.engine.transport.name, "polling");
+  await ctx.refused(ctx.open("/", { transports: ["websocket"] }));
+  ctx.assert.equal(await ctx.ask(socket, "echo", "still there"), "still there");
+};
