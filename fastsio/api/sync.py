@@ -60,7 +60,7 @@ class Server:
         """Raises ValueError for an async_mode of coroutines, RuntimeError where eventlet or gevent patched threads."""
         self.async_mode = _checked_mode(kwargs.pop("async_mode", None))
         self._pool = HandlerPool(kwargs.pop("handler_threads", HANDLER_THREADS))
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._bridge: Bridge | None = None
         self._gateway: Any = None
         _drop_unknown(kwargs)
@@ -406,13 +406,18 @@ def _checked_mode(mode: str | None) -> str:
         )
     elif mode not in (None, "threading"):
         raise ValueError("Invalid async_mode specified")
+    check_threads()
+    return "threading"
+
+
+def check_threads() -> None:
+    """Raise RuntimeError where there are no real threads."""
     patcher = _who_patched_threads()
     if patcher is not None:
         raise RuntimeError(
             f"{patcher} has replaced the threading module: an event loop in a real thread can't work with it."
             " Leave out its monkey patching, and serve with a threaded WSGI server or fastsio.run()"
         )
-    return "threading"
 
 
 def _who_patched_threads() -> str | None:
