@@ -97,7 +97,8 @@ class Hub:
     def encode_message(self, data: Any) -> Encoded:
         """An Engine.IO message of text (a str, or a dict or list as JSON). Raises TypeError for anything else."""
         if isinstance(data, (dict, list)):
-            data = self.json.dumps(data)
+            text = self.json.dumps(data)
+            data = text.decode() if isinstance(text, bytes) else text
         if not isinstance(data, str):
             raise TypeError(f"a message of {type(data).__name__}: a str, a dict or a list")
         return encode_engine_packet(b"4" + data.encode())
