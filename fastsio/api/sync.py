@@ -5,6 +5,7 @@ run in a pool of threads. Every method may be called from any thread but the loo
 """
 
 import asyncio
+import contextlib
 import functools
 import inspect
 import logging
@@ -13,7 +14,6 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
 from typing import Any, ClassVar, TypeVar
 
 from fastsio.api.aio import ARGUMENTS, AsyncServer
@@ -175,10 +175,11 @@ class Server:
                 f"{fn!r} is a coroutine function: Server calls plain ones, AsyncServer both"
             )
 
-        @functools.wraps(fn)
         def run(*args: Any) -> asyncio.Future[Any]:
             return self._pool.run(self._bridge_of(asyncio.get_running_loop()), fn, args)
 
+        with contextlib.suppress(ValueError):  # a builtin that tells nothing
+            run.__signature__ = inspect.signature(fn, follow_wrapped=False)  # type: ignore[attr-defined]
         return run
 
     # --- sending -----------------------------------------------------------------------------
@@ -274,7 +275,7 @@ class Server:
         """Replace the client's session dict."""
         self._do(self._server.save_session, sid, session, namespace)
 
-    @contextmanager
+    @contextlib.contextmanager
     def session(self, sid: str, namespace: str | None = None) -> Iterator[dict[str, Any]]:
         """`with sio.session(sid) as session:` the client's session dict, saved at the end."""
         session = self.get_session(sid, namespace)
