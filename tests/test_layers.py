@@ -25,12 +25,12 @@ PURE = [
     "_client",
     "_codec",
     "_encoded",
+    "_payload",
     "_json",
     "_frames",
 ]  # each may import those to its right
 LOWER = [
     *PURE,
-    "_payload",
     "_msgpack",
     "packet",
     "msgpack_packet",
@@ -60,7 +60,6 @@ FRONT_DOORS = ["asgi", "wsgi", "attach", "uvicorn", "serve", "workers", "cli", "
 # layer: the layers that it may import, besides itself. A layer is a module or a folder right below fastsio.
 MAY_IMPORT: dict[str, list[str]] = {
     **{layer: PURE[PURE.index(layer) + 1 :] for layer in PURE},
-    "_payload": ["_frames"],  # the body of a POST as its packets
     "_msgpack": ["_codec", "_encoded", "_json", "_frames"],  # packets as MessagePack
     "packet": ["_codec", "_json", "_frames"],  # python-socketio's module of that name
     "msgpack_packet": ["packet", "_msgpack", "_codec"],

@@ -121,7 +121,7 @@ async def test_text_that_is_no_json_closes(join, module):
     peer, _ = await join(sio)
     await peer.send('42["x",')
     opcode, _ = await peer.ws.receive()
-    assert (opcode, reasons) == (8, ["forced close"])
+    assert (opcode, reasons) == (8, ["server disconnect"])
 
 
 async def test_module_may_write_and_read_types_of_its_own(join):

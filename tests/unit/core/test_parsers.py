@@ -216,7 +216,7 @@ async def test_refusals_disconnects_and_unknown_namespaces(open_peer, form):
     await peer.join()
     await peer.send(1)
     await until(lambda: len(reasons) == 2, "both disconnects")
-    assert reasons == ["server namespace disconnect", "client namespace disconnect"]
+    assert reasons == ["server disconnect", "client disconnect"]
 
 
 async def test_broadcast_is_encoded_once(open_peer):
@@ -315,7 +315,7 @@ async def test_msgpack_that_is_none_closes_cleanly(open_peer, caplog, message):
     await other.join()
     await peer.peer.send(message)
     await peer.closed()
-    assert reasons == ["forced close"]
+    assert reasons == ["server disconnect"]
     assert "closing session" in caplog.text
     await sio.emit("still", 1)
     assert (await other.receive())[3] == ["still", 1]
@@ -349,7 +349,7 @@ async def test_client_can_not_emit_the_servers_own_events(open_peer, form, name)
     await peer.join()
     await peer.send(2, [name, "forged"])
     await peer.closed()
-    assert called == [("forced close",)]
+    assert called == [("server disconnect",)]
 
 
 @pytest.mark.parametrize(
