@@ -60,7 +60,10 @@ async def test_comes_back_after_the_server_restarts(
     kinds = [entry[0] for entry in seen if entry[0] != "connect_error"]
     assert kinds == ["connect", "disconnect", "connect"]
     # A server that stops says so where it can.
-    assert seen[1][1] in ("transport error", "transport error" if is_killed else "server disconnect")
+    assert seen[1][1] in (
+        "transport error",
+        "transport error" if is_killed else "server disconnect",
+    )
     await client.disconnect()
 
 
