@@ -235,7 +235,7 @@ async def test_auth_that_raises_is_the_connects_error(serve: Any, how: str, watc
     def auth() -> Any:
         raise RuntimeError("no token")
 
-    with pytest.raises(exceptions.ConnectionError, match="^Connect handler failed: no token$"):
+    with pytest.raises(exceptions.ConnectionError, match=r"^Connect handler failed: no token$"):
         await client.connect(server.url, auth=auth, transports=TRANSPORTS[how][0])
     watch.expect_error("connect handler error", "no token")
     assert client.eio.state == "disconnected"
@@ -251,7 +251,7 @@ async def test_a_server_that_does_not_answer_the_namespace_in_time(watch: LoopWa
 
     server = await fastsio.start(app, port=0)
     client = make()
-    with pytest.raises(exceptions.ConnectionError, match="^Unexpected connection error$"):
+    with pytest.raises(exceptions.ConnectionError, match=r"^Unexpected connection error$"):
         await client.connect(server.url, wait_timeout=0.05)
     release.set()
     await server.close()

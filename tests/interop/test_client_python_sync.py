@@ -142,7 +142,7 @@ def test_emits_from_many_threads_arrive_whole_and_in_each_threads_order(scene: S
 def test_refusal_is_raised(scene: Scene) -> None:
     client = scene.make()
     refused = collect(client, "connect_error", "/refusing")
-    with pytest.raises(exceptions.ConnectionError, match="failed to connect: /refusing$"):
+    with pytest.raises(exceptions.ConnectionError, match=r"failed to connect: /refusing$"):
         scene.connect(client, namespaces="/refusing")
     assert refused.get(timeout=DEADLINE_S)[0]["message"] == "not you"
 
@@ -155,7 +155,7 @@ def test_call_times_out(scene: Scene) -> None:
 
 def test_emit_to_what_is_not_connected(scene: Scene) -> None:
     client = scene.make()
-    with pytest.raises(exceptions.BadNamespaceError, match="^/ is not a connected namespace.$"):
+    with pytest.raises(exceptions.BadNamespaceError, match=r"^/ is not a connected namespace.$"):
         client.emit("x")
     with pytest.raises(exceptions.BadNamespaceError):
         client.call("x")
