@@ -14,7 +14,7 @@ from fastsio._payload import decode_payload
 from fastsio._frames import ProtocolError
 from fastsio.client.errors import OpenError
 from fastsio.client.http import Http, HttpAnswer
-from fastsio.client.transport import Transport, TransportOwner
+from fastsio.client.transport import CLOSE_TIMEOUT_S, Transport, TransportOwner
 from fastsio.client.urls import ServerUrl
 
 SEPARATOR = b"\x1e"
@@ -131,6 +131,15 @@ class Polling(Transport):
             raise OpenError(_status_text(answer))
 
     # --- closing -----------------------------------------------------------------------------
+
+    async def give_up(self) -> None:
+        """End a session that was not started."""
+        self._stop_reading()
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self._post(b"1")
+        except (OpenError, TimeoutError):
+            pass  # It ends by itself then.
 
     async def close(self) -> None:
         """Wait for the POST under way, which has our goodbye, and let go of the GET."""

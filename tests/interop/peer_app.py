@@ -100,7 +100,10 @@ def main(kind: str, port: str, options_json: str) -> None:
             await super().startup(sockets)
             print(f"LISTENS {scheme}://127.0.0.1:{number}", flush=True)
 
-    Server(uvicorn.Config(app, port=number, log_level="warning", **files)).run()
+    config = uvicorn.Config(
+        app, port=number, log_level="warning", timeout_graceful_shutdown=1, **files
+    )
+    Server(config).run()
 
 
 async def serve_fastsio(options: dict[str, Any], port: int, files: dict[str, str]) -> None:

@@ -31,7 +31,7 @@ class PeerServer:
         self.kind = kind
         self.url = ""
         self.port = 0
-        self._options = options
+        self.options = options
         self._process: subprocess.Popen[str] | None = None
         self._output: deque[str] = deque(maxlen=200)
 
@@ -43,7 +43,7 @@ class PeerServer:
             else [sys.executable, str(HERE / "peer_app.py"), self.kind]
         )
         self._process = subprocess.Popen(
-            [*command, str(self.port), json.dumps(self._options)],
+            [*command, str(self.port), json.dumps(self.options)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
@@ -67,6 +67,10 @@ class PeerServer:
     @property
     def text(self) -> str:
         return "".join(self._output)
+
+    def send_signal(self, number: int) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
 
     def kill(self) -> None:
         """End it without a goodbye; nothing if it does not run."""

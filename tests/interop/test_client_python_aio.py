@@ -111,7 +111,7 @@ async def test_refusal_reaches_connect_error_and_connect(scene: Scene) -> None:
     refused = collect(client, "connect_error", "/refusing")
     with pytest.raises(
         exceptions.ConnectionError,
-        match="^One or more namespaces failed to connect: /refusing$",
+        match=r"^One or more namespaces failed to connect: /refusing$",
     ):
         await scene.connect(client, namespaces="/refusing", auth={"a": 1})
     assert refused.get_nowait() == ({"message": "not you", "data": {"why": {"a": 1}}},)
@@ -306,7 +306,9 @@ async def test_put_out_of_one_namespace_the_others_stay(scene: Scene) -> None:
     assert await next_of(finals) == ()
     await until(lambda: "/chat" not in client.namespaces, "/chat left")
     assert client.connected and await client.call("echo", 1) == 1
-    with pytest.raises(exceptions.BadNamespaceError, match="^/chat is not a connected namespace.$"):
+    with pytest.raises(
+        exceptions.BadNamespaceError, match=r"^/chat is not a connected namespace.$"
+    ):
         await client.emit("x", namespace="/chat")
 
 
@@ -347,7 +349,7 @@ async def test_a_class_based_namespace_is_served(scene: Scene) -> None:
 async def test_connecting_again_makes_a_new_session(scene: Scene) -> None:
     client = await scene.connect()
     first = client.sid
-    with pytest.raises(exceptions.ConnectionError, match="^Already connected$"):
+    with pytest.raises(exceptions.ConnectionError, match=r"^Already connected$"):
         await scene.connect(client)
     await client.disconnect()
     await scene.connect(client)
