@@ -38,7 +38,7 @@ class Server:
         loop = asyncio.get_running_loop()
         self.hub = app.hub
         self.options = app.hub.options
-        self.engine = Engine(self.options, self.hub, loop, head_timeout)
+        self.engine = self.hub.engine = Engine(self.options, self.hub, loop, head_timeout)
         self.static = StaticFiles(static_files)
         self.connections: set[Conn] = set()
         self.flusher = self.engine.flusher
@@ -94,6 +94,8 @@ class Server:
             await asyncio.wait(list(self.hub.background), timeout=GOODBYE_S)
         await self._wait_for_connections()
         self.engine.wheel.close()
+        if self.hub.engine is self.engine:
+            self.hub.engine = None
 
     async def _wait_for_connections(self) -> None:
         all_gone = asyncio.Event()

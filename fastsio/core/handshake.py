@@ -1,5 +1,7 @@
 """What a socket's application sees of the request that opened its session: Node's handshake, and a WSGI environ."""
 
+import io
+import sys
 from email.utils import formatdate
 from typing import Any
 from urllib.parse import unquote
@@ -32,9 +34,24 @@ class Handshake:
 
 
 def make_environ(session: Any) -> dict[str, Any]:
-    """The handshake request as python-socketio's handlers get it: a WSGI environ."""
+    """The handshake request as python-socketio's handlers get it: a WSGI environ.
+
+    What the request has as `environ` (a door's own entries, such as "asgi.scope") is put over the rest.
+    """
     request = session.request
+    name, port = _name_and_port(request.headers.get("host", ""), session.is_secure)
     environ: dict[str, Any] = {
+        "wsgi.version": (1, 0),
+        "wsgi.input": io.BytesIO(),
+        "wsgi.errors": sys.stderr,
+        "wsgi.async": True,
+        "wsgi.run_once": False,
+        "wsgi.multithread": False,
+        "wsgi.multiprocess": False,
+        "SERVER_SOFTWARE": "fastsio",
+        "SERVER_NAME": name or "fastsio",
+        "SERVER_PORT": port,
+        "REMOTE_PORT": "0",
         "REQUEST_METHOD": request.method,
         "PATH_INFO": unquote(request.path),
         "QUERY_STRING": request.query_string,
@@ -47,4 +64,11 @@ def make_environ(session: Any) -> dict[str, Any]:
     for name, value in request.headers.items():
         key = name.upper().replace("-", "_")
         environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = value
+    environ.update(getattr(request, "environ", None) or {})
     return environ
+
+
+def _name_and_port(host: str, is_secure: bool) -> tuple[str, str]:
+    """What a Host header says; the port may be left out of it."""
+    name, _, port = host.rpartition(":")
+    return (name, port) if name and port.isdigit() else (host, "443" if is_secure else "80")

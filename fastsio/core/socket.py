@@ -26,7 +26,8 @@ class Socket(SocketBase):
     """One client in one namespace.
 
     id: str, 20 characters. nsp: the Namespace. data: a dict of the application's own.
-    connected: False before it is admitted and after it is gone.
+    connected: False before it is admitted and after it is gone. emit, send, join, leave and disconnect may
+    be called from any thread; from another than the engine's they take effect soon, in the order of the calls.
     """
 
     __slots__ = (
@@ -165,7 +166,7 @@ class Socket(SocketBase):
     async def emit_with_ack(self, event: str, *args: Any) -> Any:
         """Send an event and return the client's answer: None, one value, or a tuple of several.
 
-        Raises DisconnectedError when the client goes first. There is no time limit: see timeout().
+        Raises ClientGoneError when the client goes first. There is no time limit: see timeout().
         """
         check_event_name(event)
         return await wait_for_ack(self, [event, *args], None)
@@ -179,6 +180,10 @@ class Socket(SocketBase):
 
     def send_event(self, args: list[Any], pending: PendingAck | None = None) -> int:
         """Send [event, *args]; with `pending`, ask for an answer and return its id."""
+        if self.namespace.is_elsewhere():
+            self.namespace.encode_event(args)  # what can't be encoded is this caller's error
+            self.namespace.hub.call_soon(self.send_event, args, pending)
+            return -1
         if not self._can_receive:
             if pending is not None:
                 pending.fail()
@@ -210,6 +215,9 @@ class Socket(SocketBase):
 
     def join(self, room: Any) -> None:
         """Join a room, or every room of a list. No effect once disconnected."""
+        if self.namespace.is_elsewhere():
+            self.namespace.hub.call_soon(self.join, room)
+            return
         if not self._can_receive:
             return
         if self._joined is None:
@@ -221,6 +229,9 @@ class Socket(SocketBase):
 
     def leave(self, room: Any) -> None:
         """Leave a room, or every room of a list."""
+        if self.namespace.is_elsewhere():
+            self.namespace.hub.call_soon(self.leave, room)
+            return
         for one in as_rooms(room):
             if self._joined is not None and one in self._joined:
                 self._joined.discard(one)
@@ -261,7 +272,9 @@ class Socket(SocketBase):
         "server namespace disconnect". What was emitted before is delivered. A client that is not admitted yet is
         refused instead.
         """
-        if close:
+        if self.namespace.is_elsewhere():
+            self.namespace.hub.call_soon(self.disconnect, close)
+        elif close:
             self.peer.disconnect_all()
         elif self.id in self.namespace.joining:
             self.is_dropped = True
