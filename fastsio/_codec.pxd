@@ -31,7 +31,9 @@ cdef class Encoded:
     cdef list buffers           # attachments, None if there are none
     cdef bytes all_frames
     cdef bytes polling
+    cdef str string
     cdef readonly Py_ssize_t size
+    cdef str string_(self)
     cdef bytes frames_(self)
     cdef bytes payload_(self)
 

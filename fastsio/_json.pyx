@@ -203,7 +203,8 @@ cdef class Collector:
         raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 
 
-cdef Collector collector = Collector()
+# None while it is at work: meanwhile another thread, or a finaliser, makes its own.
+cdef Collector spare_collector = Collector()
 
 
 def _refuse_constant(name):
@@ -294,10 +295,15 @@ cdef class Json:
         Raises TypeError (or what the module raises) for what JSON can't hold, ValueError for what is
         nested too deeply.
         """
+        global spare_collector
         cdef object text
+        cdef Collector collector
         if not self.is_builtin:
             text = self.dumps(_plain(data, attachments))
             return text if type(text) is bytes else (<str?> text).encode("utf-8", "backslashreplace")
+        collector, spare_collector = spare_collector, None
+        if collector is None:
+            collector = Collector()
         collector.found = attachments
         try:
             return self.dumps(data, collector)
@@ -307,6 +313,7 @@ cdef class Json:
             return _stdlib_dump(data, attachments)
         finally:
             collector.found = None
+            spare_collector = collector
 
     cdef object load(self, const char* p, Py_ssize_t n):
         """The value of n bytes of JSON; ProtocolError if they are none."""

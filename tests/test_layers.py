@@ -30,6 +30,15 @@ LOWER = [
     *PURE,
     "_http",
     "_conn",
+    "_shared",
+    "beside",
+    "carriers",
+    "lifespan",
+    "_hosted",
+    "hosted",
+    "asgi_files",
+    "signals",
+    "threads",
     "_wheel",
     "_ids",
     "options",
@@ -40,7 +49,7 @@ LOWER = [
     "client",
 ]
 STYLES = ["api", "admin", "metrics", "exceptions"]
-FRONT_DOORS = ["asgi", "uvicorn", "serve", "workers", "cli", "__main__"]
+FRONT_DOORS = ["asgi", "wsgi", "attach", "uvicorn", "serve", "workers", "cli", "__main__"]
 
 # layer: the layers that it may import, besides itself. A layer is a module or a folder right below fastsio.
 MAY_IMPORT: dict[str, list[str]] = {
@@ -51,6 +60,15 @@ MAY_IMPORT: dict[str, list[str]] = {
     "options": [],  # values that every layer may read
     "static": ["_http"],  # files as answers to requests
     "_conn": ["_frames", "_codec", "_fanout", "_http"],
+    "_shared": ["_conn", "_http"],  # as _conn, and whose a request is
+    "beside": ["_shared"],  # what uvicorn's protocol is to a shared connection
+    "carriers": [],
+    "lifespan": [],
+    "_hosted": ["_frames", "_codec", "_fanout", "_eager", "_http"],  # as _conn, over ASGI
+    "hosted": ["_hosted", "_http", "engine"],  # the engine's Exchange over ASGI
+    "asgi_files": ["static"],
+    "signals": [],
+    "threads": [],  # loops and pools, of whatever
     "engine": [
         "_fanout",
         "_codec",
@@ -74,15 +92,16 @@ MAY_IMPORT: dict[str, list[str]] = {
     "client": ["_frames", "_codec"],
     "_aio": ["_dispatch", "_codec", "core"],  # the compiled part of api/aio.py
     **{style: ["core", "options"] for style in STYLES},
-    "api": ["_aio", "core", "options"],
+    "api": ["_aio", "core", "options", "threads"],
     "server": LOWER,
-    **{door: [*LOWER, *STYLES, *FRONT_DOORS, "server"] for door in FRONT_DOORS},
-    "__init__": [*LOWER, *STYLES, *FRONT_DOORS, "server"],
+    "shared": [*LOWER, "server"],
+    **{door: [*LOWER, *STYLES, *FRONT_DOORS, "server", "shared"] for door in FRONT_DOORS},
+    "__init__": [*LOWER, *STYLES, *FRONT_DOORS, "server", "shared"],
 }
 
 # What stands above a layer, and is loaded by it only when an application asks a server for it: attach(),
 # handle_request(), packet_class. At the head of a module such an import would fail at once.
-MAY_ASK_FOR: dict[str, list[str]] = {"api": ["asgi", "attach", "packet", "msgpack_packet"]}
+MAY_ASK_FOR: dict[str, list[str]] = {"api": ["asgi", "attach", "packet", "msgpack_packet", "wsgi"]}
 
 IO = {"asyncio", "socket", "ssl", "select", "selectors", "threading", "uvloop", "subprocess"}
 HTTP = {"httptools", "http", "urllib", "aiohttp", "uvicorn"}

@@ -64,6 +64,10 @@ def make_environ(session: Any) -> dict[str, Any]:
     for name, value in request.headers.items():
         key = name.upper().replace("-", "_")
         environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = value
+    # What a server beneath us knows beside the request (see hosted.py).
+    more_environ = getattr(request, "more_environ", None)
+    if more_environ is not None:
+        environ.update(more_environ())
     environ.update(getattr(request, "environ", None) or {})
     return environ
 

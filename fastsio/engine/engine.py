@@ -32,7 +32,10 @@ logger = logging.getLogger("fastsio.engine")
 
 
 class Engine:
-    """Sessions by id (`sessions`), one timer for all (`wheel`), one flush a loop turn (`flusher`)."""
+    """Sessions by id (`sessions`), one timer for all (`wheel`), one flush a loop turn (`flusher`).
+
+    It belongs to `loop`, and serves until it is closed (`is_open`); `doors` are the servers that bring it clients.
+    """
 
     def __init__(
         self, options: Options, handler: EngineHandler, loop: asyncio.AbstractEventLoop, head_timeout_s: float
@@ -40,6 +43,9 @@ class Engine:
         """`head_timeout_s`: the shortest delay that connections will put on the wheel."""
         self.options = options
         self.handler = handler
+        self.loop = loop
+        self.is_open = True
+        self.doors: set[object] = set()
         self.sessions: dict[str, Session] = {}
         self.now = loop.time
         self.flusher = Flusher(loop.call_soon, loop)
@@ -143,7 +149,9 @@ class Engine:
     def _open(self, transport: str, request: Request, exchange: Exchange) -> None:
         """A handshake: make the session and tell the client its id."""
         session = Session(self, new_id(), request, exchange.remote, exchange.is_secure)
-        open_packet = self._open_packets[transport] % session.id.encode()
+        # Under some WSGI servers a connection can't become a WebSocket, so none is offered.
+        upgrades_of = transport if getattr(exchange, "can_upgrade", True) else "websocket"
+        open_packet = self._open_packets[upgrades_of] % session.id.encode()
         if transport == "polling":
             session.start_polling()
             self._admit(session)
@@ -175,6 +183,7 @@ class Engine:
 
     def close(self, reason: str) -> None:
         """End every session: handlers get `reason`, clients a Close or the end of their poll."""
+        self.is_open = False
         for session in list(self.sessions.values()):
             session.shut_down(reason)
         self.wheel.close()
