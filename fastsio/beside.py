@@ -15,6 +15,12 @@ class MissingExtra(ImportError):
     """A package that is needed for this, and is an extra of fastsio, is not installed."""
 
 
+def missing_uvicorn(what: str, error: ModuleNotFoundError) -> MissingExtra:
+    """The error that says what to install for `what`; `error` is of the import that failed."""
+    name = str(error.name).partition(".")[0]
+    return MissingExtra(f'{what} needs {name}: pip install "fastsio[uvicorn]"')
+
+
 class LentTransport(asyncio.Transport):
     """The transport of a SharedConn as the protocol beside sees it, until the connection is taken back.
 
@@ -84,10 +90,7 @@ def beside_for(app: Any, app_state: dict[str, Any], connections: set[Any]) -> "B
         from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
         from uvicorn.server import ServerState
     except ModuleNotFoundError as error:
-        raise MissingExtra(
-            f"{app!r} is served by uvicorn's protocol beside Socket.IO, and {error.name} is not installed:"
-            ' pip install "fastsio[uvicorn]"'
-        ) from error
+        raise missing_uvicorn("another application beside Socket.IO", error) from error
     # No log_config: what is logged is the program's to say, as for everything here.
     config = Config(app, log_config=None, lifespan="off", proxy_headers=False)
     config.load()
@@ -109,13 +112,13 @@ class Beside:
     def lend(self, conn: SharedConn, server: Any) -> Any:
         """A protocol that has the connection until take_back(); it counts for it meanwhile."""
         protocol = self._make()
-        protocol.conn, protocol.server_of_conn = conn, server
+        protocol.shared_conn, protocol.shared_server = conn, server
         self.state.connections.discard(conn)
         protocol.connection_made(LentTransport(conn))
         return protocol
 
     def take_back(self, conn: SharedConn, protocol: Any) -> None:
-        protocol.conn = None
+        protocol.shared_conn = None
         protocol.transport.detach()
         protocol.connection_lost(None)  # lets go of its timer
         self.state.connections.add(conn)
@@ -123,7 +126,7 @@ class Beside:
     def give_away(self, server: Any, transport: Any, data: bytes, is_writable: bool) -> None:
         """A protocol that has the rest of a connection, which begins with `data`."""
         protocol = self._make()
-        protocol.server_of_conn = server
+        protocol.shared_server = server
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
         if not is_writable:
@@ -141,16 +144,16 @@ def protocol_class(base: type) -> Any:
             )
 
     class ProtocolBeside(base):  # type: ignore[misc]
-        conn: SharedConn | None = None
-        server_of_conn: Any = None
+        shared_conn: SharedConn | None = None
+        shared_server: Any = None
 
         def on_response_complete(self) -> None:
             super().on_response_complete()
-            if self.conn is not None:
-                self.conn.answered_beside()
+            if self.shared_conn is not None:
+                self.shared_conn.answered_beside()
 
         def shutdown(self) -> None:
-            self.server_of_conn.stop()
+            self.shared_server.stop()
             super().shutdown()
 
     return ProtocolBeside

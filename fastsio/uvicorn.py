@@ -12,7 +12,7 @@ from typing import Any
 
 from fastsio._http import Request
 from fastsio._shared import SecureSharedConn, SharedConn
-from fastsio.beside import Beside, MissingExtra
+from fastsio.beside import Beside, missing_uvicorn
 from fastsio.carriers import Carried, find_carried
 from fastsio.server import GOODBYE_S
 from fastsio.shared import SharedServer
@@ -22,9 +22,7 @@ try:
     from uvicorn.protocols.http.auto import AutoHTTPProtocol
     from uvicorn.server import ServerState
 except ModuleNotFoundError as missing:
-    raise MissingExtra(
-        f'fastsio.uvicorn needs {missing.name}: pip install "fastsio[uvicorn]"'
-    ) from missing
+    raise missing_uvicorn("fastsio.uvicorn", missing) from missing
 
 logger = logging.getLogger("fastsio.serve")
 access_logger = logging.getLogger("uvicorn.access")
