@@ -11,7 +11,7 @@ from typing import Any
 from fastsio.asgi_files import answer_file, find_file
 from fastsio.hosted import Message, Receive, Send, plain_answer, refuse_websocket, serve
 from fastsio.server import Application, engine_of, release_engine, wind_up
-from fastsio.signals import ExitSignals
+from fastsio.signals import ExitWatch
 
 logger = logging.getLogger("fastsio.asgi")
 
@@ -45,7 +45,7 @@ class ASGIApp:
         self.on_shutdown = on_shutdown
         self.shutdown_timeout = SHUTDOWN_S
         self._is_stopping = False
-        self._signals = ExitSignals(self._stop)
+        self._exit = ExitWatch(self._stop)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         kind = scope["type"]
@@ -78,7 +78,7 @@ class ASGIApp:
             hub = self.engineio_server.hub
             if hub.engine is None or not hub.engine.is_open:
                 # A mounted application hears of no lifespan, so this is where it starts.
-                self._signals.arm(asyncio.get_running_loop())
+                self._exit.arm(asyncio.get_running_loop(), send)
             await serve(engine_of(hub), scope, receive, send)
         elif scope["type"] == "websocket":
             await refuse_websocket(scope, receive, send, 503, [], b"Server shutting down")
@@ -93,7 +93,7 @@ class ASGIApp:
     async def _end_sessions(self) -> None:
         """Tell every client, and let every `disconnect` handler run."""
         self._stop()
-        self._signals.disarm()
+        self._exit.disarm()
         await wind_up(self.engineio_server.hub, self.shutdown_timeout)
 
     # --- files, and what nobody wants --------------------------------------------------------
@@ -152,7 +152,7 @@ class ASGIApp:
         async def watched() -> Message:
             message = await receive()
             if message["type"] == "lifespan.startup":
-                self._signals.arm(asyncio.get_running_loop())
+                self._exit.arm(asyncio.get_running_loop())
             elif message["type"] == "lifespan.shutdown":
                 await self._end_sessions()
             return message

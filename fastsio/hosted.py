@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from fastsio._hosted import HostedSocket
 from fastsio._http import Request
-from fastsio.engine.engine import Engine
+from fastsio.engine.engine import SHUTDOWN_REASON, Engine
 
 logger = logging.getLogger("fastsio.hosted")
 
@@ -33,7 +33,7 @@ PLAIN_TEXT: Headers = [("content-type", "text/plain; charset=utf-8")]
 async def serve(engine: Engine, scope: Message, receive: Receive, send: Send) -> None:
     """Serve one HTTP request or one WebSocket of the engine's, to its end.
 
-    If the server cancels it, the session ends as if its client had gone.
+    If the server cancels it, as some do when they stop, the session ends with "server shutting down".
     """
     if scope["type"] == "websocket":
         await _serve_websocket(engine, scope, receive, send)
@@ -166,9 +166,6 @@ class HostedExchange:
         watcher = loop.create_task(self._watch(receive))
         try:
             await self._news
-        except asyncio.CancelledError:
-            self._client_has_gone()
-            raise
         finally:
             watcher.cancel()
 
@@ -202,7 +199,13 @@ async def _serve_http(engine: Engine, scope: Message, receive: Receive, send: Se
     if exchange.answer is None:
         engine.handle(request, exchange)
     if exchange.answer is None:
-        await exchange.wait(receive)
+        try:
+            await exchange.wait(receive)
+        except asyncio.CancelledError:
+            session = engine.sessions.get(request.argument("sid") or "")
+            if session is not None:
+                session.shut_down(SHUTDOWN_REASON)
+            raise
     if exchange.answer is None:
         return
     status, headers, body = exchange.answer
@@ -303,6 +306,8 @@ async def _serve_websocket(engine: Engine, scope: Message, receive: Receive, sen
         await _receive_all(socket, receive)
     except asyncio.CancelledError as cancellation:
         if not socket.is_interrupted:
+            if socket.session is not None:
+                socket.session.shut_down(SHUTDOWN_REASON)
             error = cancellation
             raise
         _forget_cancellation()
