@@ -79,11 +79,12 @@ def shim(real):
     import types
 
     mod = types.SimpleNamespace(**vars(real))
-    mod.ASGIApp = lambda sio, *a, **k: sio
-    from dataclasses import fields
-    from fastsio.options import Options
-    ok = {f.name for f in fields(Options)} | {"logger"}
-    mod.AsyncServer = lambda **k: real.AsyncServer(**{n: v for n, v in k.items() if n in ok})
+    for name, where in {
+        "AsyncServer": "api.aio", "AsyncNamespace": "api.namespace", "AsyncManager": "api.manager",
+        "ASGIApp": "asgi", "Server": "api.sync", "Namespace": "api.sync_namespace", "WSGIApp": "wsgi",
+        "Manager": "api.sync",
+    }.items():
+        setattr(mod, name, getattr(importlib.import_module("fastsio." + where), name, None))
     return mod
 
 

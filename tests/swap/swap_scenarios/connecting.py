@@ -262,7 +262,8 @@ class RoomsAndSessionInTheConnectHandler:
         async def connect(sid: str, environ: Any, auth: Any) -> None:
             await app.sio.enter_room(sid, "room", namespace=app.namespace)
             await app.sio.save_session(sid, {"who": auth["who"]}, namespace=app.namespace)
-            app.log("connect", app.sio.rooms(sid, namespace=app.namespace))
+            rooms = app.sio.rooms(sid, namespace=app.namespace)
+            app.log("connect", len(rooms), "room" in rooms, sid in rooms)
             app.log("environ", app.sio.get_environ(sid, app.namespace) is environ)
             app.log("connected", app.sio.manager.is_connected(sid, app.namespace))
 

@@ -21,7 +21,7 @@ class HandlersByEveryWayOfRegistering:
         def called(sid: str, data: Any) -> str:
             return f"called {data}"
 
-        app.log("on returns", app.sio.on("called", called, app.namespace))
+        app.sio.on("called", called, app.namespace)
         app.log("decorator returns the function", decorated.__name__)
 
         @app.sio.event(namespace=app.namespace)
@@ -176,7 +176,7 @@ class HandlerThatRaisesIsNotAnswered:
         client = await stage.connect("a")
         for event in ("plain", "waits", "refuses"):
             await client.ask_later(event)
-        await stage.saw("waits")
+            await stage.saw(event)
 
 
 @scenario()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from swap_scenario import App, scenario
@@ -114,10 +115,10 @@ class TheHandshake:
 
     async def play(stage: Any) -> None:
         status, headers, body = await stage.request("GET", "/socket.io/?EIO=4&transport=polling")
-        stage.say(status, headers["content-type"].lower(), body.decode())
+        said = json.loads(body[1:])
+        stage.say(status, headers["content-type"].lower(), body[:1], dict(sorted(said.items())))
         stage.say(headers.get("set-cookie"), headers.get("cache-control"))
-        sid = body.decode().partition('"sid":"')[2].partition('"')[0]
-        path = f"/socket.io/?EIO=4&transport=polling&sid={sid}"
+        path = f"/socket.io/?EIO=4&transport=polling&sid={said['sid']}"
         status, headers, body = await stage.request("POST", path, body="1")
         stage.say("close", status, body.decode().lower())
 
