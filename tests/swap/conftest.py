@@ -13,9 +13,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from swap_clients import Node  # noqa: E402
-from swap_scenario import Scenario  # noqa: E402
-from swap_stage import Side, Stage  # noqa: E402
+from swap_clients import Node
+from swap_scenario import Scenario
+from swap_stage import Side, Stage
 
 THEIRS, OURS = "socketio", "fastsio"
 

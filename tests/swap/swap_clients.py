@@ -8,16 +8,15 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import socketio
+from swap_values import describe, from_wire, to_wire
 
 from harness import MS
-from swap_values import describe, from_wire, to_wire
 
 DEADLINE_S = 5_000 * MS
 CLOSED = (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
@@ -237,8 +236,16 @@ class PyClient(Client):
 
     def _listen(self) -> None:
         see, on = self.log.add, self.client.on
-        on("connect", lambda: see(["connect", self.client.get_sid(self._namespace)]), self._namespace)
-        on("connect_error", lambda *data: see(["connect_error", describe(list(data))]), self._namespace)
+        on(
+            "connect",
+            lambda: see(["connect", self.client.get_sid(self._namespace)]),
+            self._namespace,
+        )
+        on(
+            "connect_error",
+            lambda *data: see(["connect_error", describe(list(data))]),
+            self._namespace,
+        )
         on("disconnect", lambda reason: see(["disconnect", reason]), self._namespace)
 
         def any_event(event: str, *args: Any) -> Any:

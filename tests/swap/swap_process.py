@@ -14,6 +14,7 @@ import importlib
 import json
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,16 +22,20 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 
-import uvicorn  # noqa: E402
-
 import swap_scenarios  # noqa: E402
+import uvicorn  # noqa: E402
 from swap_scenario import BARRIER, SCENARIOS, App  # noqa: E402
-from swap_servers import SERVERS  # noqa: E402
+from swap_servers import SERVERS, WSGI  # noqa: E402
+from werkzeug.serving import make_server  # noqa: E402
+
+LOCK = threading.Lock()
 
 
 def write(namespace: str, entry: Any) -> None:
-    sys.stdout.write(json.dumps({"ns": namespace, "entry": entry}) + "\n")
-    sys.stdout.flush()
+    line = json.dumps({"ns": namespace, "entry": entry}) + "\n"
+    with LOCK:  # handlers of the sync servers run in threads
+        sys.stdout.write(line)
+        sys.stdout.flush()
 
 
 class UvicornServer(uvicorn.Server):
@@ -64,6 +69,13 @@ async def serve_fastsio(app: Any) -> int:
     return server.port
 
 
+async def serve_werkzeug(app: Any) -> int:
+    """Serve a WSGI application on a free port, each request in a thread: Flask's development server."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server.server_port
+
+
 KEPT: list[Any] = []
 
 
@@ -80,8 +92,13 @@ def shim(real):
 
     mod = types.SimpleNamespace(**vars(real))
     for name, where in {
-        "AsyncServer": "api.aio", "AsyncNamespace": "api.namespace", "AsyncManager": "api.manager",
-        "ASGIApp": "asgi", "Server": "api.sync", "Namespace": "api.sync_namespace", "WSGIApp": "wsgi",
+        "AsyncServer": "api.aio",
+        "AsyncNamespace": "api.namespace",
+        "AsyncManager": "api.manager",
+        "ASGIApp": "asgi",
+        "Server": "api.sync",
+        "Namespace": "api.sync_namespace",
+        "WSGIApp": "wsgi",
         "Manager": "api.sync",
     }.items():
         setattr(mod, name, getattr(importlib.import_module("fastsio." + where), name, None))
@@ -99,7 +116,7 @@ async def main(library: str) -> None:
         try:
             sio, app = build(socketio, write)
             add_scenarios(socketio, name, sio)
-            ports[name] = await serve(app)
+            ports[name] = await (serve_werkzeug if name in WSGI else serve)(app)
         except Exception as error:  # noqa: BLE001 - its scenarios fail, the others can run
             ports[name] = f"{type(error).__name__}: {error}"
     print(json.dumps({"ports": ports}), flush=True)

@@ -86,6 +86,13 @@ class App:
         except Exception as error:  # noqa: BLE001 - whatever it is stands in the transcript
             return error
 
+    def outcome_now(self, of: Callable[[], Any]) -> Any:
+        """The value of a plain function of no arguments, or the error that it raised."""
+        try:
+            return of()
+        except Exception as error:  # noqa: BLE001 - whatever it is stands in the transcript
+            return error
+
     def barrier(self, below: str = "") -> None:
         """Register the event by which the test knows that all has arrived.
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from flask import Flask, request
+
 FILES = Path(__file__).parent / "files"
 ORIGIN = "http://good.example"
-
-
-def _has_asgi_app(socketio: Any) -> bool:
-    return hasattr(socketio, "ASGIApp")
 
 
 def simple(**options: Any) -> Callable[[Any, Any], tuple[Any, Any]]:
@@ -50,6 +49,28 @@ def with_hooks(socketio: Any, log: Any) -> tuple[Any, Any]:
     return sio, socketio.ASGIApp(
         sio, static_files={"/": str(FILES) + "/"}, on_startup=started, on_shutdown=lambda: None
     )
+
+
+def engine_only(socketio: Any, _log: Any) -> tuple[Any, Any]:
+    """A server of engineio: the layer below, without Socket.IO."""
+    ours = socketio.__name__ == "fastsio"
+    engineio = importlib.import_module("fastsio.engineio" if ours else "engineio")
+    eio = engineio.AsyncServer(async_mode="asgi")
+    return eio, engineio.ASGIApp(eio)
+
+
+def flask(**options: Any) -> Callable[[Any, Any], tuple[Any, Any]]:
+    """The sync server around a Flask application."""
+
+    def build(socketio: Any, _log: Any) -> tuple[Any, Any]:
+        sio = socketio.Server(async_mode="threading", **options)
+        page = Flask(__name__)
+        page.add_url_rule("/hello/<name>", "hello", lambda name: f"hello, {name}")
+        page.add_url_rule("/post", "post", lambda: request.get_data(), methods=["POST"])
+        files = {"/static": str(FILES)}
+        return sio, socketio.WSGIApp(sio, page.wsgi_app, static_files=files)
+
+    return build
 
 
 class OtherApp:
@@ -109,4 +130,11 @@ SERVERS: dict[str, Callable[[Any, Any], tuple[Any, Any]]] = {
     "no_credentials": simple(cors_allowed_origins=ORIGIN, cors_credentials=False),
     "beside": beside_an_app,
     "hooks": with_hooks,
+    "engine_messages": engine_only,
+    "engine_refusals": engine_only,
+    "engine_sessions": engine_only,
+    "sync": flask(),
+    "sync_ordered": flask(async_handlers=False),
 }
+# Those of them that are WSGI applications.
+WSGI = ("sync", "sync_ordered")

@@ -441,7 +441,9 @@ class EnvironOfAConnection:
             )})  # fmt: skip
             app.log("query", sorted(p for p in environ["QUERY_STRING"].split("&") if p[:2] != "t="))
             app.log("host", environ["HTTP_HOST"].partition(":")[0])
-            app.log("raw", environ["RAW_URI"] == f"{environ['PATH_INFO']}?{environ['QUERY_STRING']}")
+            app.log(
+                "raw", environ["RAW_URI"] == f"{environ['PATH_INFO']}?{environ['QUERY_STRING']}"
+            )
 
         @app.on("again")
         def again(sid: str) -> Any:

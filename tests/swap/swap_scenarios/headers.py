@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import aiohttp
-
 from swap_scenario import App, scenario
 from swap_servers import ORIGIN
 
@@ -69,7 +68,9 @@ class SameOriginByDefault:
 
     async def play(stage: Any) -> None:
         status, headers, _ = await stage.request("GET", PATH, {"Origin": stage.url})
-        stage.say(status, headers.get(ALLOW + "origin") == stage.url, headers.get(ALLOW + "credentials"))
+        stage.say(
+            status, headers.get(ALLOW + "origin") == stage.url, headers.get(ALLOW + "credentials")
+        )
 
 
 @scenario(server="one_origin", clients=("raw-http",), is_synchronized=False)
@@ -77,7 +78,7 @@ class Preflight:
     def serve(app: App) -> None: ...
 
     async def play(stage: Any) -> None:
-        status, headers, body = await stage.request(
+        status, headers, _ = await stage.request(
             "OPTIONS", PATH, {"Origin": ORIGIN, "Access-Control-Request-Method": "POST",
                               "Access-Control-Request-Headers": "X-Custom"},
         )  # fmt: skip

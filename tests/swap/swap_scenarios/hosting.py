@@ -21,7 +21,9 @@ class TheOtherAppGetsTheRest:
     def serve(app: App) -> None: ...
 
     async def play(stage: Any) -> None:
-        await ask(stage, "/", "/hello?a=b", "/socket.io/?EIO=4&transport=polling", "/deep", "/deep/sio2")
+        await ask(
+            stage, "/", "/hello?a=b", "/socket.io/?EIO=4&transport=polling", "/deep", "/deep/sio2"
+        )
         await ask(stage, "/post", method="POST")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
+import datetime as dt
 import decimal
 from typing import Any
 
@@ -147,7 +147,7 @@ class DatesAndTheLike:
     def serve(app: App) -> None:
         @app.on("go")
         async def go(sid: str) -> str:
-            emit = app.sio.emit("d", datetime.date(2020, 1, 1), to=sid, namespace=app.namespace)
+            emit = app.sio.emit("d", dt.date(2020, 1, 1), to=sid, namespace=app.namespace)
             app.log(type(await app.outcome(emit)).__name__)
             return "done"
 
@@ -510,7 +510,7 @@ class EmitFromElsewhere:
 
 @scenario(server="root")
 class TheDefaultNamespace:
-    """"/" is what is meant where no namespace is given."""
+    """ "/" is what is meant where no namespace is given."""
 
     def serve(app: App) -> None:
         sio = app.sio
@@ -541,50 +541,3 @@ class TheDefaultNamespace:
         client = await stage.connect("a", "/")
         await client.ask("root go")
         await client.disconnect()
-
-
-@scenario(server="msgpack", clients=("py",))
-class MsgPack:
-    """serializer="msgpack" with a client that has it too."""
-
-    def serve(app: App) -> None:
-        @app.on("echo")
-        def echo(sid: str, *args: Any) -> Any:
-            app.log("echo", args)
-            return args
-
-        # Its own client refuses a map whose keys are numbers.
-        sender(app, {k: v for k, v in (SHAPES | BINARY).items() if k != "number keys"})
-
-    async def play(stage: Any) -> None:
-        client = await stage.connect("a", auth={"a": 1})
-        await client.ask("echo", 1, "two", [3, {"four": b"4"}], None, 2**60, -1.5, True)
-        await client.ask("echo")
-        await client.ask("echo", b"\x00" * 70000, "x" * 70000)
-        await client.ask("go")
-
-
-@scenario(server="msgpack", clients=("py",), is_synchronized=False)
-class MsgPackRefusal:
-    def serve(app: App) -> None:
-        @app.on("connect")
-        def connect(sid: str, environ: Any, auth: Any) -> None:
-            raise app.socketio.exceptions.ConnectionRefusedError("no", {"code": b"1"})
-
-    async def play(stage: Any) -> None:
-        await stage.refused("a")
-
-
-@scenario(server="msgpack", clients=("py",))
-class MsgPackCallsAndRooms:
-    def serve(app: App) -> None:
-        @app.on("go")
-        async def go(sid: str) -> Any:
-            await app.sio.enter_room(sid, "room", namespace=app.namespace)
-            await app.sio.emit("room", {"b": b"1"}, room="room", namespace=app.namespace)
-            return await app.sio.call("ask", b"2", to=sid, namespace=app.namespace)
-
-    async def play(stage: Any) -> None:
-        client = await stage.connect("a")
-        await client.answers("ask", {"answer": b"3"}, 4)
-        await client.ask("go")
