@@ -124,7 +124,12 @@ MAY_IMPORT: dict[str, list[str]] = {
     "server": LOWER,
     "shared": [*LOWER, "server"],
     "engineio": ["_raw", *LOWER, *STYLES, *FRONT_DOORS, "server"],  # a whole API of its own
-    **{door: [*LOWER, *STYLES, *FRONT_DOORS, "server", "shared"] for door in FRONT_DOORS},
+    "swap_table": [],  # data
+    "check_swap": ["swap_table"],  # reads source, serves nothing
+    **{
+        door: [*LOWER, *STYLES, *FRONT_DOORS, "server", "shared", "check_swap"]
+        for door in FRONT_DOORS
+    },
     "__init__": [*LOWER, *STYLES, *FRONT_DOORS, "server", "shared"],
 }
 
