@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import random
+import weakref
 from typing import Any
 
 import pytest
@@ -285,6 +287,21 @@ async def test_put_out_and_closed_at_once_is_told_once(
     await asyncio.wait_for(client.wait(), DEADLINE_S)
     assert reasons == ["server disconnect"]
     assert not client.connected and fake.connections.empty()
+
+
+def test_a_client_goes_with_its_loop() -> None:
+    """A program that ends its loop without a goodbye keeps neither the client nor the loop."""
+    found: list[Any] = []
+
+    async def connect_and_forget() -> None:
+        async with FakeServer() as fake:
+            client = AsyncClient(handle_sigint=False)
+            await fake.connect(client)
+            found.append(weakref.ref(client))
+
+    asyncio.run(connect_and_forget())
+    gc.collect()
+    assert found[0]() is None
 
 
 # --- reconnection ----------------------------------------------------------------------------------
