@@ -46,6 +46,8 @@ class Hub:
         self.is_serial = not options.async_handlers
         # python-socketio: with `namespaces` given, "/" exists only if it is among them or has handlers.
         self.is_root_optional = False
+        # Names of namespaces that only clients have asked for.
+        self._passing: set[str] = set()
         self.root = self.namespace("/")
         self._accepts_any = options.namespaces == "*"
         for name in () if isinstance(options.namespaces, str) else options.namespaces or ():
@@ -56,6 +58,7 @@ class Hub:
         name = name if name.startswith("/") else f"/{name}"
         if "," in name:
             raise ValueError(f'namespace {name!r}: "," ends a name on the wire')
+        self._passing.discard(name)
         if name not in self.namespaces:
             namespace = self.namespaces[name] = Namespace(name, self.json, self.tasks, self)
             namespace.home = self._home
@@ -74,10 +77,23 @@ class Hub:
         """The namespace that a client asks for."""
         found = self.namespaces.get(name)
         if found is None:
-            return self.namespace(name) if self._accepts_any else None
+            if not self._accepts_any:
+                return None
+            found = self.namespace(name)
+            self._passing.add(name)
+            return found
         if found is self.root and self.is_root_optional and not self.registry.has(name):
             return None
         return found
+
+    def tidy(self, namespace: Namespace) -> None:
+        """Forget a namespace that is there only because a client asked for it, and where nobody is any more.
+
+        With namespaces="*" clients name them: they must not fill the memory.
+        """
+        if self._passing and namespace.name in self._passing and namespace.is_deserted:
+            self._passing.discard(namespace.name)
+            del self.namespaces[namespace.name]
 
     def open(self, session: Any) -> Peer:
         """The engine has a new session."""
@@ -97,7 +113,8 @@ class Hub:
     def encode_message(self, data: Any) -> Encoded:
         """An Engine.IO message of text (a str, or a dict or list as JSON). Raises TypeError for anything else."""
         if isinstance(data, (dict, list)):
-            data = self.json.dumps(data)
+            text = self.json.dumps(data)
+            data = text.decode() if isinstance(text, bytes) else text
         if not isinstance(data, str):
             raise TypeError(f"a message of {type(data).__name__}: a str, a dict or a list")
         return encode_engine_packet(b"4" + data.encode())

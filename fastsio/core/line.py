@@ -15,11 +15,12 @@ class Line:
     are answered in the read that brought them.
     """
 
-    __slots__ = ("_is_busy", "_tasks", "_waiting")
+    __slots__ = ("_is_busy", "_on_empty", "_tasks", "_waiting")
 
-    def __init__(self, tasks: set[Any]) -> None:
-        """`tasks` keeps the task that works."""
+    def __init__(self, tasks: set[Any], on_empty: Callable[[], None] | None = None) -> None:
+        """`tasks` keeps the task that works; `on_empty` is called whenever all that was added has ended."""
         self._tasks = tasks
+        self._on_empty = on_empty
         self._waiting: deque[tuple[Callable[..., Awaitable[None] | None], tuple[Any, ...]]] = (
             deque()
         )
@@ -30,11 +31,6 @@ class Line:
         self._waiting.append((call, args))
         if not self._is_busy:
             self._start()
-
-    @property
-    def is_empty(self) -> bool:
-        """Nothing waits; a call may be running."""
-        return not self._waiting
 
     def _start(self) -> None:
         self._is_busy = True
@@ -47,10 +43,11 @@ class Line:
                 await _run(call, args)
         finally:
             self._is_busy = False
-            if (
-                self._waiting
-            ):  # this task was cancelled, as a stop does; the others still have their turn
+            # This task was cancelled, as a stop does: the others still have their turn.
+            if self._waiting:
                 self._start()
+            elif self._on_empty is not None:
+                self._on_empty()
 
 
 async def _run(call: Callable[..., Awaitable[None] | None], args: tuple[Any, ...]) -> None:

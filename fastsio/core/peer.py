@@ -117,6 +117,7 @@ class Peer(PeerBase):
             if not is_admitted:
                 socket.stop_receiving()
                 namespace.joining.pop(socket.id, None)
+                self.hub.tidy(namespace)
         if error is not None:
             if self.session.is_open:
                 self._refuse(namespace, error)
@@ -146,7 +147,13 @@ class Peer(PeerBase):
             return refusal.error_args
         except Exception as refusal:
             # May be meant, or a mistake in the middleware: ConnectionRefusedError says which, and is not logged.
-            logger.warning("refused in %r: %r", namespace.name, refusal, exc_info=refusal)
+            logger.warning(
+                "refused in %r for sid=%.6s…: %r",
+                namespace.name,
+                socket.id,
+                refusal,
+                exc_info=refusal,
+            )
             error: dict[str, Any] = {"message": str(refusal)}
             data = getattr(refusal, "data", None)
             if data is not None:
@@ -167,20 +174,13 @@ class Peer(PeerBase):
     async def _ask_afterwards(self, namespace: Namespace, socket: Socket) -> None:
         """always_connect: the guards of a client that is in already; it goes if they refuse it."""
         error = await self._ask_guards(namespace, socket)
-        if error is not None:
-            socket.is_dropped = True
-            if self.find(namespace.name) is socket:
-                # Without what `error` says: a DISCONNECT with data is none to the official clients.
-                socket.disconnect()
-        if not self.hub.is_serial:
-            self._hold().add(self._let_go)
+        if error is not None and not socket.is_dropped:
+            socket.is_refused = True
+            # Without what `error` says: a DISCONNECT with data is none to the official clients.
+            socket.disconnect()
 
     def _let_go(self) -> None:
-        """Events need not wait any longer, once those that did are on their way."""
-        assert self.line is not None
-        if not self.line.is_empty:
-            self.line.add(self._let_go)
-            return
+        """Nothing waits, and events that come need not wait any longer."""
         self.line = None
         self.is_diverted = self.hub.is_traced
 
@@ -189,7 +189,7 @@ class Peer(PeerBase):
     def _hold(self) -> Line:
         """Events wait from now on: for each other, or until a connect handler has ended (see divert())."""
         if self.line is None:
-            self.line = Line(self.hub.tasks)
+            self.line = Line(self.hub.tasks, None if self.hub.is_serial else self._let_go)
             self.is_diverted = True
         return self.line
 
@@ -197,14 +197,18 @@ class Peer(PeerBase):
         """An event, where the log shall have it or it may have to wait."""
         if self.hub.is_traced:
             logger.info("event %r from sid=%.6s… in %r", args[0], socket.id, socket.namespace.name)
-        if self.hub.is_serial:
-            self._hold().add(self._answer, socket, args, ack_id)
-        elif self.line is None:
-            socket.take(args, ack_id)
+        if self.hub.is_serial or self.line is not None:
+            self._hold().add(self._its_turn, socket, args, ack_id)
         else:
-            self.line.add(socket.take, args, ack_id)
+            socket.take(args, ack_id)
 
-    def _answer(self, socket: Socket, args: list[Any], ack_id: int) -> Any:
+    def _its_turn(self, socket: Socket, args: list[Any], ack_id: int) -> Any:
+        """An event that has waited; not of a client that was put out meanwhile."""
+        if socket.is_dropped:
+            return None
+        if not self.hub.is_serial:
+            socket.take(args, ack_id)
+            return None
         handler = socket.namespace.lookup(args[0])
         return None if handler is None else socket.answer(handler, args, ack_id)
 
@@ -249,20 +253,24 @@ class Peer(PeerBase):
         namespace = socket.namespace
         handler = namespace.handlers.get("disconnect")
         if handler is None:
-            namespace.leaving.pop(socket.id, None)
+            self._forget(socket)
             return
 
         async def run() -> None:
             try:
-                if not socket.is_dropped:  # who is refused was never there
+                if not socket.is_refused:  # who is refused was never there
                     await socket.answer(handler, ["disconnect", python_reason(reason)], -1)
             finally:
-                namespace.leaving.pop(socket.id, None)
+                self._forget(socket)
 
         if self.line is not None:
             self.line.add(run)
         else:
             start_eager(run(), self.hub.tasks, "disconnect handler")
+
+    def _forget(self, socket: Socket) -> None:
+        socket.namespace.leaving.pop(socket.id, None)
+        self.hub.tidy(socket.namespace)
 
     def disconnect_all(self) -> None:
         """Leave every namespace, telling the client, and close the connection behind it."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from fastsio._codec import NO_DATA
+from fastsio._codec import NO_DATA, Encoded
 from fastsio._dispatch import Handler, SocketBase
 from fastsio.core.acks import PendingAck, wait_for_ack
 from fastsio.core.handlers import check_event_name, make_handler
@@ -38,6 +38,7 @@ class Socket(SocketBase):
         "_issued",
         "_joined",
         "is_dropped",
+        "is_refused",
         "peer",
     )
 
@@ -58,8 +59,10 @@ class Socket(SocketBase):
         self._joined: set[Any] | None = None
         self._data: dict[str, Any] | None = None
         self._ack_count = 0
-        # disconnect() was called before it was admitted: it will be refused.
+        # disconnect() was called; if before it was admitted, it will be refused.
         self.is_dropped = False
+        # always_connect: its connect handler did not want it.
+        self.is_refused = False
 
     def __repr__(self) -> str:
         return f"<Socket {self.id[:6]}… in {self.namespace.name!r}>"
@@ -181,8 +184,11 @@ class Socket(SocketBase):
     def send_event(self, args: list[Any], pending: PendingAck | None = None) -> int:
         """Send [event, *args]; with `pending`, ask for an answer and return its id."""
         if self.namespace.is_elsewhere():
-            self.namespace.encode_event(args)  # what can't be encoded is this caller's error
-            self.namespace.hub.call_soon(self.send_event, args, pending)
+            encoded = self.namespace.encode_event(args)  # what can't be is this caller's error
+            if pending is None:
+                self.namespace.hub.call_soon(self._send, encoded)
+            else:
+                self.namespace.hub.call_soon(self.send_event, args, pending)
             return -1
         if not self._can_receive:
             if pending is not None:
@@ -199,6 +205,11 @@ class Socket(SocketBase):
         self.acks[ack_id] = pending
         self.send_packet(encoded)
         return ack_id
+
+    def _send(self, encoded: Encoded) -> None:
+        """Send what was encoded in another thread, if the client is still there."""
+        if self._can_receive:
+            self.send_packet(encoded)
 
     # --- rooms -------------------------------------------------------------------------------
 
@@ -279,6 +290,7 @@ class Socket(SocketBase):
         elif self.id in self.namespace.joining:
             self.is_dropped = True
         elif self.peer.find(self.namespace.name) is self:
+            self.is_dropped = True
             self.send_packet(self.namespace.encode_control(DISCONNECT, NO_DATA))
             self.peer.leave(self, "server namespace disconnect")
 
