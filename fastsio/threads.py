@@ -5,6 +5,8 @@ program from ending.
 """
 
 import asyncio
+import contextlib
+import contextvars
 import logging
 import sys
 import threading
@@ -87,10 +89,12 @@ class Bridge:
 
         Returns at once, unless MAX_CALLS are waiting: then it waits until the loop has come so far.
         """
+        self._append(fn, args)
         if len(self._calls) >= MAX_CALLS and not self.is_here:
-            self.call(fn, *args)
-        else:
-            self._append(fn, args)
+            done: Future[None] = Future()
+            self._append(done.set_result, (None,))
+            with contextlib.suppress(RuntimeError):  # it has stopped: nobody is left to hear of it
+                self._wait(done)
 
     def call(self, fn: Callable[..., T], *args: Any) -> T:
         """Have the loop call fn(*args), behind what was posted, and return or raise what that does."""
@@ -207,13 +211,16 @@ class HandlerPool:
     def run(
         self, bridge: Bridge, fn: Callable[..., Any], args: tuple[Any, ...]
     ) -> asyncio.Future[Any]:
-        """Call fn(*args) in a thread; the result is for the loop of `bridge`, on which this must be called."""
+        """Call fn(*args) in a thread; the result is for the loop of `bridge`, on which this must be called.
+
+        Each call has a context of its own: what one sets in a contextvar the next one does not see.
+        """
         future = bridge.loop.create_future()
 
         def job() -> None:
             result = error = None
             try:
-                result = fn(*args)
+                result = contextvars.Context().run(fn, *args)
             except Exception as caught:  # noqa: BLE001 - the future's
                 error = caught
             except BaseException as caught:  # noqa: BLE001 - SystemExit, say: it ends the handler alone

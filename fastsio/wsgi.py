@@ -24,7 +24,7 @@ from urllib.parse import parse_qsl, quote
 
 from fastsio._conn import Conn
 from fastsio._http import Request
-from fastsio.api.sync import Server
+from fastsio.api.sync import Server, check_threads
 from fastsio.asgi import ASGIApp
 from fastsio.asgi_files import find_file
 from fastsio.server import Server as Router
@@ -186,6 +186,7 @@ class Gateway:
             return self._bridge, self._router
 
     def _start(self, is_lost: bool) -> None:
+        check_threads()
         if is_lost:
             self._server.hub.engine = None
         bridge = self._server._bridge_to_clients()
@@ -303,7 +304,11 @@ class TakenConnections(Router):
 
     def handle(self, conn: Conn, request: Request) -> None:
         """A connection has read the head that stands for the request that came with it."""
-        self.engine.handle(self._requests.pop(conn), conn)
+        own = self._requests.pop(conn, None)
+        if own is None:  # what comes behind it is nobody's
+            conn.respond(404, TEXT, b"Not Found", keep_alive=False)
+        else:
+            self.engine.handle(own, conn)
 
 
 # --- requests and answers ------------------------------------------------------------------------

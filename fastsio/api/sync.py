@@ -5,6 +5,7 @@ run in a pool of threads. Every method may be called from any thread but the loo
 """
 
 import asyncio
+import contextlib
 import functools
 import inspect
 import logging
@@ -13,7 +14,6 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
 from typing import Any, ClassVar, TypeVar
 
 from fastsio.api.aio import ARGUMENTS, AsyncServer
@@ -36,6 +36,8 @@ logger = logging.getLogger("fastsio.core")
 T = TypeVar("T")
 
 HANDLER_THREADS = 256
+# What threads of the pool with nothing to do need to end, at shutdown().
+POOL_END_S = 0.5
 GREEN_MODES = ("eventlet", "gevent", "gevent_uwsgi")
 # What an event loop in a thread needs as it is.
 NEEDED = ("thread", "threading", "socket", "select")
@@ -58,7 +60,7 @@ class Server:
         """Raises ValueError for an async_mode of coroutines, RuntimeError where eventlet or gevent patched threads."""
         self.async_mode = _checked_mode(kwargs.pop("async_mode", None))
         self._pool = HandlerPool(kwargs.pop("handler_threads", HANDLER_THREADS))
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._bridge: Bridge | None = None
         self._gateway: Any = None
         _drop_unknown(kwargs)
@@ -173,10 +175,11 @@ class Server:
                 f"{fn!r} is a coroutine function: Server calls plain ones, AsyncServer both"
             )
 
-        @functools.wraps(fn)
         def run(*args: Any) -> asyncio.Future[Any]:
             return self._pool.run(self._bridge_of(asyncio.get_running_loop()), fn, args)
 
+        with contextlib.suppress(ValueError):  # a builtin that tells nothing
+            run.__signature__ = inspect.signature(fn, follow_wrapped=False)  # type: ignore[attr-defined]
         return run
 
     # --- sending -----------------------------------------------------------------------------
@@ -272,7 +275,7 @@ class Server:
         """Replace the client's session dict."""
         self._do(self._server.save_session, sid, session, namespace)
 
-    @contextmanager
+    @contextlib.contextmanager
     def session(self, sid: str, namespace: str | None = None) -> Iterator[dict[str, Any]]:
         """`with sio.session(sid) as session:` the client's session dict, saved at the end."""
         session = self.get_session(sid, namespace)
@@ -333,7 +336,7 @@ class Server:
             bridge.run(self._server.shutdown)
         else:
             self._door().close()
-        self._pool.join(0)
+        self._pool.join(POOL_END_S)
 
     def _door(self) -> Any:
         with self._lock:
@@ -404,13 +407,18 @@ def _checked_mode(mode: str | None) -> str:
         )
     elif mode not in (None, "threading"):
         raise ValueError("Invalid async_mode specified")
+    check_threads()
+    return "threading"
+
+
+def check_threads() -> None:
+    """Raise RuntimeError where there are no real threads."""
     patcher = _who_patched_threads()
     if patcher is not None:
         raise RuntimeError(
             f"{patcher} has replaced the threading module: an event loop in a real thread can't work with it."
             " Leave out its monkey patching, and serve with a threaded WSGI server or fastsio.run()"
         )
-    return "threading"
 
 
 def _who_patched_threads() -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import os
 import threading
@@ -247,6 +248,18 @@ def test_exception_of_a_function_reaches_the_loop(bridge, pool):
 
     with pytest.raises(ValueError, match="invalid literal"):
         bridge.run(main)
+
+
+def test_calls_have_contexts_of_their_own(bridge):
+    var: contextvars.ContextVar[int] = contextvars.ContextVar("var", default=0)
+    one = HandlerPool(1)
+
+    async def main() -> list[int]:
+        await one.run(bridge, var.set, (7,))
+        return [await one.run(bridge, var.get, ())]
+
+    assert bridge.run(main) == [0]
+    assert one.join(DEADLINE_S)
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), StopIteration(4)])

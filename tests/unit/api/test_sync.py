@@ -5,6 +5,7 @@ Source: python-socketio 5's signatures and texts; Node's wire.
 
 from __future__ import annotations
 
+import functools
 import json
 import queue
 import sys
@@ -138,6 +139,46 @@ def test_older_handlers_without_auth_and_reason_work(sio, join):
     eventually(lambda: len(seen) == 2, "the disconnect handler")
     assert seen[0].startswith("EIO=4")
     assert seen[1] == sid
+
+
+def test_decorators_that_put_in_or_keep_back_arguments_work(sio, join):
+    def with_user(handler):
+        @functools.wraps(handler)
+        def wrapper(sid, *args):
+            return handler(f"user of {sid}", *args)
+
+        return wrapper
+
+    def noted(handler):
+        @functools.wraps(handler)
+        def wrapper(*args):
+            seen.append((handler.__name__, len(args)))
+            return handler(*args)
+
+        return wrapper
+
+    seen = []
+
+    @sio.event
+    @noted
+    def connect(sid, environ): ...
+
+    @sio.event
+    @with_user
+    def hello(user):
+        return user
+
+    @sio.event
+    @noted
+    def disconnect(sid): ...
+
+    peer, sid = join(sio)
+    peer.send('420["hello"]')
+    assert peer.receive() == f'430["user of {sid}"]'
+    peer.send("41")
+    eventually(lambda: len(seen) == 4, "disconnect")
+    # As python-socketio does: with the newer argument first, then without.
+    assert seen == [("connect", 3), ("connect", 2), ("disconnect", 2), ("disconnect", 1)]
 
 
 @pytest.mark.parametrize(
@@ -587,11 +628,11 @@ def test_exception_handler_runs_in_the_pool_and_answers(sio, join):
         return str(exc), event, thread_name()[:15]
 
     @sio.event
-    def fails(sid):
+    def fails(sid, *args):
         raise LookupError("no")
 
     peer, _ = join(sio)
-    peer.send('420["fails"]')
+    peer.send('420["fails",1,2]')
     assert peer.receive() == '430["no","fails","fastsio-handler"]'
 
 
