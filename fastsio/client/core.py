@@ -35,6 +35,7 @@ class ClientCore(BaseClient):
         # Set whenever a namespace was connected or refused, or the connection has gone.
         self._news: asyncio.Event | None = None
         self._is_connecting = False
+        self._leaving: set[str] = set()
         self._wait_timeout_s: float | None = 1
         self._partial: Any = None
         self._reconnect_task: asyncio.Task[None] | None = None
@@ -186,7 +187,9 @@ class ClientCore(BaseClient):
         may_reconnect = self.reconnection and not self._is_connecting and not is_told_to_stop
         will_reconnect = was_lost and may_reconnect
         was_connected = self.connected
-        namespaces = list(self.namespaces)
+        # Namespaces that the server has put us out of know it already, and are not tried again.
+        namespaces = [n for n in self.namespaces if n not in self._leaving]
+        will_reconnect = will_reconnect and not (self._leaving and not namespaces)
         self._fail_calls()
         self.callbacks = {}
         self._partial = None
@@ -253,10 +256,16 @@ class ClientCore(BaseClient):
         """The server has put us out: it is not tried again."""
         if not self.connected or namespace not in self.namespaces:
             return
-        await self._trigger("disconnect", namespace, self.reason.SERVER_DISCONNECT)
-        await self._trigger("__disconnect_final", namespace)
+        if namespace in self._leaving:
+            return
+        self._leaving.add(namespace)
+        try:
+            await self._trigger("disconnect", namespace, self.reason.SERVER_DISCONNECT)
+            await self._trigger("__disconnect_final", namespace)
+        finally:
+            self._leaving.discard(namespace)
         self.namespaces.pop(namespace, None)
-        if not self.namespaces:
+        if self.connected and not self.namespaces:
             self.connected = False
             await self.eio.disconnect()
 

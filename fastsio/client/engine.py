@@ -230,7 +230,9 @@ class EngineClient:
             self._alive_at = self._loop.time()
             self.send_packet(encode_engine_packet(b"3" + data) if data else PONG)
         elif kind == "1":
-            self._start(self.disconnect(reason=Reason.SERVER_DISCONNECT))
+            # As for Node's client, a reason to come back: who is put out for good was told so by Socket.IO before.
+            self._lose("closed by the server", Reason.SERVER_DISCONNECT)
+            self._start(transport.close())
         elif kind != "6":
             self.logger.error("Received unexpected packet of type %s", kind)
 
@@ -239,12 +241,16 @@ class EngineClient:
             self._flush()
 
     def transport_lost(self, transport: Any, why: str) -> None:
-        if transport is not self._transport or self.state != "connected":
+        if transport is self._transport:
+            self._lose(why, Reason.TRANSPORT_ERROR)
+
+    def _lose(self, why: str, reason: str) -> None:
+        if self.state != "connected":
             return
         self.logger.info("%s", why)
         closed = self._leave()
         self.state = "disconnected"
-        self._start(self._after_loss(closed))
+        self._start(self._after_loss(reason, closed))
 
     def on_due(self) -> float:
         """The wheel's call: seconds until the next one, 0 if the server is silent for too long."""
@@ -357,10 +363,16 @@ class EngineClient:
         transport = self._transport
         if self.state == "connected":
             self._leave().set()
-        self.state = "disconnected"
-        if transport is not None:
-            transport.abort()
-        await self._http.close()
+            self.state = "connecting"
+        try:
+            if isinstance(transport, Polling):
+                # The server would keep the session until its ping is not answered.
+                await transport.give_up()
+            elif transport is not None:
+                transport.abort()
+            await self._http.close()
+        finally:
+            self.state = "disconnected"
 
     def _leave(self) -> asyncio.Event:
         """Forget the connection; returns the event that wait() waits for."""
@@ -377,10 +389,10 @@ class EngineClient:
             self._flushed.set()
         return closed
 
-    async def _after_loss(self, closed: asyncio.Event) -> None:
+    async def _after_loss(self, reason: str, closed: asyncio.Event) -> None:
         try:
             await self._http.close()
-            await self.handler.engine_closed(Reason.TRANSPORT_ERROR, True)
+            await self.handler.engine_closed(reason, True)
         finally:
             closed.set()
 

@@ -13,10 +13,12 @@ from fastsio._codec import Encoded, decode_payload
 from fastsio._frames import ProtocolError
 from fastsio.client.errors import OpenError
 from fastsio.client.http import Http, HttpAnswer
-from fastsio.client.transport import Transport, TransportOwner
+from fastsio.client.transport import CLOSE_TIMEOUT_S, Transport, TransportOwner
 from fastsio.client.urls import ServerUrl
 
 SEPARATOR = b"\x1e"
+# python-engineio's servers drop a POST that holds more, and answer "ok" all the same.
+MAX_PACKETS = 16
 
 
 class Polling(Transport):
@@ -129,6 +131,15 @@ class Polling(Transport):
 
     # --- closing -----------------------------------------------------------------------------
 
+    async def give_up(self) -> None:
+        """End a session that was not started."""
+        self._stop_reading()
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self._post(b"1")
+        except (OpenError, TimeoutError):
+            pass  # It ends by itself then.
+
     async def close(self) -> None:
         """Wait for the POST under way, which has our goodbye, and let go of the GET."""
         self._stop_reading()
@@ -145,17 +156,22 @@ class Polling(Transport):
 
 
 def bodies_of(packets: list[Encoded | bytes], max_bytes: int) -> list[bytes]:
-    """POST bodies with all packets in order, each below `max_bytes` unless one packet alone is over it."""
-    groups: list[list[bytes]] = []
-    size = max_bytes
+    """POST bodies with all packets in order, MAX_PACKETS and `max_bytes` in each unless one alone has more.
+
+    A packet and its attachments stay together.
+    """
+    groups: list[list[bytes]] = [[]]
+    size = count = 0
     for packet in packets:
         one = b"b" + base64.b64encode(packet) if isinstance(packet, bytes) else packet.payload
-        size += 1 + len(one)
-        if size > max_bytes:
+        parts = 1 + one.count(SEPARATOR)
+        if groups[-1] and (size + 1 + len(one) > max_bytes or count + parts > MAX_PACKETS):
             groups.append([])
-            size = len(one)
+            size = count = 0
         groups[-1].append(one)
-    return [SEPARATOR.join(group) for group in groups]
+        size += 1 + len(one)
+        count += parts
+    return [SEPARATOR.join(group) for group in groups if group]
 
 
 def _status_text(answer: HttpAnswer) -> str:
