@@ -23,6 +23,9 @@ COMMANDS = {
     "uvicorn-h11": ["uvicorn", "{app}", "--host", "127.0.0.1", "--port", "{port}", "--http", "h11",
                     "--ws", "websockets", "--loop", "asyncio"],
     "hypercorn": ["hypercorn", "{app}", "--bind", "127.0.0.1:{port}"],
+    # Not ASGI: see attach_program.py.
+    "aiohttp": ["attach_program", "aiohttp", "{port}"],
+    "sanic": ["attach_program", "sanic", "{port}"],
     "granian": ["granian", "{app}", "--interface", "asgi", "--host", "127.0.0.1", "--port", "{port}"],
 }  # fmt: skip
 

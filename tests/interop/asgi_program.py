@@ -17,7 +17,7 @@ from typing import Any
 _HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(_HERE.parent), str(_HERE), str(_HERE.parents[1])]
 
-from fastapi import FastAPI, WebSocket  # noqa: E402
+from fastapi import FastAPI, Request, WebSocket  # noqa: E402
 
 import app_aio  # noqa: E402
 from apps import Log  # noqa: E402
@@ -85,6 +85,13 @@ def scope(sid: str) -> Any:
 
 def make_app() -> Any:
     if SETTINGS.get("shape") == "mounted":
+
+        @pages.middleware("http")
+        async def stamp(request: Request, call_next: Any) -> Any:
+            response = await call_next(request)
+            response.headers["x-stamp"] = "mounted"
+            return response
+
         pages.mount("/ws", ASGIApp(sio))
         return pages
     hooks = {"on_startup": on_startup, "on_shutdown": on_shutdown}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from asgi_process import AsgiProcess
-from harness import MS, TEXT, FakePeer, RawWebSocket, http, until
+from harness import MS, TEXT, FakePeer, RawConnection, RawWebSocket, http, request_bytes, until
 
 pytestmark = pytest.mark.asyncio(loop_factories=["asyncio"])
 
@@ -252,6 +253,20 @@ async def test_mounted_below_a_prefix_of_fastapi(node: Any, own: AsgiProcess) ->
             await peer.send('421["echo",2]')
             assert await peer.receive() == "431[2]"
     assert (await http(own.url, "GET", "/ws/nowhere")).status == 404
+    # Behind a middleware of Starlette's, which wraps receive() and send().
+    stamped = await http(own.url, "GET", "/ws/socket.io/?EIO=4&transport=polling")
+    assert (stamped.status, stamped.headers["x-stamp"]) == (200, "mounted")
+    peer = await FakePeer(own.url, "polling", path="/ws/socket.io/").open()
+    await peer.connect()
+    poll = await RawConnection.open(own.url)
+    poll.write(request_bytes("GET", peer.target()))
+    await peer.send("40/chat,")
+    assert await poll.read_response()
+    poll.write(request_bytes("GET", peer.target()))
+    await asyncio.sleep(100 * MS)  # granian drops a request whose client goes before it is read
+    poll.abort()
+    await until(lambda: own.of("disconnect"), "the end of the client that polls")
+    assert [entry[3] for entry in own.of("disconnect")] == ["transport error"] * 2
     # No lifespan reaches a mounted application, and two clients are connected.
     await own.terminate(STOP_S)
 
