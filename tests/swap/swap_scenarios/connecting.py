@@ -463,7 +463,7 @@ class KeysOfTheEnviron:
     def serve(app: App) -> None:
         @app.on("connect")
         def connect(sid: str, environ: Any, auth: Any) -> None:
-            keys = {key for key in environ if not key.startswith("HTTP_")}
+            keys = {key for key in environ if not key.startswith(("HTTP_", "wsgi.", "SERVER_"))}
             app.log("keys", sorted(keys))
 
     async def play(stage: Any) -> None:
