@@ -103,6 +103,11 @@ class EngineClient:
         """The aiohttp session in use, None if there is none."""
         return self._http.session
 
+    @http.setter
+    def http(self, session: Any) -> None:
+        """A session to use from the next connection on; it is the application's to close."""
+        self._http.use(session)
+
     @property
     def current_transport(self) -> str | None:
         return None if self._transport is None else self._transport.name
@@ -304,10 +309,14 @@ class EngineClient:
     async def flushed(self) -> None:
         """Wait until little is queued, or the connection has gone."""
         while self.queued_bytes > HIGH_WATER_BYTES and self.state == "connected":
-            if self._flushed is None:
-                self._flushed = asyncio.Event()
-            self._flushed.clear()
-            await self._flushed.wait()
+            await self._flushed_event().wait()
+
+    def _flushed_event(self) -> asyncio.Event:
+        """Set when the queue is next handed to the transport, or thrown away."""
+        if self._flushed is None:
+            self._flushed = asyncio.Event()
+        self._flushed.clear()
+        return self._flushed
 
     # --- closing -----------------------------------------------------------------------------
 
@@ -344,10 +353,10 @@ class EngineClient:
 
     async def _wait_until_sent(self) -> None:
         """Until a POST that was under way is over, or the server reads again."""
-        self._flushed = asyncio.Event()
+        flushed = self._flushed_event()
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                await self._flushed.wait()
+                await flushed.wait()
         except TimeoutError:
             self.logger.warning("%d packets could not be sent", len(self._queue))
 
