@@ -10,7 +10,7 @@ from typing import Any
 
 from fastsio.asgi_files import answer_file, find_file
 from fastsio.hosted import Message, Receive, Send, plain_answer, refuse_websocket, serve
-from fastsio.server import Application, engine_of, release_engine, wind_up
+from fastsio.server import SHUTDOWN_REASON, Application, engine_of, release_engine, wind_up
 from fastsio.signals import ExitWatch
 
 logger = logging.getLogger("fastsio.asgi")
@@ -79,7 +79,8 @@ class ASGIApp:
             if hub.engine is None or not hub.engine.is_open:
                 # A mounted application hears of no lifespan, so this is where it starts.
                 self._exit.arm(asyncio.get_running_loop(), send)
-            await serve(engine_of(hub), scope, receive, send)
+            # ASGI servers cancel an application only when they stop.
+            await serve(engine_of(hub), scope, receive, send, SHUTDOWN_REASON)
         elif scope["type"] == "websocket":
             await refuse_websocket(scope, receive, send, 503, [], b"Server shutting down")
         else:

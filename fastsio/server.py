@@ -11,9 +11,10 @@ from typing import Any, Protocol
 from fastsio._conn import Conn
 from fastsio._http import Request
 from fastsio.core.hub import Hub
-from fastsio.engine.engine import SHUTDOWN_REASON, Engine
+from fastsio.engine.engine import Engine
 from fastsio.static import StaticFiles
 
+SHUTDOWN_REASON = "server shutting down"
 # How long clients get to answer the Close at a stop, once no handler runs any more.
 GOODBYE_S = 1.0
 
