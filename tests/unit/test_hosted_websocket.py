@@ -364,10 +364,11 @@ async def test_server_whose_send_is_no_coroutine_is_served(hosted: Any) -> None:
     await task
 
 
-async def test_server_that_fails_to_send_ends_the_session(hosted: Any) -> None:
+@pytest.mark.parametrize("failure", [OSError("gone"), asyncio.CancelledError()])
+async def test_server_that_fails_to_send_ends_the_session(hosted: Any, failure: Any) -> None:
     app = await hosted()
     client = await Client(app).open_websocket()
-    client.call.failure = OSError("gone")
+    client.call.failure = failure
     await app.sio.emit("n", 1)
     await until(lambda: app.ends, "the end")
     assert app.ends == ["transport close"]
