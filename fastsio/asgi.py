@@ -127,9 +127,10 @@ class ASGIApp:
         """Serve the lifespan protocol: sessions end with its shutdown, before on_shutdown is called."""
         self._is_stopping = False
         receive = self._watch_lifespan(receive)
-        if self.other_asgi_app is not None and self.on_startup is None and self.on_shutdown is None:
-            if await self._is_answered_by_other(scope, receive, send):
-                return
+        has_hooks = self.on_startup is not None or self.on_shutdown is not None
+        is_others = self.other_asgi_app is not None and not has_hooks
+        if is_others and await self._is_answered_by_other(scope, receive, send):
+            return
         while await self._answer_lifespan((await receive())["type"], send):
             pass
 
