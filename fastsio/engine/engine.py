@@ -32,8 +32,6 @@ from fastsio.options import Options
 
 logger = logging.getLogger("fastsio.engine")
 
-SHUTDOWN_REASON = "server shutting down"
-
 
 class Engine:
     """Sessions by id (`sessions`), one timer for all (`wheel`), one flush a loop turn (`flusher`).
