@@ -86,10 +86,10 @@ class UvicornServer(SharedServer):
     """The router of connections under a server of uvicorn, which counts and ends them."""
 
     def __init__(self, config: Config, carried: Carried, beside: Beside) -> None:
-        super().__init__(carried.socketio_server, beside, carried.is_engine_path)
+        is_engine_path = carried.is_engine_path
         if config.root_path:
-            self.owns = functools.partial(_owns_below, config.root_path, carried)
-        self.is_engine_path = self.owns
+            is_engine_path = functools.partial(_owns_below, config.root_path, carried)
+        super().__init__(carried.socketio_server, beside, is_engine_path)
         self._state = beside.state
         self._limit = config.limit_concurrency
         self._logs_access = access_logger.hasHandlers()
