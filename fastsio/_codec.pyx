@@ -267,7 +267,7 @@ cdef class Encoded:
 
     The text's WebSocket frame is made with it; attachments' frames, the polling payload and the text as a str on
     first use.
-    `size` is what it counts for in a send buffer, in bytes.
+    `size` is what it counts for in a send buffer, in bytes. A raw binary message has no frame, only its buffer.
     """
 
     @property
@@ -320,6 +320,8 @@ cdef class Encoded:
                 [self.frame[self.text_at:]]
                 + [binascii.b2a_base64(data, newline=False) for data in self.buffers or ()]
             )
+            if not self.frame:  # a binary message without a packet before it
+                self.polling = self.polling[1:]
         return self.polling
 
 
@@ -468,6 +470,15 @@ def encode_engine_packet(bytes packet) -> Encoded:
     encoded.frame = frame_of(TEXT, <const unsigned char*> PyBytes_AS_STRING(packet), len(packet))
     encoded.text_at = head_size(len(packet))
     encoded.size = len(encoded.frame)
+    return encoded
+
+
+def encode_engine_binary(bytes data) -> Encoded:
+    """A binary Engine.IO message that belongs to no Socket.IO packet."""
+    cdef Encoded encoded = Encoded.__new__(Encoded)
+    encoded.frame = b""
+    encoded.buffers = [data]
+    encoded.size = len(data) + head_size(len(data))
     return encoded
 
 

@@ -447,7 +447,10 @@ cdef class Conn(Outlet):
         if self.transport is None:
             return
         if self.transport.can_write_eof():
-            self.transport.write_eof()
+            try:
+                self.transport.write_eof()
+            except OSError:  # the client has reset the connection, and the loop has not seen it yet
+                self.abort()
         else:
             self.transport.close()
 

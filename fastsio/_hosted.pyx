@@ -59,6 +59,7 @@ cdef class HostedSocket(Outlet):
         if self.phase == HANDSHAKE:
             self.refusal = (status, headers, body)
             self.finish()
+            self.tell_driver()
 
     def accept_websocket(self, request, list headers, receiver) -> bool:
         """Take the WebSocket; the server has checked its handshake. `headers` go with the answer."""
@@ -67,7 +68,24 @@ cdef class HostedSocket(Outlet):
         self.phase = ACCEPTED
         self.headers = headers
         self.receiver = receiver
+        self.tell_driver()
         return True
+
+    @property
+    def is_undecided(self) -> bool:
+        return self.phase == HANDSHAKE
+
+    def wait(self):
+        """A Future that is done as soon as the engine has accepted or refused the handshake."""
+        self.decision = self.engine.loop.create_future()
+        if self.phase != HANDSHAKE:
+            self.decision.set_result(None)
+        return self.decision
+
+    cdef int tell_driver(self) except -1:
+        if self.decision is not None and not self.decision.done():
+            self.decision.set_result(None)
+        return 0
 
     def opened(self) -> None:
         """The server has sent the handshake's answer: what was queued meanwhile may go."""
@@ -138,7 +156,9 @@ cdef class HostedSocket(Outlet):
         """False, and the connection fails, if a message is over max_http_buffer_size."""
         if n <= self.max_message_bytes:
             return True
-        self.fail(ProtocolError(TOO_BIG, f"message of {n} bytes, over {self.max_message_bytes} (max_http_buffer_size)"))
+        error = ProtocolError(TOO_BIG, f"message over {self.max_message_bytes} bytes")
+        error.size = n
+        self.fail(error)
         return False
 
     cdef int end_of_read(self) except -1:
@@ -187,6 +207,8 @@ cdef class HostedSocket(Outlet):
         self.buffered_bytes -= encoded.size
         self.buffers = encoded.buffers
         self.buffer = 0
+        if not encoded.frame:  # a binary message without a packet before it
+            return self.next_message()
         return {"type": "websocket.send", "text": encoded.string_()}
 
     def close_message(self) -> dict | None:
@@ -268,10 +290,14 @@ cdef class HostedSocket(Outlet):
 
     def gone(self, error) -> None:
         """There is no client any more; nothing happens if that is known."""
-        receiver = self.receiver
+        receiver, on_abort = self.receiver, self.on_abort
         if self.phase == CLOSED:
             return
+        is_undecided = self.phase == HANDSHAKE
         self.finish()
+        self.on_abort = None
+        if is_undecided and on_abort is not None:
+            on_abort()
         if receiver is not None:
             receiver.connection_lost(self, error)
 

@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     serve.add_argument(
         "--path",
-        help="path of Socket.IO (socket.io), of an AsyncServer or IO; an ASGIApp has its own",
+        help="path of Socket.IO (socket.io; of Engine.IO engine.io); an ASGIApp has its own",
     )
     serve.add_argument(
         "--static",

@@ -292,6 +292,13 @@ async def _serve_websocket(engine: Engine, scope: Message, receive: Receive, sen
     request = HostedRequest(scope, receive, send)
     socket = HostedSocket(engine, _remote(scope), _is_secure(scope), send, asyncio.current_task())
     engine.handle(request, socket)
+    if socket.is_undecided:
+        # The application's connect handler is at work. receive() tells of no client that goes before the answer.
+        try:
+            await socket.wait()
+        except asyncio.CancelledError as cancellation:
+            socket.gone(cancellation)
+            raise
     if socket.refusal is not None:
         status, headers, body = socket.refusal
         await _send_refusal(scope, send, status, headers, body)

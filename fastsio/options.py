@@ -4,6 +4,7 @@ Imports nothing of fastsio: both API styles make it, the engine and the core rea
 """
 
 import difflib
+import ipaddress
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from typing import Any
@@ -31,6 +32,9 @@ class Options:
     http_compression: gzip or deflate for polling responses of at least compression_threshold bytes.
     json: a module with dumps and loads instead of orjson.
     namespaces: names that exist besides those with handlers; "*" accepts every name.
+    trusted_proxies: addresses and networks ("10.0.0.0/8"), "unix" for Unix sockets, or "*", from which X-Forwarded-For,
+        -Proto, -Host and Forwarded are believed: then REMOTE_ADDR, wsgi.url_scheme and Node's handshake.address are
+        the client's. Proxies must overwrite these headers or add to them. None believes nobody.
     """
 
     ping_interval: float = 25.0
@@ -48,6 +52,7 @@ class Options:
     compression_threshold: int = 1024
     json: Any = None
     namespaces: None | str | Iterable[str] = None
+    trusted_proxies: None | str | Iterable[str] = None
 
     def __post_init__(self) -> None:
         for name in ("ping_interval", "ping_timeout", "connect_timeout", "upgrade_timeout"):
@@ -61,6 +66,8 @@ class Options:
         object.__setattr__(self, "cookie", _cookie(self.cookie))
         if self.namespaces is not None and not isinstance(self.namespaces, str):
             object.__setattr__(self, "namespaces", tuple(self.namespaces))
+        if self.trusted_proxies is not None:
+            object.__setattr__(self, "trusted_proxies", _proxies(self.trusted_proxies))
 
     @classmethod
     def of(cls, given: dict[str, Any]) -> "Options":
@@ -94,6 +101,20 @@ def _transports(given: Any) -> tuple[str, ...]:
             f"No valid transports provided: {given!r}; known are {', '.join(TRANSPORTS)}"
         )
     return names
+
+
+def _proxies(given: Any) -> tuple[Any, ...]:
+    """ "*" and "unix" as they are, all else as networks."""
+    names = (given,) if isinstance(given, str) else tuple(given)
+    proxies = []
+    for name in names:
+        try:
+            proxies.append(name if name in ("*", "unix") else ipaddress.ip_network(name))
+        except ValueError as error:
+            raise ValueError(
+                f'trusted_proxies={given!r}: {error}; give addresses, networks, "unix" or "*"'
+            ) from None
+    return tuple(proxies)
 
 
 def _cookie(given: Any) -> dict[str, Any] | None:

@@ -11,8 +11,9 @@ from typing import Any, Protocol
 
 from fastsio._conn import Conn
 from fastsio._http import Request
-from fastsio.core.hub import Hub
 from fastsio.engine.engine import Engine
+from fastsio.engine.ports import SessionHandler
+from fastsio.options import Options
 from fastsio.static import StaticFiles
 
 SHUTDOWN_REASON = "server shutting down"
@@ -23,10 +24,25 @@ GOODBYE_S = 1.0
 IsEnginePath = Callable[[str], bool]
 
 
-class Application(Protocol):
-    """What can be served: AsyncServer, IO, whatever has a hub."""
+class Hub(Protocol):
+    """What an application has behind its API: core.hub.Hub, or engineio.hub.RawHub. It is its engine's handler."""
 
-    hub: Hub
+    options: Options
+    engine: Engine | None
+    background: set[asyncio.Task[Any]]
+
+    def open(self, session: Any) -> SessionHandler: ...
+    async def drain(self, timeout_s: float) -> None: ...
+
+
+class Application(Protocol):
+    """What can be served: AsyncServer, IO, engineio.AsyncServer, whatever has a hub.
+
+    A class attribute `default_path` says where, if that is not "socket.io".
+    """
+
+    @property
+    def hub(self) -> Any: ...
 
 
 def engine_of(hub: Hub, head_timeout_s: float = 10.0) -> Engine:
@@ -80,14 +96,14 @@ class Server:
     max_head_bytes = 65536
 
     def __init__(
-        self, app: Application, *, socketio_path: str = "socket.io", static_files: dict[str, Any] | None = None,
+        self, app: Application, *, socketio_path: str | None = None, static_files: dict[str, Any] | None = None,
         head_timeout: float = 10.0, is_engine_path: IsEnginePath | None = None,
     ) -> None:  # fmt: skip
         """Must be made while the loop runs. `head_timeout`: seconds for a request to be complete.
 
         `is_engine_path` decides instead of socketio_path.
         """
-        self.hub = app.hub
+        self.hub: Hub = app.hub
         self.options = app.hub.options
         self.engine = engine_of(self.hub, head_timeout)
         self.engine.doors.add(self)
@@ -97,6 +113,8 @@ class Server:
         self.max_buffered_bytes = self.options.max_buffered_bytes
         self.head_timeout_s = head_timeout
         # As in Node, the last slash belongs to it: "/socket.io?EIO=4" is nobody's.
+        if socketio_path is None:
+            socketio_path = getattr(app, "default_path", "socket.io")
         self._prefix = f"/{socketio_path.strip('/')}/".replace("//", "/")
         self._decides_path = is_engine_path
         self.connections: set[Any]

@@ -9,8 +9,9 @@ class Handshake:
     """Node's `socket.handshake`.
 
     headers: dict, lower-case names. query: dict of the URL's fields. auth: what the client sent along to
-    this namespace, {} if nothing. address: the peer's, without regard to proxies' headers. issued: Unix
-    time in milliseconds; time: the same as text. secure: over TLS. xdomain: the request names an Origin.
+    this namespace, {} if nothing. address: the peer's, as Node has it; behind proxies of trusted_proxies the
+    client's, and secure: whether the client came over TLS. issued: Unix time in milliseconds; time: the same as
+    text. xdomain: the request names an Origin.
     """
 
     __slots__ = ("address", "auth", "headers", "issued", "query", "secure", "url", "xdomain")
@@ -20,8 +21,8 @@ class Handshake:
         self.headers: dict[str, str] = request.headers
         self.query: dict[str, str] = request.query
         self.url: str = request.url
-        self.address: str = session.remote
-        self.secure: bool = session.is_secure
+        self.address: str = session.origin.address
+        self.secure: bool = session.origin.scheme == "https"
         self.xdomain: bool = "origin" in request.headers
         self.issued: int = int(issued_s * 1000)
         self.auth = auth
@@ -33,7 +34,7 @@ class Handshake:
 
 def make_environ(session: Any) -> dict[str, Any]:
     """The handshake request as python-socketio's handlers get it: a WSGI environ."""
-    request = session.request
+    request, origin = session.request, session.origin
     environ: dict[str, Any] = {
         "REQUEST_METHOD": request.method,
         "PATH_INFO": unquote(request.path),
@@ -41,8 +42,8 @@ def make_environ(session: Any) -> dict[str, Any]:
         "RAW_URI": request.url,
         "SCRIPT_NAME": "",
         "SERVER_PROTOCOL": "HTTP/1.1",
-        "REMOTE_ADDR": session.remote,
-        "wsgi.url_scheme": "https" if session.is_secure else "http",
+        "REMOTE_ADDR": origin.address,
+        "wsgi.url_scheme": origin.scheme,
     }
     for name, value in request.headers.items():
         key = name.upper().replace("-", "_")
