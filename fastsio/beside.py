@@ -83,8 +83,13 @@ class LentTransport(asyncio.Transport):
         return self._transport.get_extra_info(name, default)
 
 
-def beside_for(app: Any, app_state: dict[str, Any], connections: set[Any]) -> "Beside":
-    """uvicorn's protocols for `app` without its server. Raises MissingExtra where uvicorn is not installed."""
+def beside_for(
+    app: Any, app_state: dict[str, Any], connections: set[Any], trusted_proxies: Any = None
+) -> "Beside":
+    """uvicorn's protocols for `app` without its server; `trusted_proxies` as in Options.
+
+    Raises MissingExtra where uvicorn is not installed.
+    """
     try:
         from uvicorn.config import Config
         from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -92,7 +97,10 @@ def beside_for(app: Any, app_state: dict[str, Any], connections: set[Any]) -> "B
     except ModuleNotFoundError as error:
         raise missing_uvicorn("another application beside Socket.IO", error) from error
     # No log_config: what is logged is the program's to say, as for everything here.
-    config = Config(app, log_config=None, lifespan="off", proxy_headers=False)
+    config = Config(
+        app, log_config=None, lifespan="off", proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=[str(proxy) for proxy in trusted_proxies or ()],
+    )  # fmt: skip
     config.load()
     state = ServerState()
     state.connections = connections

@@ -14,6 +14,7 @@ from fastsio._http import Request
 from fastsio._shared import SecureSharedConn, SharedConn
 from fastsio.beside import Beside, missing_uvicorn
 from fastsio.carriers import Carried, find_carried
+from fastsio.options import parse_proxies
 from fastsio.server import GOODBYE_S
 from fastsio.shared import SharedServer
 
@@ -90,6 +91,8 @@ class UvicornServer(SharedServer):
         if config.root_path:
             is_engine_path = functools.partial(_owns_below, config.root_path, carried)
         super().__init__(carried.socketio_server, beside, is_engine_path)
+        if config.proxy_headers and self.engine.trusted_proxies is None:
+            self.engine.trusted_proxies = _proxies_of(config.forwarded_allow_ips)
         self._state = beside.state
         self._limit = config.limit_concurrency
         self._logs_access = access_logger.hasHandlers()
@@ -138,6 +141,17 @@ class UvicornServer(SharedServer):
         for conn in list(self.connections):
             if isinstance(conn, SharedConn):
                 conn.abort()
+
+
+def _proxies_of(allowed: str | list[str]) -> tuple[Any, ...]:
+    """uvicorn's --forwarded-allow-ips as the option trusted_proxies has it."""
+    proxies: list[Any] = []
+    for name in allowed.split(",") if isinstance(allowed, str) else allowed:
+        try:
+            proxies.extend(parse_proxies(name.strip()))
+        except ValueError:  # uvicorn takes any text, and no peer's address equals it
+            logger.debug("--forwarded-allow-ips: %r is no address", name)
+    return tuple(proxies)
 
 
 def _owns_below(root_path: str, carried: Carried, path: str) -> bool:

@@ -350,6 +350,16 @@ async def test_tls_serves_both_sides(serve, certificate, transport):
     await ws.connection.close()
 
 
+@pytest.mark.parametrize(
+    ("trusted", "client"),
+    [(None, b"http 127.0.0.1"), ("127.0.0.1", b"https 203.0.113.9"), ("*", b"https 203.0.113.9")],
+)
+async def test_trusted_proxies_are_trusted_for_the_other_application_too(serve, trusted, client):
+    server = await serve(ASGIApp(fastsio.AsyncServer(trusted_proxies=trusted), Pages()))
+    headers = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https"}
+    assert (await http(server.url, "GET", "/client", None, headers)).body == client
+
+
 async def test_error_of_the_application_is_a_500_and_ends_nothing_else(serve):
     server = await serve(ASGIApp(echo_server(), Pages()))
     peer = await FakePeer(server.url).open()
