@@ -45,7 +45,7 @@ class LentTransport(asyncio.Transport):
 
     def close(self) -> None:
         if self._conn is not None:
-            self._conn.close()
+            self._conn.close_beside()
 
     def abort(self) -> None:
         if self._conn is not None:

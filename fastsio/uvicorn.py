@@ -7,7 +7,6 @@ by uvicorn's own protocol on the same connection. Everything else is uvicorn's: 
 import asyncio
 import functools
 import logging
-import weakref
 from typing import Any
 
 from fastsio._http import Request
@@ -36,8 +35,8 @@ SHUTDOWN_S = 5.0
 class SioHttpProtocol:
     """uvicorn's `http`: makes a connection of ours for each client. A class only because uvicorn calls it one.
 
-    An application that carries no ASGIApp of ours where it can be found (see carriers.py) is served by
-    uvicorn's protocol alone, Socket.IO included; a warning says so. A subclass may name another protocol
+    An application that has its ASGIApp where it can't be found, or behind middleware (see carriers.py), is served
+    by uvicorn's protocol alone, Socket.IO included; a warning says so. A subclass may name another protocol
     than httptools', which is the one that uvicorn prefers, such as h11's.
     """
 
@@ -48,9 +47,10 @@ class SioHttpProtocol:
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> Any:  # fmt: skip
         try:
-            server = _servers[server_state]
-        except KeyError:
-            server = _servers[server_state] = cls._make_server(config, server_state, app_state)
+            server = server_state.fastsio_server  # type: ignore[attr-defined]
+        except AttributeError:
+            server = cls._make_server(config, server_state, app_state)
+            server_state.fastsio_server = server  # type: ignore[attr-defined]
         if server is None:
             return cls.beside_class(config=config, server_state=server_state, app_state=app_state)
         return SharedConn(server) if config.ssl is None else SecureSharedConn(server)
@@ -59,21 +59,18 @@ class SioHttpProtocol:
     def _make_server(
         cls, config: Config, state: ServerState, app_state: dict[str, Any]
     ) -> "UvicornServer | None":
+        """The one of a running server of uvicorn; None for an application that is not to be short-cut."""
         app = _without_uvicorns_middleware(config.loaded_app)
         carried = find_carried(app)
-        if carried is None:
+        if carried is None or not carried.is_direct:
+            problem = (
+                "carries no ASGIApp" if carried is None else "has middleware before its ASGIApp"
+            )
             logger.warning(
-                "%r carries no ASGIApp that can be found: Socket.IO goes through ASGI, without fastsio's connection",
-                app,
+                "%r %s: Socket.IO goes through ASGI, without fastsio's connection", app, problem
             )
             return None
         return UvicornServer(config, carried, Beside(config, state, app_state, cls.beside_class))
-
-
-# One for each running server of uvicorn; None for an application that is not ours.
-_servers: weakref.WeakKeyDictionary[ServerState, "UvicornServer | None"] = (
-    weakref.WeakKeyDictionary()
-)
 
 
 def _without_uvicorns_middleware(app: Any) -> Any:

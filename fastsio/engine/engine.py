@@ -6,8 +6,8 @@ Source: engine.io-protocol v4, "Handshake"; order and texts of the checks as in 
 
 import asyncio
 import logging
-from typing import Any
 from collections.abc import Callable
+from typing import Any
 
 import orjson
 
