@@ -6,6 +6,7 @@ the protocols: on_response_complete(), when an answer is written, and shutdown()
 
 import asyncio
 import functools
+import re
 from typing import Any
 
 from fastsio._shared import SharedConn
@@ -99,7 +100,8 @@ def beside_for(
     # No log_config: what is logged is the program's to say, as for everything here.
     config = Config(
         app, log_config=None, lifespan="off", proxy_headers=bool(trusted_proxies),
-        forwarded_allow_ips=[str(proxy) for proxy in trusted_proxies or ()],
+        # A single address without its /32: uvicorn before 0.31 knows no networks.
+        forwarded_allow_ips=[re.sub("/(32|128)$", "", str(proxy)) for proxy in trusted_proxies or ()],
     )  # fmt: skip
     config.load()
     state = ServerState()
