@@ -6,7 +6,6 @@ the protocols: on_response_complete(), when an answer is written, and shutdown()
 
 import asyncio
 import functools
-import re
 from typing import Any
 
 from fastsio._shared import SharedConn
@@ -100,13 +99,18 @@ def beside_for(
     # No log_config: what is logged is the program's to say, as for everything here.
     config = Config(
         app, log_config=None, lifespan="off", proxy_headers=bool(trusted_proxies),
-        # A single address without its /32: uvicorn before 0.31 knows no networks.
-        forwarded_allow_ips=[re.sub("/(32|128)$", "", str(proxy)) for proxy in trusted_proxies or ()],
+        forwarded_allow_ips=[_as_uvicorn_has_it(proxy) for proxy in trusted_proxies or ()],
     )  # fmt: skip
     config.load()
     state = ServerState()
     state.connections = connections
     return Beside(config, state, app_state, HttpToolsProtocol)
+
+
+def _as_uvicorn_has_it(proxy: Any) -> str:
+    """A single address without its /32: uvicorn before 0.31 knows no networks."""
+    is_address = getattr(proxy, "num_addresses", 0) == 1
+    return str(proxy.network_address) if is_address else str(proxy)
 
 
 class Beside:
