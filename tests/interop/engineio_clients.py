@@ -84,6 +84,11 @@ def _data(step: str, value: str) -> str | bytes:
 
 
 async def play_async(url: str, query: str, transports: list[str], script: Script) -> list[Any]:
+    # On a loop of its own, with which the tasks end that the client leaves behind.
+    return await asyncio.to_thread(asyncio.run, _play_async(url, query, transports, script))
+
+
+async def _play_async(url: str, query: str, transports: list[str], script: Script) -> list[Any]:
     client = engineio.AsyncClient()
     seen = _Seen(client, asyncio.Queue())
     try:
@@ -103,8 +108,7 @@ async def play_async(url: str, query: str, transports: list[str], script: Script
             await asyncio.wait_for(seen.news.get(), SCRIPT_S)
     if closing is not None:
         await asyncio.wait([closing], timeout=50 * MS)
-        closing.cancel()
-    if client.http is not None and not client.http.closed:
+    if client.http is not None:
         await client.http.close()
     return seen.entries
 
