@@ -5,7 +5,10 @@ import importlib
 import sys
 from typing import Any
 
-from fastsio.serve import run
+from fastsio.beside import MissingExtra
+from fastsio.carriers import find_carried
+from fastsio.lifespan import StartupFailed
+from fastsio.serve import SERVABLE, run
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -15,10 +18,10 @@ def main(argv: list[str] | None = None) -> int:
         app = load(arguments.app)
         run(
             app, arguments.host, arguments.port, loop=arguments.loop, socketio_path=arguments.path,
-            static_files=dict(arguments.static), ssl_certfile=arguments.tls_cert, ssl_keyfile=arguments.tls_key,
+            static_files=dict(arguments.static) or None, ssl_certfile=arguments.tls_cert, ssl_keyfile=arguments.tls_key,
             head_timeout=arguments.head_timeout, shutdown_timeout=arguments.shutdown_timeout,
         )  # fmt: skip
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, MissingExtra, StartupFailed) as error:
         print(f"fastsio: {error}", file=sys.stderr)
         return 1
     return 0
@@ -44,9 +47,14 @@ def load(target: str) -> Any:
             raise
         raise ValueError(f"there is no module {error.name!r} here") from None
     app = getattr(module, name, None)
-    if not hasattr(app, "hub"):
-        raise ValueError(f"{target!r} is no AsyncServer or IO, but {app!r}")
+    if not is_servable(app):
+        raise ValueError(f"{target!r} is {app!r}: it can't be served. Give {SERVABLE}")
     return app
+
+
+def is_servable(app: Any) -> bool:
+    """True for what serve.start() takes."""
+    return hasattr(app, "hub") or hasattr(app, "as_asgi") or find_carried(app) is not None
 
 
 def _static(text: str) -> tuple[str, str]:
@@ -60,12 +68,15 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="fastsio", description="The Socket.IO server.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     serve = commands.add_parser("serve", help="serve an application until SIGINT or SIGTERM")
-    serve.add_argument("app", help="module:name of an AsyncServer or IO")
+    serve.add_argument("app", help="module:name of the application: AsyncServer, IO, ASGIApp, …")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     serve.add_argument(
         "--port", type=int, default=5000, help="port, 0 for a free one (%(default)s)"
     )
-    serve.add_argument("--path", help="path of Socket.IO (socket.io; of Engine.IO engine.io)")
+    serve.add_argument(
+        "--path",
+        help="path of Socket.IO (socket.io; of Engine.IO engine.io); an ASGIApp has its own",
+    )
     serve.add_argument(
         "--static",
         action="append",

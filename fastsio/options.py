@@ -67,7 +67,7 @@ class Options:
         if self.namespaces is not None and not isinstance(self.namespaces, str):
             object.__setattr__(self, "namespaces", tuple(self.namespaces))
         if self.trusted_proxies is not None:
-            object.__setattr__(self, "trusted_proxies", _proxies(self.trusted_proxies))
+            object.__setattr__(self, "trusted_proxies", parse_proxies(self.trusted_proxies))
 
     @classmethod
     def of(cls, given: dict[str, Any]) -> "Options":
@@ -103,7 +103,7 @@ def _transports(given: Any) -> tuple[str, ...]:
     return names
 
 
-def _proxies(given: Any) -> tuple[Any, ...]:
+def parse_proxies(given: Any) -> tuple[Any, ...]:
     """ "*" and "unix" as they are, all else as networks."""
     names = (given,) if isinstance(given, str) else tuple(given)
     proxies = []

@@ -30,6 +30,10 @@ LOWER = [
     *PURE,
     "_http",
     "_conn",
+    "_shared",
+    "beside",
+    "carriers",
+    "lifespan",
     "_hosted",
     "hosted",
     "asgi_files",
@@ -55,6 +59,10 @@ MAY_IMPORT: dict[str, list[str]] = {
     "options": [],  # values that every layer may read
     "static": ["_http"],  # files as answers to requests
     "_conn": ["_frames", "_codec", "_fanout", "_http"],
+    "_shared": ["_conn", "_http"],  # as _conn, and whose a request is
+    "beside": ["_shared"],  # what uvicorn's protocol is to a shared connection
+    "carriers": [],
+    "lifespan": [],
     "_hosted": ["_frames", "_codec", "_fanout", "_eager", "_http"],  # as _conn, over ASGI
     "hosted": ["_hosted", "_http", "engine"],  # the engine's Exchange over ASGI
     "asgi_files": ["static"],
@@ -85,9 +93,10 @@ MAY_IMPORT: dict[str, list[str]] = {
     **{style: ["core", "options"] for style in STYLES},
     "api": ["_aio", "core", "options"],
     "server": LOWER,
+    "shared": [*LOWER, "server"],
     "engineio": ["_raw", *LOWER, *STYLES, *FRONT_DOORS, "server"],  # a whole API of its own
-    **{door: [*LOWER, *STYLES, *FRONT_DOORS, "server"] for door in FRONT_DOORS},
-    "__init__": [*LOWER, *STYLES, *FRONT_DOORS, "server"],
+    **{door: [*LOWER, *STYLES, *FRONT_DOORS, "server", "shared"] for door in FRONT_DOORS},
+    "__init__": [*LOWER, *STYLES, *FRONT_DOORS, "server", "shared"],
 }
 
 IO = {"asyncio", "socket", "ssl", "select", "selectors", "threading", "uvloop", "subprocess"}

@@ -7,6 +7,7 @@ Source: engine.io-protocol v4, "Handshake"; order and texts of the checks as in 
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import orjson
 
@@ -36,7 +37,7 @@ logger = logging.getLogger("fastsio.engine")
 class Engine:
     """Sessions by id (`sessions`), one timer for all (`wheel`), one flush a loop turn (`flusher`).
 
-    It belongs to `loop`, and serves until it is closed (`is_open`).
+    It belongs to `loop`, and serves until it is closed (`is_open`); `doors` are the servers that bring it clients.
     """
 
     def __init__(
@@ -50,6 +51,9 @@ class Engine:
         self._ask: Callable[[Admission], None] | None = getattr(handler, "admit", None)
         self.loop = loop
         self.is_open = True
+        self.doors: set[object] = set()
+        # Whose X-Forwarded-For is believed: the option, unless the server beneath has a list of its own.
+        self.trusted_proxies: Any = options.trusted_proxies
         self.sessions: dict[str, Session] = {}
         self.now = loop.time
         self.flusher = Flusher(loop.call_soon, loop)

@@ -77,3 +77,48 @@ async def test_release_ends_sessions_with_the_reason(serve):
     assert reasons == ["gone fishing"]
     await peer.ws.receive_close()
     await peer.close()
+
+
+# --- two servers of one application ---------------------------------------------------------------
+
+
+async def test_closing_one_of_two_servers_ends_only_its_own_connections(serve):
+    sio = fastsio.AsyncServer()
+    reasons = []
+    sio.on("disconnect", lambda sid, reason: reasons.append((sid, reason)))
+    sio.on("echo", lambda sid, value: value)
+    first, second = await serve(sio), await serve(sio)
+    assert first.engine is second.engine
+    peers = [await FakePeer(server.url).open() for server in (first, second)]
+    sids = [(await peer.connect())["sid"] for peer in peers]
+    closing = asyncio.ensure_future(first.close())
+    await peers[0].ws.receive_close()
+    await peers[0].close()
+    await closing
+    assert reasons == [(sids[0], "server shutting down")]
+    assert second.engine.is_open
+    await peers[1].send('420["echo",1]')
+    assert await peers[1].receive() == "430[1]"
+    late = await FakePeer(second.url).open()
+    await late.connect()
+    closing = asyncio.ensure_future(second.close())
+    for peer in (peers[1], late):
+        await peer.ws.receive_close()
+        await peer.close()
+    await closing
+    assert len(reasons) == 3
+    assert not second.engine.is_open
+
+
+async def test_background_tasks_go_on_while_another_server_serves_the_application(serve):
+    sio = fastsio.AsyncServer()
+    first, second = await serve(sio), await serve(sio)
+
+    async def forever():
+        await asyncio.get_running_loop().create_future()
+
+    task = sio.start_background_task(forever)
+    await first.close()
+    assert not task.cancelled()
+    await second.close()
+    assert task.cancelled()
