@@ -10,8 +10,7 @@ from typing import Any
 
 from fastsio.asgi_files import answer_file, find_file
 from fastsio.hosted import Message, Receive, Send, plain_answer, refuse_websocket, serve
-from fastsio.engine.engine import SHUTDOWN_REASON
-from fastsio.server import Application, engine_of, release_engine, wind_up
+from fastsio.server import SHUTDOWN_REASON, Application, engine_of, release_engine, wind_up
 from fastsio.signals import ExitWatch
 
 logger = logging.getLogger("fastsio.asgi")

@@ -11,11 +11,12 @@ from typing import Any, Protocol
 
 from fastsio._conn import Conn
 from fastsio._http import Request
-from fastsio.engine.engine import SHUTDOWN_REASON, Engine
+from fastsio.engine.engine import Engine
 from fastsio.engine.ports import SessionHandler
 from fastsio.options import Options
 from fastsio.static import StaticFiles
 
+SHUTDOWN_REASON = "server shutting down"
 # How long clients get to answer the Close at a stop, once no handler runs any more.
 GOODBYE_S = 1.0
 
