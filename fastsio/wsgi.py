@@ -422,7 +422,7 @@ class Reply:
         """Wait for the answer; without one for `timeout_s` seconds, or without a loop that runs, it is a 503."""
         ends_at = time.monotonic() + timeout_s
         while not self._is_given.wait(LOOK_S):
-            if time.monotonic() > ends_at or not bridge.loop.is_running():
+            if time.monotonic() > ends_at or not bridge.is_served:
                 bridge.post(self._give_up)
                 self.respond(503, TEXT, b"no answer")
                 return

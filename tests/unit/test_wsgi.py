@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import socket
 import ssl
 import sys
@@ -475,6 +476,21 @@ def test_shutdown_of_a_server_that_was_never_served_does_nothing():
     before = threading.active_count()
     Server().shutdown()
     assert threading.active_count() == before
+
+
+def test_forked_child_has_a_loop_and_sessions_of_its_own(sio, app):
+    Session(app)
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            session = Session(app)
+            joined = session.post(b"40").body == b"ok" and b'40{"sid":"' in session.get().body
+            status = 0 if joined and len(sio.eio.sockets) == 1 else 2
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert Session(app).post(b"40").body == b"ok"
 
 
 # --- as ASGI --------------------------------------------------------------------------------------

@@ -714,6 +714,12 @@ def test_options_are_the_engines():
     assert sio.namespaces == ["/"]
 
 
+def test_it_is_served_under_any_path(sio, stage):
+    url = stage.serve(sio, socketio_path="chat")
+    peer = stage.peers.open(url, path="/chat/")
+    assert peer.connect()["sid"]
+
+
 # --- threads, and no server -----------------------------------------------------------------------
 
 
