@@ -19,8 +19,10 @@ from typing import Any
 
 import pytest
 
+import fastsio
 from fastsio import wsgi
 from fastsio.asgi import ASGIApp
+from fastsio.threads import Bridge, LoopThread
 from fastsio.wsgi import Middleware, Server, WSGIApp, take_over
 from harness import DEADLINE_S, TEXT, frame_bytes
 from thread_stage import assert_no_new_threads, eventually
@@ -476,6 +478,20 @@ def test_shutdown_of_a_server_that_was_never_served_does_nothing():
     before = threading.active_count()
     Server().shutdown()
     assert threading.active_count() == before
+
+
+def test_requests_join_the_loop_that_serves_already_and_outlive_it(sio, app):
+    thread = LoopThread("other-loop")
+    bridge = Bridge(thread.loop)
+    server = bridge.run(fastsio.start, sio, port=0)
+    session = Session(app)
+    assert list(server.engine.sessions) == [session.handshake["sid"]]
+    assert "fastsio-loop" not in [one.name for one in threading.enumerate()]
+    bridge.run(server.close)
+    thread.stop()
+    session = Session(app)
+    assert session.post(b"40").body == b"ok"
+    assert "fastsio-loop" in [one.name for one in threading.enumerate()]
 
 
 def test_forked_child_has_a_loop_and_sessions_of_its_own(sio, app):
