@@ -20,7 +20,7 @@ from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.pythread cimport PyThread_get_thread_ident
 
-from fastsio._codec cimport Encoded, join_frames
+from fastsio._encoded cimport Encoded, join_frames
 from fastsio._fanout cimport MessageHandler, Outlet, SessionBase
 from fastsio._frames cimport CLOSE, PONG, TEXT, Sink, frame_of, reader_clear, reader_feed, reader_init
 from fastsio._http cimport (
@@ -33,7 +33,7 @@ from fastsio._http cimport (
     whole_request,
 )
 
-from fastsio._codec import wrap
+from fastsio._encoded import wrap
 from fastsio._frames import ProtocolError
 
 cdef extern from *:
@@ -448,7 +448,10 @@ cdef class Conn(Outlet):
         if self.transport is None:
             return
         if self.transport.can_write_eof():
-            self.transport.write_eof()
+            try:
+                self.transport.write_eof()
+            except OSError:  # the client has reset the connection, and the loop has not seen it yet
+                self.abort()
         else:
             self.transport.close()
 

@@ -15,13 +15,14 @@ cdef class HostedSocket(Outlet):
     cdef readonly bint is_secure
     cdef public SessionBase session
     cdef public object receiver     # gets what is no message for the session
-    cdef public object on_abort     # the port's; nobody waits for the answer to a WebSocket's request
+    cdef public object on_abort     # called if the client goes before its handshake is answered
     cdef public object wheel_slot   # the wheel's own mark
     cdef readonly object refusal    # (status, headers, body) if the engine refused the handshake
     cdef readonly list headers      # for the handshake's answer
     cdef readonly bint is_interrupted
     cdef object engine
     cdef object asgi_send
+    cdef object decision            # a Future while the driver waits for the engine's answer
     cdef object driver              # the task that receives
     cdef object sending             # the task of a send that has to wait
     cdef Phase phase
@@ -36,3 +37,4 @@ cdef class HostedSocket(Outlet):
     cdef bint transmit(self, dict message) except -1
     cdef int end_of_read(self) except -1
     cdef int finish(self) except -1
+    cdef int tell_driver(self) except -1

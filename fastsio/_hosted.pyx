@@ -6,13 +6,14 @@ when the client reads too slowly. Until then this is not writable and keeps what
 max_buffered_bytes.
 Source: ASGI specification 3.0, "WebSocket".
 """
+import asyncio
 import logging
 
-from fastsio._codec cimport Encoded
+from fastsio._encoded cimport Encoded
 from fastsio._eager cimport start
 from fastsio._fanout cimport MessageHandler, Outlet, SessionBase
 
-from fastsio._codec import encode_engine_packet
+from fastsio._encoded import encode_engine_packet
 from fastsio._frames import ProtocolError
 
 cdef extern from "Python.h":
@@ -59,6 +60,7 @@ cdef class HostedSocket(Outlet):
         if self.phase == HANDSHAKE:
             self.refusal = (status, headers, body)
             self.finish()
+            self.tell_driver()
 
     def accept_websocket(self, request, list headers, receiver) -> bool:
         """Take the WebSocket; the server has checked its handshake. `headers` go with the answer."""
@@ -67,7 +69,24 @@ cdef class HostedSocket(Outlet):
         self.phase = ACCEPTED
         self.headers = headers
         self.receiver = receiver
+        self.tell_driver()
         return True
+
+    @property
+    def is_undecided(self) -> bool:
+        return self.phase == HANDSHAKE
+
+    def wait(self):
+        """A Future that is done as soon as the engine has accepted or refused the handshake."""
+        self.decision = self.engine.loop.create_future()
+        if self.phase != HANDSHAKE:
+            self.decision.set_result(None)
+        return self.decision
+
+    cdef int tell_driver(self) except -1:
+        if self.decision is not None and not self.decision.done():
+            self.decision.set_result(None)
+        return 0
 
     def opened(self) -> None:
         """The server has sent the handshake's answer: what was queued meanwhile may go."""
@@ -138,7 +157,9 @@ cdef class HostedSocket(Outlet):
         """False, and the connection fails, if a message is over max_http_buffer_size."""
         if n <= self.max_message_bytes:
             return True
-        self.fail(ProtocolError(TOO_BIG, f"message of {n} bytes, over {self.max_message_bytes} (max_http_buffer_size)"))
+        error = ProtocolError(TOO_BIG, f"message over {self.max_message_bytes} bytes")
+        error.size = n
+        self.fail(error)
         return False
 
     cdef int end_of_read(self) except -1:
@@ -187,6 +208,8 @@ cdef class HostedSocket(Outlet):
         self.buffered_bytes -= encoded.size
         self.buffers = encoded.buffers
         self.buffer = 0
+        if encoded.is_binary_():
+            return {"type": "websocket.send", "bytes": encoded.frame[encoded.text_at:]}
         return {"type": "websocket.send", "text": encoded.string_()}
 
     def close_message(self) -> dict | None:
@@ -201,7 +224,7 @@ cdef class HostedSocket(Outlet):
         try:
             sent = self.asgi_send(message)
             task = start(sent if PyCoro_CheckExact(sent) else awaiting(sent), self.engine.loop, &is_suspended)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             self.is_writable = False
             # In a turn of its own: the handlers of the session's end may send to others.
             self.flusher.call_soon(self.send_failed, error)
@@ -268,10 +291,14 @@ cdef class HostedSocket(Outlet):
 
     def gone(self, error) -> None:
         """There is no client any more; nothing happens if that is known."""
-        receiver = self.receiver
+        receiver, on_abort = self.receiver, self.on_abort
         if self.phase == CLOSED:
             return
+        is_undecided = self.phase == HANDSHAKE
         self.finish()
+        self.on_abort = None
+        if is_undecided and on_abort is not None:
+            on_abort()
         if receiver is not None:
             receiver.connection_lost(self, error)
 

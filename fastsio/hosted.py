@@ -30,15 +30,17 @@ NO_STATUS = 1005
 PLAIN_TEXT: Headers = [("content-type", "text/plain; charset=utf-8")]
 
 
-async def serve(engine: Engine, scope: Message, receive: Receive, send: Send) -> None:
+async def serve(
+    engine: Engine, scope: Message, receive: Receive, send: Send, cancel_reason: str | None = None
+) -> None:
     """Serve one HTTP request or one WebSocket of the engine's, to its end.
 
-    If the server cancels it, the session ends as if its client had gone.
+    `cancel_reason`: what the session ends with if the server cancels this; None: as if its client had gone.
     """
     if scope["type"] == "websocket":
-        await _serve_websocket(engine, scope, receive, send)
+        await _serve_websocket(engine, scope, receive, send, cancel_reason)
     else:
-        await _serve_http(engine, scope, receive, send)
+        await _serve_http(engine, scope, receive, send, cancel_reason)
 
 
 # --- requests ------------------------------------------------------------------------------------
@@ -66,8 +68,9 @@ class HostedRequest(Request):
         self._receive = receive if is_websocket else _receive_nothing
         self._send = send if is_websocket else _send_nothing
 
-    def more_environ(self) -> dict[str, Any]:
-        """What python-socketio's environ has beside the request itself."""
+    @property
+    def environ(self) -> dict[str, Any]:
+        """What python-socketio's environ has beside the request itself, as a new dict."""
         scope = self._scope
         server = scope.get("server") or ("asgi", None)
         client = scope.get("client") or ("", 0)
@@ -86,6 +89,7 @@ class HostedRequest(Request):
             "asgi.scope": scope,
             "asgi.receive": self._receive,
             "asgi.send": self._send,
+            **scope.get("fastsio.environ", {}),
         }
 
 
@@ -166,9 +170,6 @@ class HostedExchange:
         watcher = loop.create_task(self._watch(receive))
         try:
             await self._news
-        except asyncio.CancelledError:
-            self._client_has_gone()
-            raise
         finally:
             watcher.cancel()
 
@@ -178,9 +179,10 @@ class HostedExchange:
                 pass
         except Exception as error:  # servers differ in what they raise for a client that has gone
             logger.info("%s: can't receive", self.remote, exc_info=error)
-        self._client_has_gone()
+        self.client_has_gone()
 
-    def _client_has_gone(self) -> None:
+    def client_has_gone(self) -> None:
+        """Nobody waits for the answer any more; nothing happens if there is one."""
         on_abort, self.on_abort = self.on_abort, None
         if self.answer is None:
             self.is_aborted = True
@@ -193,7 +195,9 @@ class HostedExchange:
             self._news.set_result(None)
 
 
-async def _serve_http(engine: Engine, scope: Message, receive: Receive, send: Send) -> None:
+async def _serve_http(
+    engine: Engine, scope: Message, receive: Receive, send: Send, cancel_reason: str | None
+) -> None:
     exchange = HostedExchange(scope)
     request = HostedRequest(scope, receive, send)
     is_post = request.method == "POST"
@@ -202,7 +206,14 @@ async def _serve_http(engine: Engine, scope: Message, receive: Receive, send: Se
     if exchange.answer is None:
         engine.handle(request, exchange)
     if exchange.answer is None:
-        await exchange.wait(receive)
+        try:
+            await exchange.wait(receive)
+        except asyncio.CancelledError:
+            session = engine.sessions.get(request.argument("sid") or "")
+            if session is not None and cancel_reason is not None:
+                session.shut_down(cancel_reason)
+            exchange.client_has_gone()
+            raise
     if exchange.answer is None:
         return
     status, headers, body = exchange.answer
@@ -286,12 +297,21 @@ def _forget_cancellation() -> None:
 # --- WebSocket -----------------------------------------------------------------------------------
 
 
-async def _serve_websocket(engine: Engine, scope: Message, receive: Receive, send: Send) -> None:
+async def _serve_websocket(
+    engine: Engine, scope: Message, receive: Receive, send: Send, cancel_reason: str | None
+) -> None:
     if (await receive())["type"] != "websocket.connect":
         return
     request = HostedRequest(scope, receive, send)
     socket = HostedSocket(engine, _remote(scope), _is_secure(scope), send, asyncio.current_task())
     engine.handle(request, socket)
+    if socket.is_undecided:
+        # The application's connect handler is at work. receive() tells of no client that goes before the answer.
+        try:
+            await socket.wait()
+        except asyncio.CancelledError as cancellation:
+            socket.gone(cancellation)
+            raise
     if socket.refusal is not None:
         status, headers, body = socket.refusal
         await _send_refusal(scope, send, status, headers, body)
@@ -303,6 +323,8 @@ async def _serve_websocket(engine: Engine, scope: Message, receive: Receive, sen
         await _receive_all(socket, receive)
     except asyncio.CancelledError as cancellation:
         if not socket.is_interrupted:
+            if socket.session is not None and cancel_reason is not None:
+                socket.session.shut_down(cancel_reason)
             error = cancellation
             raise
         _forget_cancellation()

@@ -4,6 +4,7 @@ Imports nothing of fastsio: both API styles make it, the engine and the core rea
 """
 
 import difflib
+import ipaddress
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from typing import Any
@@ -31,11 +32,16 @@ class Options:
     cookie: None, a name, or {"name": …, "path": …, "SameSite": …}: sent with the polling handshake.
     http_compression: gzip or deflate for polling responses of at least compression_threshold bytes.
     json: a module with dumps and loads instead of orjson.
+    serializer: the form of packets: "default" (text with JSON), "msgpack" (socket.io-msgpack-parser's, needs the extra
+        `msgpack`), or a subclass of fastsio.packet.Packet. Clients must use the same.
     namespaces: names that exist besides those with handlers; "*" accepts every name.
     async_handlers: a client's events are handled as they come; False: one after the other, each when the
         handler before it has ended.
     always_connect: a client is in before its connect handler has been asked, and is put out if that refuses;
         its events wait so long.
+    trusted_proxies: addresses and networks ("10.0.0.0/8"), "unix" for Unix sockets, or "*", from which X-Forwarded-For,
+        -Proto, -Host and Forwarded are believed: then REMOTE_ADDR, wsgi.url_scheme and Node's handshake.address are
+        the client's. Proxies must overwrite these headers or add to them. None believes nobody.
     """
 
     ping_interval: float = 25.0
@@ -53,9 +59,11 @@ class Options:
     http_compression: bool = True
     compression_threshold: int = 1024
     json: Any = None
+    serializer: Any = "default"
     namespaces: None | str | Iterable[str] = None
     async_handlers: bool = True
     always_connect: bool = False
+    trusted_proxies: None | str | Iterable[str] = None
 
     def __post_init__(self) -> None:
         given: Any = self.ping_interval
@@ -72,10 +80,13 @@ class Options:
         if origins is not None and not isinstance(origins, str) and not callable(origins):
             object.__setattr__(self, "cors_allowed_origins", frozenset(origins))
         object.__setattr__(self, "cookie", _cookie(self.cookie))
+        _check_serializer(self.serializer)
         if isinstance(self.namespaces, str) and self.namespaces != "*":
             object.__setattr__(self, "namespaces", (self.namespaces,))
         elif self.namespaces is not None and self.namespaces != "*":
             object.__setattr__(self, "namespaces", tuple(self.namespaces))
+        if self.trusted_proxies is not None:
+            object.__setattr__(self, "trusted_proxies", parse_proxies(self.trusted_proxies))
 
     @classmethod
     def names(cls) -> set[str]:
@@ -119,6 +130,18 @@ def _check_number(name: str, value: Any, unit: str) -> None:
         raise ValueError(f"{name}={value!r}: a number of {unit} above 0")
 
 
+def _check_serializer(given: Any) -> None:
+    """A misspelt name would else be taken for a class, and fail with the first packet."""
+    if given in ("default", "msgpack"):
+        return
+    if not all(callable(getattr(given, name, None)) for name in ("encode", "decode")) or isinstance(
+        given, (str, bytes)
+    ):
+        raise ValueError(
+            f'serializer={given!r}: "default", "msgpack", or a class with encode() and decode()'
+        )
+
+
 def _transports(given: Any) -> tuple[str, ...]:
     names = (given,) if isinstance(given, str) else tuple(given)
     wrong = [name for name in names if name not in TRANSPORTS]
@@ -127,6 +150,20 @@ def _transports(given: Any) -> tuple[str, ...]:
             f"No valid transports provided: {given!r}; known are {', '.join(TRANSPORTS)}"
         )
     return names
+
+
+def parse_proxies(given: Any) -> tuple[Any, ...]:
+    """ "*" and "unix" as they are, all else as networks."""
+    names = (given,) if isinstance(given, str) else tuple(given)
+    proxies = []
+    for name in names:
+        try:
+            proxies.append(name if name in ("*", "unix") else ipaddress.ip_network(name))
+        except ValueError as error:
+            raise ValueError(
+                f'trusted_proxies={given!r}: {error}; give addresses, networks, "unix" or "*"'
+            ) from None
+    return tuple(proxies)
 
 
 def _cookie(given: Any) -> dict[str, Any] | None:

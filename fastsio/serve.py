@@ -73,7 +73,8 @@ async def start(
     (see carriers.py): then what is not Socket.IO's is served by uvicorn's protocol on the same port, from the
     application's lifespan startup to its shutdown.
     port 0 takes a free one (see RunningServer.port). static_files: {"/": "index.html", "/static": "./public"}.
-    socketio_path is "socket.io" if not given; that and static_files are an ASGIApp's own to say.
+    socketio_path: None for the application's own, "socket.io" where it has none. That and static_files are an
+    ASGIApp's own to say.
     head_timeout: seconds a request may take to arrive. shutdown_timeout: seconds that handlers get at close().
     Raises OSError if it can't listen, ValueError for files that do not exist, StartupFailed if the application
     can't start, ImportError where uvicorn is needed and not installed.
@@ -108,8 +109,6 @@ def _raw_server(
 ) -> Server:
     if not hasattr(app, "hub"):
         raise TypeError(f"{app!r} can't be served: give {SERVABLE}")
-    if socketio_path is None:
-        socketio_path = getattr(app, "default_path", "socket.io")
     return Server(
         app, socketio_path=socketio_path, static_files=static_files, head_timeout=head_timeout
     )
@@ -129,7 +128,8 @@ def _asgi_server(app: Any, carried: Carried, state: dict[str, Any], head_timeout
         )
         server.static = MappedFiles(asgi_app.static_files)
         return server
-    beside = beside_for(app, state, Connections())
+    trusted = carried.socketio_server.hub.options.trusted_proxies
+    beside = beside_for(app, state, Connections(), trusted)
     return SharedServer(carried.socketio_server, beside, carried.is_engine_path, head_timeout)
 
 

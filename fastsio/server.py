@@ -7,13 +7,13 @@ beside it, a server is a shared.SharedServer.
 import asyncio
 import contextlib
 from collections.abc import Callable, Collection
-from operator import methodcaller
 from typing import Any, Protocol
 
 from fastsio._conn import Conn
 from fastsio._http import Request
-from fastsio.core.hub import Hub
 from fastsio.engine.engine import Engine
+from fastsio.engine.ports import SessionHandler
+from fastsio.options import Options
 from fastsio.static import StaticFiles
 
 SHUTDOWN_REASON = "server shutting down"
@@ -24,10 +24,25 @@ GOODBYE_S = 1.0
 IsEnginePath = Callable[[str], bool]
 
 
-class Application(Protocol):
-    """What can be served: AsyncServer, IO, whatever has a hub."""
+class Hub(Protocol):
+    """What an application has behind its API: core.hub.Hub, or engineio.hub.RawHub. It is its engine's handler."""
 
-    hub: Hub
+    options: Options
+    engine: Engine | None
+    background: set[asyncio.Task[Any]]
+
+    def open(self, session: Any) -> SessionHandler: ...
+    async def drain(self, timeout_s: float) -> None: ...
+
+
+class Application(Protocol):
+    """What can be served: AsyncServer, IO, engineio.AsyncServer, whatever has a hub.
+
+    A class attribute `default_path` says where, if that is not "socket.io".
+    """
+
+    @property
+    def hub(self) -> Any: ...
 
 
 def engine_of(hub: Hub, head_timeout_s: float = 10.0) -> Engine:
@@ -75,25 +90,20 @@ async def end_tasks(tasks: Collection[asyncio.Task[Any]], timeout_s: float = 0) 
         await asyncio.wait(late, timeout=GOODBYE_S)
 
 
-def below(socketio_path: str) -> IsEnginePath:
-    """Node's rule: the last slash belongs to the path, so that "/socket.io?EIO=4" is nobody's."""
-    return methodcaller("startswith", f"/{socketio_path.strip('/')}/".replace("//", "/"))
-
-
 class Server:
     """Connections of one application on one event loop. See _conn for what a router has to have."""
 
     max_head_bytes = 65536
 
     def __init__(
-        self, app: Application, *, socketio_path: str = "socket.io", static_files: dict[str, Any] | None = None,
+        self, app: Application, *, socketio_path: str | None = None, static_files: dict[str, Any] | None = None,
         head_timeout: float = 10.0, is_engine_path: IsEnginePath | None = None,
     ) -> None:  # fmt: skip
         """Must be made while the loop runs. `head_timeout`: seconds for a request to be complete.
 
         `is_engine_path` decides instead of socketio_path.
         """
-        self.hub = app.hub
+        self.hub: Hub = app.hub
         self.options = app.hub.options
         self.engine = engine_of(self.hub, head_timeout)
         self.engine.doors.add(self)
@@ -102,7 +112,11 @@ class Server:
         self.max_message_bytes = self.options.max_http_buffer_size
         self.max_buffered_bytes = self.options.max_buffered_bytes
         self.head_timeout_s = head_timeout
-        self.is_engine_path = is_engine_path or below(socketio_path)
+        # As in Node, the last slash belongs to it: "/socket.io?EIO=4" is nobody's.
+        if socketio_path is None:
+            socketio_path = getattr(app, "default_path", "socket.io")
+        self._prefix = f"/{socketio_path.strip('/')}/".replace("//", "/")
+        self._decides_path = is_engine_path
         self.connections: set[Any]
         self.note_connections_in(set())
         self.watch = self.engine.wheel.add
@@ -118,13 +132,21 @@ class Server:
 
     def handle(self, conn: Conn, request: Request) -> None:
         """Answer a request, now or later."""
-        if self.is_engine_path(request.path):
+        path = request.path
+        # Not is_engine_path(): a call more is 2 % of a poll.
+        decides = self._decides_path
+        if path.startswith(self._prefix) if decides is None else decides(path):
             self.engine.handle(request, conn)
         elif not self.static.handle(request, conn):
             is_head = request.method == "HEAD"
             conn.respond(
                 404, [("Content-Type", "text/plain; charset=utf-8")], b"Not Found", is_head=is_head
             )
+
+    def is_engine_path(self, path: str) -> bool:
+        """Whether requests for that path are the engine's."""
+        decides = self._decides_path
+        return path.startswith(self._prefix) if decides is None else decides(path)
 
     def announce(self, conn: Conn, request: Request) -> None:
         """A request is coming whose body is not here yet."""

@@ -26,6 +26,8 @@ def set_logger(given: Any, names: tuple[str, ...], argument: str) -> logging.Log
         return logging.getLogger(names[0])
     if not callable(getattr(given, "info", None)) or not callable(getattr(given, "error", None)):
         raise TypeError(f"{argument}={given!r}: True, False or a logger")
+    if any(given is logging.getLogger(name) for name in CORE_LOGGERS + ENGINE_LOGGERS):
+        return given  # it hears it anyway
     for name in names:
         logger = logging.getLogger(name)
         for handler in [one for one in logger.handlers if isinstance(one, Forwarder)]:
@@ -34,6 +36,11 @@ def set_logger(given: Any, names: tuple[str, ...], argument: str) -> logging.Log
         # The other logger has its own ways to the root.
         logger.propagate = False
     return given
+
+
+def is_talkative(given: Any) -> bool:
+    """Whether such a logger wants to know of every event, which takes time: True, or one that is set to INFO."""
+    return given.isEnabledFor(logging.INFO) if isinstance(given, logging.Logger) else bool(given)
 
 
 def _speak(logger: logging.Logger, handler: logging.Handler) -> None:

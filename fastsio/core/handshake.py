@@ -11,8 +11,9 @@ class Handshake:
     """Node's `socket.handshake`.
 
     headers: dict, lower-case names. query: dict of the URL's fields. auth: what the client sent along to
-    this namespace, {} if nothing. address: the peer's, without regard to proxies' headers. issued: Unix
-    time in milliseconds; time: the same as text. secure: over TLS. xdomain: the request names an Origin.
+    this namespace, {} if nothing. address: the peer's, as Node has it; behind proxies of trusted_proxies the
+    client's, and secure: whether the client came over TLS. issued: Unix time in milliseconds; time: the same as
+    text. xdomain: the request names an Origin.
     """
 
     __slots__ = ("address", "auth", "headers", "issued", "query", "secure", "url", "xdomain")
@@ -22,8 +23,8 @@ class Handshake:
         self.headers: dict[str, str] = request.headers
         self.query: dict[str, str] = request.query
         self.url: str = request.url
-        self.address: str = session.remote
-        self.secure: bool = session.is_secure
+        self.address: str = session.origin.address
+        self.secure: bool = session.origin.scheme == "https"
         self.xdomain: bool = "origin" in request.headers
         self.issued: int = int(issued_s * 1000)
         self.auth = auth
@@ -38,8 +39,8 @@ def make_environ(session: Any) -> dict[str, Any]:
 
     What the request has as `environ` (a door's own entries, such as "asgi.scope") is put over the rest.
     """
-    request = session.request
-    name, port = _name_and_port(request.headers.get("host", ""), session.is_secure)
+    request, origin = session.request, session.origin
+    name, port = _name_and_port(request.headers.get("host", ""), origin.scheme == "https")
     environ: dict[str, Any] = {
         "wsgi.version": (1, 0),
         "wsgi.input": io.BytesIO(),
@@ -58,17 +59,13 @@ def make_environ(session: Any) -> dict[str, Any]:
         "RAW_URI": request.url,
         "SCRIPT_NAME": "",
         "SERVER_PROTOCOL": "HTTP/1.1",
-        "REMOTE_ADDR": session.remote,
-        "wsgi.url_scheme": "https" if session.is_secure else "http",
     }
     for name, value in request.headers.items():
         key = name.upper().replace("-", "_")
         environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = value
-    # What a server beneath us knows beside the request (see hosted.py).
-    more_environ = getattr(request, "more_environ", None)
-    if more_environ is not None:
-        environ.update(more_environ())
     environ.update(getattr(request, "environ", None) or {})
+    environ["REMOTE_ADDR"] = origin.address
+    environ["wsgi.url_scheme"] = origin.scheme
     return environ
 
 

@@ -9,11 +9,12 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from fastsio._codec import Encoded, encode_engine_packet, encode_packet
+from fastsio._codec import encode_packet
+from fastsio._encoded import Encoded, encode_engine_packet
 from fastsio._ids import new_id
-from fastsio._json import Json
 from fastsio.core.failures import Failures
 from fastsio.core.namespace import Namespace
+from fastsio.core.parsers import make_json
 from fastsio.core.peer import CONNECT_ERROR, Peer
 from fastsio.core.registry import Registry
 from fastsio.options import Options
@@ -30,7 +31,7 @@ class Hub:
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self.json = Json(options.json)
+        self.json = make_json(options)
         self.namespaces: dict[str, Namespace] = {}
         self.tasks: set[asyncio.Task[Any]] = set()
         self.background: set[asyncio.Task[Any]] = set()
@@ -39,13 +40,15 @@ class Hub:
         self.loop: asyncio.AbstractEventLoop | None = None
         self._engine: Any = None
         self._home = 0
-        # Events are noted in the log (logger=True); handlers of a client run one after the other.
+        # Events are noted in the log (see trace()); handlers of a client run one after the other; either of both.
         self.is_traced = False
         # Called when an engine begins to serve this.
         self.on_served: Callable[[], None] | None = None
-        self.is_serial = not options.async_handlers
+        self.is_serial = self.diverts = not options.async_handlers
         # python-socketio: with `namespaces` given, "/" exists only if it is among them or has handlers.
         self.is_root_optional = False
+        # Names of namespaces that only clients have asked for.
+        self.passing: set[str] = set()
         self.root = self.namespace("/")
         self._accepts_any = options.namespaces == "*"
         for name in () if isinstance(options.namespaces, str) else options.namespaces or ():
@@ -56,6 +59,7 @@ class Hub:
         name = name if name.startswith("/") else f"/{name}"
         if "," in name:
             raise ValueError(f'namespace {name!r}: "," ends a name on the wire')
+        self.passing.discard(name)
         if name not in self.namespaces:
             namespace = self.namespaces[name] = Namespace(name, self.json, self.tasks, self)
             namespace.home = self._home
@@ -74,15 +78,33 @@ class Hub:
         """The namespace that a client asks for."""
         found = self.namespaces.get(name)
         if found is None:
-            return self.namespace(name) if self._accepts_any else None
+            if not self._accepts_any:
+                return None
+            found = self.namespace(name)
+            self.passing.add(name)
+            return found
         if found is self.root and self.is_root_optional and not self.registry.has(name):
             return None
         return found
 
+    def trace(self) -> None:
+        """Note every event that comes in the log, from the next client on."""
+        self.is_traced = self.diverts = True
+
+    def tidy(self, namespace: Namespace) -> None:
+        """Forget a namespace that is there only because a client asked for it, and where nobody is any more.
+
+        With namespaces="*" clients name them: they must not fill the memory.
+        """
+        if namespace.name in self.passing and namespace.is_deserted:
+            self.passing.discard(namespace.name)
+            del self.namespaces[namespace.name]
+
     def open(self, session: Any) -> Peer:
         """The engine has a new session."""
         peer = Peer(session, self.json, self)
-        peer.is_diverted = self.is_traced or self.is_serial
+        if self.diverts:
+            peer.is_diverted = True
         session.set_deadline(self.options.connect_timeout, peer.never_joined)
         return peer
 
@@ -137,6 +159,10 @@ class Hub:
     async def hand_over(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run a coroutine on the engine's loop, from a loop of another thread; its result or exception."""
         assert self.loop is not None
+        if self.loop.is_closed():
+            # The engine was not closed before its loop was: nobody is there any more, and it serves nothing.
+            self.engine = None
+            return await coroutine
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self.loop))
 
     def call_soon(self, call: Callable[..., Any], *args: Any) -> None:

@@ -6,13 +6,16 @@ Source: engine.io-protocol v4, "Handshake"; order and texts of the checks as in 
 
 import asyncio
 import logging
+from collections.abc import Callable
+from typing import Any
 
 import orjson
 
-from fastsio._codec import encode_engine_packet
+from fastsio._encoded import encode_engine_packet
 from fastsio._fanout import Flusher
 from fastsio._ids import new_id
 from fastsio._wheel import Wheel
+from fastsio.engine.admission import Admission
 from fastsio.engine.errors import (
     BAD_HANDSHAKE_METHOD,
     BAD_REQUEST,
@@ -43,9 +46,14 @@ class Engine:
         """`head_timeout_s`: the shortest delay that connections will put on the wheel."""
         self.options = options
         self.handler = handler
+        # What the handler may have besides open(); see ports.py.
+        self._new_id: Callable[[], str] = getattr(handler, "generate_id", new_id)
+        self._ask: Callable[[Admission], None] | None = getattr(handler, "admit", None)
         self.loop = loop
         self.is_open = True
         self.doors: set[object] = set()
+        # Whose X-Forwarded-For is believed: the option, unless the server beneath has a list of its own.
+        self.trusted_proxies: Any = options.trusted_proxies
         self.sessions: dict[str, Session] = {}
         self.now = loop.time
         self.flusher = Flusher(loop.call_soon, loop)
@@ -147,8 +155,17 @@ class Engine:
             exchange.respond(refusal.status, headers, refusal.body, is_head=is_head)
 
     def _open(self, transport: str, request: Request, exchange: Exchange) -> None:
-        """A handshake: make the session and tell the client its id."""
-        session = Session(self, new_id(), request, exchange.remote, exchange.is_secure)
+        """A handshake: make the session, and open it unless the layer above is to be asked first."""
+        session = Session(self, self._new_id(), request, exchange.remote, exchange.is_secure)
+        if self._ask is None:
+            if not self.begin(session, transport, exchange):
+                session.forget()
+        else:
+            self._ask(Admission(session, transport, exchange))
+
+    def begin(self, session: Session, transport: str, exchange: Exchange) -> bool:
+        """Tell the client its session's id; False if the WebSocket's handshake is not valid, which was said then."""
+        request = session.request
         # Under some WSGI servers a connection can't become a WebSocket, so none is offered.
         upgrades_of = transport if getattr(exchange, "can_upgrade", True) else "websocket"
         open_packet = self._open_packets[upgrades_of] % session.id.encode()
@@ -158,12 +175,13 @@ class Engine:
             headers = payload_headers(request) + cors_headers(self.options, request)
             headers += cookie_header(self.options, session.id)
             exchange.respond(200, headers, open_packet)
-        elif exchange.accept_websocket(request, cors_headers(self.options, request), session):
-            session.start_websocket(exchange)
-            session.outlet.send(encode_engine_packet(open_packet))
-            self._admit(session)
-        else:
-            session.forget()
+            return True
+        if not exchange.accept_websocket(request, cors_headers(self.options, request), session):
+            return False
+        session.start_websocket(exchange)
+        session.outlet.send(encode_engine_packet(open_packet))
+        self._admit(session)
+        return True
 
     def _admit(self, session: Session) -> None:
         self.sessions[session.id] = session

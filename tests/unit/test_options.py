@@ -9,6 +9,7 @@ import pytest
 
 import fastsio
 from fastsio.options import Options
+from fastsio.packet import Packet
 
 STYLES = [Options, fastsio.AsyncServer, fastsio.IO]
 
@@ -30,6 +31,7 @@ def test_defaults_are_the_documented_ones():
         "http_compression": True,
         "compression_threshold": 1024,
         "json": None,
+        "serializer": "default",
         "namespaces": None,
         "async_handlers": True,
         "always_connect": False,
@@ -43,7 +45,7 @@ def test_both_styles_take_every_option(style):
         "max_http_buffer_size": 5, "max_buffered_bytes": 6, "transports": ("websocket",),
         "allow_upgrades": False, "cors_allowed_origins": "*", "cors_credentials": False,
         "cookie": {"name": "x"}, "http_compression": False, "compression_threshold": 7,
-        "json": json, "namespaces": ("/a",), "async_handlers": False, "always_connect": True,
+        "json": json, "serializer": Packet, "namespaces": ("/a",), "async_handlers": False, "always_connect": True,
     }  # fmt: skip
     assert set(given) == {field.name for field in dataclasses.fields(Options)}
     options = style(**given).hub.options

@@ -154,7 +154,7 @@ async def test_connect_that_raises_anything_is_answered_and_logged(sio, join, ca
     await peer.send("40")
     assert await peer.receive() == "44" + '{"message":"\'a mistake\'"}'
     (record,) = [record for record in caplog.records if record.name == "fastsio.core"]
-    assert "refused in '/'" in record.getMessage()
+    assert "refused in '/' for sid=" in record.getMessage()
     assert record.exc_info[0] is KeyError
 
 

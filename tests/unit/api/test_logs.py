@@ -77,6 +77,21 @@ def test_second_logger_takes_the_first_ones_place():
     assert (first.said, second.said) == ([], [("info", "note")])
 
 
+def test_fastsios_own_logger_is_no_circle(capsys):
+    logger = logging.getLogger("fastsio.core")
+    assert logs.set_logger(logger, logs.CORE_LOGGERS, "logger") is logger
+    assert not any(isinstance(one, logs.Forwarder) for one in logger.handlers)
+
+
+def test_only_who_wants_to_know_is_told_of_every_event():
+    quiet = logging.getLogger("a quiet application")
+    quiet.setLevel(logging.WARNING)
+    talkative = logging.getLogger("a talkative application")
+    talkative.setLevel(logging.INFO)
+    given = (False, None, True, Structured(), quiet, talkative)
+    assert [logs.is_talkative(one) for one in given] == [False, False, True, True, False, True]
+
+
 def test_level_and_handlers_of_the_application_are_left_alone():
     logger = logging.getLogger(NAMES[0])
     own = logging.NullHandler()

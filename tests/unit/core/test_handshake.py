@@ -11,12 +11,20 @@ import pytest
 
 from fastsio._http import Request
 from fastsio.core.handshake import Handshake, make_environ
+from fastsio.engine.origin import origin_of
+from fastsio.options import Options
 
 
-def session(target: bytes = b"/socket.io/?EIO=4", *headers: tuple[bytes, bytes], **fields):
+def session(
+    target: bytes = b"/socket.io/?EIO=4",
+    *headers: tuple[bytes, bytes],
+    is_secure: bool = False,
+    trusted_proxies: object = None,
+) -> SimpleNamespace:
+    request = Request("GET", target, list(headers))
+    trusted = Options(trusted_proxies=trusted_proxies).trusted_proxies
     return SimpleNamespace(
-        request=Request("GET", target, list(headers)),
-        **{"remote": "192.0.2.7", "is_secure": False, **fields},
+        request=request, origin=origin_of(request, "192.0.2.7", is_secure, trusted)
     )
 
 
@@ -110,10 +118,24 @@ def test_what_a_door_adds_to_the_request_is_in_the_environ():
         **{name: getattr(opened_by.request, name) for name in ("method", "path", "query_string", "url", "headers")},
         environ={"asgi.scope": {"type": "http"}, "SERVER_SOFTWARE": "asgi"},
     )  # fmt: skip
-    environ = make_environ(SimpleNamespace(request=request, remote="192.0.2.7", is_secure=False))
+    environ = make_environ(SimpleNamespace(request=request, origin=opened_by.origin))
     assert environ["asgi.scope"] == {"type": "http"}
     assert environ["SERVER_SOFTWARE"] == "asgi"
 
 
 def test_scheme_of_a_plain_connection_is_http():
     assert make_environ(session())["wsgi.url_scheme"] == "http"
+
+
+def test_behind_a_trusted_proxy_it_is_the_clients_address_and_scheme():
+    opened_by = session(
+        b"/socket.io/?EIO=4",
+        (b"x-forwarded-for", b"203.0.113.9"),
+        (b"x-forwarded-proto", b"https"),
+        trusted_proxies=["192.0.2.0/24"],
+    )
+    environ = make_environ(opened_by)
+    assert (environ["REMOTE_ADDR"], environ["wsgi.url_scheme"]) == ("203.0.113.9", "https")
+    assert environ["HTTP_X_FORWARDED_FOR"] == "203.0.113.9"
+    handshake = Handshake(opened_by, {}, 1.5)
+    assert (handshake.address, handshake.secure) == ("203.0.113.9", True)
