@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from fastsio._hosted import HostedSocket
 from fastsio._http import Request
-from fastsio.engine.engine import SHUTDOWN_REASON, Engine
+from fastsio.engine.engine import Engine
 
 logger = logging.getLogger("fastsio.hosted")
 
@@ -31,18 +31,16 @@ PLAIN_TEXT: Headers = [("content-type", "text/plain; charset=utf-8")]
 
 
 async def serve(
-    engine: Engine, scope: Message, receive: Receive, send: Send, *, cancel_means_stop: bool = True
+    engine: Engine, scope: Message, receive: Receive, send: Send, cancel_reason: str | None = None
 ) -> None:
     """Serve one HTTP request or one WebSocket of the engine's, to its end.
 
-    A server that cancels it stops, as ASGI servers do, and the session ends with "server shutting down"; or, if
-    `cancel_means_stop` is False, it has lost the client.
+    `cancel_reason`: what the session ends with if the server cancels this; None: as if its client had gone.
     """
-    reason = SHUTDOWN_REASON if cancel_means_stop else None
     if scope["type"] == "websocket":
-        await _serve_websocket(engine, scope, receive, send, reason)
+        await _serve_websocket(engine, scope, receive, send, cancel_reason)
     else:
-        await _serve_http(engine, scope, receive, send, reason)
+        await _serve_http(engine, scope, receive, send, cancel_reason)
 
 
 # --- requests ------------------------------------------------------------------------------------
@@ -70,8 +68,9 @@ class HostedRequest(Request):
         self._receive = receive if is_websocket else _receive_nothing
         self._send = send if is_websocket else _send_nothing
 
-    def more_environ(self) -> dict[str, Any]:
-        """What python-socketio's environ has beside the request itself."""
+    @property
+    def environ(self) -> dict[str, Any]:
+        """What python-socketio's environ has beside the request itself, as a new dict."""
         scope = self._scope
         server = scope.get("server") or ("asgi", None)
         client = scope.get("client") or ("", 0)

@@ -86,7 +86,7 @@ class Options:
         elif self.namespaces is not None and self.namespaces != "*":
             object.__setattr__(self, "namespaces", tuple(self.namespaces))
         if self.trusted_proxies is not None:
-            object.__setattr__(self, "trusted_proxies", _proxies(self.trusted_proxies))
+            object.__setattr__(self, "trusted_proxies", parse_proxies(self.trusted_proxies))
 
     @classmethod
     def names(cls) -> set[str]:
@@ -152,7 +152,7 @@ def _transports(given: Any) -> tuple[str, ...]:
     return names
 
 
-def _proxies(given: Any) -> tuple[Any, ...]:
+def parse_proxies(given: Any) -> tuple[Any, ...]:
     """ "*" and "unix" as they are, all else as networks."""
     names = (given,) if isinstance(given, str) else tuple(given)
     proxies = []

@@ -128,7 +128,8 @@ def _asgi_server(app: Any, carried: Carried, state: dict[str, Any], head_timeout
         )
         server.static = MappedFiles(asgi_app.static_files)
         return server
-    beside = beside_for(app, state, Connections())
+    trusted = carried.socketio_server.hub.options.trusted_proxies
+    beside = beside_for(app, state, Connections(), trusted)
     return SharedServer(carried.socketio_server, beside, carried.is_engine_path, head_timeout)
 
 

@@ -331,7 +331,8 @@ class WSGIRequest(Request):
         # Without the connection: it may be taken over.
         self._environ = {key: value for key, value in environ.items() if key not in SOCKET_KEYS}
 
-    def more_environ(self) -> Environ:
+    @property
+    def environ(self) -> Environ:
         """What handlers get: the WSGI server's environ, with all that middleware has put into it."""
         return self._environ
 

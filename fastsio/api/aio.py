@@ -61,7 +61,8 @@ class AsyncServer(AsyncServerBase):
         )  # fmt: skip
         names = hub.options.namespaces
         hub.is_root_optional = names not in (None, "*") and "/" not in (names or ())
-        hub.is_traced = logs.is_talkative(logger)
+        if logs.is_talkative(logger):
+            hub.trace()
         hub.on_served = self._served
         self.logger = logs.set_logger(logger, logs.CORE_LOGGERS, "logger")
         self.engineio_logger = logs.set_logger(

@@ -20,7 +20,7 @@ from fastsio.client.logs import make_logger
 from fastsio.client.polling import Polling
 from fastsio.client.transport import CLOSE_TIMEOUT_S
 from fastsio.client.urls import ServerUrl
-from fastsio.client.wheels import wheel_for
+from fastsio.client.wheels import LoopWheel, wheel_for
 
 TRANSPORTS = ("polling", "websocket")
 # What may wait to be written before emit() waits too: a server that is slow to read must not fill our memory.
@@ -92,6 +92,7 @@ class EngineClient:
         self._flushed: asyncio.Event | None = None
         self._opening: asyncio.Task[None] | None = None
         self._closed: asyncio.Event | None = None
+        self._shared_wheel: LoopWheel | None = None
         self._patience_s = 0.0
         self._alive_at = 0.0
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -102,6 +103,11 @@ class EngineClient:
     def http(self) -> Any:
         """The aiohttp session in use, None if there is none."""
         return self._http.session
+
+    @http.setter
+    def http(self, session: Any) -> None:
+        """A session to use from the next connection on; it is the application's to close."""
+        self._http.use(session)
 
     @property
     def current_transport(self) -> str | None:
@@ -185,7 +191,8 @@ class EngineClient:
         self._closed = asyncio.Event()
         self.state = "connected"
         signals.connected_clients.add(self.handler)
-        wheel_for(self._loop, self._patience_s).add(self, self._patience_s)
+        self._shared_wheel = wheel_for(self._loop, self._patience_s)
+        self._shared_wheel.wheel.add(self, self._patience_s)
         try:
             await self.handler.engine_opened()
         except Exception as error:
@@ -304,10 +311,14 @@ class EngineClient:
     async def flushed(self) -> None:
         """Wait until little is queued, or the connection has gone."""
         while self.queued_bytes > HIGH_WATER_BYTES and self.state == "connected":
-            if self._flushed is None:
-                self._flushed = asyncio.Event()
-            self._flushed.clear()
-            await self._flushed.wait()
+            await self._flushed_event().wait()
+
+    def _flushed_event(self) -> asyncio.Event:
+        """Set when the queue is next handed to the transport, or thrown away."""
+        if self._flushed is None:
+            self._flushed = asyncio.Event()
+        self._flushed.clear()
+        return self._flushed
 
     # --- closing -----------------------------------------------------------------------------
 
@@ -344,10 +355,10 @@ class EngineClient:
 
     async def _wait_until_sent(self) -> None:
         """Until a POST that was under way is over, or the server reads again."""
-        self._flushed = asyncio.Event()
+        flushed = self._flushed_event()
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                await self._flushed.wait()
+                await flushed.wait()
         except TimeoutError:
             self.logger.warning("%d packets could not be sent", len(self._queue))
 
@@ -378,8 +389,9 @@ class EngineClient:
         """Forget the connection; returns the event that wait() waits for."""
         closed = self._closed
         assert closed is not None
-        if self.wheel_slot is not None:
-            wheel_for(self._loop, self._patience_s).remove(self)
+        if self._shared_wheel is not None:
+            self._shared_wheel.wheel.remove(self)
+            self._shared_wheel = None
         signals.connected_clients.discard(self.handler)
         self._transport = None
         self.sid = None

@@ -37,14 +37,17 @@ class Http:
         self.ssl_verify = ssl_verify
         self.session: Any = None
         self.factory: Any = None
-        # More for each request, as `proxy=`.
-        self.options: dict[str, Any] = {}
         self.is_external = False
-        if given is not None and callable(given):
+        if given is not None:
+            self.use(given)
+
+    def use(self, given: Any) -> None:
+        """Take the application's session, or its function that makes one."""
+        if callable(given):
             self.factory = given
-        elif given is not None:
+        else:
             self.session = given
-            self.is_external = True
+            self.is_external = given is not None
 
     @property
     def is_custom(self) -> bool:
@@ -85,7 +88,6 @@ class Http:
                 data=body,
                 timeout=aiohttp.ClientTimeout(total=timeout_s),
                 **self._tls_options(),
-                **self.options,
             ) as response:
                 return HttpAnswer(response.status, await response.read())
         except TimeoutError as error:
@@ -98,13 +100,7 @@ class Http:
         session = await self.open()
         aiohttp = import_aiohttp()
         # aiohttp's own limit of 4 MiB is below what a server may send.
-        merged = {
-            "headers": headers,
-            "max_msg_size": 0,
-            **self._tls_options(),
-            **self.options,
-            **options,
-        }
+        merged = {"headers": headers, "max_msg_size": 0, **self._tls_options(), **options}
         try:
             return await session.ws_connect(url, **merged)
         except (aiohttp.ClientError, OSError) as error:

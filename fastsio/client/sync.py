@@ -143,10 +143,14 @@ class Client(ClientCore):
         result: asyncio.Future[Any] = loop.create_future()
 
         def work() -> None:
+            value: Any = None
+            error: BaseException | None = None
             try:
-                value, error = function(*args), None
+                value = function(*args)
+            except SystemExit:
+                pass  # As in any thread, it ends the function and not the program.
             except BaseException as caught:  # noqa: BLE001 - raised where it is awaited
-                value, error = None, caught
+                error = caught
             loop.call_soon_threadsafe(_settle, result, value, error)
 
         shared_workers.submit(work)

@@ -49,14 +49,16 @@ class WebSocket(FramedTransport, asyncio.Protocol):
         """Connect and shake hands. Raises OpenError or OSError; nothing is left open then."""
         loop = asyncio.get_running_loop()
         key = base64.b64encode(os.urandom(16)).decode()
+        request = request_bytes(url, target, headers, key)
         self._opened = loop.create_future()
         try:
             await loop.create_connection(lambda: self, url.host, url.port, ssl=context)
             if self._transport is None:
                 raise OpenError("connection lost: closed by the server")
-            self._transport.write(request_bytes(url, target, headers, key))
+            self._transport.write(request)
             check_upgrade(await self._opened, key)
         except BaseException:
+            self._opened.cancel()
             self.abort()
             raise
         if self._transport is None:

@@ -28,25 +28,20 @@ CONNECT_ERROR = 4
 
 
 class Peer(PeerBase):
-    """One client: its sockets by namespace (`sockets`), and those still waiting to be admitted.
+    """One client: its sockets by namespace (`sockets`), and those still waiting to be admitted."""
 
-    `line` is where its events wait for each other, None where they don't have to.
-    """
-
-    __slots__ = ("_environ", "_joining", "hub", "line")
+    __slots__ = ("_joining", "hub")
 
     def __init__(self, session: Any, json: Any, hub: "Hub") -> None:
         self.hub = hub
         self._joining: set[str] | None = None
-        self._environ: dict[str, Any] | None = None
-        self.line: Line | None = None
 
     @property
     def environ(self) -> dict[str, Any]:
         """The handshake as a WSGI environ; always the same dict, so what an application puts there stays."""
-        if self._environ is None:
-            self._environ = make_environ(self.session)
-        return self._environ
+        if self.environ_made is None:
+            self.environ_made = make_environ(self.session)
+        return self.environ_made
 
     # --- control packets ---------------------------------------------------------------------
 
@@ -191,7 +186,8 @@ class Peer(PeerBase):
         if self.line is None:
             self.line = Line(self.hub.tasks, None if self.hub.is_serial else self._let_go)
             self.is_diverted = True
-        return self.line
+        line: Line = self.line
+        return line
 
     def divert(self, socket: Socket, args: list[Any], ack_id: int) -> None:
         """An event, where the log shall have it or it may have to wait."""
@@ -253,7 +249,9 @@ class Peer(PeerBase):
         namespace = socket.namespace
         handler = namespace.handlers.get("disconnect")
         if handler is None:
-            self._forget(socket)
+            namespace.leaving.pop(socket.id, None)
+            if self.hub.passing:
+                self.hub.tidy(namespace)
             return
 
         async def run() -> None:
@@ -261,16 +259,13 @@ class Peer(PeerBase):
                 if not socket.is_refused:  # who is refused was never there
                     await socket.answer(handler, ["disconnect", python_reason(reason)], -1)
             finally:
-                self._forget(socket)
+                namespace.leaving.pop(socket.id, None)
+                self.hub.tidy(namespace)
 
         if self.line is not None:
             self.line.add(run)
         else:
             start_eager(run(), self.hub.tasks, "disconnect handler")
-
-    def _forget(self, socket: Socket) -> None:
-        socket.namespace.leaving.pop(socket.id, None)
-        self.hub.tidy(socket.namespace)
 
     def disconnect_all(self) -> None:
         """Leave every namespace, telling the client, and close the connection behind it."""

@@ -38,8 +38,6 @@ class Socket(SocketBase):
         "_handshake",
         "_issued",
         "_joined",
-        "is_dropped",
-        "is_refused",
         "peer",
     )
 
@@ -60,10 +58,6 @@ class Socket(SocketBase):
         self._joined: set[Any] | None = None
         self._data: dict[str, Any] | None = None
         self._ack_count = 0
-        # disconnect() was called; if before it was admitted, it will be refused.
-        self.is_dropped = False
-        # always_connect: its connect handler did not want it.
-        self.is_refused = False
 
     def __repr__(self) -> str:
         return f"<Socket {self.id[:6]}… in {self.namespace.name!r}>"

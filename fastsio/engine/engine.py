@@ -7,6 +7,7 @@ Source: engine.io-protocol v4, "Handshake"; order and texts of the checks as in 
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import orjson
 
@@ -32,8 +33,6 @@ from fastsio.options import Options
 
 logger = logging.getLogger("fastsio.engine")
 
-SHUTDOWN_REASON = "server shutting down"
-
 
 class Engine:
     """Sessions by id (`sessions`), one timer for all (`wheel`), one flush a loop turn (`flusher`).
@@ -53,6 +52,8 @@ class Engine:
         self.loop = loop
         self.is_open = True
         self.doors: set[object] = set()
+        # Whose X-Forwarded-For is believed: the option, unless the server beneath has a list of its own.
+        self.trusted_proxies: Any = options.trusted_proxies
         self.sessions: dict[str, Session] = {}
         self.now = loop.time
         self.flusher = Flusher(loop.call_soon, loop)

@@ -88,6 +88,23 @@ async def test_order_is_kept_across_the_upgrade(
     await node.play(scenario, shared.url, "upgrading", before=before)
 
 
+@pytest.mark.parametrize("server", ["uvicorn-wsproto", "uvicorn-h11"])
+async def test_other_protocol_implementations_of_uvicorn(node: Any, server: str) -> None:
+    process = AsgiProcess(server)
+    try:
+        await process.serve()
+        for mode in ("polling", "websocket", "upgrading"):
+            for scenario in ("carriesNestedBinary", "bothSendManyAtOnce", "serverDisconnects"):
+                await node.play(scenario, process.url, mode)
+        run = node.start("staysWhileTheServerCloses", process.url, "upgrading")
+        await run.note("ready")
+        await process.terminate(STOP_S)
+        await run.result()
+        assert "Traceback" not in process.text, process.text
+    finally:
+        process.kill()
+
+
 # --- limits and ends -----------------------------------------------------------------------------
 
 

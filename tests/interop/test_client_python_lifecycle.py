@@ -340,6 +340,96 @@ async def test_a_session_of_the_application_is_used(
     await made[0].close()
 
 
+class TunnelProxy:
+    """A proxy that does CONNECT and nothing else; `targets` are those that were asked for."""
+
+    def __init__(self) -> None:
+        self.targets: list[str] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> TunnelProxy:
+        self._listener = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._listener.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._listener.close()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=DEADLINE_S)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        method, target, _ = (await reader.readuntil(b"\r\n\r\n")).decode().split(" ", 2)
+        assert method == "CONNECT"
+        self.targets.append(target)
+        host, _, port = target.rpartition(":")
+        to_read, to_write = await asyncio.open_connection(host, int(port))
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        for source, sink in ((reader, to_write), (to_read, writer)):
+            task = asyncio.create_task(self._pipe(source, sink))
+            self._tasks.add(task)
+
+    async def _pipe(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        try:
+            while data := await source.read(65_536):
+                sink.write(data)
+        except ConnectionError:
+            pass  # cut, which ends the other way too
+        sink.close()
+
+
+async def test_a_session_with_a_proxy(serve: Any, how: str, tls_server_options: Any) -> None:
+    server = await serve(echo_app(), **tls_server_options)
+    async with TunnelProxy() as proxy:
+        client = make(http_session=lambda: aiohttp.ClientSession(proxy=proxy.url), ssl_verify=False)
+        await client.connect(server.url, transports=TRANSPORTS[how][0], wait_timeout=DEADLINE_S)
+        assert await client.call("echo", 1) == 1
+        assert client.transport() == TRANSPORTS[how][1]
+        assert set(proxy.targets) == {f"127.0.0.1:{server.port}"}
+        await client.disconnect()
+
+
+async def test_a_proxy_among_the_websocket_options(serve: Any, tls_server_options: Any) -> None:
+    server = await serve(echo_app(), **tls_server_options)
+    async with TunnelProxy() as proxy:
+        client = make(websocket_extra_options={"proxy": proxy.url}, ssl_verify=False)
+        await client.connect(server.url, transports=["websocket"], wait_timeout=DEADLINE_S)
+        assert await client.call("echo", 1) == 1
+        assert len(proxy.targets) == 1
+        await client.disconnect()
+
+
+async def test_five_hundred_clients_come_go_and_come_again(serve: Any) -> None:
+    app = echo_app()
+    server = await serve(app)
+    clients = [make() for _ in range(500)]
+    seen = [note(client) for client in clients]
+
+    async def connect_all() -> None:
+        for i in range(0, len(clients), 50):
+            await asyncio.gather(
+                *(
+                    client.connect(server.url, transports=["websocket"], wait_timeout=60)
+                    for client in clients[i : i + 50]
+                )
+            )
+
+    await connect_all()
+    tasks = len(asyncio.all_tasks())
+    assert tasks < 50, "an idle client has a task"
+    for connection in list(server.connections):
+        connection.abort()
+    await until(
+        lambda: all(client.connected and len(s) == 3 for client, s in zip(clients, seen, strict=True)),
+        "all are connected again",
+        10 * DEADLINE_S,
+    )  # fmt: skip
+    answers = await asyncio.gather(*(client.call("echo", i) for i, client in enumerate(clients)))
+    assert answers == list(range(500))
+    await asyncio.gather(*(client.disconnect() for client in clients))
+    kinds = ["connect", "disconnect", "connect", "disconnect", "__disconnect_final"]
+    assert all([entry[0] for entry in s] == kinds for s in seen)
+
+
 async def test_cookies_of_polling_go_with_the_upgrade(serve: Any) -> None:
     """A balancer's cookie keeps the WebSocket at the server that has the session."""
     seen: list[str | None] = []

@@ -117,15 +117,17 @@ async def test_server_that_fails_to_receive_ends_the_session(
     assert "reset" in caplog.text
 
 
-async def test_held_get_that_the_server_cancels_means_that_it_stops(hosted: Any) -> None:
+@pytest.mark.parametrize("reason", ["server shutting down", None])
+async def test_held_get_that_the_server_cancels_ends_the_session(hosted: Any, reason: Any) -> None:
     app = await hosted()
+    app.cancel_reason = reason
     client = await Client(app).open_polling()
     held = client.get()
     await app.is_held(client)
     held.task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await held.task
-    assert app.ends == ["server shutting down"]
+    assert app.ends == [reason or "transport error"]
 
 
 async def test_second_get_ends_both_and_the_session(hosted: Any) -> None:
@@ -312,7 +314,7 @@ def test_scope_may_lack_what_is_optional() -> None:
         del scope[name]
     request = request_of(scope)
     assert request.url == "/socket.io/"
-    environ = request.more_environ()
+    environ = request.environ
     assert (environ["SERVER_NAME"], environ["SERVER_PORT"]) == ("asgi", "0")
     assert environ["REMOTE_PORT"] == "0"
 

@@ -32,6 +32,7 @@ exports.threadsEmitAtOnce = async (ctx) => {
 exports.blockingHandlersHoldUpNobody = async (ctx) => {
   const [socket, other] = [await ctx.connect(), await ctx.connect()];
   const blocked = Array.from({ length: 20 }, () => ctx.ask(socket, "block"));
+  while (await ctx.ask(socket, "blocked") < 20) await ctx.turn();
   ctx.assert.equal(await ctx.ask(socket, "echo", "same client"), "same client");
   ctx.assert.equal(await ctx.ask(other, "echo", "other"), "other");
   ctx.assert.deepEqual((await page(ctx, "/hello/x"))[0], 200);

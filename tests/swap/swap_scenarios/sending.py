@@ -454,7 +454,7 @@ class MoreThan16PacketsInOnePost:
 
         async def post(*packets: str) -> None:
             status, _, answer = await stage.request("POST", path, body="\x1e".join(packets))
-            stage.say("post", status, answer.decode())
+            stage.say("post", status, answer.decode().lower())
 
         await post(f"40{namespace},")
         await stage.request("GET", path)

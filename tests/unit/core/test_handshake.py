@@ -116,7 +116,7 @@ def test_what_a_door_adds_to_the_request_is_in_the_environ():
     opened_by = session()
     request = SimpleNamespace(
         **{name: getattr(opened_by.request, name) for name in ("method", "path", "query_string", "url", "headers")},
-        more_environ=lambda: {"asgi.scope": {"type": "http"}, "SERVER_SOFTWARE": "asgi"},
+        environ={"asgi.scope": {"type": "http"}, "SERVER_SOFTWARE": "asgi"},
     )  # fmt: skip
     environ = make_environ(SimpleNamespace(request=request, origin=opened_by.origin))
     assert environ["asgi.scope"] == {"type": "http"}
