@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from fastsio._codec import Encoded
+from fastsio._encoded import Encoded
 
 def masked_packets(packets: list[Encoded | bytes]) -> bytes: ...
 def masked_frame(opcode: int, payload: bytes) -> bytes: ...

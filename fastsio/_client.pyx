@@ -9,7 +9,8 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.string cimport memcpy
 
-from fastsio._codec cimport Encoded, Head, load_data, namespace_of, parse_head, reconstruct
+from fastsio._codec cimport Head, load_data, namespace_of, parse_head, reconstruct
+from fastsio._encoded cimport Encoded
 from fastsio._frames cimport (
     BINARY, CLOSE, PING, PONG, TEXT, Reader, Sink, head_size, reader_clear, reader_feed, reader_init, write_head,
 )

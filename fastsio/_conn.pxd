@@ -32,6 +32,7 @@ cdef class Conn(Outlet):
     cdef bint in_requests           # next_requests() is at work
     cdef int idle_checks            # how many looks of the wheel found it idle, or in the same request
     cdef Py_ssize_t seen_body_bytes
+    cdef bint is_in_request(self) noexcept
     cdef bint body_advances(self) except -1
     cdef int read_http(self, bytes data) except -1
     cdef bytes read_requests(self, bytes data, RequestReader http)
@@ -47,3 +48,8 @@ cdef class Conn(Outlet):
 
 cdef class SecureConn(Conn):
     pass
+
+
+cdef bint CAN_SEND_DIRECTLY
+cdef object view_to_fill()
+cdef bytes what_was_filled(Py_ssize_t n)

@@ -19,7 +19,7 @@ import httptools
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 
-from fastsio._codec cimport Encoded, join_frames
+from fastsio._encoded cimport Encoded, join_frames
 from fastsio._fanout cimport MessageHandler, Outlet, SessionBase
 from fastsio._frames cimport CLOSE, PONG, TEXT, Sink, frame_of, reader_clear, reader_feed, reader_init
 from fastsio._http cimport (
@@ -32,7 +32,7 @@ from fastsio._http cimport (
     whole_request,
 )
 
-from fastsio._codec import wrap
+from fastsio._encoded import wrap
 from fastsio._frames import ProtocolError
 
 cdef extern from *:
@@ -179,7 +179,7 @@ cdef class Conn(Outlet):
         seconds = self.router.head_timeout_s
         if self.is_busy or self.body_advances():
             self.idle_checks = 0
-        elif not self.has_served or (self.http is not None and self.http.is_reading):
+        elif not self.has_served or self.is_in_request():
             # Below 0 it counts the looks that found one request unfinished, above 0 the idle ones.
             self.idle_checks = min(self.idle_checks, 0) - 1
             if self.idle_checks <= -2 or not self.has_served:
@@ -190,6 +190,10 @@ cdef class Conn(Outlet):
             if self.idle_checks * seconds >= KEEP_ALIVE_S:
                 self.close()
         return 0 if self.phase == CLOSED else CLOSE_S if self.phase == CLOSING else seconds
+
+    cdef bint is_in_request(self) noexcept:
+        """True if a request has begun to come and is not complete."""
+        return self.http is not None and self.http.is_reading
 
     cdef bint body_advances(self) except -1:
         """A body may take longer than a head, as long as it keeps coming."""
@@ -443,7 +447,10 @@ cdef class Conn(Outlet):
         if self.transport is None:
             return
         if self.transport.can_write_eof():
-            self.transport.write_eof()
+            try:
+                self.transport.write_eof()
+            except OSError:  # the client has reset the connection, and the loop has not seen it yet
+                self.abort()
         else:
             self.transport.close()
 
@@ -496,14 +503,23 @@ cdef class SecureConn(Conn):
     """
 
     def get_buffer(self, sizehint) -> memoryview:
-        global secure_buffer, secure_view
-        if secure_view is None:
-            secure_buffer = bytearray(SECURE_BYTES)
-            secure_view = memoryview(secure_buffer)  # whose slices are no copies
-        return secure_view
+        return view_to_fill()
 
     def buffer_updated(self, Py_ssize_t n) -> None:
-        self.data_received(PyBytes_FromStringAndSize(PyByteArray_AS_STRING(secure_buffer), n))
+        self.data_received(what_was_filled(n))
+
+
+cdef object view_to_fill():
+    """The one buffer of all TLS connections; what is in it is what_was_filled()'s until the next call."""
+    global secure_buffer, secure_view
+    if secure_view is None:
+        secure_buffer = bytearray(SECURE_BYTES)
+        secure_view = memoryview(secure_buffer)  # whose slices are no copies
+    return secure_view
+
+
+cdef bytes what_was_filled(Py_ssize_t n):
+    return PyBytes_FromStringAndSize(PyByteArray_AS_STRING(secure_buffer), n)
 
 
 cdef bytes close_frame(int code):

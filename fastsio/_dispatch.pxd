@@ -1,7 +1,8 @@
 """C interface of _dispatch: the compiled bases of core's Peer, Socket and Namespace."""
 from libc.stdint cimport int64_t
 
-from fastsio._codec cimport Encoded, Head
+from fastsio._codec cimport Head, MessageDecoder
+from fastsio._encoded cimport Encoded
 from fastsio._fanout cimport Member, MessageHandler, SessionBase
 from fastsio._json cimport Json
 
@@ -31,6 +32,8 @@ cdef class NamespaceBase:
     cdef public Handler fallback    # for events that nobody else handles
     cdef readonly set tasks         # handlers that are suspended
     cdef public Py_ssize_t handler_errors
+    cdef public object on_failure   # called with (socket, error, args, id) where a handler raised; None: only log
+    cdef public unsigned long home  # the thread of the loop that serves this; 0 while none does
     cdef bytes prefix
     cdef bytes connect_head         # of its CONNECT packets, up to the id
     cpdef object emit_to(self, list args, object room, object skip, object callback)
@@ -49,7 +52,8 @@ cdef class SocketBase(Member):
     cdef int run(self, Handler handler, list args, int64_t id, Replies replies) except -1
     cdef object loop(self)
     cdef int finish(self, object result, int64_t id, Replies replies) except -1
-    cdef int fail(self, object event, object error) except -1
+    cdef int fail(self, list args, int64_t id, object error) except -1
+    cpdef int note(self, object event, object error) except -1
     cdef int reply(self, int64_t id, object result) except -1
     cdef int settle(self, int64_t id, list args) except -1
 
@@ -68,8 +72,10 @@ cdef class Replies:
 cdef class PeerBase(MessageHandler):
     cdef readonly SessionBase session
     cdef readonly Json json
+    cdef MessageDecoder decoder     # None where packets are text with JSON
     cdef SocketBase root            # the socket in "/", None if there is none
     cdef dict joined                # all by namespace; None where there was never one besides "/"
+    cdef public bint is_diverted    # events go to divert() and not straight to the socket
     # The binary packet whose attachments are still due; buffers is None when there is none.
     cdef list buffers
     cdef int partial_type
@@ -79,4 +85,5 @@ cdef class PeerBase(MessageHandler):
     cdef object partial_data
     cpdef SocketBase find(self, str namespace)
     cdef int take_text(self, const char* data, Py_ssize_t n) except -1
+    cdef int take_message(self, object message) except -1
     cdef int receive(self, int type, str namespace, int64_t id, object data) except -1

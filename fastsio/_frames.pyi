@@ -5,6 +5,7 @@ from typing import Any
 class ProtocolError(Exception):
     close_code: int
     reason: str
+    size: int | None
     packets: list[tuple[str, bytes]]
     def __init__(self, close_code: int, reason: str) -> None: ...
 

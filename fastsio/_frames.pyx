@@ -18,8 +18,11 @@ cdef extern from "mask.h":
 class ProtocolError(Exception):
     """The peer sent bytes that break a protocol; `close_code` is the WebSocket code that says so.
 
+    size: the bytes of a message that is too large (1009), as far as its frames have told; else None.
     Raised by the pure layers (_frames, _codec) and caught in one place per transport.
     """
+
+    size = None
 
     def __init__(self, close_code: int, reason: str) -> None:
         super().__init__(close_code, reason)
@@ -184,7 +187,10 @@ cdef int start_frame(Reader* r, const unsigned char* head) except -1:
     if not r.opcode & 0x8:
         # Before anything is buffered: a length alone must not cost memory.
         if size > <uint64_t> (r.max_message_bytes - r.message_size):
-            broken(r, TOO_BIG, f"message over {r.max_message_bytes} bytes")
+            r.is_stopped = True
+            error = ProtocolError(TOO_BIG, f"message over {r.max_message_bytes} bytes")
+            error.size = <uint64_t> r.message_size + size
+            raise error
         if r.opcode != CONTINUATION:
             r.message_opcode = r.opcode
             memset(&r.utf8, 0, sizeof(Utf8))

@@ -1,6 +1,19 @@
 """C interface of _http: requests and the reader that makes them."""
 
 
+cdef struct Field:
+    # A header line's name and value, without blanks around it.
+    const char* name
+    Py_ssize_t name_size
+    const char* value
+    Py_ssize_t value_size
+
+
+cdef const char* read_field(const char* p, const char* end, Field* field) noexcept
+cdef bint is_named(const Field* field, const char* name, Py_ssize_t n) noexcept
+cdef Py_ssize_t decimal_of(const Field* field) noexcept
+
+
 cdef class Request:
     cdef readonly str method
     cdef readonly bytes body

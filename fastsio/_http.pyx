@@ -37,14 +37,6 @@ STATUS_LINES[413] = "HTTP/1.1 413 Payload Too Large\r\n"  # its phrase changes w
 
 # --- requests --------------------------------------------------------------------------------
 
-cdef struct Field:
-    # A header line's name and value, without blanks around it.
-    const char* name
-    Py_ssize_t name_size
-    const char* value
-    Py_ssize_t value_size
-
-
 cdef const char* read_field(const char* p, const char* end, Field* field) noexcept:
     """Take the header line at p apart; returns what follows it, NULL if there is none."""
     cdef const char* line_end = NULL

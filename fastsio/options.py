@@ -4,6 +4,7 @@ Imports nothing of fastsio: both API styles make it, the engine and the core rea
 """
 
 import difflib
+import ipaddress
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from typing import Any
@@ -18,7 +19,8 @@ class Options:
     """The options of AsyncServer and IO; the names are python-socketio's where it has the option.
 
     ping_interval, ping_timeout: a ping every so many seconds; a client from which nothing at all comes
-        for ping_timeout after it is closed ("ping timeout").
+        for ping_timeout after it is closed ("ping timeout"). (interval, grace): the client is told to wait for
+        so many seconds more; kept as ping_interval and ping_grace.
     connect_timeout: a client that has joined no namespace by then is closed.
     upgrade_timeout: a WebSocket that has not finished taking a session over by then is closed.
     max_http_buffer_size: bytes of one message or one POST body.
@@ -30,10 +32,20 @@ class Options:
     cookie: None, a name, or {"name": …, "path": …, "SameSite": …}: sent with the polling handshake.
     http_compression: gzip or deflate for polling responses of at least compression_threshold bytes.
     json: a module with dumps and loads instead of orjson.
+    serializer: the form of packets: "default" (text with JSON), "msgpack" (socket.io-msgpack-parser's, needs the extra
+        `msgpack`), or a subclass of fastsio.packet.Packet. Clients must use the same.
     namespaces: names that exist besides those with handlers; "*" accepts every name.
+    async_handlers: a client's events are handled as they come; False: one after the other, each when the
+        handler before it has ended.
+    always_connect: a client is in before its connect handler has been asked, and is put out if that refuses;
+        its events wait so long.
+    trusted_proxies: addresses and networks ("10.0.0.0/8"), "unix" for Unix sockets, or "*", from which X-Forwarded-For,
+        -Proto, -Host and Forwarded are believed: then REMOTE_ADDR, wsgi.url_scheme and Node's handshake.address are
+        the client's. Proxies must overwrite these headers or add to them. None believes nobody.
     """
 
     ping_interval: float = 25.0
+    ping_grace: float = 0.0
     ping_timeout: float = 20.0
     connect_timeout: float = 45.0
     upgrade_timeout: float = 10.0
@@ -47,9 +59,18 @@ class Options:
     http_compression: bool = True
     compression_threshold: int = 1024
     json: Any = None
+    serializer: Any = "default"
     namespaces: None | str | Iterable[str] = None
+    async_handlers: bool = True
+    always_connect: bool = False
+    trusted_proxies: None | str | Iterable[str] = None
 
     def __post_init__(self) -> None:
+        given: Any = self.ping_interval
+        if isinstance(given, (tuple, list)):
+            interval, grace = _interval_and_grace(given)
+            object.__setattr__(self, "ping_interval", interval)
+            object.__setattr__(self, "ping_grace", grace)
         for name in ("ping_interval", "ping_timeout", "connect_timeout", "upgrade_timeout"):
             _check_number(name, getattr(self, name), "seconds")
         for name in ("max_http_buffer_size", "max_buffered_bytes"):
@@ -59,18 +80,26 @@ class Options:
         if origins is not None and not isinstance(origins, str) and not callable(origins):
             object.__setattr__(self, "cors_allowed_origins", frozenset(origins))
         object.__setattr__(self, "cookie", _cookie(self.cookie))
-        if self.namespaces is not None and not isinstance(self.namespaces, str):
+        _check_serializer(self.serializer)
+        if isinstance(self.namespaces, str) and self.namespaces != "*":
+            object.__setattr__(self, "namespaces", (self.namespaces,))
+        elif self.namespaces is not None and self.namespaces != "*":
             object.__setattr__(self, "namespaces", tuple(self.namespaces))
+        if self.trusted_proxies is not None:
+            object.__setattr__(self, "trusted_proxies", _proxies(self.trusted_proxies))
+
+    @classmethod
+    def names(cls) -> set[str]:
+        """Every option."""
+        return {field.name for field in fields(cls)}
 
     @classmethod
     def of(cls, given: dict[str, Any]) -> "Options":
         """Options from keyword arguments; TypeError names the nearest option for one that is none."""
-        known = {field.name for field in fields(cls)}
+        known = cls.names()
         for name in given:
             if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
-                raise TypeError(f"unknown option {name!r}{hint}")
+                raise TypeError(f"unknown option {name!r}{nearest(name, known)}")
         # None is python-socketio's way to say "the default" for these.
         return cls(
             **{
@@ -81,9 +110,36 @@ class Options:
         )
 
 
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint at the option that was meant, for the end of a message; empty if none is like it."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _interval_and_grace(given: Any) -> tuple[Any, Any]:
+    """ping_interval=(interval, grace)."""
+    if len(given) != 2 or isinstance(given[1], bool) or not isinstance(given[1], (int, float)):
+        raise ValueError(f"ping_interval={given!r}: seconds, or (interval, grace) of two numbers")
+    if given[1] < 0:
+        raise ValueError(f"ping_interval={given!r}: the grace is a number of seconds from 0 on")
+    return given[0], given[1]
+
+
 def _check_number(name: str, value: Any, unit: str) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
         raise ValueError(f"{name}={value!r}: a number of {unit} above 0")
+
+
+def _check_serializer(given: Any) -> None:
+    """A misspelt name would else be taken for a class, and fail with the first packet."""
+    if given in ("default", "msgpack"):
+        return
+    if not all(callable(getattr(given, name, None)) for name in ("encode", "decode")) or isinstance(
+        given, (str, bytes)
+    ):
+        raise ValueError(
+            f'serializer={given!r}: "default", "msgpack", or a class with encode() and decode()'
+        )
 
 
 def _transports(given: Any) -> tuple[str, ...]:
@@ -94,6 +150,20 @@ def _transports(given: Any) -> tuple[str, ...]:
             f"No valid transports provided: {given!r}; known are {', '.join(TRANSPORTS)}"
         )
     return names
+
+
+def _proxies(given: Any) -> tuple[Any, ...]:
+    """ "*" and "unix" as they are, all else as networks."""
+    names = (given,) if isinstance(given, str) else tuple(given)
+    proxies = []
+    for name in names:
+        try:
+            proxies.append(name if name in ("*", "unix") else ipaddress.ip_network(name))
+        except ValueError as error:
+            raise ValueError(
+                f'trusted_proxies={given!r}: {error}; give addresses, networks, "unix" or "*"'
+            ) from None
+    return tuple(proxies)
 
 
 def _cookie(given: Any) -> dict[str, Any] | None:

@@ -10,23 +10,35 @@ import signal
 import ssl
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from fastsio._conn import Conn, SecureConn
-from fastsio.server import Application, Server
+from fastsio._shared import SecureSharedConn, SharedConn
+from fastsio.asgi_files import find_file
+from fastsio.beside import beside_for
+from fastsio.carriers import Carried, find_carried
+from fastsio.lifespan import Lifespan
+from fastsio.server import Server
+from fastsio.shared import Connections, SharedServer
+from fastsio.static import StaticFiles
 
 BACKLOG = 2048
+SERVABLE = "an AsyncServer, an IO, an engineio.AsyncServer, an ASGIApp or an application with one"
 
 
 class RunningServer:
     """A server that listens. `port` and `url` say where; `engine` and `hub` are for looking inside."""
 
     def __init__(
-        self, server: Server, listener: asyncio.Server, scheme: str, shutdown_timeout: float
-    ) -> None:
+        self, server: Server, listener: asyncio.Server, scheme: str, shutdown_timeout: float,
+        lifespan: Lifespan | None = None,
+    ) -> None:  # fmt: skip
         self._server = server
         self._listener = listener
         self._shutdown_timeout_s = shutdown_timeout
+        self._lifespan = lifespan
         self.engine = server.engine
         self.hub = server.hub
         host, self.port = listener.sockets[0].getsockname()[:2]
@@ -34,51 +46,130 @@ class RunningServer:
         self.url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     @property
-    def connections(self) -> set[Conn]:
-        """The open TCP connections."""
+    def connections(self) -> set[Any]:
+        """The open TCP connections, each as the protocol that has it now."""
         return self._server.connections
 
     async def close(self) -> None:
         """Stop: no new connections, every client told, `disconnect` handlers run ("server shutting down").
 
-        Takes at most shutdown_timeout seconds and three more; handlers still running then are cancelled.
+        Takes at most shutdown_timeout seconds and three more; handlers still running then are cancelled. The
+        shutdown of an ASGI application's lifespan follows, with as much time again.
         """
         self._listener.close()
         await self._server.close(self._shutdown_timeout_s)
+        if self._lifespan is not None:
+            await self._lifespan.shutdown(self._shutdown_timeout_s)
 
 
 async def start(
-    app: Application, host: str = "127.0.0.1", port: int = 5000, *, socketio_path: str = "socket.io",
+    app: Any, host: str = "127.0.0.1", port: int = 5000, *, socketio_path: str | None = None,
     static_files: dict[str, Any] | None = None, ssl_certfile: str | None = None, ssl_keyfile: str | None = None,
     ssl_context: ssl.SSLContext | None = None, head_timeout: float = 10.0, shutdown_timeout: float = 5.0,
 ) -> RunningServer:  # fmt: skip
-    """Serve `app` (AsyncServer or IO) on the running loop; returns when it listens.
+    """Serve `app` on the running loop; returns when it listens.
 
+    `app` is an AsyncServer, an IO, an engineio.AsyncServer; an ASGIApp, or an ASGI application that carries one
+    (see carriers.py): then what is not Socket.IO's is served by uvicorn's protocol on the same port, from the
+    application's lifespan startup to its shutdown.
     port 0 takes a free one (see RunningServer.port). static_files: {"/": "index.html", "/static": "./public"}.
+    socketio_path: None for the application's own, "socket.io" where it has none. That and static_files are an
+    ASGIApp's own to say.
     head_timeout: seconds a request may take to arrive. shutdown_timeout: seconds that handlers get at close().
-    Raises OSError if it can't listen, ValueError for files that do not exist.
+    Raises OSError if it can't listen, ValueError for files that do not exist, StartupFailed if the application
+    can't start, ImportError where uvicorn is needed and not installed.
     """
     if not 0 <= port <= 65535:
         raise ValueError(f"port {port}: 0 to 65535")
-    server = Server(
-        app, socketio_path=socketio_path, static_files=static_files, head_timeout=head_timeout
-    )
     context = ssl_context
     if context is None and ssl_certfile is not None:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(ssl_certfile, ssl_keyfile)
+    if hasattr(app, "as_asgi"):
+        app = app.as_asgi()
+    carried = find_carried(app)
+    if carried is None:
+        server = _raw_server(app, socketio_path, static_files, head_timeout)
+        return await _listen(server, None, host, port, context, shutdown_timeout)
+    for name, given in (("socketio_path", socketio_path), ("static_files", static_files)):
+        if given:
+            raise ValueError(f"{name}={given!r}: give it to the ASGIApp that is served")
+    lifespan = Lifespan(app)
+    await lifespan.startup()
+    try:
+        server = _asgi_server(app, carried, lifespan.state, head_timeout)
+        return await _listen(server, lifespan, host, port, context, shutdown_timeout)
+    except BaseException:
+        await lifespan.shutdown(shutdown_timeout)
+        raise
+
+
+def _raw_server(
+    app: Any, socketio_path: str | None, static_files: dict[str, Any] | None, head_timeout: float
+) -> Server:
+    if not hasattr(app, "hub"):
+        raise TypeError(f"{app!r} can't be served: give {SERVABLE}")
+    return Server(
+        app, socketio_path=socketio_path, static_files=static_files, head_timeout=head_timeout
+    )
+
+
+def _asgi_server(app: Any, carried: Carried, state: dict[str, Any], head_timeout: float) -> Server:
+    """The server of an ASGIApp; of a plain one without another application it is the raw one."""
+    asgi_app = carried.asgi_app
+    is_alone = app is asgi_app and (
+        asgi_app.other_asgi_app is None or asgi_app.engineio_path is None
+    )
+    if is_alone:
+        server = Server(
+            carried.socketio_server,
+            is_engine_path=carried.is_engine_path,
+            head_timeout=head_timeout,
+        )
+        server.static = MappedFiles(asgi_app.static_files)
+        return server
+    beside = beside_for(app, state, Connections())
+    return SharedServer(carried.socketio_server, beside, carried.is_engine_path, head_timeout)
+
+
+async def _listen(
+    server: Server, lifespan: Lifespan | None, host: str, port: int, context: ssl.SSLContext | None,
+    shutdown_timeout: float,
+) -> RunningServer:  # fmt: skip
+    conn_class: type[Conn]
+    if isinstance(server, SharedServer):
+        conn_class = SharedConn if context is None else SecureSharedConn
+    else:
+        conn_class = Conn if context is None else SecureConn
+    make = functools.partial(conn_class, server)
     loop = asyncio.get_running_loop()
-    make = functools.partial(SecureConn if context is not None else Conn, server)
-    listener = await loop.create_server(make, host, port, backlog=BACKLOG, ssl=context)
-    return RunningServer(server, listener, "https" if context else "http", shutdown_timeout)
+    try:
+        listener = await loop.create_server(make, host, port, backlog=BACKLOG, ssl=context)
+    except BaseException:
+        await server.close(0)
+        raise
+    scheme = "http" if context is None else "https"
+    return RunningServer(server, listener, scheme, shutdown_timeout, lifespan)
+
+
+class MappedFiles(StaticFiles):
+    """The static files of an ASGIApp, which are looked for when they are asked for."""
+
+    def __init__(self, mapping: dict[str, Any]) -> None:
+        super().__init__(None)
+        self._mapping = mapping
+
+    def find(self, url_path: str) -> tuple[Path, str | None] | None:
+        found = find_file(unquote(url_path), self._mapping)
+        return None if found is None else (Path(found["filename"]), found["content_type"])
 
 
 def run(
-    app: Application, host: str = "127.0.0.1", port: int = 5000, *, loop: str = "auto",
+    app: Any, host: str = "127.0.0.1", port: int = 5000, *, loop: str = "auto",
     on_startup: Callable[[], Awaitable[None] | None] | None = None,
     on_shutdown: Callable[[], Awaitable[None] | None] | None = None, **options: Any,
 ) -> None:  # fmt: skip
-    """Serve `app` until SIGINT or SIGTERM, then stop cleanly; prints the address.
+    """Serve `app` (see start()) until SIGINT or SIGTERM, then stop cleanly; prints the address.
 
     loop: "auto" takes uvloop where it is installed, "uvloop" and "asyncio" say which. on_startup runs before
     it listens, on_shutdown after the last client has gone. The other options are start()'s.
@@ -102,7 +193,7 @@ def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 async def _serve_until_signal(
-    app: Application,
+    app: Any,
     host: str,
     port: int,
     on_startup: Any,

@@ -1,28 +1,98 @@
 """A server: the one place where engine and core are joined, and the router of its connections.
 
-Requests below `socketio_path` are the engine's; others are static files or a 404.
+Requests on the engine's path are the engine's; others are static files or a 404. With another application
+beside it, a server is a shared.SharedServer.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from operator import methodcaller
 from typing import Any, Protocol
 
 from fastsio._conn import Conn
 from fastsio._http import Request
-from fastsio.core.hub import Hub
-from fastsio.engine.engine import Engine
+from fastsio.engine.engine import SHUTDOWN_REASON, Engine
+from fastsio.engine.ports import SessionHandler
+from fastsio.options import Options
 from fastsio.static import StaticFiles
 
-SHUTDOWN_REASON = "server shutting down"
 # How long clients get to answer the Close at a stop, once no handler runs any more.
 GOODBYE_S = 1.0
 
+# Whether a request's path is the engine's.
+IsEnginePath = Callable[[str], bool]
+
+
+class Hub(Protocol):
+    """What an application has behind its API: core.hub.Hub, or engineio.hub.RawHub. It is its engine's handler."""
+
+    options: Options
+    engine: Engine | None
+    background: set[asyncio.Task[Any]]
+
+    def open(self, session: Any) -> SessionHandler: ...
+    async def drain(self, timeout_s: float) -> None: ...
+
 
 class Application(Protocol):
-    """What can be served: AsyncServer, IO."""
+    """What can be served: AsyncServer, IO, engineio.AsyncServer, whatever has a hub.
 
-    hub: Hub
+    A class attribute `default_path` says where, if that is not "socket.io".
+    """
+
+    @property
+    def hub(self) -> Any: ...
+
+
+def engine_of(hub: Hub, head_timeout_s: float = 10.0) -> Engine:
+    """The engine that serves `hub` on the running loop, made if there is none: one for all its front doors.
+
+    `head_timeout_s`: the shortest delay that the caller's connections will put on its wheel. Raises
+    RuntimeError while another running loop serves the hub: its clients could not be reached from here.
+    """
+    loop = asyncio.get_running_loop()
+    engine: Engine | None = hub.engine
+    if engine is not None and engine.is_open:
+        if engine.loop is loop:
+            return engine
+        if engine.loop.is_running():
+            raise RuntimeError(f"{hub!r} is being served on another event loop, {engine.loop!r}")
+    hub.engine = engine = Engine(hub.options, hub, loop, head_timeout_s)
+    return engine
+
+
+def release_engine(hub: Hub, reason: str = SHUTDOWN_REASON) -> None:
+    """End every session of `hub` with `reason` and let its engine go; nothing happens without one.
+
+    Handlers are told at once, and may still run when this returns: await hub.drain() next.
+    """
+    engine: Engine | None = hub.engine
+    hub.engine = None
+    if engine is not None and engine.is_open:
+        engine.close(reason)
+
+
+async def wind_up(hub: Hub, timeout_s: float) -> None:
+    """Let the handlers end, those that run longer than `timeout_s` seconds cancelled, and the background tasks."""
+    await hub.drain(timeout_s)
+    await end_tasks(hub.background)
+
+
+async def end_tasks(tasks: Collection[asyncio.Task[Any]], timeout_s: float = 0) -> None:
+    """Cancel the tasks that have not ended after `timeout_s` seconds."""
+    if tasks and timeout_s > 0:
+        await asyncio.wait(list(tasks), timeout=timeout_s)
+    late = list(tasks)
+    for task in late:
+        task.cancel()
+    if late:
+        await asyncio.wait(late, timeout=GOODBYE_S)
+
+
+def below(socketio_path: str) -> IsEnginePath:
+    """Node's rule: the last slash belongs to the path, so that "/socket.io?EIO=4" is nobody's."""
+    return methodcaller("startswith", f"/{socketio_path.strip('/')}/".replace("//", "/"))
 
 
 class Server:
@@ -31,34 +101,41 @@ class Server:
     max_head_bytes = 65536
 
     def __init__(
-        self, app: Application, *, socketio_path: str = "socket.io", static_files: dict[str, Any] | None = None,
-        head_timeout: float = 10.0,
+        self, app: Application, *, socketio_path: str | None = None, static_files: dict[str, Any] | None = None,
+        head_timeout: float = 10.0, is_engine_path: IsEnginePath | None = None,
     ) -> None:  # fmt: skip
-        """Must be made while the loop runs. `head_timeout`: seconds for a request to be complete."""
-        loop = asyncio.get_running_loop()
-        self.hub = app.hub
+        """Must be made while the loop runs. `head_timeout`: seconds for a request to be complete.
+
+        `is_engine_path` decides instead of socketio_path.
+        """
+        self.hub: Hub = app.hub
         self.options = app.hub.options
-        self.engine = Engine(self.options, self.hub, loop, head_timeout)
+        self.engine = engine_of(self.hub, head_timeout)
+        self.engine.doors.add(self)
         self.static = StaticFiles(static_files)
-        self.connections: set[Conn] = set()
         self.flusher = self.engine.flusher
         self.max_message_bytes = self.options.max_http_buffer_size
         self.max_buffered_bytes = self.options.max_buffered_bytes
         self.head_timeout_s = head_timeout
-        # As in Node, the last slash belongs to it: "/socket.io?EIO=4" is nobody's.
-        self._prefix = f"/{socketio_path.strip('/')}/".replace("//", "/")
-        # Calls that each connection makes, without a frame of ours between.
-        self.opened = self.connections.add
-        self.closed: Callable[[Conn], None] = self.connections.discard
+        if socketio_path is None:
+            socketio_path = getattr(app, "default_path", "socket.io")
+        self.is_engine_path = is_engine_path or below(socketio_path)
+        self.connections: set[Any]
+        self.note_connections_in(set())
         self.watch = self.engine.wheel.add
         self.unwatch = self.engine.wheel.remove
+
+    def note_connections_in(self, connections: set[Any]) -> None:
+        """Each connection makes these calls itself, without a frame of ours between."""
+        self.connections = connections
+        self.opened = connections.add
+        self.closed: Callable[[Conn], None] = connections.discard
 
     # --- the router's side -------------------------------------------------------------------
 
     def handle(self, conn: Conn, request: Request) -> None:
         """Answer a request, now or later."""
-        path = request.path
-        if path.startswith(self._prefix):
+        if self.is_engine_path(request.path):
             self.engine.handle(request, conn)
         elif not self.static.handle(request, conn):
             is_head = request.method == "HEAD"
@@ -68,12 +145,12 @@ class Server:
 
     def announce(self, conn: Conn, request: Request) -> None:
         """A request is coming whose body is not here yet."""
-        if request.path.startswith(self._prefix):
+        if self.is_engine_path(request.path):
             self.engine.announce(request, conn)
 
     def cut_off(self, conn: Conn, request: Request) -> None:
         """A request ended in the middle of its body."""
-        if request.path.startswith(self._prefix):
+        if self.is_engine_path(request.path):
             self.engine.cut_off(request)
 
     # --- the end -----------------------------------------------------------------------------
@@ -82,18 +159,33 @@ class Server:
         """Tell every client, run every `disconnect` handler once, and be done.
 
         Handlers that run longer than `timeout_s` seconds are cancelled; clients that do not close by
-        themselves are dropped.
+        themselves are dropped. While another server serves the application too, only what came through
+        this one ends.
         """
-        self.engine.close(SHUTDOWN_REASON)
+        self.leave_engine()
         for conn in list(self.connections):
             conn.retire()
-        await self.hub.drain(timeout_s)
-        for task in list(self.hub.background):
-            task.cancel()
-        if self.hub.background:
-            await asyncio.wait(list(self.hub.background), timeout=GOODBYE_S)
+        await self.end_work(timeout_s)
         await self._wait_for_connections()
-        self.engine.wheel.close()
+        if not self.engine.is_open:
+            self.engine.wheel.close()
+
+    def leave_engine(self) -> None:
+        """End the sessions: all of them, or those on our connections while the engine has another door."""
+        self.engine.doors.discard(self)
+        if not self.engine.doors:
+            if self.hub.engine is self.engine:
+                release_engine(self.hub)
+            return
+        for conn in list(self.connections):
+            session = getattr(conn, "session", None)
+            if session is not None:
+                session.shut_down(SHUTDOWN_REASON)
+
+    async def end_work(self, timeout_s: float) -> None:
+        """Wait for handlers, then end the application's background tasks, if nobody serves it any more."""
+        if not self.engine.is_open:
+            await wind_up(self.hub, timeout_s)
 
     async def _wait_for_connections(self) -> None:
         all_gone = asyncio.Event()

@@ -52,7 +52,7 @@ class StaticFiles:
             return False
         etag = f'"{modified.st_mtime_ns:x}-{modified.st_size:x}"'
         headers = [
-            ("Content-Type", content_type or _content_type(path)),
+            ("Content-Type", content_type or content_type_of(path)),
             ("ETag", etag),
             ("Last-Modified", formatdate(modified.st_mtime, usegmt=True)),
             ("Cache-Control", "no-cache"),
@@ -94,7 +94,8 @@ class StaticFiles:
         return path, None
 
 
-def _content_type(path: Path) -> str:
+def content_type_of(path: Path) -> str:
+    """The type that a file's name stands for, texts as UTF-8."""
     guessed = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     is_text = guessed.startswith("text/") or guessed in (
         "application/javascript",

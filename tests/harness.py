@@ -418,9 +418,11 @@ def _leftovers(server: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if server.engine.sessions:
         found["sessions"] = sorted(server.engine.sessions)
-    for name, namespace in server.hub.namespaces.items():
+    for name, namespace in getattr(server.hub, "namespaces", {}).items():
         if namespace.sockets:
             found[f"sockets of {name}"] = sorted(namespace.sockets)
+    if getattr(server.hub, "peers", None):
+        found["peers"] = sorted(server.hub.peers)
     return found
 
 

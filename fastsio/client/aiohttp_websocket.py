@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from fastsio._codec import Encoded
+from fastsio._encoded import Encoded
 from fastsio._frames import ProtocolError
 from fastsio.client.http import Http, import_aiohttp
 from fastsio.client.transport import CLOSE_TIMEOUT_S, FramedTransport, TransportOwner

@@ -13,7 +13,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastsio import exceptions
-from fastsio._codec import Encoded, check_event_name, encode_engine_packet, encode_packet
+from fastsio._codec import check_event_name, encode_packet
+from fastsio._encoded import Encoded, encode_engine_packet
 from fastsio._eager import start_eager
 from fastsio.client.base import BaseClient
 from fastsio.client.engine import EngineClient

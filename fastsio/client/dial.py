@@ -10,7 +10,7 @@ import ssl
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from fastsio._codec import encode_engine_packet
+from fastsio._encoded import encode_engine_packet
 from fastsio.client.aiohttp_websocket import AiohttpWebSocket
 from fastsio.client.errors import OpenError
 from fastsio.client.http import Http

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from fastsio._client import PacketReader
-from fastsio._codec import Encoded, encode_engine_packet
+from fastsio._encoded import Encoded, encode_engine_packet
 from fastsio.client import signals
 from fastsio.client.dial import Dialer, Handshake
 from fastsio.client.errors import OpenError

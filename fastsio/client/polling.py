@@ -9,7 +9,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from fastsio._codec import Encoded, decode_payload
+from fastsio._encoded import Encoded
+from fastsio._payload import decode_payload
 from fastsio._frames import ProtocolError
 from fastsio.client.errors import OpenError
 from fastsio.client.http import Http, HttpAnswer

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from fastsio._codec import Encoded
+from fastsio._encoded import Encoded
 from fastsio.client import loop_thread, signals
 from fastsio.client.core import AckOfCall, ClientCore
 from fastsio.client.engine import HIGH_WATER_BYTES, EngineClient

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any, Protocol
 
 from fastsio._client import PacketReader
-from fastsio._codec import Encoded
+from fastsio._encoded import Encoded
 from fastsio.client.errors import OpenError
 
 # How long a server may take to answer our goodbye before the connection is cut.

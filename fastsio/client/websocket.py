@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastsio._client import masked_frame, masked_packets
-from fastsio._codec import Encoded
+from fastsio._encoded import Encoded
 from fastsio._frames import ProtocolError
 from fastsio.client.errors import OpenError
 from fastsio.client.handshake import Answer, check_upgrade, parse_head, request_bytes

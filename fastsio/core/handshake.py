@@ -1,5 +1,7 @@
 """What a socket's application sees of the request that opened its session: Node's handshake, and a WSGI environ."""
 
+import io
+import sys
 from email.utils import formatdate
 from typing import Any
 from urllib.parse import unquote
@@ -9,8 +11,9 @@ class Handshake:
     """Node's `socket.handshake`.
 
     headers: dict, lower-case names. query: dict of the URL's fields. auth: what the client sent along to
-    this namespace, {} if nothing. address: the peer's, without regard to proxies' headers. issued: Unix
-    time in milliseconds; time: the same as text. secure: over TLS. xdomain: the request names an Origin.
+    this namespace, {} if nothing. address: the peer's, as Node has it; behind proxies of trusted_proxies the
+    client's, and secure: whether the client came over TLS. issued: Unix time in milliseconds; time: the same as
+    text. xdomain: the request names an Origin.
     """
 
     __slots__ = ("address", "auth", "headers", "issued", "query", "secure", "url", "xdomain")
@@ -20,8 +23,8 @@ class Handshake:
         self.headers: dict[str, str] = request.headers
         self.query: dict[str, str] = request.query
         self.url: str = request.url
-        self.address: str = session.remote
-        self.secure: bool = session.is_secure
+        self.address: str = session.origin.address
+        self.secure: bool = session.origin.scheme == "https"
         self.xdomain: bool = "origin" in request.headers
         self.issued: int = int(issued_s * 1000)
         self.auth = auth
@@ -32,19 +35,44 @@ class Handshake:
 
 
 def make_environ(session: Any) -> dict[str, Any]:
-    """The handshake request as python-socketio's handlers get it: a WSGI environ."""
-    request = session.request
+    """The handshake request as python-socketio's handlers get it: a WSGI environ.
+
+    A door's own entries, such as "asgi.scope", are put over the rest (the request's more_environ()).
+    """
+    request, origin = session.request, session.origin
+    name, port = _name_and_port(request.headers.get("host", ""), origin.scheme == "https")
     environ: dict[str, Any] = {
+        "wsgi.version": (1, 0),
+        "wsgi.input": io.BytesIO(),
+        "wsgi.errors": sys.stderr,
+        "wsgi.async": True,
+        "wsgi.run_once": False,
+        "wsgi.multithread": False,
+        "wsgi.multiprocess": False,
+        "SERVER_SOFTWARE": "fastsio",
+        "SERVER_NAME": name or "fastsio",
+        "SERVER_PORT": port,
+        "REMOTE_PORT": "0",
         "REQUEST_METHOD": request.method,
         "PATH_INFO": unquote(request.path),
         "QUERY_STRING": request.query_string,
         "RAW_URI": request.url,
         "SCRIPT_NAME": "",
         "SERVER_PROTOCOL": "HTTP/1.1",
-        "REMOTE_ADDR": session.remote,
-        "wsgi.url_scheme": "https" if session.is_secure else "http",
+        "REMOTE_ADDR": origin.address,
+        "wsgi.url_scheme": origin.scheme,
     }
     for name, value in request.headers.items():
         key = name.upper().replace("-", "_")
         environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = value
+    # See hosted.py and wsgi.py.
+    more_environ = getattr(request, "more_environ", None)
+    if more_environ is not None:
+        environ.update(more_environ())
     return environ
+
+
+def _name_and_port(host: str, is_secure: bool) -> tuple[str, str]:
+    """What a Host header says; the port may be left out of it."""
+    name, _, port = host.rpartition(":")
+    return (name, port) if name and port.isdigit() else (host, "443" if is_secure else "80")

@@ -6,13 +6,15 @@ Source: engine.io-protocol v4, "Handshake"; order and texts of the checks as in 
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 import orjson
 
-from fastsio._codec import encode_engine_packet
+from fastsio._encoded import encode_engine_packet
 from fastsio._fanout import Flusher
 from fastsio._ids import new_id
 from fastsio._wheel import Wheel
+from fastsio.engine.admission import Admission
 from fastsio.engine.errors import (
     BAD_HANDSHAKE_METHOD,
     BAD_REQUEST,
@@ -30,9 +32,14 @@ from fastsio.options import Options
 
 logger = logging.getLogger("fastsio.engine")
 
+SHUTDOWN_REASON = "server shutting down"
+
 
 class Engine:
-    """Sessions by id (`sessions`), one timer for all (`wheel`), one flush a loop turn (`flusher`)."""
+    """Sessions by id (`sessions`), one timer for all (`wheel`), one flush a loop turn (`flusher`).
+
+    It belongs to `loop`, and serves until it is closed (`is_open`); `doors` are the servers that bring it clients.
+    """
 
     def __init__(
         self, options: Options, handler: EngineHandler, loop: asyncio.AbstractEventLoop, head_timeout_s: float
@@ -40,6 +47,12 @@ class Engine:
         """`head_timeout_s`: the shortest delay that connections will put on the wheel."""
         self.options = options
         self.handler = handler
+        # What the handler may have besides open(); see ports.py.
+        self._new_id: Callable[[], str] = getattr(handler, "generate_id", new_id)
+        self._ask: Callable[[Admission], None] | None = getattr(handler, "admit", None)
+        self.loop = loop
+        self.is_open = True
+        self.doors: set[object] = set()
         self.sessions: dict[str, Session] = {}
         self.now = loop.time
         self.flusher = Flusher(loop.call_soon, loop)
@@ -141,21 +154,33 @@ class Engine:
             exchange.respond(refusal.status, headers, refusal.body, is_head=is_head)
 
     def _open(self, transport: str, request: Request, exchange: Exchange) -> None:
-        """A handshake: make the session and tell the client its id."""
-        session = Session(self, new_id(), request, exchange.remote, exchange.is_secure)
-        open_packet = self._open_packets[transport] % session.id.encode()
+        """A handshake: make the session, and open it unless the layer above is to be asked first."""
+        session = Session(self, self._new_id(), request, exchange.remote, exchange.is_secure)
+        if self._ask is None:
+            if not self.begin(session, transport, exchange):
+                session.forget()
+        else:
+            self._ask(Admission(session, transport, exchange))
+
+    def begin(self, session: Session, transport: str, exchange: Exchange) -> bool:
+        """Tell the client its session's id; False if the WebSocket's handshake is not valid, which was said then."""
+        request = session.request
+        # Under some WSGI servers a connection can't become a WebSocket, so none is offered.
+        upgrades_of = transport if getattr(exchange, "can_upgrade", True) else "websocket"
+        open_packet = self._open_packets[upgrades_of] % session.id.encode()
         if transport == "polling":
             session.start_polling()
             self._admit(session)
             headers = payload_headers(request) + cors_headers(self.options, request)
             headers += cookie_header(self.options, session.id)
             exchange.respond(200, headers, open_packet)
-        elif exchange.accept_websocket(request, cors_headers(self.options, request), session):
-            session.start_websocket(exchange)
-            session.outlet.send(encode_engine_packet(open_packet))
-            self._admit(session)
-        else:
-            session.forget()
+            return True
+        if not exchange.accept_websocket(request, cors_headers(self.options, request), session):
+            return False
+        session.start_websocket(exchange)
+        session.outlet.send(encode_engine_packet(open_packet))
+        self._admit(session)
+        return True
 
     def _admit(self, session: Session) -> None:
         self.sessions[session.id] = session
@@ -175,6 +200,7 @@ class Engine:
 
     def close(self, reason: str) -> None:
         """End every session: handlers get `reason`, clients a Close or the end of their poll."""
+        self.is_open = False
         for session in list(self.sessions.values()):
             session.shut_down(reason)
         self.wheel.close()
@@ -185,7 +211,7 @@ def _open_packet(options: Options, upgrades: list[str]) -> bytes:
     packet = b"0" + orjson.dumps({
         "sid": "",
         "upgrades": upgrades,
-        "pingInterval": round(options.ping_interval * 1000),
+        "pingInterval": round((options.ping_interval + options.ping_grace) * 1000),
         "pingTimeout": round(options.ping_timeout * 1000),
         "maxPayload": options.max_http_buffer_size,
     })  # fmt: skip

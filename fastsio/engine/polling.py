@@ -5,9 +5,9 @@ Source: engine.io-protocol v4, "HTTP long-polling"; engine.io 6.6 on the wire fo
 
 from typing import TYPE_CHECKING
 
-from fastsio._codec import decode_payload
 from fastsio._fanout import Outlet
 from fastsio._frames import ProtocolError
+from fastsio._payload import decode_payload
 from fastsio.engine.headers import compress, cors_headers, payload_headers
 from fastsio.engine.ports import Exchange, Headers, Request
 
@@ -21,7 +21,7 @@ NOOP = b"6"
 class PollingTransport(Outlet):
     """A session's outlet while it polls. Writable while a GET is held."""
 
-    __slots__ = ("_poll", "_post", "_request", "is_releasing", "options", "session")
+    __slots__ = ("_poll", "_post", "_request", "complaint", "is_releasing", "options", "session")
 
     def __init__(self, session: "Session") -> None:
         engine = session.engine
@@ -33,6 +33,8 @@ class PollingTransport(Outlet):
         self._request: Request | None = None
         # The exchange of a POST whose body is still coming.
         self._post: Exchange | None = None
+        # What was wrong with the last POST: most clients give up over it, and are heard no more.
+        self.complaint: str | None = None
         # An upgrade has probed: GETs are answered at once, so that the client can go over.
         self.is_releasing = False
 
@@ -80,8 +82,11 @@ class PollingTransport(Outlet):
         self._post = None
         headers = cors_headers(self.options, request)
         if request.is_too_large:
+            size = request.header("content-length")
+            self.complaint = self.session.too_large(int(size) if size is not None else None)
             exchange.respond(413, headers, b"")
             return
+        self.complaint = None
         if request.header("content-type") == "application/octet-stream":
             exchange.respond(400, headers, b"")
             self.session.abort("transport error", "invalid content")

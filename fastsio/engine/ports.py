@@ -39,7 +39,11 @@ class Exchange(Protocol):
 
 
 class EngineHandler(Protocol):
-    """Who takes sessions: a MessageHandler for each, told when the session ends."""
+    """Who takes sessions: a MessageHandler for each, told when the session ends.
+
+    It may also have generate_id() -> str for the sessions' ids, and admit(Admission), which is asked before a session
+    is opened (see admission.py). The engine looks once, when it is made.
+    """
 
     def open(self, session: "Session") -> "SessionHandler": ...
 

@@ -4,11 +4,15 @@ Knows nothing of Socket.IO: messages go to `handler`. A session is its WebSocket
 no message. Source: engine.io-protocol v4, "Heartbeat", "Upgrade"; reasons as engine.io 6.6 gives them.
 """
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from fastsio._codec import decode_base64, encode_engine_packet
+from fastsio._encoded import encode_engine_packet
 from fastsio._fanout import SessionBase
+from fastsio._frames import ProtocolError
+from fastsio._payload import decode_base64
+from fastsio.engine.origin import Origin, origin_of
 from fastsio.engine.polling import CLOSE, PollingTransport
 from fastsio.engine.ports import Request
 from fastsio.engine.upgrade import Probe
@@ -16,22 +20,26 @@ from fastsio.engine.upgrade import Probe
 if TYPE_CHECKING:
     from fastsio.engine.engine import Engine
 
+logger = logging.getLogger("fastsio.engine")
+
 PING = encode_engine_packet(b"2")
 NEVER = float("inf")
 # How long a closed polling session may wait for the GET that fetches its last packets.
 POLLING_CLOSE_S = 30.0
+# RFC 6455 7.4.1: the code of a WebSocket that ends over a message's size.
+MESSAGE_TOO_BIG = 1009
 
 
 class Session(SessionBase):
     """One client, over whatever transport it uses now.
 
     `request` is the handshake's; `transport` "polling" or "websocket". The session's id is a secret between
-    server and client: whoever has it can speak as the client.
+    server and client: whoever has it can speak as the client. `has_said_goodbye`: the client sent a Close packet.
     """
 
     __slots__ = (
-        "_awaits_pong", "_deadline", "_deadline_at", "_ping_at", "engine", "is_secure", "polling", "probe",
-        "remote", "request", "transport", "wheel_slot",
+        "_awaits_pong", "_deadline", "_deadline_at", "_ping_at", "engine", "has_said_goodbye", "is_secure", "polling",
+        "probe", "remote", "request", "transport", "wheel_slot",
     )  # fmt: skip
 
     def __init__(
@@ -50,8 +58,15 @@ class Session(SessionBase):
         self._deadline_at = NEVER
         self._deadline: Callable[[], None] | None = None
         self._awaits_pong = False
+        self.has_said_goodbye = False
         self._ping_at = engine.now() + engine.options.ping_interval
         engine.wheel.add(self, engine.options.ping_interval)
+
+    @property
+    def origin(self) -> Origin:
+        """The handshake's client as trusted proxies tell it (option trusted_proxies), else the peer."""
+        trusted: Any = self.engine.options.trusted_proxies
+        return origin_of(self.request, self.remote, self.is_secure, trusted)
 
     def start_polling(self) -> None:
         self.transport = "polling"
@@ -88,9 +103,11 @@ class Session(SessionBase):
             self.handler.receive_text(data)
         elif kind == "b":
             self.handler.receive_binary(data)
-        elif kind == "1" and self.polling is not None:  # Node ignores it on a WebSocket
-            self.polling.end_poll(b"6")
-            self.end("transport close")
+        elif kind == "1":
+            self.has_said_goodbye = True
+            if self.polling is not None:  # Node ignores it on a WebSocket
+                self.polling.end_poll(b"6")
+                self.end("transport close")
         elif kind == "2":
             self.abort("transport error", "invalid heartbeat direction")
 
@@ -106,8 +123,17 @@ class Session(SessionBase):
     def websocket_closed(self, conn: Any, code: int) -> None:
         self.end("transport close")
 
-    def websocket_failed(self, conn: Any, error: Exception) -> None:
-        self.end("transport error", str(error))
+    def websocket_failed(self, conn: Any, error: ProtocolError) -> None:
+        is_too_large = error.close_code == MESSAGE_TOO_BIG
+        self.end("transport error", self.too_large(error.size) if is_too_large else str(error))
+
+    def too_large(self, size: int | None) -> str:
+        """Note that a message was over the limit; returns what to say of it. size: its bytes, None if unknown."""
+        limit = self.engine.options.max_http_buffer_size
+        over = "over" if size is None else f"{size} >"
+        description = f"message too large: {over} max_http_buffer_size {limit}"
+        logger.warning("%s (session %.6s…, from %s)", description, self.id, self.origin.address)
+        return description
 
     def connection_lost(self, conn: Any, error: Exception | None) -> None:
         self.end("transport close", None if error is None else str(error))
@@ -116,6 +142,16 @@ class Session(SessionBase):
         self.end("transport error", "client reads too slowly (max_buffered_bytes)")
 
     # --- time --------------------------------------------------------------------------------
+
+    def hold_heartbeat(self) -> None:
+        """No ping until start_heartbeat(): the client has not been told its session yet."""
+        self._ping_at = NEVER
+
+    def start_heartbeat(self) -> None:
+        """The first ping is due a ping_interval from now."""
+        interval = self.engine.options.ping_interval
+        self._ping_at = self.engine.now() + interval
+        self.engine.wheel.add(self, interval)
 
     def set_deadline(self, seconds: float, call: Callable[[], None]) -> None:
         """Call `call` after `seconds`, unless clear_deadline() comes first. There is one at a time."""
@@ -222,6 +258,8 @@ class Session(SessionBase):
         self.abort(reason)
 
     def _finish(self, reason: str, description: str | None) -> None:
+        if description is None and self.polling is not None:
+            description = self.polling.complaint
         self.is_open = False
         self._deadline = None
         self._deadline_at = NEVER

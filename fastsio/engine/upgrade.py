@@ -6,6 +6,8 @@ timer, the held GET is released in the same loop turn as the answer to the probe
 
 from typing import TYPE_CHECKING, Any
 
+from fastsio._frames import ProtocolError
+
 if TYPE_CHECKING:
     from fastsio.engine.session import Session
 
@@ -55,7 +57,9 @@ class Probe:
     def websocket_closed(self, conn: Any, code: int) -> None:
         self.drop()
 
-    def websocket_failed(self, conn: Any, error: Exception) -> None:
+    def websocket_failed(self, conn: Any, error: ProtocolError) -> None:
+        if error.size is not None:
+            self.session.too_large(error.size)
         self.drop()
 
     def connection_overflowed(self, conn: Any) -> None:

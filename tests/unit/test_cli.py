@@ -21,10 +21,27 @@ PACKAGE_ROOT = str(Path(fastsio.__file__).resolve().parents[1])
 
 APPS = """
 import fastsio
+from fastsio.asgi import ASGIApp
 
 sio = fastsio.AsyncServer()
 io = fastsio.IO()
 not_an_app = 42
+
+class Sync:
+    def as_asgi(self):
+        return app
+
+async def page(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await receive()
+        await send({"type": "lifespan.startup.failed", "message": "no database"})
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
+    await send({"type": "http.response.body", "body": b"page"})
+
+app = ASGIApp(sio, page, on_startup=lambda: print("startup", flush=True))
+cant_start = ASGIApp(fastsio.AsyncServer(), page)
+sync = Sync()
 """
 
 
@@ -58,8 +75,9 @@ def test_application_of_either_style_is_loaded_from_the_working_directory(folder
         ("no_such_module:sio", "there is no module 'no_such_module' here"),
         ("cli_apps.sub:sio", "there is no module 'cli_apps.sub' here"),
         ("no_such_package.module:sio", "there is no module 'no_such_package' here"),
-        ("cli_apps:missing", "'cli_apps:missing' is no AsyncServer or IO, but None"),
-        ("cli_apps:not_an_app", "'cli_apps:not_an_app' is no AsyncServer or IO, but 42"),
+        ("cli_apps:missing", "'cli_apps:missing' is None: it can't be served. Give an AsyncServer"),
+        ("cli_apps:not_an_app", "'cli_apps:not_an_app' is 42: it can't be served. Give an AsyncS"),
+        ("cli_apps:page", "'cli_apps:page' is <function page at"),
     ],
 )
 def test_target_that_is_no_application_is_refused_and_main_returns_1(
@@ -104,7 +122,7 @@ def test_defaults_are_those_of_run(folder, served):
     assert type(app) is fastsio.AsyncServer
     assert args == ("127.0.0.1", 5000)
     assert options == {
-        "loop": "auto", "socketio_path": "socket.io", "static_files": {}, "ssl_certfile": None,
+        "loop": "auto", "socketio_path": None, "static_files": None, "ssl_certfile": None,
         "ssl_keyfile": None, "head_timeout": 10.0, "shutdown_timeout": 5.0,
     }  # fmt: skip
 
@@ -158,6 +176,26 @@ def test_what_cant_be_served_is_one_readable_line_and_status_1(folder, capsys, w
     assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["cli_apps:app", "--path", "rt"], "fastsio: socketio_path='rt': give it to the ASGIApp"),
+        (["cli_apps:app", "--static", "/=index.html"], "fastsio: static_files={'/': 'index.html'}"),
+        (["cli_apps:cant_start"], "fastsio: no database"),
+    ],
+)
+def test_asgi_application_that_cant_be_served_is_one_readable_line(folder, capsys, words, message):
+    assert cli.main(["serve", *words, "--port", "0"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(message)
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["app", "sync"])
+def test_asgi_application_and_what_has_one_are_loaded(folder, name):
+    assert cli.load(f"cli_apps:{name}") is not None
+
+
 # --- the whole of it ------------------------------------------------------------------------------
 
 
@@ -179,6 +217,29 @@ async def test_command_serves_until_it_is_told_to_stop_and_ends_with_status_0(fo
         await peer.close()
         assert await asyncio.wait_for(process.wait(), DEADLINE_S) == 0
         assert await process.stderr.read() == b""
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+@pytest.mark.parametrize("name", ["app", "sync"])
+async def test_command_serves_an_asgi_application(folder, name):
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "fastsio", "serve", f"cli_apps:{name}", "--port", "0",
+        env={**os.environ, "PYTHONPATH": PACKAGE_ROOT}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder,
+    )  # fmt: skip
+    try:
+        line = (await asyncio.wait_for(process.stderr.readline(), DEADLINE_S * 2)).decode()
+        url = line.split()[2]
+        assert (await http(url, "GET", "/page")).body == b"page"
+        peer = await FakePeer(url).open()
+        await peer.connect()
+        process.send_signal(signal.SIGTERM)
+        await peer.ws.receive_close()
+        await peer.close()
+        out, err = await asyncio.wait_for(process.communicate(), DEADLINE_S)
+        assert (process.returncode, out, err) == (0, b"startup\n", b"")
     finally:
         if process.returncode is None:
             process.kill()

@@ -189,6 +189,19 @@ def test_bad_bytes_while_a_request_is_served_are_answered_behind_it():
     assert len(router.requests) == 1
 
 
+def test_client_that_has_reset_the_connection_when_it_is_to_be_ended_is_dropped():
+    router = Router(serve=lambda conn, request: conn.respond(200, [], b"", keep_alive=False))
+    transport = router.connect()
+
+    def write_eof():
+        raise OSError(107, "Transport endpoint is not connected")
+
+    transport.write_eof = write_eof
+    transport.feed(GET % 1)
+    router.end_turn()
+    assert transport.is_lost
+
+
 def test_client_that_ends_its_side_is_closed():
     router = Router(serve=answer)
     transport = router.connect()

@@ -1,0 +1,16 @@
+"""Shared connections as Python sees them; see _shared.pyx."""
+
+from collections.abc import Callable
+from typing import Any
+
+from fastsio._conn import Conn
+
+class SharedConn(Conn):
+    on_status: Callable[[int], None] | None
+    @property
+    def beside(self) -> Any: ...
+    def go_on(self) -> None: ...
+    def answered_beside(self) -> None: ...
+    def shutdown(self) -> None: ...
+
+class SecureSharedConn(SharedConn): ...

@@ -1,0 +1,113 @@
+"""One client as a raw application has it: its messages in their order, and its end.
+
+The way of a message to the application's function is compiled (_raw.pyx); what is rare is here.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from fastsio._encoded import encode_engine_packet
+from fastsio._raw import RawHandler
+
+if TYPE_CHECKING:
+    from fastsio.engine.admission import Admission
+    from fastsio.engineio.hub import RawHub
+
+logger = logging.getLogger("fastsio.engineio")
+
+CLOSE_PACKET = encode_engine_packet(b"1")
+SERVER_DISCONNECT = "server disconnect"
+CLIENT_DISCONNECT = "client disconnect"
+# The engine's reasons, which are Node's, as python-engineio names them; the others are the same.
+REASONS = {
+    "forced close": SERVER_DISCONNECT,
+    "forced server close": SERVER_DISCONNECT,
+    "server shutting down": SERVER_DISCONNECT,
+    "parse error": "transport error",
+}
+
+
+class RawPeer(RawHandler):
+    """A client of engineio.AsyncServer: what `sockets[sid]` is.
+
+    sid; session: the application's dict; connected: admitted and not gone; upgraded: over a WebSocket now.
+    admission: not None until the connect handler has ended. ending: the disconnect handler's task while it waits.
+    """
+
+    __slots__ = (
+        "_backlog", "_backlog_bytes", "_end", "_hub", "admission", "ending", "is_closing", "session",
+    )  # fmt: skip
+
+    def __init__(self, hub: "RawHub", admission: "Admission") -> None:
+        super().__init__(hub.messages, admission.session, admission.session.engine.loop)
+        self._hub = hub
+        self.admission: Admission | None = admission
+        self.session: dict[str, Any] = {}
+        self.is_closing = False
+        self.ending: asyncio.Task[Any] | None = None
+        self._backlog: deque[Any] = deque()
+        self._backlog_bytes = 0
+        self._end: str | None = None
+
+    @property
+    def connected(self) -> bool:
+        return self.admission is None and not self.is_closing
+
+    @property
+    def upgraded(self) -> bool:
+        return bool(self.engine_session.transport == "websocket")
+
+    # --- from the application ----------------------------------------------------------------
+
+    def put(self, encoded: Any) -> bool:
+        """Queue a packet for the client; False if there is none any more."""
+        outlet = self.engine_session.outlet
+        return outlet is not None and not self.is_closing and bool(outlet.send(encoded))
+
+    def close(self) -> None:
+        """End the client's session. Of one that is not admitted yet: as soon as it is."""
+        self.is_closing = True
+        if self.admission is not None or not self.engine_session.is_open:
+            return
+        if self.upgraded:
+            # Node closes the WebSocket without a word. This lets python-engineio's clients name the reason.
+            self.engine_session.outlet.send(CLOSE_PACKET)
+        self.engine_session.close()
+
+    # --- from the engine ---------------------------------------------------------------------
+
+    def keep(self, data: Any, size: int) -> None:
+        """async_handlers=False: the handler of an earlier message has not ended."""
+        self._backlog.append(data)
+        self._backlog_bytes += size
+        limit = self.engine_session.engine.options.max_buffered_bytes
+        if self._backlog_bytes > limit and self.engine_session.is_open:
+            logger.warning(
+                "closing session %.6s…: over %d bytes wait for its message handler (max_buffered_bytes)",
+                self.sid,
+                limit,
+            )
+            self.engine_session.abort("transport error", "messages are handled too slowly")
+
+    def resume(self) -> None:
+        while self._backlog and not self.is_busy:
+            self.call(self._backlog.popleft())
+        if self._backlog:
+            return
+        self._backlog_bytes = 0
+        if self._end is not None and not self.is_busy:
+            self._hub.leave(self, self._end)
+
+    def closed(self, reason: str, description: str | None) -> None:
+        """The session has ended; the disconnect handler runs behind those of the messages that came before."""
+        if reason == "transport close" and self.engine_session.has_said_goodbye:
+            reason = CLIENT_DISCONNECT
+        self.is_closing = True
+        self._end = REASONS.get(reason, reason)
+        logger.info(
+            "session %.6s… ended: %s%s", self.sid, reason, f", {description}" if description else ""
+        )
+        if not self.is_busy:
+            self._hub.leave(self, self._end)

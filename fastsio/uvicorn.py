@@ -1,0 +1,160 @@
+"""SioHttpProtocol: uvicorn with our connections, `uvicorn main:app --http fastsio.uvicorn:SioHttpProtocol`.
+
+Socket.IO requests of the ASGIApp that `app` is or carries are served by the compiled connection, all others
+by uvicorn's own protocol on the same connection. Everything else is uvicorn's: workers, reload, TLS, lifespan.
+"""
+
+import asyncio
+import functools
+import logging
+import weakref
+from typing import Any
+
+from fastsio._http import Request
+from fastsio._shared import SecureSharedConn, SharedConn
+from fastsio.beside import Beside, missing_uvicorn
+from fastsio.carriers import Carried, find_carried
+from fastsio.server import GOODBYE_S
+from fastsio.shared import SharedServer
+
+try:
+    from uvicorn.config import Config
+    from uvicorn.protocols.http.auto import AutoHTTPProtocol
+    from uvicorn.server import ServerState
+except ModuleNotFoundError as missing:
+    raise missing_uvicorn("fastsio.uvicorn", missing) from missing
+
+logger = logging.getLogger("fastsio.serve")
+access_logger = logging.getLogger("uvicorn.access")
+error_logger = logging.getLogger("uvicorn.error")
+
+# How long handlers may run when uvicorn stops, unless --timeout-graceful-shutdown says it.
+SHUTDOWN_S = 5.0
+
+
+class SioHttpProtocol:
+    """uvicorn's `http`: makes a connection of ours for each client. A class only because uvicorn calls it one.
+
+    An application that carries no ASGIApp of ours where it can be found (see carriers.py) is served by
+    uvicorn's protocol alone, Socket.IO included; a warning says so. A subclass may name another protocol
+    than httptools', which is the one that uvicorn prefers, such as h11's.
+    """
+
+    beside_class: type = AutoHTTPProtocol
+
+    def __new__(
+        cls, config: Config, server_state: ServerState, app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> Any:  # fmt: skip
+        try:
+            server = _servers[server_state]
+        except KeyError:
+            server = _servers[server_state] = cls._make_server(config, server_state, app_state)
+        if server is None:
+            return cls.beside_class(config=config, server_state=server_state, app_state=app_state)
+        return SharedConn(server) if config.ssl is None else SecureSharedConn(server)
+
+    @classmethod
+    def _make_server(
+        cls, config: Config, state: ServerState, app_state: dict[str, Any]
+    ) -> "UvicornServer | None":
+        app = _without_uvicorns_middleware(config.loaded_app)
+        carried = find_carried(app)
+        if carried is None:
+            logger.warning(
+                "%r carries no ASGIApp that can be found: Socket.IO goes through ASGI, without fastsio's connection",
+                app,
+            )
+            return None
+        return UvicornServer(config, carried, Beside(config, state, app_state, cls.beside_class))
+
+
+# One for each running server of uvicorn; None for an application that is not ours.
+_servers: weakref.WeakKeyDictionary[ServerState, "UvicornServer | None"] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def _without_uvicorns_middleware(app: Any) -> Any:
+    """The application itself: uvicorn wraps it for proxies' headers, and for its trace log."""
+    while type(app).__module__.startswith("uvicorn.middleware.") and hasattr(app, "app"):
+        app = app.app
+    return app
+
+
+class UvicornServer(SharedServer):
+    """The router of connections under a server of uvicorn, which counts and ends them."""
+
+    def __init__(self, config: Config, carried: Carried, beside: Beside) -> None:
+        super().__init__(carried.socketio_server, beside, carried.is_engine_path)
+        if config.root_path:
+            self.owns = functools.partial(_owns_below, config.root_path, carried)
+        self.is_engine_path = self.owns
+        self._state = beside.state
+        self._limit = config.limit_concurrency
+        self._logs_access = access_logger.hasHandlers()
+        self._shutdown_s = (
+            SHUTDOWN_S
+            if config.timeout_graceful_shutdown is None
+            else float(config.timeout_graceful_shutdown)
+        )
+        self._is_stopping = False
+
+    def handle(self, conn: Any, request: Request) -> None:
+        if self._logs_access:
+            conn.on_status = functools.partial(_log_access, _address(conn), request)
+        if not self.engine.is_open:
+            conn.respond(503, [], b"Server shutting down", keep_alive=False)
+        elif self._is_over_limit() and not request.is_upgrade:
+            error_logger.warning("Exceeded concurrency limit.")
+            conn.respond(
+                503,
+                [("Content-Type", "text/plain; charset=utf-8")],
+                b"Service Unavailable",
+                keep_alive=False,
+            )
+        else:
+            self._state.total_requests += not request.is_upgrade
+            self.engine.handle(request, conn)
+
+    def _is_over_limit(self) -> bool:
+        return self._limit is not None and (
+            len(self._state.connections) >= self._limit or len(self._state.tasks) >= self._limit
+        )
+
+    def stop(self) -> None:
+        """uvicorn stops: end the sessions at once, and have it wait for the handlers."""
+        if self._is_stopping:
+            return
+        self._is_stopping = True
+        self.leave_engine()
+        # uvicorn waits for tasks and connections: for those of clients that do not answer our Close, not long.
+        task = self.engine.loop.create_task(self.end_work(self._shutdown_s))
+        self._state.tasks.add(task)
+        task.add_done_callback(self._state.tasks.discard)
+        self.engine.loop.call_later(GOODBYE_S, self._drop_own)
+
+    def _drop_own(self) -> None:
+        for conn in list(self.connections):
+            if isinstance(conn, SharedConn):
+                conn.abort()
+
+
+def _owns_below(root_path: str, carried: Carried, path: str) -> bool:
+    """With --root-path the application knows a path with that before it; what the proxy left is taken too."""
+    return carried.is_engine_path(root_path + path) or carried.is_engine_path(path)
+
+
+def _address(conn: SharedConn) -> str:
+    name = conn.transport.get_extra_info("peername")
+    return f"{name[0]}:{name[1]}" if isinstance(name, tuple) else ""
+
+
+def _log_access(address: str, request: Request, status: int) -> None:
+    """The lines that uvicorn's protocols write."""
+    if status == 101:
+        error_logger.info('%s - "WebSocket %s" [accepted]', address, request.url)
+    else:
+        access_logger.info(
+            '%s - "%s %s HTTP/%s" %d', address, request.method, request.url, "1.1", status
+        )

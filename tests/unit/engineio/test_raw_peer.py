@@ -1,0 +1,174 @@
+"""Messages of one client: in which order they are handled, and what happens when that takes too long."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from harness import CLOSE, until
+
+IN_MEMORY = pytest.mark.asyncio(loop_factories=["asyncio"])
+TRANSPORTS = pytest.mark.parametrize("transport", ["polling", "websocket"])
+
+
+class Gates:
+    """Message handlers that begin, and end when they are let: `begun`, `ended`, `open(data)`."""
+
+    def __init__(self, eio: Any) -> None:
+        self.begun: list[Any] = []
+        self.ended: list[Any] = []
+        self._events: dict[Any, asyncio.Event] = {}
+        eio.on("message", self.message)
+
+    async def message(self, sid: str, data: Any) -> None:
+        self.begun.append(data)
+        await self._events.setdefault(data, asyncio.Event()).wait()
+        self.ended.append(data)
+
+    def open(self, *data: Any) -> None:
+        for one in data:
+            self._events.setdefault(one, asyncio.Event()).set()
+
+
+@IN_MEMORY
+@TRANSPORTS
+async def test_every_message_is_handled_on_its_own(stage, transport):
+    app = await stage()
+    gates = Gates(app.eio)
+    peer = await app.client(transport)
+    await peer.send("4a", "4b", b"c")
+    await until(lambda: gates.begun == ["a", "b", b"c"], "all have begun, in their order")
+    gates.open(b"c")
+    await until(lambda: gates.ended == [b"c"], "the last may be the first to end")
+    gates.open("a", "b")
+    await until(lambda: len(gates.ended) == 3, "all have ended")
+    assert not app.eio.hub.tasks
+    await peer.close()
+
+
+@IN_MEMORY
+@TRANSPORTS
+async def test_without_async_handlers_one_follows_the_other(stage, transport):
+    app = await stage(async_handlers=False)
+    gates = Gates(app.eio)
+    peer, other = await app.client(transport), await app.client(transport)
+    await peer.send("4a", "4b", b"c")
+    await other.send("4of another")
+    await until(lambda: len(gates.begun) == 2, "one of each client has begun")
+    assert sorted(gates.begun) == ["a", "of another"]
+    gates.open("a")
+    await until(lambda: gates.begun[-1] == "b", "the next begins")
+    assert gates.ended == ["a"]
+    gates.open("b", b"c", "of another")
+    await until(lambda: len(gates.ended) == 4, "all have ended")
+    assert [data for data in gates.ended if data != "of another"] == ["a", "b", b"c"]
+    await peer.close()
+    await other.close()
+
+
+@IN_MEMORY
+async def test_disconnect_handler_waits_for_the_messages_before_it(stage):
+    app = await stage(async_handlers=False)
+    app.note("disconnect")
+    gates = Gates(app.eio)
+    peer = await app.client()
+    await peer.send("4a", "4b")
+    peer.ws.send(CLOSE)
+    await until(lambda: not app.server.engine.sessions, "the session has ended")
+    assert app.events == []
+    gates.open("a", "b")
+    await until(lambda: app.events, "the disconnect handler has run")
+    assert gates.ended == ["a", "b"]
+    await peer.close()
+
+
+@IN_MEMORY
+async def test_failing_handler_ends_nothing(stage, watch):
+    app = await stage(async_handlers=False)
+    heard = []
+
+    @app.eio.on("message")
+    async def message(sid, data):
+        if data == "bad now":
+            raise RuntimeError("oops now")
+        await asyncio.sleep(0)
+        if data == "bad later":
+            raise RuntimeError("oops later")
+        heard.append(data)
+
+    peer = await app.client()
+    await peer.send("4bad later", "4bad now", "4good")
+    await until(lambda: heard, "the good one is handled")
+    watch.expect_error("handler of 'message' failed", "oops later")
+    watch.expect_error("handler of 'message' failed", "oops now")
+    assert app.eio.hub.messages.handler_errors == 2
+    await peer.close()
+
+
+@IN_MEMORY
+async def test_cancelled_handler_is_no_failure_and_the_next_follows(stage):
+    app = await stage(async_handlers=False)
+    heard = []
+
+    @app.eio.on("message")
+    async def message(sid, data):
+        heard.append(data)
+        if data == "a":
+            await asyncio.sleep(0)
+            raise asyncio.CancelledError
+        if data == "b":
+            raise asyncio.CancelledError
+
+    peer = await app.client()
+    await peer.send("4a", "4b", "4c")
+    await until(lambda: heard == ["a", "b", "c"], "all were handled")
+    assert app.eio.hub.messages.handler_errors == 0
+    await peer.close()
+
+
+@IN_MEMORY
+async def test_messages_that_pile_up_end_the_session(stage, caplog):
+    app = await stage(async_handlers=False, max_buffered_bytes=1000)
+    app.note("disconnect")
+    gates = Gates(app.eio)
+    peer = await app.client()
+    await peer.send("4a")
+    for n in range(5):
+        await peer.send("4" + str(n) * 300)
+    await until(lambda: not app.server.engine.sessions, "the session has ended")
+    assert "wait for its message handler (max_buffered_bytes)" in caplog.text
+    gates.open("a", *(str(n) * 300 for n in range(5)))
+    await until(lambda: app.events, "what had come is handled, and then its end")
+    assert app.events == [("disconnect", "transport error")]
+    assert gates.ended[0] == "a"
+    await peer.close()
+
+
+@IN_MEMORY
+async def test_plain_function_may_return_an_awaitable(stage):
+    app = await stage()
+    heard = []
+    app.eio.on("message", lambda sid, data: asyncio.ensure_future(note(data)))
+
+    async def note(data):
+        await asyncio.sleep(0)
+        heard.append(data)
+
+    peer = await app.client()
+    await peer.send("4a")
+    await until(lambda: heard == ["a"], "it was awaited")
+    await peer.close()
+
+
+@IN_MEMORY
+async def test_message_without_a_handler_is_dropped(stage):
+    app = await stage()
+    peer = await app.client()
+    await peer.send("4a", b"b")
+    app.note("message")
+    await peer.send("4c")
+    await until(lambda: app.events, "the handler that came later is called")
+    assert app.events[-1] == ("message", "c")
+    await peer.close()
