@@ -14,8 +14,8 @@ from typing import Any
 
 from fastsio import exceptions
 from fastsio._codec import check_event_name, encode_packet
-from fastsio._encoded import Encoded, encode_engine_packet
 from fastsio._eager import start_eager
+from fastsio._encoded import Encoded, encode_engine_packet
 from fastsio.client.base import BaseClient
 from fastsio.client.engine import EngineClient
 from fastsio.client.errors import OpenError
