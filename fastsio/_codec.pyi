@@ -2,13 +2,8 @@
 
 from typing import Any, Final
 
-from fastsio._encoded import Encoded as Encoded
-from fastsio._encoded import encode_engine_packet as encode_engine_packet
-from fastsio._encoded import encode_messages as encode_messages
-from fastsio._encoded import wrap as wrap
+from fastsio._encoded import Encoded
 from fastsio._json import Json
-from fastsio._payload import decode_base64 as decode_base64
-from fastsio._payload import decode_payload as decode_payload
 
 NO_DATA: Final[Any]
 RESERVED_EVENTS: Final[frozenset[str]]

@@ -17,14 +17,8 @@ from fastsio._encoded cimport Encoded, new_encoded
 from fastsio._frames cimport TEXT, head_size, write_head
 from fastsio._json cimport Json, is_plain, name_text, strings_size, write_strings
 
-# Found here too: for callers in Python this module is the one for everything about packets.
-from fastsio._encoded import encode_engine_packet, encode_messages, wrap  # no-cython-lint
-from fastsio._payload import decode_base64, decode_payload  # no-cython-lint
-
 from fastsio._frames import ProtocolError
 from fastsio._json import DEFAULT_JSON
-
-globals()["Encoded"] = Encoded  # what is cimported has no name in Python yet
 
 
 cdef enum:

@@ -123,13 +123,13 @@ MAY_IMPORT: dict[str, list[str]] = {
     "api": ["_aio", "core", "options", "threads"],
     "server": LOWER,
     "shared": [*LOWER, "server"],
+    "engineio": ["_raw", *LOWER, *STYLES, *FRONT_DOORS, "server"],  # a whole API of its own
     "swap_table": [],  # data
     "check_swap": ["swap_table"],  # reads source, serves nothing
     **{
         door: [*LOWER, *STYLES, *FRONT_DOORS, "server", "shared", "check_swap"]
         for door in FRONT_DOORS
     },
-    "engineio": ["_raw", *LOWER, *STYLES, *FRONT_DOORS, "server"],  # a whole API of its own
     "__init__": [*LOWER, *STYLES, *FRONT_DOORS, "server", "shared"],
 }
 

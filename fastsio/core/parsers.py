@@ -6,15 +6,8 @@ Python. MsgPackPacket and what configure() makes of it are compiled (_msgpack), 
 
 from typing import Any
 
-from fastsio._codec import (
-    NO_DATA,
-    MessageDecoder,
-    Packet,
-    Parser,
-    checked_packet,
-    encode_messages,
-)
-from fastsio._encoded import Encoded
+from fastsio._codec import NO_DATA, MessageDecoder, Packet, Parser, checked_packet
+from fastsio._encoded import Encoded, encode_messages
 from fastsio._frames import ProtocolError
 from fastsio._json import Json
 from fastsio.options import Options

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from fastsio._client import PacketReader, masked_frame, masked_packets
-from fastsio._codec import encode_engine_packet, encode_packet
+from fastsio._codec import encode_packet
+from fastsio._encoded import encode_engine_packet
 from fastsio._frames import FrameReader, ProtocolError, build_frame
 
 Cut = Callable[[bytes], list[bytes]]
