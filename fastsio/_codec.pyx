@@ -186,7 +186,8 @@ cdef object reconstruct(object data, list buffers):
     cdef Py_ssize_t i
     if type(data) is list:
         for i in range(len(<list> data)):
-            (<list> data)[i] = reconstruct((<list> data)[i], buffers)
+            if type((<list> data)[i]) is not str:
+                (<list> data)[i] = reconstruct((<list> data)[i], buffers)
     elif type(data) is dict:
         if (<dict> data).get("_placeholder") is True:
             index = (<dict> data).get("num")

@@ -9,6 +9,7 @@ import math
 import orjson
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.dict cimport PyDict_Copy
 from libc.string cimport memchr, memcmp, memcpy
 
 from fastsio._frames import ProtocolError
@@ -70,40 +71,73 @@ cdef str name_text(const char* p, Py_ssize_t n):
     return <str> name
 
 
-cdef list load_strings(const char* p, Py_ssize_t n):
-    """The value of a JSON array that holds nothing but plain strings; None if it is anything else."""
-    cdef const char* end = p + n - 1
-    cdef const char* starts[MAX_STRINGS]
-    cdef Py_ssize_t sizes[MAX_STRINGS]
-    cdef const char* quote
-    cdef int count = 0
-    if n < 4 or p[0] != c"[" or p[1] != c'"' or end[0] != c"]" or (end - 1)[0] != c'"':
-        return None
-    p += 2
-    while True:
-        quote = <const char*> memchr(p, c'"', end - p)
-        if quote == NULL or count == MAX_STRINGS or not is_plain(<const unsigned char*> p, quote - p):
-            return None
-        starts[count] = p
-        sizes[count] = quote - p
-        count += 1
-        if quote + 1 == end:
-            break
-        if quote[1] != c"," or quote[2] != c'"':
-            return None
-        p = quote + 3
-    cdef list strings = [name_text(starts[0], sizes[0])]
-    cdef int i
-    for i in range(1, count):
-        strings.append(ascii_text(starts[i], sizes[i]))
-    return strings
-
-
 cdef enum:
     # {"_placeholder":true,"num":N}
     NUMBER_AT = 27
     PLACEHOLDER = 29
     MAX_PLACEHOLDERS = 10
+
+
+cdef list placeholders = [{"_placeholder": True, "num": i} for i in range(MAX_PLACEHOLDERS)]
+
+
+cdef list load_strings(const char* p, Py_ssize_t n):
+    """The value of a JSON array that holds nothing but plain strings, and placeholders as encoders write them.
+
+    None if it is anything else.
+    """
+    cdef const char* end = p + n - 1
+    cdef const char* starts[MAX_STRINGS]
+    cdef Py_ssize_t sizes[MAX_STRINGS]
+    cdef const char* quote
+    cdef int count = 0
+    if n < 4 or p[0] != c"[" or end[0] != c"]":
+        return None
+    p += 1
+    while count < MAX_STRINGS:
+        if p[0] == c'"':
+            p += 1
+            quote = <const char*> memchr(p, c'"', end - p)
+            if quote == NULL or not is_plain(<const unsigned char*> p, quote - p):
+                return None
+            starts[count] = p
+            sizes[count] = quote - p
+            p = quote + 1
+        elif end - p >= PLACEHOLDER and is_placeholder(p):
+            starts[count] = p + NUMBER_AT
+            sizes[count] = -1
+            p += PLACEHOLDER
+        else:
+            return None
+        count += 1
+        if p == end:
+            return strings_of(starts, sizes, count)
+        if p[0] != c",":
+            return None
+        p += 1
+    return None
+
+
+cdef bint is_placeholder(const char* p) noexcept:
+    return (
+        memcmp(p, b'{"_placeholder":true,"num":', NUMBER_AT) == 0
+        and c"0" <= p[NUMBER_AT] <= c"9"
+        and p[NUMBER_AT + 1] == c"}"
+    )
+
+
+cdef list strings_of(const char** starts, Py_ssize_t* sizes, int count):
+    cdef list strings = []
+    cdef int i
+    for i in range(count):
+        if sizes[i] < 0:
+            # A dictionary of its own, for packets without attachments give it to the application.
+            strings.append(PyDict_Copy(placeholders[starts[i][0] - c"0"]))
+        elif i == 0:
+            strings.append(name_text(starts[i], sizes[i]))
+        else:
+            strings.append(ascii_text(starts[i], sizes[i]))
+    return strings
 
 
 cdef Py_ssize_t strings_size(object data, int* attachments) noexcept:

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from null import JOIN, UPGRADE, NullServer, masked, request
+from null import JOIN, MASK, TEXT, UPGRADE, NullServer, masked, request
 
 from fastsio._codec import Decoder, decode_payload, encode_packet
-from fastsio._frames import FrameReader
+from fastsio._frames import FrameReader, build_frame
 
+BINARY = 2
 EVENT = 2
 TEXT_32 = "x" * 32
 EVENT_32 = b'2["chat","%s"]' % TEXT_32.encode()
@@ -126,6 +127,21 @@ def dispatch(event: str, has_ack: bool = True) -> Operation:
     return Operation(lambda: conn.data_received(frame), is_correct)
 
 
+def dispatch_binary() -> Operation:
+    """A kilobyte that a coroutine handler gives back: two frames in, two frames out."""
+    server = NullServer(install)
+    conn, transport = server.join()
+    blob = bytes(1024)
+    placeholder = '{"_placeholder":true,"num":0}'
+    frames = masked(f'451-17["echo_async",{placeholder}]') + build_frame(BINARY, blob, mask=MASK)
+    text = f"461-17[{placeholder}]".encode()
+    answer = build_frame(TEXT, text) + build_frame(BINARY, blob)
+    return Operation(
+        lambda: conn.data_received(frames),
+        lambda: transport.written[-1] == answer and not server.has_failed(),
+    )
+
+
 def fan_out() -> Operation:
     """A broadcast that a handler makes when a client asks for it, for each of its recipients."""
     server = NullServer(install)
@@ -218,6 +234,7 @@ OPERATIONS: dict[str, Callable[[], Operation]] = {
     "dispatch_coroutine": lambda: dispatch("echo_async"),
     "dispatch_coroutine_no_ack": lambda: dispatch("echo_async", has_ack=False),
     "emit": emit,
+    "dispatch_binary_1kB": dispatch_binary,
     "fan_out": fan_out,
     "connect": connect,
     "poll": poll,

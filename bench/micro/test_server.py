@@ -11,6 +11,7 @@ TITLES = {
     "dispatch_plain_no_ack": "dispatch, plain handler, without ack",
     "dispatch_coroutine": "dispatch, coroutine handler, with ack",
     "dispatch_coroutine_no_ack": "dispatch, coroutine handler, without ack",
+    "dispatch_binary_1kB": "dispatch, 1 kB attached, coroutine handler, with ack",
     "emit": f"{BURST} emits to one client, all of them",
     "fan_out": f"broadcast to {MEMBERS}, all of them",
     "connect": "connect, CONNECT reply, gone",

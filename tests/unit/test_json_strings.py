@@ -17,6 +17,7 @@ from fastsio._codec import Decoder, encode_packet
 from fastsio._frames import ProtocolError
 
 ACK = 3
+PLACEHOLDER = '{"_placeholder":true,"num":%s}'
 NEARLY_PLAIN = st.text(
     st.sampled_from('[],"\\ abc\x00\x1f\x20\x7f\x80é€😀\ud800{}:1n'), max_size=12
 )
@@ -46,6 +47,12 @@ def expected(text: bytes) -> Any:
         *('["a\x1fb"]', '["a\x7fb"]', '["é"]', '["a","é"]', '["a\x00b"]', '["a",null]', '["a","b",]'),
         *(json.dumps(["x" * n, "y" * (64 - n)]) for n in range(65)),
         *(json.dumps(["x"] * n, separators=(",", ":")) for n in (15, 16, 17, 40)),
+        *(f'["a",{PLACEHOLDER % i}]' for i in (0, 9, 10, -1, 0.5)),
+        *(f"[{PLACEHOLDER % 0}]", f"[{PLACEHOLDER % 1},{PLACEHOLDER % 0},\"a\"]", f'["a",{PLACEHOLDER % 0},]'),
+        *(f'["a",{PLACEHOLDER[:n]}' for n in range(len(PLACEHOLDER))),
+        *(f'["a",{PLACEHOLDER[:n]}]' for n in range(len(PLACEHOLDER))),
+        *(f'["a",{PLACEHOLDER % 0}{more}]' for more in ("x", "}", " ", ',"b"', ',["b"]', "[]")),
+        *(f'["a",{PLACEHOLDER % number}]' for number in ("01", '"', "1e1")),
         *(json.dumps(["x" * n], separators=(",", ":")) for n in (31, 32, 33, 1000, 70000)),
     ],
 )  # fmt: skip
@@ -53,10 +60,17 @@ def test_an_array_is_read_as_orjson_reads_it(text):
     assert decoded(text.encode()) == expected(text.encode())
 
 
-@given(st.lists(NEARLY_PLAIN, max_size=5), st.integers(0, 30), st.sampled_from('[],"\\a '))
+PLACEHOLDERS = st.integers(0, 11).map(lambda i: {"_placeholder": True, "num": i})
+
+
+@given(
+    st.lists(NEARLY_PLAIN | PLACEHOLDERS, max_size=5),
+    st.integers(0, 60),
+    st.sampled_from('[],"\\a }'),
+)
 @settings(deadline=None, max_examples=1000)
-def test_damaged_arrays_are_read_as_orjson_reads_them(strings, at, character):
-    text = json.dumps(strings, separators=(",", ":"), ensure_ascii=False)
+def test_damaged_arrays_are_read_as_orjson_reads_them(values, at, character):
+    text = json.dumps(values, separators=(",", ":"), ensure_ascii=False)
     damaged = (text[:at] + character + text[at + 1 :]).encode("utf-8", "replace")
     assert decoded(damaged) == expected(damaged)
 
@@ -80,6 +94,13 @@ def test_no_character_of_a_long_string_is_overlooked(position, character):
     text = encode_packet(ACK, strings).text[2:]
     assert text == orjson.dumps(strings)
     assert decoded(text) == strings
+
+
+def test_placeholders_of_a_packet_without_attachments_are_dictionaries_of_its_own():
+    text = f'["a",{PLACEHOLDER % 3}]'.encode()
+    first = decoded(text)
+    first[1]["num"] = "changed"
+    assert decoded(text) == ["a", {"_placeholder": True, "num": 3}]
 
 
 class Text(str):
