@@ -37,10 +37,10 @@ class Handshake:
 def make_environ(session: Any) -> dict[str, Any]:
     """The handshake request as python-socketio's handlers get it: a WSGI environ.
 
-    What the request has as `more_environ` (a door's own entries, such as "asgi.scope") is put over the rest.
+    What the request has as `environ` (a door's own entries, such as "asgi.scope") is put over the rest.
     """
     request, origin = session.request, session.origin
-    name, port = _name_and_port(request.headers.get("host", ""), session.is_secure)
+    name, port = _name_and_port(request.headers.get("host", ""), origin.scheme == "https")
     environ: dict[str, Any] = {
         "wsgi.version": (1, 0),
         "wsgi.input": io.BytesIO(),
@@ -65,10 +65,7 @@ def make_environ(session: Any) -> dict[str, Any]:
     for name, value in request.headers.items():
         key = name.upper().replace("-", "_")
         environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = value
-    # What a server beneath us knows beside the request (see hosted.py).
-    more_environ = getattr(request, "more_environ", None)
-    if more_environ is not None:
-        environ.update(more_environ())
+    environ.update(getattr(request, "environ", None) or {})
     return environ
 
 

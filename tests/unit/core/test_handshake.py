@@ -118,7 +118,7 @@ def test_what_a_door_adds_to_the_request_is_in_the_environ():
         **{name: getattr(opened_by.request, name) for name in ("method", "path", "query_string", "url", "headers")},
         environ={"asgi.scope": {"type": "http"}, "SERVER_SOFTWARE": "asgi"},
     )  # fmt: skip
-    environ = make_environ(SimpleNamespace(request=request, remote="192.0.2.7", is_secure=False))
+    environ = make_environ(SimpleNamespace(request=request, origin=opened_by.origin))
     assert environ["asgi.scope"] == {"type": "http"}
     assert environ["SERVER_SOFTWARE"] == "asgi"
 
