@@ -30,24 +30,26 @@ NO_STATUS = 1005
 PLAIN_TEXT: Headers = [("content-type", "text/plain; charset=utf-8")]
 
 
-async def serve(engine: Engine, scope: Message, receive: Receive, send: Send) -> None:
+async def serve(
+    engine: Engine, scope: Message, receive: Receive, send: Send, cancel_reason: str | None = None
+) -> None:
     """Serve one HTTP request or one WebSocket of the engine's, to its end.
 
-    If the server cancels it, the session ends as if its client had gone.
+    `cancel_reason`: what the session ends with if the server cancels this; None: as if its client had gone.
     """
     if scope["type"] == "websocket":
-        await _serve_websocket(engine, scope, receive, send)
+        await _serve_websocket(engine, scope, receive, send, cancel_reason)
     else:
-        await _serve_http(engine, scope, receive, send)
+        await _serve_http(engine, scope, receive, send, cancel_reason)
 
 
 # --- requests ------------------------------------------------------------------------------------
 
 
 class HostedRequest(Request):
-    """A request as the engine sees it. `body` and `is_too_large` are set once the body is here."""
+    """A request as the engine sees it. `body` and `is_too_large` are set once the body is here (`is_read`)."""
 
-    __slots__ = ("_receive", "_scope", "_send", "body", "is_too_large")
+    __slots__ = ("_receive", "_scope", "_send", "body", "is_read", "is_too_large")
 
     def __init__(self, scope: Message, receive: Receive, send: Send) -> None:
         is_websocket = scope["type"] == "websocket"
@@ -60,14 +62,16 @@ class HostedRequest(Request):
             is_upgrade=is_websocket,
         )
         self.body = b""
+        self.is_read = False
         self.is_too_large = False
         self._scope = scope
         # Those of a request that has been answered would keep the server's state of it alive.
         self._receive = receive if is_websocket else _receive_nothing
         self._send = send if is_websocket else _send_nothing
 
-    def more_environ(self) -> dict[str, Any]:
-        """What python-socketio's environ has beside the request itself."""
+    @property
+    def environ(self) -> dict[str, Any]:
+        """What python-socketio's environ has beside the request itself, as a new dict."""
         scope = self._scope
         server = scope.get("server") or ("asgi", None)
         client = scope.get("client") or ("", 0)
@@ -86,6 +90,7 @@ class HostedRequest(Request):
             "asgi.scope": scope,
             "asgi.receive": self._receive,
             "asgi.send": self._send,
+            **scope.get("fastsio.environ", {}),
         }
 
 
@@ -166,9 +171,6 @@ class HostedExchange:
         watcher = loop.create_task(self._watch(receive))
         try:
             await self._news
-        except asyncio.CancelledError:
-            self._client_has_gone()
-            raise
         finally:
             watcher.cancel()
 
@@ -178,9 +180,10 @@ class HostedExchange:
                 pass
         except Exception as error:  # servers differ in what they raise for a client that has gone
             logger.info("%s: can't receive", self.remote, exc_info=error)
-        self._client_has_gone()
+        self.client_has_gone()
 
-    def _client_has_gone(self) -> None:
+    def client_has_gone(self) -> None:
+        """Nobody waits for the answer any more; nothing happens if there is one."""
         on_abort, self.on_abort = self.on_abort, None
         if self.answer is None:
             self.is_aborted = True
@@ -193,7 +196,9 @@ class HostedExchange:
             self._news.set_result(None)
 
 
-async def _serve_http(engine: Engine, scope: Message, receive: Receive, send: Send) -> None:
+async def _serve_http(
+    engine: Engine, scope: Message, receive: Receive, send: Send, cancel_reason: str | None
+) -> None:
     exchange = HostedExchange(scope)
     request = HostedRequest(scope, receive, send)
     is_post = request.method == "POST"
@@ -202,7 +207,14 @@ async def _serve_http(engine: Engine, scope: Message, receive: Receive, send: Se
     if exchange.answer is None:
         engine.handle(request, exchange)
     if exchange.answer is None:
-        await exchange.wait(receive)
+        try:
+            await exchange.wait(receive)
+        except asyncio.CancelledError:
+            session = engine.sessions.get(request.argument("sid") or "")
+            if session is not None and cancel_reason is not None:
+                session.shut_down(cancel_reason)
+            exchange.client_has_gone()
+            raise
     if exchange.answer is None:
         return
     status, headers, body = exchange.answer
@@ -211,7 +223,7 @@ async def _serve_http(engine: Engine, scope: Message, receive: Receive, send: Se
     except OSError as error:
         logger.info("%s: can't answer: %r", exchange.remote, error)
         return
-    if is_post and request.is_too_large:
+    if is_post and not request.is_read:
         await _discard(receive)
 
 
@@ -232,45 +244,59 @@ async def _read_body(
     """Read a POST's body, as far as it may be long; False if the client went meanwhile."""
     engine.announce(request, exchange)
     limit = engine.options.max_http_buffer_size
+    length = request.header("content-length") or ""
     if exchange.answer is not None:  # there is a POST of this session already
         return True
-    length = request.header("content-length") or ""
     if length.isascii() and length.isdigit() and len(length) < 20 and int(length) > limit:
         request.is_too_large = True
         return True
-    chunks: list[bytes] = []
-    size = 0
     try:
-        while True:
-            message = await receive()
-            if exchange.is_aborted:
-                return True
-            if message["type"] != "http.request":
-                engine.cut_off(request)
-                return False
-            chunk = message.get("body") or b""
-            size += len(chunk)
-            if size > limit:
-                request.is_too_large = True
-                return True
-            chunks.append(chunk)
-            if not message.get("more_body"):
-                break
+        if await _read_pieces(request, exchange, receive, limit):
+            return True
+        engine.cut_off(request)
+        return False
     except asyncio.CancelledError:
         if not exchange.is_aborted:
             engine.cut_off(request)
             raise
         _forget_cancellation()
         return True
-    request.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    except BaseException:
+        engine.cut_off(request)
+        raise
+
+
+async def _read_pieces(
+    request: HostedRequest, exchange: HostedExchange, receive: Receive, limit: int
+) -> bool:
+    """Read until the body is whole, too large, or not wanted any more; False if the client went."""
+    chunks: list[bytes] = []
+    size = 0
+    while not exchange.is_aborted:
+        message = await receive()
+        if message["type"] != "http.request":
+            return False
+        chunk = message.get("body") or b""
+        size += len(chunk)
+        if size > limit:
+            request.is_too_large = True
+            return True
+        chunks.append(chunk)
+        if not message.get("more_body"):
+            request.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            request.is_read = True
+            return True
     return True
 
 
 async def _discard(receive: Receive) -> None:
-    """Read what is left of a body that was refused, within reason."""
+    """Read what is left of a body that was refused, within reason: some servers wait for that."""
     left = DISCARD_BYTES
     while left > 0:
-        message = await receive()
+        try:
+            message = await receive()
+        except OSError:  # the client has gone
+            return
         if message["type"] != "http.request" or not message.get("more_body"):
             return
         left -= len(message.get("body") or b"")
@@ -286,7 +312,9 @@ def _forget_cancellation() -> None:
 # --- WebSocket -----------------------------------------------------------------------------------
 
 
-async def _serve_websocket(engine: Engine, scope: Message, receive: Receive, send: Send) -> None:
+async def _serve_websocket(
+    engine: Engine, scope: Message, receive: Receive, send: Send, cancel_reason: str | None
+) -> None:
     if (await receive())["type"] != "websocket.connect":
         return
     request = HostedRequest(scope, receive, send)
@@ -310,6 +338,8 @@ async def _serve_websocket(engine: Engine, scope: Message, receive: Receive, sen
         await _receive_all(socket, receive)
     except asyncio.CancelledError as cancellation:
         if not socket.is_interrupted:
+            if socket.session is not None and cancel_reason is not None:
+                socket.session.shut_down(cancel_reason)
             error = cancellation
             raise
         _forget_cancellation()

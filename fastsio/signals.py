@@ -1,7 +1,9 @@
 """Hearing of an ASGI server's exit before it waits for its clients.
 
-uvicorn sends lifespan.shutdown when the last request has ended; a client that polls holds one for up to
-ping_interval seconds. So its handler of SIGTERM and SIGINT is preceded by one that tells us.
+Servers send lifespan.shutdown when the last request has ended, and a client that polls holds one for up to
+ping_interval seconds; a mounted application gets no lifespan events at all. What can be known earlier:
+uvicorn, granian and hypercorn without workers handle SIGTERM and SIGINT in the process of the application, and
+hypercorn's workers have an event.
 """
 
 import asyncio
@@ -15,26 +17,28 @@ from typing import Any
 NUMBERS = (signal.SIGTERM, signal.SIGINT)
 
 
-class ExitSignals:
-    """Calls `call` on the loop when a signal makes uvicorn exit; other servers' handlers are left alone."""
+class ExitWatch:
+    """Calls `call` on the loop, once or several times, when the server begins to stop."""
 
     def __init__(self, call: Callable[[], None]) -> None:
         self._call = call
         self._installed: dict[int, tuple[Any, Any]] = {}
+        self._waiting: asyncio.Task[None] | None = None
 
-    def arm(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Precede uvicorn's handlers; nothing happens where there are none, or outside the main thread."""
-        if threading.current_thread() is not threading.main_thread():
-            return
-        for number in NUMBERS:
-            theirs = signal.getsignal(number)
-            if number not in self._installed and _is_uvicorns(theirs):
-                ours = functools.partial(self._on_signal, loop, theirs)
-                signal.signal(number, ours)
-                self._installed[number] = (ours, theirs)
+    def arm(self, loop: asyncio.AbstractEventLoop, send: Any = None) -> None:
+        """Watch from now on. `send`: a request's, through which hypercorn's event is found."""
+        terminated = getattr(
+            getattr(getattr(send, "__self__", None), "context", None), "terminated", None
+        )
+        if terminated is not None and (self._waiting is None or self._waiting.done()):
+            self._waiting = loop.create_task(self._wait(terminated))
+        if threading.current_thread() is threading.main_thread():
+            self._precede_handlers(loop)
 
     def disarm(self) -> None:
-        """Put uvicorn's handlers back where ours are still installed."""
+        """Watch no longer; handlers of signals that are still ours are given back."""
+        if self._waiting is not None:
+            self._waiting.cancel()
         if threading.current_thread() is not threading.main_thread():
             return
         for number, (ours, theirs) in self._installed.items():
@@ -42,16 +46,26 @@ class ExitSignals:
                 signal.signal(number, theirs)
         self._installed.clear()
 
+    async def _wait(self, terminated: Any) -> None:
+        await terminated.wait()
+        self._call()
+
+    def _precede_handlers(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Only what handles a signal at all: without a handler the process ends, and nobody waits for anything.
+
+        A handler given to loop.add_signal_handler() is called by the loop in any case.
+        """
+        for number in NUMBERS:
+            theirs = signal.getsignal(number)
+            ours, _ = self._installed.get(number, (None, None))
+            if callable(theirs) and theirs not in (ours, signal.default_int_handler):
+                ours = functools.partial(self._on_signal, loop, theirs)
+                signal.signal(number, ours)
+                self._installed[number] = (ours, theirs)
+
     def _on_signal(
         self, loop: asyncio.AbstractEventLoop, theirs: Any, number: int, frame: FrameType | None
     ) -> None:
         theirs(number, frame)
         if not loop.is_closed():
             loop.call_soon_threadsafe(self._call)
-
-
-def _is_uvicorns(handler: Any) -> bool:
-    """True for Server.handle_exit, and for one of ours before it (two applications in one server)."""
-    if isinstance(handler, functools.partial):
-        return isinstance(getattr(handler.func, "__self__", None), ExitSignals)
-    return hasattr(getattr(handler, "__self__", None), "should_exit")

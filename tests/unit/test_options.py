@@ -45,7 +45,7 @@ def test_both_styles_take_every_option(style):
         "allow_upgrades": False, "cors_allowed_origins": "*", "cors_credentials": False,
         "cookie": {"name": "x"}, "http_compression": False, "compression_threshold": 7,
         "json": json, "namespaces": ("/a",), "async_handlers": False, "always_connect": True,
-            "trusted_proxies": "*",
+            "trusted_proxies": ("*",),
     }  # fmt: skip
     assert set(given) == {field.name for field in dataclasses.fields(Options)}
     options = style(**given).hub.options
