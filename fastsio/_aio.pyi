@@ -17,4 +17,5 @@ class AsyncServerBase:
         skip_sid: Any = None,
         namespace: str | None = None,
         callback: Callable[..., Any] | None = None,
+        ignore_queue: bool = False,
     ) -> None: ...

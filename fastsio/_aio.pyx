@@ -4,27 +4,42 @@ A coroutine like python-socketio's: nothing is sent before it is awaited or made
 it cost 80 ns more, of 240 (Python 3.11); the plain call that would cost 70 ns less is no coroutine
 function, and frameworks run such callables in threads. Knows sids only as names of rooms.
 """
+import logging
+
+from cpython.pythread cimport PyThread_get_thread_ident
+
 from fastsio._codec cimport check_event_name
 from fastsio._dispatch cimport NamespaceBase
 
+logger = logging.getLogger("fastsio.core")
+
 
 cdef class AsyncServerBase:
-    """`root` is the namespace "/", `hub` has the others."""
+    """`root` is the namespace "/", `hub` has the others. `is_traced`: emits are noted in the log."""
 
     cdef readonly object hub
     cdef NamespaceBase root
+    cdef bint is_traced
 
     def __init__(self, hub):
         self.hub = hub
         self.root = hub.root
+        self.is_traced = hub.is_traced
 
-    async def emit(self, event, data=None, to=None, room=None, skip_sid=None, namespace=None, callback=None):
+    async def emit(
+        self, event, data=None, to=None, room=None, skip_sid=None, namespace=None, callback=None, ignore_queue=False
+    ):
         """Send an event to a sid or room (`to` or `room`: one or a list), or to everyone.
 
         data: None for no argument, a tuple for several. skip_sid: a sid or several to leave out. An empty
         list reaches nobody. `callback(*values)` is called with each recipient's answer. Packets to a client
         keep the order of the calls. Raises TypeError for what JSON can't hold, ValueError for a reserved name.
+        May be awaited in any thread. `ignore_queue` is for servers with a message queue.
         """
+        if self.root.home != <unsigned long> PyThread_get_thread_ident() and self.root.home != 0:
+            return await self.hub.hand_over(self.emit(event, data, to, room, skip_sid, namespace, callback))
+        if self.is_traced:
+            logger.info("emit of %r to %s in %r", event, to or room or "all", namespace or "/")
         cdef NamespaceBase target = self.root if namespace is None else self.hub.get(namespace)
         if target is None:
             check_event_name(event)

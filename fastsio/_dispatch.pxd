@@ -31,6 +31,8 @@ cdef class NamespaceBase:
     cdef public Handler fallback    # for events that nobody else handles
     cdef readonly set tasks         # handlers that are suspended
     cdef public Py_ssize_t handler_errors
+    cdef public object on_failure   # called with (socket, error, args, id) where a handler raised; None: only log
+    cdef public unsigned long home  # the thread of the loop that serves this; 0 while none does
     cdef bytes prefix
     cdef bytes connect_head         # of its CONNECT packets, up to the id
     cpdef object emit_to(self, list args, object room, object skip, object callback)
@@ -43,13 +45,16 @@ cdef class SocketBase(Member):
     cdef public dict listeners      # event -> tuple of Handler; None if there are none
     cdef public dict acks           # id -> core.acks.PendingAck; None if there are none
     cdef public bint is_connected
+    cdef public bint is_dropped     # disconnect() was called; if before it was admitted, it will be refused
+    cdef public bint is_refused     # always_connect: its connect handler did not want it
     cdef int dispatch(self, list args, int64_t id) except -1
     cdef int run_several(self, list handlers, list args, int64_t id) except -1
     cdef object invoke(self, Handler handler, list args, AckSender ack)
     cdef int run(self, Handler handler, list args, int64_t id, Replies replies) except -1
     cdef object loop(self)
     cdef int finish(self, object result, int64_t id, Replies replies) except -1
-    cdef int fail(self, object event, object error) except -1
+    cdef int fail(self, list args, int64_t id, object error) except -1
+    cpdef int note(self, object event, object error) except -1
     cdef int reply(self, int64_t id, object result) except -1
     cdef int settle(self, int64_t id, list args) except -1
 
@@ -70,6 +75,9 @@ cdef class PeerBase(MessageHandler):
     cdef readonly Json json
     cdef SocketBase root            # the socket in "/", None if there is none
     cdef dict joined                # all by namespace; None where there was never one besides "/"
+    cdef public bint is_diverted    # events go to divert() and not straight to the socket
+    cdef public object line         # core.line.Line, where events wait for each other; None where they don't have to
+    cdef public dict environ_made   # the handshake as a WSGI environ, once somebody asked for it
     # The binary packet whose attachments are still due; buffers is None when there is none.
     cdef list buffers
     cdef int partial_type

@@ -7,6 +7,7 @@ Source: socket.io-protocol v5, "Packet encoding" and "Acknowledgement".
 import asyncio
 import logging
 
+from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.ref cimport PyObject
 from libc.stdint cimport int64_t
 
@@ -103,7 +104,7 @@ cdef class Suspended:
     """Done-callback of a handler's task: answers, or logs what the handler raised."""
 
     cdef SocketBase socket
-    cdef object event
+    cdef list args
     cdef int64_t id
     cdef Replies replies
 
@@ -115,7 +116,7 @@ cdef class Suspended:
         if error is None:
             self.socket.finish(task.result(), self.id, self.replies)
         else:
-            self.socket.fail(self.event, error)
+            self.socket.fail(self.args, self.id, error)
 
 
 cdef class NamespaceBase:
@@ -171,6 +172,10 @@ cdef class NamespaceBase:
     def emit_to_rooms(self, list args, room, skip, callback) -> None:
         """emit_to() where it takes sets of rooms."""
         raise NotImplementedError
+
+    def is_elsewhere(self) -> bool:
+        """Whether the caller runs in another thread than what serves this namespace."""
+        return self.home != 0 and self.home != <unsigned long> PyThread_get_thread_ident()
 
     def encode_control(self, int type, data=NO_DATA) -> Encoded:
         """A DISCONNECT or CONNECT_ERROR packet of this namespace."""
@@ -281,7 +286,7 @@ cdef class SocketBase(Member):
                 if is_suspended:
                     suspended = Suspended.__new__(Suspended)
                     suspended.socket = self
-                    suspended.event = args[0]
+                    suspended.args = args
                     suspended.id = id
                     suspended.replies = replies
                     self.namespace.tasks.add(result)
@@ -291,8 +296,22 @@ cdef class SocketBase(Member):
             # The handler's own task was cancelled in its first step: it ends without an answer.
             return 0
         except Exception as error:
-            return self.fail(args[0], error)
+            return self.fail(args, id, error)
         return self.finish(result, id, replies)
+
+    def take(self, list args, int64_t id) -> None:  # dispatch() for callers in Python
+        self.dispatch(args, id)
+
+    async def answer(self, Handler handler, list args, int64_t id):
+        """run() for one handler and its end: what waits for this knows that the handler has ended."""
+        try:
+            result = self.invoke(handler, args, None)
+            if fastsio_is_awaitable(result):
+                result = await result
+        except Exception as error:
+            self.fail(args, id, error)
+        else:
+            self.finish(result, id, None)
 
     cdef object loop(self):
         """The running loop. asyncio's look-up asks the kernel for the process id before 3.12: 0.15 us."""
@@ -320,10 +339,20 @@ cdef class SocketBase(Member):
         try:
             self.session.outlet.put(encode(ACK, self.namespace.prefix, id, values, self.namespace.json))
         except Exception as error:  # a module given as json= may raise anything
-            self.fail("(ack)", error)
+            self.note("(ack)", error)
         return 0
 
-    cdef int fail(self, object event, object error) except -1:
+    def reply_to(self, int64_t id, result) -> None:  # reply() for callers in Python
+        self.reply(id, result)
+
+    cdef int fail(self, list args, int64_t id, object error) except -1:
+        """A handler raised: whoever registered for that hears of it, else it is logged."""
+        if self.namespace.on_failure is not None:
+            self.namespace.on_failure(self, error, args, id)
+            return 0
+        return self.note(args[0], error)
+
+    cpdef int note(self, object event, object error) except -1:
         self.namespace.handler_errors += 1
         logger.error(
             "handler of %r in %r failed for sid=%.6s…", event, self.namespace.name, self.id, exc_info=error
@@ -338,7 +367,7 @@ cdef class SocketBase(Member):
                 try:
                     pending.resolve(args)
                 except Exception as error:
-                    self.fail("(ack)", error)
+                    self.note("(ack)", error)
         return 0
 
     def forget(self, event, Handler handler) -> None:
@@ -428,10 +457,12 @@ cdef class PeerBase(MessageHandler):
             if socket is None:
                 self.misplaced(type, namespace or "/")
             elif data is not NO_DATA:  # "2" alone decodes, and nothing handles it
-                if type == EVENT or type == BINARY_EVENT:
-                    socket.dispatch(data, id)
-                else:
+                if type == ACK or type == BINARY_ACK:
                     socket.settle(id, data)
+                elif self.is_diverted:
+                    self.divert(socket, data, id)
+                else:
+                    socket.dispatch(data, id)
             return 0
         self.control(type, namespace or "/", None if data is NO_DATA else data)
         return 0
@@ -456,14 +487,16 @@ cdef class PeerBase(MessageHandler):
         """Forget a binary packet whose attachments will not come."""
         self.partial_data = self.buffers = None
 
+    # --- what core/peer.py does
+
     def malformed(self, error) -> None:
-        """A packet that is none: answered by core/peer.py."""
-        raise NotImplementedError
+        raise NotImplementedError  # a packet that is none
 
     def misplaced(self, int type, str namespace) -> None:
-        """An event or ack for a namespace that this client has not joined."""
-        raise NotImplementedError
+        raise NotImplementedError  # an event or ack for a namespace that this client has not joined
+
+    def divert(self, SocketBase socket, list args, int64_t id) -> None:
+        raise NotImplementedError  # an event, while is_diverted is set
 
     def control(self, int type, str namespace, data) -> None:
-        """A CONNECT, DISCONNECT or CONNECT_ERROR."""
-        raise NotImplementedError
+        raise NotImplementedError  # a CONNECT, DISCONNECT or CONNECT_ERROR

@@ -1,6 +1,8 @@
 """The errors that users catch and raise, under python-socketio's module name."""
 
 from fastsio.core.errors import (
+    BadNamespaceError,
+    ClientGoneError,
     ConnectionError,
     ConnectionRefusedError,
     DisconnectedError,
@@ -9,6 +11,8 @@ from fastsio.core.errors import (
 )
 
 __all__ = [
+    "BadNamespaceError",
+    "ClientGoneError",
     "ConnectionError",
     "ConnectionRefusedError",
     "DisconnectedError",

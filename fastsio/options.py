@@ -19,7 +19,8 @@ class Options:
     """The options of AsyncServer and IO; the names are python-socketio's where it has the option.
 
     ping_interval, ping_timeout: a ping every so many seconds; a client from which nothing at all comes
-        for ping_timeout after it is closed ("ping timeout").
+        for ping_timeout after it is closed ("ping timeout"). (interval, grace): the client is told to wait for
+        so many seconds more; kept as ping_interval and ping_grace.
     connect_timeout: a client that has joined no namespace by then is closed.
     upgrade_timeout: a WebSocket that has not finished taking a session over by then is closed.
     max_http_buffer_size: bytes of one message or one POST body.
@@ -35,9 +36,14 @@ class Options:
     trusted_proxies: addresses and networks ("10.0.0.0/8"), "unix" for Unix sockets, or "*", from which X-Forwarded-For,
         -Proto, -Host and Forwarded are believed: then REMOTE_ADDR, wsgi.url_scheme and Node's handshake.address are
         the client's. Proxies must overwrite these headers or add to them. None believes nobody.
+    async_handlers: a client's events are handled as they come; False: one after the other, each when the
+        handler before it has ended.
+    always_connect: a client is in before its connect handler has been asked, and is put out if that refuses;
+        its events wait so long.
     """
 
     ping_interval: float = 25.0
+    ping_grace: float = 0.0
     ping_timeout: float = 20.0
     connect_timeout: float = 45.0
     upgrade_timeout: float = 10.0
@@ -53,8 +59,15 @@ class Options:
     json: Any = None
     namespaces: None | str | Iterable[str] = None
     trusted_proxies: None | str | Iterable[str] = None
+    async_handlers: bool = True
+    always_connect: bool = False
 
     def __post_init__(self) -> None:
+        given: Any = self.ping_interval
+        if isinstance(given, (tuple, list)):
+            interval, grace = _interval_and_grace(given)
+            object.__setattr__(self, "ping_interval", interval)
+            object.__setattr__(self, "ping_grace", grace)
         for name in ("ping_interval", "ping_timeout", "connect_timeout", "upgrade_timeout"):
             _check_number(name, getattr(self, name), "seconds")
         for name in ("max_http_buffer_size", "max_buffered_bytes"):
@@ -64,20 +77,25 @@ class Options:
         if origins is not None and not isinstance(origins, str) and not callable(origins):
             object.__setattr__(self, "cors_allowed_origins", frozenset(origins))
         object.__setattr__(self, "cookie", _cookie(self.cookie))
-        if self.namespaces is not None and not isinstance(self.namespaces, str):
+        if isinstance(self.namespaces, str) and self.namespaces != "*":
+            object.__setattr__(self, "namespaces", (self.namespaces,))
+        elif self.namespaces is not None and self.namespaces != "*":
             object.__setattr__(self, "namespaces", tuple(self.namespaces))
         if self.trusted_proxies is not None:
             object.__setattr__(self, "trusted_proxies", parse_proxies(self.trusted_proxies))
 
     @classmethod
+    def names(cls) -> set[str]:
+        """Every option."""
+        return {field.name for field in fields(cls)}
+
+    @classmethod
     def of(cls, given: dict[str, Any]) -> "Options":
         """Options from keyword arguments; TypeError names the nearest option for one that is none."""
-        known = {field.name for field in fields(cls)}
+        known = cls.names()
         for name in given:
             if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
-                raise TypeError(f"unknown option {name!r}{hint}")
+                raise TypeError(f"unknown option {name!r}{nearest(name, known)}")
         # None is python-socketio's way to say "the default" for these.
         return cls(
             **{
@@ -86,6 +104,21 @@ class Options:
                 if name != "transports" or value is not None
             }
         )
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint at the option that was meant, for the end of a message; empty if none is like it."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _interval_and_grace(given: Any) -> tuple[Any, Any]:
+    """ping_interval=(interval, grace)."""
+    if len(given) != 2 or isinstance(given[1], bool) or not isinstance(given[1], (int, float)):
+        raise ValueError(f"ping_interval={given!r}: seconds, or (interval, grace) of two numbers")
+    if given[1] < 0:
+        raise ValueError(f"ping_interval={given!r}: the grace is a number of seconds from 0 on")
+    return given[0], given[1]
 
 
 def _check_number(name: str, value: Any, unit: str) -> None:

@@ -1,45 +1,136 @@
 """AsyncServer: python-socketio's server. Sids are looked up here; all else is the core's.
 
-Signatures and contracts: python-socketio 5. On the wire it behaves as Node's server.
+Signatures and contracts: python-socketio 5.18. On the wire it behaves as Node's server.
 """
 
 import asyncio
-import inspect
-import logging
+import warnings
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 from fastsio._aio import AsyncServerBase
-from fastsio.core.acks import wait_for_ack
-from fastsio.core.errors import ConnectionRefusedError
-from fastsio.core.handlers import (
-    PREFIX_EVENT,
-    PREFIX_SID,
-    check_event_name,
-    make_handler,
-    positional_count,
-)
-from fastsio.core.handshake import make_environ
+from fastsio.api import logs
+from fastsio.api.manager import checked
+from fastsio.api.namespace import AsyncNamespace, BaseServerNamespace, methods_of
+from fastsio.api.views import EngineView, Environs, Handlers, NamespaceHandlers
+from fastsio.core.acks import wait_for_first_ack
+from fastsio.core.handlers import check_event_name
 from fastsio.core.hub import Hub
-from fastsio.core.namespace import Namespace
+from fastsio.core.reasons import Reason
+from fastsio.core.registry import RESERVED
 from fastsio.core.socket import Socket
-from fastsio.options import Options
+from fastsio.options import Options, nearest
 
-LOGGERS = ("fastsio.engine", "fastsio.core", "fastsio.conn")
+ASYNC_MODES = ("aiohttp", "sanic", "tornado", "asgi")
+# Arguments besides the options. Clients are always monitored; async_mode is only a name here.
+ARGUMENTS = frozenset({"async_mode", "engineio_logger", "monitor_clients"})
+SHUTDOWN_REASON = "server shutting down"
+SHUTDOWN_S = 5.0
 
 
 class AsyncServer(AsyncServerBase):
-    """A Socket.IO server in python-socketio's style. Options: see fastsio.options.Options.
+    """A Socket.IO server in python-socketio's style.
 
-    `logger=True` prints what the server notes to stderr. Raises TypeError for an option that does not
-    exist, ValueError for one that can't be.
+    client_manager: an AsyncManager; one is made if none is given. logger, engineio_logger: True prints what is
+    noted to stderr, a logger gets it; errors are always logged. json: a module with dumps and loads.
+    async_handlers=False: a client's events are handled strictly one after the other. namespaces: those that
+    are accepted besides those with handlers ("/" if nothing is given, "*" for all). Further keyword arguments:
+    async_mode ("asgi", "aiohttp"…: only kept), monitor_clients (clients always are), and the options of
+    fastsio.options.Options. Unknown ones are ignored with one warning that names the nearest known ones.
+    Raises ValueError and TypeError for values that can't be.
     """
 
-    def __init__(self, *, logger: bool = False, **options: Any) -> None:
-        super().__init__(Hub(Options.of(options)))
-        if logger:
-            _log_to_stderr()
+    reserved_events: ClassVar[list[str]] = list(RESERVED)
+    reason = Reason
+
+    def __init__(
+        self, client_manager: Any = None, logger: Any = False, json: Any = None,
+        async_handlers: bool = True, namespaces: Any = None, **kwargs: Any,
+    ) -> None:  # fmt: skip
+        _warn_of_unknown(kwargs)
+        self.async_mode = _checked_mode(kwargs.pop("async_mode", None))
+        kwargs.pop("monitor_clients", None)
+        engineio_logger = kwargs.pop("engineio_logger", False)
+        options = {name: value for name, value in kwargs.items() if name in Options.names()}
+        manager = checked(client_manager)
+        hub = Hub(
+            Options.of(options | {
+                "json": json, "async_handlers": bool(async_handlers), "namespaces": namespaces or None,
+            })
+        )  # fmt: skip
+        names = hub.options.namespaces
+        hub.is_root_optional = names not in (None, "*") and "/" not in (names or ())
+        if logs.is_talkative(logger):
+            hub.trace()
+        hub.on_served = self._served
+        self.logger = logs.set_logger(logger, logs.CORE_LOGGERS, "logger")
+        self.engineio_logger = logs.set_logger(
+            engineio_logger, logs.ENGINE_LOGGERS, "engineio_logger"
+        )
+        super().__init__(hub)
+        self.not_handled = object()
+        self.manager_initialized = False
+        self.manager = manager
+        self.manager.set_server(self)
+
+    def _served(self) -> None:
+        if not self.manager_initialized:
+            self.manager_initialized = True
+            self.manager.initialize()
+
+    def is_asyncio_based(self) -> bool:
+        return True
+
+    # --- what applications look into ---------------------------------------------------------
+
+    @property
+    def eio(self) -> EngineView:
+        """The engine: `eio.sockets`, `eio.transport(eio_sid)`, its options…"""
+        return EngineView(self)
+
+    @property
+    def environ(self) -> Environs:
+        """The handshakes' environs by the id of the session."""
+        return Environs(self.hub)
+
+    @property
+    def handlers(self) -> Handlers:
+        """The functions by namespace and event."""
+        return Handlers(self.hub)
+
+    @property
+    def namespace_handlers(self) -> NamespaceHandlers:
+        """The class-based namespaces by name."""
+        return NamespaceHandlers(self.hub)
+
+    @property
+    def namespaces(self) -> Any:
+        """Those that are accepted besides those with handlers: a list, or "*"."""
+        names = self.hub.options.namespaces
+        return names if names == "*" else list(names or ["/"])
+
+    @property
+    def async_handlers(self) -> bool:
+        return self.hub.options.async_handlers
+
+    @property
+    def always_connect(self) -> bool:
+        return self.hub.options.always_connect
+
+    @property
+    def packet_class(self) -> Any:
+        """The class of packets on this server's wire; fastsio itself makes no such objects."""
+        serializer = getattr(self.hub.options, "serializer", "default")
+        if serializer == "default":
+            from fastsio.packet import Packet  # type: ignore[import-not-found, unused-ignore]
+
+            return Packet
+        if serializer == "msgpack":
+            from fastsio.msgpack_packet import MsgPackPacket  # type: ignore[import-not-found, unused-ignore]
+
+            return MsgPackPacket
+        return serializer
 
     # --- handlers ----------------------------------------------------------------------------
 
@@ -50,16 +141,13 @@ class AsyncServer(AsyncServerBase):
 
         connect(sid, environ[, auth]) refuses by returning False or raising; disconnect(sid[, reason]);
         any other event(sid, *args), whose return value answers the client's ack; "*"(event, sid, *args) for
-        events without one. Plain or coroutine functions. The last one registered for an event wins.
+        events without one. In the namespace "*", for every namespace, they get the namespace before the sid. Plain
+        or coroutine functions. The last one registered for an event wins. Raises TypeError for a function that
+        can't be called so.
         """
         if handler is None:
             return lambda handler: self.on(event, handler, namespace)
-        target = self.hub.namespace(namespace or "/")
-        if event == "connect":
-            _set_connect_guard(target, handler)
-        else:
-            prefix = PREFIX_SID | (PREFIX_EVENT if event == "*" else 0)
-            target.set_handler(event, make_handler(handler, prefix))
+        self.hub.registry.add(event, handler, namespace or "/")
         return handler
 
     def event(self, *args: Any, **kwargs: Any) -> Any:
@@ -68,11 +156,41 @@ class AsyncServer(AsyncServerBase):
             return self.on(args[0].__name__, args[0])
         return lambda handler: self.on(handler.__name__, handler, *args, **kwargs)
 
+    def register_namespace(self, namespace_handler: BaseServerNamespace) -> None:
+        """Let an AsyncNamespace handle a namespace's events. Raises ValueError for what is none."""
+        if not isinstance(namespace_handler, BaseServerNamespace):
+            raise ValueError("Not a namespace instance")
+        if not isinstance(namespace_handler, AsyncNamespace):
+            raise ValueError("Not a valid namespace class for this server")
+        namespace_handler._set_server(self)
+        methods = methods_of(namespace_handler, AsyncNamespace)
+        self.hub.registry.add_object(
+            namespace_handler, namespace_handler.namespace, methods, namespace_handler.trigger_event
+        )
+
+    def exception_handler(self, *errors: Any, namespace: str | None = None) -> Any:
+        """Register what answers when a handler raises; a decorator, with or without classes of exceptions.
+
+        `@sio.exception_handler` or `@sio.exception_handler(SomeError, namespace="/x")`, for a function
+        (exc, event, sid, *args), plain or coroutine: what it returns is the client's ack. Subclasses are
+        covered; the most special class is asked, a namespace's own handler first. What no handler covers,
+        and what one raises itself, is logged with its traceback.
+        """
+        if len(errors) == 1 and callable(errors[0]) and not isinstance(errors[0], type):
+            return self.exception_handler(namespace=namespace)(errors[0])
+
+        def register(fn: Callable[..., Any]) -> Callable[..., Any]:
+            for error in errors or (Exception,):
+                self.hub.add_exception_handler(fn, error, namespace)
+            return fn
+
+        return register
+
     # --- sending -----------------------------------------------------------------------------
 
     async def send(
         self, data: Any, to: Any = None, room: Any = None, skip_sid: Any = None,
-        namespace: str | None = None, callback: Callable[..., Any] | None = None,
+        namespace: str | None = None, callback: Callable[..., Any] | None = None, ignore_queue: bool = False,
     ) -> None:  # fmt: skip
         """emit("message", data, …)."""
         await self.emit("message", data, to, room, skip_sid, namespace, callback)
@@ -80,39 +198,61 @@ class AsyncServer(AsyncServerBase):
     async def call(
         self, event: str, data: Any = None, to: str | None = None, sid: str | None = None,
         namespace: str | None = None, timeout: float | None = 60,  # noqa: ASYNC109 - their name
+        ignore_queue: bool = False,
     ) -> Any:  # fmt: skip
         """Send an event to one client and return its answer: None, one value, or a tuple of several.
 
-        Raises exceptions.TimeoutError after `timeout` seconds, DisconnectedError when the client goes,
-        ValueError without a sid, KeyError for one that is not connected.
+        Of a room's clients the first answer counts. Raises exceptions.TimeoutError after `timeout` seconds
+        (None: never), ClientGoneError, which is one too, at once when the client goes or is not there,
+        ValueError without a sid, RuntimeError where async_handlers is False: the answer would wait for the caller.
         """
-        target = to or sid
-        if target is None:
+        if to is None and sid is None:
             raise ValueError("Cannot use call() to broadcast.")
+        if not self.async_handlers:
+            raise RuntimeError("Cannot use call() when async_handlers is False.")
+        if self.hub.is_elsewhere():
+            return await self.hub.hand_over(self.call(event, data, to, sid, namespace, timeout))
         check_event_name(event)
-        return await wait_for_ack(
-            self._socket(target, namespace), [event, *_arguments(data)], timeout
-        )
+        target = self.hub.get(namespace or "/")
+        room = to if to is not None else sid
+        sockets = [] if target is None else list(target.everyone_in(room).values())
+        return await wait_for_first_ack(sockets, [event, *_arguments(data)], timeout)
 
     # --- rooms -------------------------------------------------------------------------------
 
     async def enter_room(self, sid: str, room: Any, namespace: str | None = None) -> None:
-        """Put a client into a room. Raises ValueError if the sid is not connected to the namespace."""
+        """Put a client into a room.
+
+        Raises ValueError if the sid is not connected to the namespace, and for another client's own room.
+        """
+        if self.hub.is_elsewhere():
+            await self._elsewhere(self.enter_room, sid, room, namespace)
+            return
         socket = self._find(sid, namespace)
         if socket is None:
             raise ValueError("sid is not connected to requested namespace")
+        if sid != room and socket.namespace.is_sid(room):
+            raise ValueError("cannot enter a sid room")
         socket.join([room])
 
     async def leave_room(self, sid: str, room: Any, namespace: str | None = None) -> None:
         """Take a client out of a room; nothing happens if it is not in it."""
+        if self.hub.is_elsewhere():
+            await self._elsewhere(self.leave_room, sid, room, namespace)
+            return
         socket = self._find(sid, namespace)
         if socket is not None:
             socket.leave([room])
 
     async def close_room(self, room: Any, namespace: str | None = None) -> None:
-        """Take everyone out of a room."""
+        """Take everyone out of a room. Raises ValueError for a client's own room."""
+        if self.hub.is_elsewhere():
+            await self._elsewhere(self.close_room, room, namespace)
+            return
         target = self.hub.get(namespace or "/")
         if target is not None:
+            if target.is_sid(room):
+                raise ValueError("cannot close a sid room")
             target.in_([room]).sockets_leave([room])
 
     def rooms(self, sid: str, namespace: str | None = None) -> list[Any]:
@@ -141,8 +281,16 @@ class AsyncServer(AsyncServerBase):
         yield session
         await self.save_session(sid, session, namespace)
 
-    async def disconnect(self, sid: str, namespace: str | None = None) -> None:
-        """Make a client leave a namespace; nothing happens if it is not in it."""
+    async def disconnect(
+        self, sid: str, namespace: str | None = None, ignore_queue: bool = False
+    ) -> None:
+        """Make a client leave a namespace; nothing happens if it is not in it.
+
+        Its `disconnect` handler begins at once and is not waited for.
+        """
+        if self.hub.is_elsewhere():
+            await self._elsewhere(self.disconnect, sid, namespace)
+            return
         socket = self._find(sid, namespace)
         if socket is not None:
             socket.disconnect()
@@ -150,11 +298,43 @@ class AsyncServer(AsyncServerBase):
     def get_environ(self, sid: str, namespace: str | None = None) -> dict[str, Any] | None:
         """The request that opened the client's connection, as a WSGI environ; None for an unknown sid."""
         socket = self._find(sid, namespace)
-        return None if socket is None else make_environ(socket.session)
+        return None if socket is None else socket.peer.environ
 
     def transport(self, sid: str, namespace: str | None = None) -> str:
         """What the client uses now: "polling" or "websocket". Raises KeyError for an unknown sid."""
         return self._socket(sid, namespace).transport
+
+    # --- being served ------------------------------------------------------------------------
+
+    def attach(self, app: Any, socketio_path: str = "socket.io") -> None:
+        """Serve Socket.IO from an aiohttp or sanic application. Raises TypeError for any other."""
+        from fastsio.attach import attach  # type: ignore[import-not-found, unused-ignore]
+
+        attach(self, app, socketio_path)
+
+    async def handle_request(self, *args: Any, **kwargs: Any) -> Any:
+        """Serve one ASGI request, (scope, receive, send), whatever its path. Raises TypeError for anything else."""
+        from fastsio.asgi import ASGIApp  # type: ignore[import-not-found, unused-ignore]
+
+        if kwargs or len(args) != 3 or not isinstance(args[0], dict):
+            raise TypeError(
+                "handle_request(scope, receive, send): ASGI's arguments are what it takes"
+            )
+        return await ASGIApp(self, socketio_path=None)(*args)
+
+    async def shutdown(self) -> None:
+        """End every session ("server shutting down" to the clients) and wait for their handlers, at most 5 s.
+
+        Nothing happens while it is not served. A server that is served on has sessions again when clients return.
+        """
+        if self.hub.is_elsewhere():
+            await self._elsewhere(self.shutdown)
+            return
+        engine = self.hub.engine
+        if engine is not None:
+            for session in list(engine.sessions.values()):
+                session.shut_down(SHUTDOWN_REASON)
+            await self.hub.drain(SHUTDOWN_S)
 
     # --- tasks -------------------------------------------------------------------------------
 
@@ -172,6 +352,10 @@ class AsyncServer(AsyncServerBase):
         await asyncio.sleep(seconds)
 
     # --- look-ups ----------------------------------------------------------------------------
+
+    async def _elsewhere(self, method: Callable[..., Any], *args: Any) -> None:
+        """Run one of these methods on the engine's loop, for a caller in another thread."""
+        await self.hub.hand_over(method(*args))
 
     def _find(self, sid: str, namespace: str | None) -> Socket | None:
         target = self.hub.get(namespace or "/")
@@ -191,29 +375,21 @@ def _arguments(data: Any) -> tuple[Any, ...]:
     return data if isinstance(data, tuple) else (data,)
 
 
-def _set_connect_guard(namespace: Namespace, handler: Callable[..., Any]) -> None:
-    """The `connect` handler as a guard. It is called with (sid, environ, auth) or what it takes of them."""
-    needed, taken = positional_count(handler)
-    if 0 <= taken < 2 or needed > 3:
-        raise TypeError(
-            f"{handler!r}: a connect handler takes (sid, environ) or (sid, environ, auth)"
+def _warn_of_unknown(kwargs: dict[str, Any]) -> None:
+    """One warning for all arguments that are none."""
+    known = Options.names() | ARGUMENTS
+    unknown = [name for name in kwargs if name not in known]
+    if unknown:
+        said = ", ".join(f"{name!r}{nearest(name, known)}" for name in unknown)
+        # From the application's call, past AsyncServer.__init__.
+        warnings.warn(f"AsyncServer ignores unknown arguments: {said}", stacklevel=3)
+
+
+def _checked_mode(mode: Any) -> str:
+    if mode is None:
+        return "asgi"
+    if mode not in ASYNC_MODES:
+        raise ValueError(
+            f"Invalid async_mode specified: {mode!r}; known are {', '.join(ASYNC_MODES)}"
         )
-    count = 3 if taken < 0 or taken > 3 else taken
-
-    async def guard(socket: Socket) -> None:
-        arguments = (socket.id, make_environ(socket.session), socket.handshake.auth or None)
-        result = handler(*arguments[:count])
-        if inspect.isawaitable(result):
-            result = await result
-        if result is False:
-            raise ConnectionRefusedError
-
-    namespace.set_entry_guard(guard)
-
-
-def _log_to_stderr() -> None:
-    for name in LOGGERS:
-        logger = logging.getLogger(name)
-        if not logger.handlers:
-            logger.addHandler(logging.StreamHandler())
-            logger.setLevel(logging.INFO)
+    return str(mode)

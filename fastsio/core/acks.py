@@ -34,11 +34,12 @@ class PendingAck:
 
 
 class AwaitedAck(PendingAck):
-    """An answer that a coroutine waits for."""
+    """An answer that a coroutine waits for, from any of `due` clients."""
 
-    __slots__ = ("future",)
+    __slots__ = ("due", "future")
 
-    def __init__(self) -> None:
+    def __init__(self, due: int = 1) -> None:
+        self.due = due
         self.future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
 
     def resolve(self, args: list[Any]) -> None:
@@ -46,25 +47,39 @@ class AwaitedAck(PendingAck):
             self.future.set_result(args)
 
     def fail(self) -> None:
-        if not self.future.done():
+        self.due -= 1
+        if self.due <= 0 and not self.future.done():
             self.future.set_exception(
-                errors.DisconnectedError("the client disconnected before it answered")
+                errors.ClientGoneError("the client disconnected before it answered")
             )
 
 
 async def wait_for_ack(socket: "Socket", args: list[Any], timeout_s: float | None) -> Any:
     """Send [event, *args] and return the answer: None, one value, or a tuple of several.
 
-    Raises TimeoutError after `timeout_s` seconds (None: no limit), DisconnectedError when the client goes.
+    Raises TimeoutError after `timeout_s` seconds (None: no limit), ClientGoneError when the client goes. May
+    be awaited on a loop of another thread than the engine's.
     """
-    pending = AwaitedAck()
-    ack_id = socket.send_event(args, pending)
+    if socket.namespace.is_elsewhere():
+        return await socket.namespace.hub.hand_over(wait_for_ack(socket, args, timeout_s))
+    return await wait_for_first_ack([socket], args, timeout_s)
+
+
+async def wait_for_first_ack(
+    sockets: "list[Socket]", args: list[Any], timeout_s: float | None
+) -> Any:
+    """wait_for_ack() for several clients: what the first of them answers; it fails when all of them are gone."""
+    pending = AwaitedAck(len(sockets))
+    if not sockets:
+        pending.fail()
+    asked = [(socket, socket.send_event(args, pending)) for socket in sockets]
     try:
         async with asyncio.timeout(timeout_s):
             values = await pending.future
     except TimeoutError:
         raise errors.TimeoutError("operation has timed out") from None
     finally:
-        if socket.acks is not None:
-            socket.acks.pop(ack_id, None)
+        for socket, ack_id in asked:
+            if socket.acks is not None:
+                socket.acks.pop(ack_id, None)
     return None if not values else values[0] if len(values) == 1 else tuple(values)

@@ -7,6 +7,7 @@ while somebody is in it.
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from fastsio._codec import Encoded
 from fastsio._fanout import fan_out
 from fastsio.core.operator import Rooms
 
@@ -39,12 +40,14 @@ class Adapter:
 
         Synchronous: packets of this and of later calls reach each client in the calls' order.
         """
-        members = self._union(rooms)
-        if not members:
-            # What can't be encoded is the caller's error also where nobody listens.
-            self.namespace.encode_event(args)
-            return 0
-        return fan_out(members, self.namespace.encode_event(args), self._ids(excluded), is_volatile)
+        # Also where nobody listens: what can't be encoded is the caller's error.
+        return self.deliver(self.namespace.encode_event(args), rooms, excluded, is_volatile)
+
+    def deliver(
+        self, encoded: Encoded, rooms: Rooms | None, excluded: Rooms, is_volatile: bool = False
+    ) -> int:
+        """broadcast() of a packet that is encoded already."""
+        return fan_out(self._union(rooms), encoded, self._ids(excluded), is_volatile)
 
     def members(self, rooms: Rooms | None, excluded: Rooms = frozenset()) -> Iterable["Socket"]:
         """The sockets that a broadcast would reach."""

@@ -33,5 +33,16 @@ class TimeoutError(SocketIOError):
     """The client did not answer in time."""
 
 
+class BadNamespaceError(SocketIOError):
+    """The namespace is not connected."""
+
+
 class DisconnectedError(SocketIOError):
-    """The client went, or had gone, before it answered."""
+    """There is no connection, or no longer."""
+
+
+class ClientGoneError(DisconnectedError, TimeoutError):
+    """The client went, or had gone, before it answered.
+
+    A TimeoutError too: python-socketio waits until the time is up, so that is what its users catch.
+    """

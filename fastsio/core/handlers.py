@@ -9,9 +9,11 @@ from fastsio._dispatch import Handler
 
 __all__ = [
     "PREFIX_EVENT",
+    "PREFIX_NAMESPACE",
     "PREFIX_NONE",
     "PREFIX_SID",
     "check_event_name",
+    "make_event_handler",
     "make_handler",
     "positional_count",
 ]
@@ -19,6 +21,7 @@ __all__ = [
 # What a handler gets before the event's own arguments (the bits of _dispatch.Prefix).
 PREFIX_NONE = 0
 PREFIX_EVENT = 1
+PREFIX_NAMESPACE = 2
 PREFIX_SID = 4
 
 
@@ -53,16 +56,37 @@ def make_handler(fn: Callable[..., Any], prefix: int = PREFIX_NONE, once: bool =
         parameter.name == "ack" and parameter.kind is not parameter.POSITIONAL_ONLY
         for parameter in _parameters(fn)
     )
-    _, taken = positional_count(fn)
-    before = prefix.bit_count()
-    if 0 <= taken < before:
-        raise TypeError(
-            f"{getattr(fn, '__qualname__', fn)!r} takes {taken} arguments, it is called with {before}"
-        )
-    max_args = taken - before if taken >= 0 else -1
+    max_args = _room_for(fn, prefix.bit_count())
     if takes_ack and max_args > 0 and _has_positional_ack(fn):
         max_args -= 1
     return Handler(fn, prefix=prefix, max_args=max_args, takes_ack=takes_ack, once=once)
+
+
+def make_event_handler(
+    fn: Callable[..., Any],
+    prefix: int,
+    *,
+    call: Callable[..., Any] | None = None,
+    required: int = 0,
+) -> Handler:
+    """A Handler for `fn` in python-socketio's style, where `ack` is a name like any other.
+
+    `call` is called in place of `fn`, whose signature counts. Raises TypeError if `fn` does not take what
+    `prefix` puts before the event's arguments, and `required` of these.
+    """
+    before = prefix.bit_count()
+    _room_for(fn, before + required)
+    return Handler(call or fn, prefix=prefix, max_args=_room_for(fn, before))
+
+
+def _room_for(fn: Callable[..., Any], count: int) -> int:
+    """How many arguments `fn` takes after the first `count`, -1 for any number; TypeError if not even those."""
+    _, taken = positional_count(fn)
+    if 0 <= taken < count:
+        raise TypeError(
+            f"{getattr(fn, '__qualname__', fn)!r} takes {taken} arguments, it is called with {count}"
+        )
+    return taken - count if taken >= 0 else -1
 
 
 def _has_positional_ack(fn: Callable[..., Any]) -> bool:

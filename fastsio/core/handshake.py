@@ -1,5 +1,7 @@
 """What a socket's application sees of the request that opened its session: Node's handshake, and a WSGI environ."""
 
+import io
+import sys
 from email.utils import formatdate
 from typing import Any
 from urllib.parse import unquote
@@ -38,7 +40,19 @@ def make_environ(session: Any) -> dict[str, Any]:
     What the request has as `environ` (a door's own entries, such as "asgi.scope") is put over the rest.
     """
     request, origin = session.request, session.origin
+    name, port = _name_and_port(origin.host or "", origin.scheme == "https")
     environ: dict[str, Any] = {
+        "wsgi.version": (1, 0),
+        "wsgi.input": io.BytesIO(),
+        "wsgi.errors": sys.stderr,
+        "wsgi.async": True,
+        "wsgi.run_once": False,
+        "wsgi.multithread": False,
+        "wsgi.multiprocess": False,
+        "SERVER_SOFTWARE": "fastsio",
+        "SERVER_NAME": name or "fastsio",
+        "SERVER_PORT": port,
+        "REMOTE_PORT": "0",
         "REQUEST_METHOD": request.method,
         "PATH_INFO": unquote(request.path),
         "QUERY_STRING": request.query_string,
@@ -53,3 +67,9 @@ def make_environ(session: Any) -> dict[str, Any]:
         environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = value
     environ.update(getattr(request, "environ", None) or {})
     return environ
+
+
+def _name_and_port(host: str, is_secure: bool) -> tuple[str, str]:
+    """What a Host header says; the port may be left out of it."""
+    name, _, port = host.rpartition(":")
+    return (name, port) if name and port.isdigit() else (host, "443" if is_secure else "80")

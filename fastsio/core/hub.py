@@ -5,12 +5,17 @@ It is the engine's handler: each session gets a Peer.
 
 import asyncio
 import logging
+import threading
+from collections.abc import Callable, Coroutine
 from typing import Any
 
-from fastsio._codec import encode_packet
+from fastsio._codec import Encoded, encode_engine_packet, encode_packet
+from fastsio._ids import new_id
 from fastsio._json import Json
+from fastsio.core.failures import Failures
 from fastsio.core.namespace import Namespace
 from fastsio.core.peer import CONNECT_ERROR, Peer
+from fastsio.core.registry import Registry
 from fastsio.options import Options
 
 logger = logging.getLogger("fastsio.core")
@@ -19,16 +24,30 @@ logger = logging.getLogger("fastsio.core")
 class Hub:
     """`namespaces` by name; `tasks`: handlers that have not ended; `background`: the application's own tasks.
 
-    `engine` is what serves it now, None while nothing does (see server.engine_of).
+    `registry` has python-socketio's handlers, `failures` its exception handlers. `engine` is what serves it, None
+    until it is served; `loop` and the thread it runs in are the engine's.
     """
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self.engine: Any = None
         self.json = Json(options.json)
         self.namespaces: dict[str, Namespace] = {}
         self.tasks: set[asyncio.Task[Any]] = set()
         self.background: set[asyncio.Task[Any]] = set()
+        self.registry = Registry(self)
+        self.failures = Failures(self.tasks)
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self._engine: Any = None
+        self._home = 0
+        # Events are noted in the log (see trace()); handlers of a client run one after the other; either of both.
+        self.is_traced = False
+        # Called when an engine begins to serve this.
+        self.on_served: Callable[[], None] | None = None
+        self.is_serial = self.diverts = not options.async_handlers
+        # python-socketio: with `namespaces` given, "/" exists only if it is among them or has handlers.
+        self.is_root_optional = False
+        # Names of namespaces that only clients have asked for.
+        self.passing: set[str] = set()
         self.root = self.namespace("/")
         self._accepts_any = options.namespaces == "*"
         for name in () if isinstance(options.namespaces, str) else options.namespaces or ():
@@ -39,8 +58,12 @@ class Hub:
         name = name if name.startswith("/") else f"/{name}"
         if "," in name:
             raise ValueError(f'namespace {name!r}: "," ends a name on the wire')
+        self.passing.discard(name)
         if name not in self.namespaces:
-            self.namespaces[name] = Namespace(name, self.json, self.tasks, self)
+            namespace = self.namespaces[name] = Namespace(name, self.json, self.tasks, self)
+            namespace.home = self._home
+            namespace.on_failure = self.failures.handle if self.failures.is_used else None
+            self.registry.apply(namespace)
         return self.namespaces[name]
 
     def get(self, name: str) -> Namespace | None:
@@ -53,17 +76,96 @@ class Hub:
     def find_namespace(self, name: str) -> Namespace | None:
         """The namespace that a client asks for."""
         found = self.namespaces.get(name)
-        return self.namespace(name) if found is None and self._accepts_any else found
+        if found is None:
+            if not self._accepts_any:
+                return None
+            found = self.namespace(name)
+            self.passing.add(name)
+            return found
+        if found is self.root and self.is_root_optional and not self.registry.has(name):
+            return None
+        return found
+
+    def trace(self) -> None:
+        """Note every event that comes in the log, from the next client on."""
+        self.is_traced = self.diverts = True
+
+    def tidy(self, namespace: Namespace) -> None:
+        """Forget a namespace that is there only because a client asked for it, and where nobody is any more.
+
+        With namespaces="*" clients name them: they must not fill the memory.
+        """
+        if namespace.name in self.passing and namespace.is_deserted:
+            self.passing.discard(namespace.name)
+            del self.namespaces[namespace.name]
 
     def open(self, session: Any) -> Peer:
         """The engine has a new session."""
         peer = Peer(session, self.json, self)
+        if self.diverts:
+            peer.is_diverted = True
         session.set_deadline(self.options.connect_timeout, peer.never_joined)
         return peer
 
     def refuse(self, session: Any, name: str, error: dict[str, Any]) -> None:
         """CONNECT_ERROR for a namespace that does not exist."""
         session.outlet.send(encode_packet(CONNECT_ERROR, error, name, json=self.json))
+
+    def new_id(self) -> str:
+        """An id as sockets have it."""
+        return new_id()
+
+    def encode_message(self, data: Any) -> Encoded:
+        """An Engine.IO message of text (a str, or a dict or list as JSON). Raises TypeError for anything else."""
+        if isinstance(data, (dict, list)):
+            text = self.json.dumps(data)
+            data = text.decode() if isinstance(text, bytes) else text
+        if not isinstance(data, str):
+            raise TypeError(f"a message of {type(data).__name__}: a str, a dict or a list")
+        return encode_engine_packet(b"4" + data.encode())
+
+    # --- exception handlers ------------------------------------------------------------------
+
+    def add_exception_handler(
+        self, fn: Callable[..., Any], error: type[BaseException], namespace: str | None
+    ) -> None:
+        """See Failures.add(); `namespace` None is every one."""
+        self.failures.add(fn, error, None if namespace is None else self.namespace(namespace).name)
+        for one in self.namespaces.values():
+            one.on_failure = self.failures.handle
+
+    # --- threads -----------------------------------------------------------------------------
+
+    @property
+    def engine(self) -> Any:
+        return self._engine
+
+    @engine.setter
+    def engine(self, engine: Any) -> None:
+        """Must be set in the thread of the engine's loop, and to None when the engine has closed."""
+        self._engine = engine
+        self.loop = None if engine is None else engine.flusher.loop
+        self._home = 0 if engine is None else threading.get_ident()
+        for namespace in self.namespaces.values():
+            namespace.home = self._home
+        if engine is not None and self.on_served is not None:
+            self.on_served()
+
+    def is_elsewhere(self) -> bool:
+        """Whether the caller runs in another thread than the engine; nothing here may be touched from there."""
+        return self.root.is_elsewhere()
+
+    async def hand_over(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Run a coroutine on the engine's loop, from a loop of another thread; its result or exception."""
+        assert self.loop is not None
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self.loop))
+
+    def call_soon(self, call: Callable[..., Any], *args: Any) -> None:
+        """Call `call(*args)` on the engine's loop, from another thread; in the order of these calls."""
+        assert self.loop is not None
+        self.loop.call_soon_threadsafe(call, *args)
+
+    # --- the end -----------------------------------------------------------------------------
 
     async def drain(self, timeout_s: float) -> None:
         """Wait until no handler runs; those that run after `timeout_s` seconds are cancelled."""

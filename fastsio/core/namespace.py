@@ -41,6 +41,25 @@ class Namespace(NamespaceBase):
         """The socket with that id, also while it joins or leaves."""
         return self.sockets.get(sid) or self.joining.get(sid) or self.leaving.get(sid)
 
+    @property
+    def is_deserted(self) -> bool:
+        """Whether nobody is in it, comes or leaves."""
+        return not (self.sockets or self.joining or self.leaving)
+
+    def everyone_in(self, room: Any) -> "dict[str, Socket]":
+        """Who is in a room (None: in the namespace) by id, also those whose handlers are still at work."""
+        if room is None:
+            return {**self.sockets, **self.joining, **self.leaving}
+        found = {**self.rooms.get(room, {})}
+        found |= {sid: socket for sid, socket in self.leaving.items() if room in socket.rooms}
+        if self.is_sid(room):
+            found[room] = self.sockets.get(room) or self.joining[room]
+        return found
+
+    def is_sid(self, room: Any) -> bool:
+        """Whether a room is the own one of a client that is here."""
+        return room in self.sockets or room in self.joining
+
     # --- Node's API --------------------------------------------------------------------------
 
     def on(self, event: str, fn: Callable[..., Any] | None = None) -> Any:
@@ -103,32 +122,45 @@ class Namespace(NamespaceBase):
 
     # --- python-socketio's side --------------------------------------------------------------
 
-    def set_entry_guard(self, guard: Guard) -> None:
+    def set_entry_guard(self, guard: Guard | None) -> None:
         """The one guard of the `connect` handler; the last one given takes its predecessor's place."""
         if self._entry_guard is None:
-            self.guards.append(guard)
+            place = len(self.guards)
         else:
-            self.guards[self.guards.index(self._entry_guard)] = guard
+            place = self.guards.index(self._entry_guard)
+            del self.guards[place]
+        if guard is not None:
+            self.guards.insert(place, guard)
         self._entry_guard = guard
 
-    def set_handler(self, event: str, handler: Handler) -> None:
-        """The one handler of an event for all sockets (the last one given wins)."""
-        if event == "*":
-            self.fallback = handler
-        else:
-            self.handlers[event] = handler
+    def set_handlers(self, handlers: dict[str, Handler], fallback: Handler | None) -> None:
+        """The handlers of events of all sockets, and the one of every event that is not among them."""
+        self.handlers.clear()
+        self.handlers.update(handlers)
+        self.fallback = fallback
+
+    def lookup(self, event: str) -> Handler | None:
+        """The handler of a client's event."""
+        return self.handlers.get(event) or self.fallback
 
     def emit_to_rooms(
         self, args: list[Any], room: Any, skip: Any, callback: Callable[..., Any] | None
     ) -> None:
-        """emit_to() where it takes sets of rooms."""
-        rooms = None if room is None else as_rooms(room)
-        excluded = NOBODY_EXCEPT if skip is None else as_rooms(skip)
+        """emit_to() where it takes sets of rooms. As in python-socketio a tuple is several, unless it is a room."""
+        rooms = None if room is None else self._rooms_of(room)
+        excluded = NOBODY_EXCEPT if skip is None else self._rooms_of(skip)
         if callback is None:
             self.adapter.broadcast(args, rooms, excluded)
             return
         for socket in self.adapter.members(rooms, excluded):
             socket.send_event(args, socket.pending(callback))
+
+    def _rooms_of(self, room: Any) -> frozenset[Any]:
+        return (
+            frozenset(room)
+            if isinstance(room, tuple) and room not in self.rooms
+            else as_rooms(room)
+        )
 
 
 def _with_next(middleware: Callable[..., Any]) -> Guard:

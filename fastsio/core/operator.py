@@ -1,6 +1,6 @@
 """Whom an emit reaches: the chain to().in_().except_().volatile, immutable."""
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from fastsio.core.handlers import check_event_name
@@ -23,7 +23,8 @@ class BroadcastOperator:
     """A choice of clients of one namespace; every step returns a new one, which may be kept and reused.
 
     `rooms` None means everyone in the namespace; a set means the union of these rooms, each client once
-    (so an empty one reaches nobody). A socket's id is a room with it alone in it.
+    (so an empty one reaches nobody). A socket's id is a room with it alone in it. Every method may be called
+    from any thread; from another than the engine's it takes effect soon, in the order of the calls.
     """
 
     __slots__ = ("_excluded", "_is_volatile", "_namespace", "_rooms")
@@ -60,27 +61,35 @@ class BroadcastOperator:
         Raises TypeError for what JSON can't hold, ValueError for a reserved name or over 10 binary values.
         """
         check_event_name(event)
-        self._namespace.adapter.broadcast(
-            [event, *args], self._rooms, self._excluded, self._is_volatile
-        )
+        namespace = self._namespace
+        if namespace.is_elsewhere():
+            # Encoded here: what can't be is this caller's error, and what is changed later is not sent.
+            encoded = namespace.encode_event([event, *args])
+            namespace.hub.call_soon(
+                namespace.adapter.deliver, encoded, self._rooms, self._excluded, self._is_volatile
+            )
+            return
+        namespace.adapter.broadcast([event, *args], self._rooms, self._excluded, self._is_volatile)
 
     def send(self, *args: Any) -> None:
         """emit("message", *args)."""
         self.emit("message", *args)
 
-    def _sockets(self) -> Iterable[Any]:
-        return self._namespace.adapter.members(self._rooms, self._excluded)
+    def _for_each(self, act: Callable[[Any], None]) -> None:
+        """Do it to all of them, as they are now; on the engine's loop, wherever the caller is."""
+        if self._namespace.is_elsewhere():
+            self._namespace.hub.call_soon(self._for_each, act)
+            return
+        for socket in list(self._namespace.adapter.members(self._rooms, self._excluded)):
+            act(socket)
 
     def sockets_join(self, room: Any) -> None:
         """Make all of them join a room, or every room of a list."""
-        for socket in list(self._sockets()):
-            socket.join(room)
+        self._for_each(lambda socket: socket.join(room))
 
     def sockets_leave(self, room: Any) -> None:
-        for socket in list(self._sockets()):
-            socket.leave(room)
+        self._for_each(lambda socket: socket.leave(room))
 
     def disconnect_sockets(self, close: bool = False) -> None:
         """Disconnect all of them; with `close` their whole connections."""
-        for socket in list(self._sockets()):
-            socket.disconnect(close)
+        self._for_each(lambda socket: socket.disconnect(close))

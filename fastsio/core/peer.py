@@ -11,7 +11,10 @@ from fastsio._dispatch import PeerBase
 from fastsio._eager import start_eager
 from fastsio._ids import new_id
 from fastsio.core.errors import ConnectionRefusedError
+from fastsio.core.handshake import make_environ
+from fastsio.core.line import Line
 from fastsio.core.namespace import Namespace
+from fastsio.core.reasons import python_reason
 from fastsio.core.socket import Socket
 
 if TYPE_CHECKING:
@@ -32,6 +35,13 @@ class Peer(PeerBase):
     def __init__(self, session: Any, json: Any, hub: "Hub") -> None:
         self.hub = hub
         self._joining: set[str] | None = None
+
+    @property
+    def environ(self) -> dict[str, Any]:
+        """The handshake as a WSGI environ; always the same dict, so what an application puts there stays."""
+        if self.environ_made is None:
+            self.environ_made = make_environ(self.session)
+        return self.environ_made
 
     # --- control packets ---------------------------------------------------------------------
 
@@ -78,6 +88,10 @@ class Peer(PeerBase):
         if not namespace.guards:
             self._welcome(namespace, socket)
             return
+        if self.hub.options.always_connect:
+            self._welcome(namespace, socket)
+            self._hold().add(self._ask_afterwards, namespace, socket)
+            return
         if self._joining is None:
             self._joining = set()
         self._joining.add(name)
@@ -98,6 +112,7 @@ class Peer(PeerBase):
             if not is_admitted:
                 socket.stop_receiving()
                 namespace.joining.pop(socket.id, None)
+                self.hub.tidy(namespace)
         if error is not None:
             if self.session.is_open:
                 self._refuse(namespace, error)
@@ -127,7 +142,13 @@ class Peer(PeerBase):
             return refusal.error_args
         except Exception as refusal:
             # May be meant, or a mistake in the middleware: ConnectionRefusedError says which, and is not logged.
-            logger.warning("refused in %r: %r", namespace.name, refusal, exc_info=refusal)
+            logger.warning(
+                "refused in %r for sid=%.6s…: %r",
+                namespace.name,
+                socket.id,
+                refusal,
+                exc_info=refusal,
+            )
             error: dict[str, Any] = {"message": str(refusal)}
             data = getattr(refusal, "data", None)
             if data is not None:
@@ -144,6 +165,48 @@ class Peer(PeerBase):
         socket.send_packet(namespace.encode_connect(socket.id))
         for handler in namespace.connection_handlers:
             socket.run_handler(handler, "connection", socket)
+
+    async def _ask_afterwards(self, namespace: Namespace, socket: Socket) -> None:
+        """always_connect: the guards of a client that is in already; it goes if they refuse it."""
+        error = await self._ask_guards(namespace, socket)
+        if error is not None and not socket.is_dropped:
+            socket.is_refused = True
+            # Without what `error` says: a DISCONNECT with data is none to the official clients.
+            socket.disconnect()
+
+    def _let_go(self) -> None:
+        """Nothing waits, and events that come need not wait any longer."""
+        self.line = None
+        self.is_diverted = self.hub.is_traced
+
+    # --- one after the other -----------------------------------------------------------------
+
+    def _hold(self) -> Line:
+        """Events wait from now on: for each other, or until a connect handler has ended (see divert())."""
+        if self.line is None:
+            self.line = Line(self.hub.tasks, None if self.hub.is_serial else self._let_go)
+            self.is_diverted = True
+        line: Line = self.line
+        return line
+
+    def divert(self, socket: Socket, args: list[Any], ack_id: int) -> None:
+        """An event, where the log shall have it or it may have to wait."""
+        if self.hub.is_traced:
+            logger.info("event %r from sid=%.6s… in %r", args[0], socket.id, socket.namespace.name)
+        if self.hub.is_serial or self.line is not None:
+            self._hold().add(self._its_turn, socket, args, ack_id)
+        else:
+            socket.take(args, ack_id)
+
+    def _its_turn(self, socket: Socket, args: list[Any], ack_id: int) -> Any:
+        """An event that has waited; not of a client that was put out meanwhile."""
+        if socket.is_dropped:
+            return None
+        if not self.hub.is_serial:
+            socket.take(args, ack_id)
+            return None
+        handler = socket.namespace.lookup(args[0])
+        return None if handler is None else socket.answer(handler, args, ack_id)
 
     def _leave_unseen(self, socket: Socket) -> None:
         """The client went while the guards were at work.
@@ -179,29 +242,30 @@ class Peer(PeerBase):
         socket.run_listeners("disconnect", reason, description)
 
     def _run_disconnect(self, socket: Socket, reason: str) -> None:
-        """The `disconnect` handler; what it can still look up goes when it has ended."""
+        """The `disconnect` handler; what it can still look up goes when it has ended.
+
+        It begins when the events that came before have been handled, where these wait for each other.
+        """
         namespace = socket.namespace
         handler = namespace.handlers.get("disconnect")
         if handler is None:
             namespace.leaving.pop(socket.id, None)
+            if self.hub.passing:
+                self.hub.tidy(namespace)
             return
 
         async def run() -> None:
             try:
-                result = handler.fn(
-                    *(socket.id, reason)[: 1 + handler.max_args if handler.max_args >= 0 else 2]
-                )
-                if hasattr(result, "__await__"):
-                    await result
-            except Exception:
-                namespace.handler_errors += 1
-                logger.exception(
-                    "handler of 'disconnect' in %r failed for sid=%.6s…", namespace.name, socket.id
-                )
+                if not socket.is_refused:  # who is refused was never there
+                    await socket.answer(handler, ["disconnect", python_reason(reason)], -1)
             finally:
                 namespace.leaving.pop(socket.id, None)
+                self.hub.tidy(namespace)
 
-        start_eager(run(), self.hub.tasks, "disconnect handler")
+        if self.line is not None:
+            self.line.add(run)
+        else:
+            start_eager(run(), self.hub.tasks, "disconnect handler")
 
     def disconnect_all(self) -> None:
         """Leave every namespace, telling the client, and close the connection behind it."""

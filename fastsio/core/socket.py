@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from fastsio._codec import NO_DATA
+from fastsio._codec import NO_DATA, Encoded
 from fastsio._dispatch import Handler, SocketBase
 from fastsio.core.acks import PendingAck, wait_for_ack
 from fastsio.core.handlers import check_event_name, make_handler
@@ -26,7 +26,8 @@ class Socket(SocketBase):
     """One client in one namespace.
 
     id: str, 20 characters. nsp: the Namespace. data: a dict of the application's own.
-    connected: False before it is admitted and after it is gone.
+    connected: False before it is admitted and after it is gone. emit, send, join, leave and disconnect may
+    be called from any thread; from another than the engine's they take effect soon, in the order of the calls.
     """
 
     __slots__ = (
@@ -36,7 +37,6 @@ class Socket(SocketBase):
         "_handshake",
         "_issued",
         "_joined",
-        "is_dropped",
         "peer",
     )
 
@@ -57,8 +57,6 @@ class Socket(SocketBase):
         self._joined: set[Any] | None = None
         self._data: dict[str, Any] | None = None
         self._ack_count = 0
-        # disconnect() was called before it was admitted: it will be refused.
-        self.is_dropped = False
 
     def __repr__(self) -> str:
         return f"<Socket {self.id[:6]}… in {self.namespace.name!r}>"
@@ -165,7 +163,7 @@ class Socket(SocketBase):
     async def emit_with_ack(self, event: str, *args: Any) -> Any:
         """Send an event and return the client's answer: None, one value, or a tuple of several.
 
-        Raises DisconnectedError when the client goes first. There is no time limit: see timeout().
+        Raises ClientGoneError when the client goes first. There is no time limit: see timeout().
         """
         check_event_name(event)
         return await wait_for_ack(self, [event, *args], None)
@@ -179,6 +177,13 @@ class Socket(SocketBase):
 
     def send_event(self, args: list[Any], pending: PendingAck | None = None) -> int:
         """Send [event, *args]; with `pending`, ask for an answer and return its id."""
+        if self.namespace.is_elsewhere():
+            encoded = self.namespace.encode_event(args)  # what can't be is this caller's error
+            if pending is None:
+                self.namespace.hub.call_soon(self._send, encoded)
+            else:
+                self.namespace.hub.call_soon(self.send_event, args, pending)
+            return -1
         if not self._can_receive:
             if pending is not None:
                 pending.fail()
@@ -195,6 +200,11 @@ class Socket(SocketBase):
         self.send_packet(encoded)
         return ack_id
 
+    def _send(self, encoded: Encoded) -> None:
+        """Send what was encoded in another thread, if the client is still there."""
+        if self._can_receive:
+            self.send_packet(encoded)
+
     # --- rooms -------------------------------------------------------------------------------
 
     @property
@@ -210,6 +220,9 @@ class Socket(SocketBase):
 
     def join(self, room: Any) -> None:
         """Join a room, or every room of a list. No effect once disconnected."""
+        if self.namespace.is_elsewhere():
+            self.namespace.hub.call_soon(self.join, room)
+            return
         if not self._can_receive:
             return
         if self._joined is None:
@@ -221,6 +234,9 @@ class Socket(SocketBase):
 
     def leave(self, room: Any) -> None:
         """Leave a room, or every room of a list."""
+        if self.namespace.is_elsewhere():
+            self.namespace.hub.call_soon(self.leave, room)
+            return
         for one in as_rooms(room):
             if self._joined is not None and one in self._joined:
                 self._joined.discard(one)
@@ -261,11 +277,14 @@ class Socket(SocketBase):
         "server namespace disconnect". What was emitted before is delivered. A client that is not admitted yet is
         refused instead.
         """
-        if close:
+        if self.namespace.is_elsewhere():
+            self.namespace.hub.call_soon(self.disconnect, close)
+        elif close:
             self.peer.disconnect_all()
         elif self.id in self.namespace.joining:
             self.is_dropped = True
         elif self.peer.find(self.namespace.name) is self:
+            self.is_dropped = True
             self.send_packet(self.namespace.encode_control(DISCONNECT, NO_DATA))
             self.peer.leave(self, "server namespace disconnect")
 

@@ -210,7 +210,7 @@ def _open_packet(options: Options, upgrades: list[str]) -> bytes:
     packet = b"0" + orjson.dumps({
         "sid": "",
         "upgrades": upgrades,
-        "pingInterval": round(options.ping_interval * 1000),
+        "pingInterval": round((options.ping_interval + options.ping_grace) * 1000),
         "pingTimeout": round(options.ping_timeout * 1000),
         "maxPayload": options.max_http_buffer_size,
     })  # fmt: skip

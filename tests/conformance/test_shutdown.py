@@ -22,7 +22,8 @@ from clients import Client
 from harness import DEADLINE_S, until
 from wire import Wire, get, post
 
-SHUTTING_DOWN = "server shutting down"
+# As the `disconnect` handlers of a style get it.
+SHUTTING_DOWN = {"io": "server shutting down", "aio": "server disconnect"}
 APP = Path(__file__).with_name("stopping_app.py")
 # The process brings its own loop; the test's one makes no difference.
 pytestmark = pytest.mark.asyncio(loop_factories=["asyncio"])
@@ -123,7 +124,7 @@ async def test_a_signal_tells_every_client_and_runs_every_disconnect_handler_onc
 
     sids = [("/", client.sid) for client in (ws, both, upgraded, polling, silent)]
     expected = sorted([*sids, ("/other", other_sid)])
-    assert program.gone() == [(name, sid, SHUTTING_DOWN) for name, sid in expected]
+    assert program.gone() == [(name, sid, SHUTTING_DOWN[style]) for name, sid in expected]
     assert program.notes[-1] == ["down"]
 
 
@@ -157,7 +158,7 @@ async def test_what_hangs_is_cut_after_the_shutdown_timeout(hangs: str) -> None:
             assert client.wire is not None
             assert await client.wire.read_exactly(2) == b"\x88\x00"
         assert await program.exit_status(within_s=4.5) == 0
-    assert program.gone() == sorted(("/", client.sid, SHUTTING_DOWN) for client in clients)
+    assert program.gone() == sorted(("/", client.sid, SHUTTING_DOWN[style]) for client in clients)
     assert ["down"] in program.notes
 
 
@@ -192,4 +193,4 @@ async def test_no_new_client_is_taken_while_stopping() -> None:
         await kept.send(post(client.query, b'42["wait"]'))
         assert await kept.read_to_end() == b""
         assert await program.exit_status(within_s=4) == 0
-    assert program.gone() == [("/", client.sid, SHUTTING_DOWN)]
+    assert program.gone() == [("/", client.sid, SHUTTING_DOWN["io"])]

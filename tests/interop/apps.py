@@ -83,6 +83,21 @@ class Flow:
         self.is_stopped = True
 
 
+# How python-socketio calls what Node calls otherwise.
+PYTHON_REASONS = {
+    "client namespace disconnect": "client disconnect",
+    "server namespace disconnect": "server disconnect",
+    "forced close": "server disconnect",
+    "forced server close": "server disconnect",
+    "server shutting down": "server disconnect",
+}
+
+
+def reason_in(style: str, reason: str) -> str:
+    """Node's reason as the `disconnect` handlers of a style get it."""
+    return PYTHON_REASONS.get(reason, reason) if style == "aio" else reason
+
+
 class Log:
     """What the application saw, as (event, namespace, sid, ...) tuples in order."""
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from apps import Log
+from apps import Log, reason_in
 from harness import assert_clean
 from node_driver import NodeDriver
 from server_process import ServerProcess, app_of_style
@@ -78,6 +78,10 @@ class Stage:
         self.log = Log()
         self.server: Any = None
         self._serve = serve
+
+    def words(self, reason: str) -> str:
+        """Node's reason as this style's `disconnect` handlers get it."""
+        return reason_in(self.style, reason)
 
     async def open(
         self, *, port: int = 0, tls: tuple[str, str] | None = None, **options: Any

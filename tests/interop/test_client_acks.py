@@ -49,7 +49,7 @@ async def test_server_times_out_and_ignores_the_late_ack(stage: Any, mode: str) 
 async def test_pending_ack_fails_at_once_when_the_client_goes(stage: Any, mode: str) -> None:
     await stage.play("serverAckFailsWhenTheClientGoes", mode)
     (entry,) = await until(lambda: stage.log.of("ask failed"), "the failure of the pending ack")
-    assert entry[3] == "DisconnectedError"
+    assert entry[3] == "ClientGoneError"
 
 
 async def test_clients_pending_ack_fails_when_the_server_disconnects_it(

@@ -17,7 +17,7 @@ only_io = pytest.mark.parametrize("style", ["io"], indirect=True)
 async def test_client_disconnect_has_its_reason(stage: Any, mode: str) -> None:
     await stage.play("clientDisconnects", mode)
     await stage.all_gone()
-    assert stage.log.reasons() == ["client namespace disconnect"]
+    assert stage.log.reasons() == [stage.words("client namespace disconnect")]
     if stage.style == "io":
         # `disconnecting` runs while the rooms are still there, and before `disconnect`.
         ((_, _, _, reason, rooms),) = stage.log.of("disconnecting")
@@ -27,15 +27,15 @@ async def test_client_disconnect_has_its_reason(stage: Any, mode: str) -> None:
 
 async def test_server_disconnect_delivers_what_was_sent_before(stage: Any, mode: str) -> None:
     await stage.play("serverDisconnects", mode)
-    assert stage.log.reasons()[0] == "server namespace disconnect"
+    assert stage.log.reasons()[0] == stage.words("server namespace disconnect")
 
 
 @only_io
 async def test_server_disconnect_with_close_ends_every_namespace(stage: Any, mode: str) -> None:
     await stage.play("serverDisconnectsAndCloses", mode)
     await stage.all_gone()
-    assert stage.log.reasons("/") == ["server namespace disconnect"]
-    assert stage.log.reasons("/chat") == ["server namespace disconnect"]
+    assert stage.log.reasons("/") == [stage.words("server namespace disconnect")]
+    assert stage.log.reasons("/chat") == [stage.words("server namespace disconnect")]
 
 
 async def test_client_that_closes_its_connection_is_a_transport_close(
@@ -61,13 +61,13 @@ async def test_invalid_packet_closes_its_sender_only(stage: Any, mode: str, pack
     assert await stage.play("clientSendsARawMessage", mode, packet=packet) == "transport close"
     await stage.all_gone()
     # "forced server close" where the engine close is deferred (socketio.md 6).
-    assert stage.log.reasons()[0] in ("forced close", "forced server close")
+    assert stage.log.reasons()[0] in map(stage.words, ("forced close", "forced server close"))
 
 
 async def test_too_many_attachments_close_the_connection(stage: Any, mode: str) -> None:
     assert await stage.play("clientSendsTooManyAttachments", mode) == "transport close"
     await stage.all_gone()
-    assert stage.log.reasons()[0] in ("forced close", "forced server close")
+    assert stage.log.reasons()[0] in map(stage.words, ("forced close", "forced server close"))
 
 
 async def test_server_shutdown_has_its_reason_on_both_sides(stage: Any, mode: str) -> None:
@@ -75,8 +75,8 @@ async def test_server_shutdown_has_its_reason_on_both_sides(stage: Any, mode: st
     await run.note("ready")
     await stage.server.close()
     assert await run.result() == ["transport close", "transport close"]
-    assert stage.log.reasons("/") == ["server shutting down"]
-    assert stage.log.reasons("/chat") == ["server shutting down"]
+    assert stage.log.reasons("/") == [stage.words("server shutting down")]
+    assert stage.log.reasons("/chat") == [stage.words("server shutting down")]
 
 
 async def test_client_reconnects_after_the_server_was_closed_and_opened(
@@ -123,7 +123,7 @@ async def test_client_that_stops_answering_times_out(stage: Any, mode: str) -> N
 async def test_connecting_and_leaving_many_times_leaves_nothing(stage: Any, mode: str) -> None:
     await stage.play("connectsAndLeavesManyTimes", mode, times=30)
     await stage.all_gone()
-    assert stage.log.reasons() == ["client namespace disconnect"] * 30
+    assert stage.log.reasons() == [stage.words("client namespace disconnect")] * 30
 
 
 async def test_leaving_at_any_moment_of_connecting_leaves_nothing(stage: Any, mode: str) -> None:

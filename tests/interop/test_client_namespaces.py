@@ -27,8 +27,8 @@ async def test_leaving_one_namespace_keeps_the_others(stage: Any, mode: str) -> 
     await stage.all_gone()
     assert [sid for _, _, sid in stage.log.of("connect", "/chat")] == ids
     reasons = stage.log.reasons("/chat")
-    assert reasons[0] == "client namespace disconnect"
-    assert stage.log.reasons("/") == ["client namespace disconnect"]
+    assert reasons[0] == stage.words("client namespace disconnect")
+    assert stage.log.reasons("/") == [stage.words("client namespace disconnect")]
 
 
 async def test_a_client_may_connect_without_the_default_namespace(stage: Any, mode: str) -> None:
@@ -38,7 +38,7 @@ async def test_a_client_may_connect_without_the_default_namespace(stage: Any, mo
 
 async def test_disconnecting_one_namespace_keeps_the_others(stage: Any, mode: str) -> None:
     await stage.play("kickFromOneNamespaceKeepsTheOthers", mode)
-    assert stage.log.reasons("/chat") == ["server namespace disconnect"]
+    assert stage.log.reasons("/chat") == [stage.words("server namespace disconnect")]
 
 
 async def test_refused_namespace_leaves_the_others_and_may_be_retried(

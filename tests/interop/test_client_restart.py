@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from apps import reason_in
 from harness import DEADLINE_S, MS
 
 pytestmark = pytest.mark.asyncio(loop_factories=["asyncio"])
@@ -22,7 +23,7 @@ def _reasons(process: Any) -> list[str]:
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 @pytest.mark.parametrize("with_signal", [signal.SIGTERM, signal.SIGINT], ids=["term", "int"])
 async def test_clean_stop_tells_clients_and_they_reconnect(
-    node: Any, server_process: Any, mode: str, loop: str, with_signal: int
+    node: Any, server_process: Any, style: str, mode: str, loop: str, with_signal: int
 ) -> None:
     await server_process.start(loop)
     run = node.start("reconnects", server_process.url, mode)
@@ -30,7 +31,7 @@ async def test_clean_stop_tells_clients_and_they_reconnect(
     assert await server_process.terminate(DEADLINE_S, with_signal) in (0, -with_signal)
     assert await run.note("gone") == ["transport close", "transport close"]
     # Every disconnect handler ran, once.
-    assert _reasons(server_process) == ["server shutting down"] * 2
+    assert _reasons(server_process) == [reason_in(style, "server shutting down")] * 2
     assert "Traceback" not in server_process.text
     await server_process.start(loop)
     await run.result()

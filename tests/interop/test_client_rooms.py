@@ -49,7 +49,7 @@ async def test_server_joins_and_leaves_rooms_for_others(stage: Any, mode: str) -
 @only_io
 async def test_everyone_in_a_room_is_disconnected(stage: Any, mode: str) -> None:
     await stage.play("aRoomIsDisconnected", mode)
-    assert stage.log.reasons("/")[:2] == ["server namespace disconnect"] * 2
+    assert stage.log.reasons("/")[:2] == [stage.words("server namespace disconnect")] * 2
 
 
 @only_io

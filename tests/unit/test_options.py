@@ -16,6 +16,7 @@ STYLES = [Options, fastsio.AsyncServer, fastsio.IO]
 def test_defaults_are_the_documented_ones():
     assert dataclasses.asdict(Options()) == {
         "ping_interval": 25.0,
+        "ping_grace": 0.0,
         "ping_timeout": 20.0,
         "connect_timeout": 45.0,
         "upgrade_timeout": 10.0,
@@ -30,24 +31,28 @@ def test_defaults_are_the_documented_ones():
         "compression_threshold": 1024,
         "json": None,
         "namespaces": None,
+        "async_handlers": True,
+        "always_connect": False,
+        "trusted_proxies": None,
     }
 
 
 @pytest.mark.parametrize("style", [fastsio.AsyncServer, fastsio.IO])
 def test_both_styles_take_every_option(style):
     given = {
-        "ping_interval": 1, "ping_timeout": 2, "connect_timeout": 3, "upgrade_timeout": 4,
+        "ping_interval": 1, "ping_grace": 1, "ping_timeout": 2, "connect_timeout": 3, "upgrade_timeout": 4,
         "max_http_buffer_size": 5, "max_buffered_bytes": 6, "transports": ("websocket",),
         "allow_upgrades": False, "cors_allowed_origins": "*", "cors_credentials": False,
         "cookie": {"name": "x"}, "http_compression": False, "compression_threshold": 7,
-        "json": json, "namespaces": ("/a",),
+        "json": json, "namespaces": ("/a",), "async_handlers": False, "always_connect": True,
+        "trusted_proxies": ("*",),
     }  # fmt: skip
     assert set(given) == {field.name for field in dataclasses.fields(Options)}
     options = style(**given).hub.options
     assert {name: getattr(options, name) for name in given} == given
 
 
-@pytest.mark.parametrize("style", [fastsio.AsyncServer, fastsio.IO])
+@pytest.mark.parametrize("style", [Options.of, fastsio.IO])
 @pytest.mark.parametrize(
     ("name", "message"),
     [
@@ -59,7 +64,7 @@ def test_both_styles_take_every_option(style):
 )  # fmt: skip
 def test_unknown_option_is_refused_and_the_nearest_named(style, name, message):
     with pytest.raises(TypeError) as refused:
-        style(**{name: 1})
+        style({name: 1}) if style == Options.of else style(**{name: 1})
     assert str(refused.value) == message
 
 
@@ -69,7 +74,7 @@ def test_node_style_server_has_no_logger_option():
 
 
 @pytest.mark.parametrize("style", STYLES)
-@pytest.mark.parametrize("value", [0, -1, -0.5, None, "25", True, float("nan"), [1]])
+@pytest.mark.parametrize("value", [0, -1, -0.5, None, "25", True, float("nan"), {1}])
 @pytest.mark.parametrize(
     "name", ["ping_interval", "ping_timeout", "connect_timeout", "upgrade_timeout"]
 )
@@ -83,6 +88,26 @@ def test_time_that_is_no_positive_number_is_refused(style, name, value):
 def test_size_that_is_no_positive_number_is_refused(name, value):
     with pytest.raises(ValueError, match=f"{name}=.*: a number of bytes above 0"):
         Options(**{name: value})
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_ping_interval_may_come_with_a_grace_that_the_client_is_told(style):
+    server = style(ping_interval=(20, 5))
+    options = server if style is Options else server.hub.options
+    assert (options.ping_interval, options.ping_grace) == (20, 5)
+
+
+@pytest.mark.parametrize("value", [[1], (1, 2, 3), (1, "2"), (1, True), (0, 1), (1, -1), ("1", 1)])
+def test_ping_interval_of_another_shape_is_refused(value):
+    with pytest.raises(ValueError, match="ping_interval="):
+        Options(ping_interval=value)
+
+
+@pytest.mark.parametrize(
+    ("given", "names"), [("*", "*"), ("/a", ("/a",)), (["/a", "/b"], ("/a", "/b")), (None, None)]
+)
+def test_namespaces_are_a_name_several_or_all(given, names):
+    assert Options(namespaces=given).namespaces == names
 
 
 @pytest.mark.parametrize("value", [0.001, 1, 86_400])
@@ -177,3 +202,24 @@ def test_options_can_not_be_changed():
 def test_transports_that_name_none_are_refused_as_an_argument_too():
     with pytest.raises(ValueError, match="No valid transports"):
         Options.of({"transports": []})
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        (None, None),
+        ("*", ["*"]),
+        ("10.0.0.1", ["10.0.0.1/32"]),
+        (["10.0.0.0/8", "unix", "::1"], ["10.0.0.0/8", "unix", "::1/128"]),
+        ((), []),
+    ],
+)
+def test_trusted_proxies_are_addresses_networks_and_two_words(given, names):
+    found = Options(trusted_proxies=given).trusted_proxies
+    assert (None if found is None else [str(one) for one in found]) == names
+
+
+@pytest.mark.parametrize("given", ["10.0.0.1/8", ["proxy.example"], ["10.0.0.0/33"], "", [None]])
+def test_trusted_proxies_that_are_none_are_refused_by_name(given):
+    with pytest.raises(ValueError, match=r"trusted_proxies=.*give addresses, networks"):
+        Options(trusted_proxies=given)

@@ -1,6 +1,7 @@
 """Serving: where it listens, how it stops, and what run() does with signals.
 
-The stop is python-socketio's and Node's together: every `disconnect` handler once, "server shutting down".
+The stop is python-socketio's and Node's together: every `disconnect` handler once, "server shutting down"
+(python-socketio's word for it: "server disconnect").
 """
 
 from __future__ import annotations
@@ -187,7 +188,7 @@ async def test_close_tells_every_client_and_runs_every_disconnect_handler_once(s
     assert await websocket.ws.receive() == (CLOSE, b"")
     await websocket.close()
     await closing
-    assert sorted(ended) == sorted((sid, "server shutting down") for sid in sids)
+    assert sorted(ended) == sorted((sid, "server disconnect") for sid in sids)
     assert not server.connections
     assert not server.engine.sessions
 
@@ -396,7 +397,7 @@ async def test_run_serves_until_a_signal_and_stops_clean_with_clients_connected(
         out, err = await asyncio.wait_for(process.communicate(), DEADLINE_S)
         assert process.returncode == 0
         assert out.decode().split("\n") == [
-            "startup", "disconnect server shutting down", f"shutdown {module}", "after", "",
+            "startup", "disconnect server disconnect", f"shutdown {module}", "after", "",
         ]  # fmt: skip
         assert err == b""
     finally:

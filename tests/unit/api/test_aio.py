@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 
 import pytest
 
-import fastsio
 from fastsio.exceptions import ConnectionRefusedError
 from harness import until
 
@@ -128,27 +126,6 @@ def test_handler_that_cant_be_called_so_is_refused_where_it_is_given(sio, event,
 def test_connect_handler_that_needs_more_than_there_is_is_refused_where_it_is_given(sio):
     with pytest.raises(TypeError, match=r"a connect handler takes \(sid, environ\)"):
         sio.on("connect", lambda sid, environ, auth, more: None)
-
-
-def test_unknown_option_is_a_typeerror_that_names_the_nearest():
-    with pytest.raises(TypeError, match="did you mean 'ping_interval'"):
-        fastsio.AsyncServer(ping_intervals=5)
-    with pytest.raises(ValueError, match="ping_interval"):
-        fastsio.AsyncServer(ping_interval=0)
-
-
-def test_logger_prints_what_the_server_notes(capsys):
-    loggers = [logging.getLogger(f"fastsio.{name}") for name in ("engine", "core", "conn")]
-    before = [(logger.level, logger.handlers[:]) for logger in loggers]
-    try:
-        fastsio.AsyncServer(logger=True)
-        fastsio.AsyncServer(logger=True)
-        logging.getLogger("fastsio.engine").info("noted once")
-    finally:
-        for logger, (level, handlers) in zip(loggers, before, strict=True):
-            logger.setLevel(level)
-            logger.handlers[:] = handlers
-    assert capsys.readouterr().err.count("noted once") == 1
 
 
 # --- connect --------------------------------------------------------------------------------------

@@ -180,7 +180,7 @@ async def test_disconnect_makes_the_client_leave_that_namespace(sio, join):
     await sio.emit("last", to=socket.id)
     await sio.disconnect(socket.id)
     assert [await peer.receive(), await peer.receive()] == ['42["last"]', "41"]
-    assert reasons == [(socket.id, "server namespace disconnect")]
+    assert reasons == [(socket.id, "server disconnect")]
     assert sio.rooms(sid, namespace="/n") == [sid]
     await sio.disconnect(sid, namespace="/n")
     assert await peer.receive() == "41/n,"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from email.utils import parsedate_to_datetime
 from types import SimpleNamespace
+
+import pytest
 
 from fastsio._http import Request
 from fastsio.core.handshake import Handshake, make_environ
@@ -63,7 +66,21 @@ def test_environ_is_a_wsgi_one():
         (b"cookie", b"a=1"),
         is_secure=True,
     )
-    assert make_environ(opened_by) == {
+    environ = make_environ(opened_by)
+    assert environ["wsgi.input"].read() == b""
+    assert environ["wsgi.errors"] is sys.stderr
+    assert {
+        key: value for key, value in environ.items() if key not in ("wsgi.input", "wsgi.errors")
+    } == {
+        "wsgi.version": (1, 0),
+        "wsgi.async": True,
+        "wsgi.run_once": False,
+        "wsgi.multithread": False,
+        "wsgi.multiprocess": False,
+        "SERVER_SOFTWARE": "fastsio",
+        "SERVER_NAME": "a.example",
+        "SERVER_PORT": "443",
+        "REMOTE_PORT": "0",
         "REQUEST_METHOD": "GET",
         "PATH_INFO": "/socket.io/é",
         "QUERY_STRING": "EIO=4&x=%20",
@@ -80,6 +97,32 @@ def test_environ_is_a_wsgi_one():
     }
 
 
+@pytest.mark.parametrize(
+    ("host", "name", "port"),
+    [
+        (b"a.example", "a.example", "80"),
+        (b"a.example:8080", "a.example", "8080"),
+        (b"[::1]", "[::1]", "80"),
+        (b"[::1]:8080", "[::1]", "8080"),
+        (b"", "fastsio", "80"),
+    ],
+)
+def test_server_name_and_port_are_those_of_the_host_header(host, name, port):
+    environ = make_environ(session(b"/", (b"host", host)))
+    assert (environ["SERVER_NAME"], environ["SERVER_PORT"]) == (name, port)
+
+
+def test_what_a_door_adds_to_the_request_is_in_the_environ():
+    opened_by = session()
+    request = SimpleNamespace(
+        **{name: getattr(opened_by.request, name) for name in ("method", "path", "query_string", "url", "headers")},
+        environ={"asgi.scope": {"type": "http"}, "SERVER_SOFTWARE": "asgi"},
+    )  # fmt: skip
+    environ = make_environ(SimpleNamespace(request=request, origin=opened_by.origin))
+    assert environ["asgi.scope"] == {"type": "http"}
+    assert environ["SERVER_SOFTWARE"] == "asgi"
+
+
 def test_scheme_of_a_plain_connection_is_http():
     assert make_environ(session())["wsgi.url_scheme"] == "http"
 
@@ -89,10 +132,16 @@ def test_behind_a_trusted_proxy_it_is_the_clients_address_and_scheme():
         b"/socket.io/?EIO=4",
         (b"x-forwarded-for", b"203.0.113.9"),
         (b"x-forwarded-proto", b"https"),
+        (b"x-forwarded-host", b"chat.example"),
+        (b"host", b"backend:8000"),
         trusted_proxies=["192.0.2.0/24"],
     )
     environ = make_environ(opened_by)
     assert (environ["REMOTE_ADDR"], environ["wsgi.url_scheme"]) == ("203.0.113.9", "https")
-    assert environ["HTTP_X_FORWARDED_FOR"] == "203.0.113.9"
+    assert (environ["SERVER_NAME"], environ["SERVER_PORT"]) == ("chat.example", "443")
+    assert (environ["HTTP_X_FORWARDED_FOR"], environ["HTTP_HOST"]) == (
+        "203.0.113.9",
+        "backend:8000",
+    )
     handshake = Handshake(opened_by, {}, 1.5)
     assert (handshake.address, handshake.secure) == ("203.0.113.9", True)

@@ -10,6 +10,7 @@ import pytest
 import fastsio
 from fastsio.core.hub import Hub
 from fastsio.options import Options
+from harness import until
 
 CLOCK = pytest.mark.asyncio(loop_factories=["clock"])
 
@@ -133,3 +134,44 @@ async def test_json_that_is_given_is_used_both_ways(join):
     socket.on("x", lambda value: value)
     await peer.send('420["x","quiet"]')
     assert await peer.receive() == '430["QUIET"]'
+
+
+async def test_namespace_that_only_clients_asked_for_goes_with_the_last_of_them(join):
+    """With namespaces="*" a client could fill the memory with names."""
+    io = fastsio.IO(namespaces="*")
+    peer, _ = await join(io, namespace="/one")
+    other, _ = await join(io, namespace="/one")
+    await peer.connect("/two")
+    io.of("/two")  # the application's own now
+    await peer.send("41/one,", "41/two,")
+    await until(lambda: not io.of("/two").sockets, "the leave")
+    assert set(io.hub.namespaces) == {"/", "/one", "/two"}
+    await other.send("41/one,")
+    await until(lambda: set(io.hub.namespaces) == {"/", "/two"}, "nobody is left")
+
+
+async def test_refused_client_leaves_no_namespace_behind(join):
+    sio = fastsio.AsyncServer(namespaces="*")
+    sio.on("connect", lambda namespace, sid, environ: False, namespace="*")
+    peer = await join.open(sio)
+    await peer.send("40/x,")
+    assert (await peer.receive()).startswith("44/x,")
+    assert set(sio.hub.namespaces) == {"/"}
+
+
+async def test_namespace_stays_until_its_disconnect_handler_has_ended(join):
+    sio = fastsio.AsyncServer(namespaces="*")
+    gate, sessions = asyncio.Event(), []
+
+    @sio.on("disconnect", namespace="*")
+    async def disconnect(namespace, sid):
+        await gate.wait()
+        sessions.append(await sio.get_session(sid, namespace=namespace))
+
+    peer, socket = await join(sio, namespace="/x")
+    socket.data["user"] = "ann"
+    await peer.send("41/x,")
+    await until(lambda: not socket.connected, "the client is gone")
+    gate.set()
+    await until(lambda: "/x" not in sio.hub.namespaces, "the handler has ended")
+    assert sessions == [{"user": "ann"}]

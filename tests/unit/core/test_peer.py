@@ -247,9 +247,9 @@ async def test_failure_of_the_disconnect_handler_is_logged_and_forgets_the_clien
     ("handler", "got"),
     [
         (lambda log: lambda sid: log.append(1), 1),
-        (lambda log: lambda sid, reason: log.append(reason), "client namespace disconnect"),
+        (lambda log: lambda sid, reason: log.append(reason), "client disconnect"),
         (lambda log: lambda *args: log.append(len(args)), 2),
-        (lambda log: lambda sid, reason, more=None: log.append((reason, more)), ("client namespace disconnect", None)),
+        (lambda log: lambda sid, reason, more=None: log.append((reason, more)), ("client disconnect", None)),
     ],
 )  # fmt: skip
 async def test_disconnect_handler_takes_the_reason_if_it_wants_it(join, handler, got):

@@ -1,0 +1,179 @@
+"""python-socketio's handlers as they were registered, and the tables of each namespace that dispatch reads.
+
+Order of preference, as in python-socketio: a function for the event, one for "*" in the namespace, one for
+the event in the namespace "*", one for "*" in "*", a class-based namespace, a class-based one for "*".
+`connect` and `disconnect` never go to a "*" event.
+"""
+
+import builtins
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fastsio._dispatch import Handler
+from fastsio.core.errors import ConnectionRefusedError
+from fastsio.core.handlers import (
+    PREFIX_EVENT,
+    PREFIX_NAMESPACE,
+    PREFIX_SID,
+    make_event_handler,
+    positional_count,
+)
+
+if TYPE_CHECKING:
+    from fastsio.core.hub import Hub
+    from fastsio.core.namespace import Namespace
+    from fastsio.core.socket import Socket
+
+ANY = "*"
+RESERVED = ("connect", "disconnect")
+
+Function = Callable[..., Any]
+Guard = Callable[["Socket"], Awaitable[None]]
+
+
+class Entry(NamedTuple):
+    """A function and what calls it: the guard of a `connect`, the Handler of anything else."""
+
+    fn: Function
+    call: Any
+
+
+class Methods(NamedTuple):
+    """A class-based namespace: what calls its methods by event, and what takes all other events."""
+
+    owner: Any
+    by_event: dict[str, Any]
+    fallback: Handler
+
+
+class Registry:
+    """`functions`: namespace to event to Entry, `objects`: namespace to Methods. Namespaces of clients follow at once.
+
+    `adapt` makes of a function what is called in its place, with the same arguments (threads use it).
+    """
+
+    def __init__(self, hub: "Hub", adapt: Callable[[Function], Function] = lambda fn: fn) -> None:
+        self._hub = hub
+        self.adapt = adapt
+        self.functions: dict[str, dict[str, Entry]] = {}
+        self.objects: dict[str, Methods] = {}
+
+    # --- registering -------------------------------------------------------------------------
+
+    def add(self, event: str, fn: Function, name: str) -> None:
+        """Let `fn` handle an event in a namespace ("*": any). The last one given wins.
+
+        Raises TypeError if `fn` can't take what it will be called with.
+        """
+        prefix = PREFIX_SID
+        if name == ANY:
+            prefix |= PREFIX_NAMESPACE
+        else:
+            name = self._hub.namespace(name).name
+        if event == ANY:
+            prefix |= PREFIX_EVENT
+        entry = Entry(fn, self._caller(event, fn, prefix))
+        self.functions.setdefault(name, {})[event] = entry
+        self._apply_to(name)
+
+    def remove(self, event: str, name: str) -> None:
+        """Forget the function of an event. Raises KeyError if there is none."""
+        of_namespace = self.functions[name]
+        del of_namespace[event]
+        if not of_namespace:
+            del self.functions[name]
+        self._apply_to(name)
+
+    def add_object(
+        self, owner: Any, name: str, methods: dict[str, Function], trigger: Function
+    ) -> str:
+        """Let a class-based namespace handle what no function does; returns the name it has here.
+
+        `methods` by event; `trigger(event, *args)` takes events without one.
+        """
+        prefix = PREFIX_SID | (PREFIX_NAMESPACE if name == ANY else 0)
+        by_event = {}
+        for event, fn in methods.items():
+            _, taken = positional_count(fn)
+            # What can't take a sid is a method that is called so by chance; the trigger tells who tries.
+            if taken < 0 or taken >= prefix.bit_count() + (event == "connect"):
+                by_event[event] = self._caller(event, fn, prefix)
+        for event in RESERVED:
+            if event not in by_event:
+                by_event[event] = self._caller(event, trigger, prefix | PREFIX_EVENT)
+        fallback = self._caller(ANY, trigger, prefix | PREFIX_EVENT)
+        if name != ANY:
+            name = self._hub.namespace(name).name
+        self.objects[name] = Methods(owner, by_event, fallback)
+        self._apply_to(name)
+        return name
+
+    def _caller(self, event: str, fn: Function, prefix: int) -> Any:
+        if event == "connect":
+            return make_guard(fn, prefix, self.adapt(fn))
+        return make_event_handler(fn, prefix, call=self.adapt(fn))
+
+    # --- the tables --------------------------------------------------------------------------
+
+    def has(self, name: str) -> bool:
+        """Whether anything was registered for exactly this namespace."""
+        return name in self.functions or name in self.objects
+
+    def apply(self, namespace: "Namespace") -> None:
+        """Give a namespace its handlers."""
+        table, fallback = self._table_of(namespace.name)
+        namespace.set_entry_guard(table.pop("connect", None))
+        namespace.set_handlers(table, fallback)
+
+    def _apply_to(self, name: str) -> None:
+        for namespace in self._hub.namespaces.values():
+            if name in (ANY, namespace.name):
+                self.apply(namespace)
+
+    def _table_of(self, name: str) -> tuple[dict[str, Any], Handler | None]:
+        """Event to what calls its handler, and the handler of events without one."""
+        table: dict[str, Any] = {}
+        fallback = None
+        methods = self.objects.get(name) or self.objects.get(ANY)
+        if methods is not None:
+            table.update(methods.by_event)
+            fallback = methods.fallback
+        # From the least preferred to the most: the later takes the earlier's place.
+        for layer in (self.functions.get(ANY, {}), self.functions.get(name, {})):
+            if ANY in layer:
+                table = {event: call for event, call in table.items() if event in RESERVED}
+                fallback = layer[ANY].call
+            table.update((event, entry.call) for event, entry in layer.items() if event != ANY)
+        return table, fallback
+
+
+def make_guard(fn: Function, prefix: int, call: Function) -> Guard:
+    """A `connect` handler as a namespace's guard. It is called with (sid, environ, auth) or what it takes of them.
+
+    Raises TypeError if `fn` can't be called so.
+    """
+    before = prefix.bit_count() - 1
+    needed, taken = positional_count(fn)
+    if 0 <= taken < before + 2 or needed > before + 3:
+        raise TypeError(
+            f"{fn!r}: a connect handler takes (sid, environ) or (sid, environ, auth)"
+            + (", after the namespace" if prefix & PREFIX_NAMESPACE else "")
+        )
+    count = before + 3 if taken < 0 else min(taken, before + 3)
+
+    async def guard(socket: "Socket") -> None:
+        arguments = [socket.id, socket.peer.environ, socket.handshake.auth or None]
+        if prefix & PREFIX_NAMESPACE:
+            arguments.insert(0, socket.namespace.name)
+        if prefix & PREFIX_EVENT:
+            arguments.insert(0, "connect")
+        try:
+            result = call(*arguments[:count])
+            if hasattr(result, "__await__"):
+                result = await result
+        except builtins.ConnectionRefusedError as error:
+            raise ConnectionRefusedError("Connection refused by server") from error
+        if result is False:
+            raise ConnectionRefusedError
+
+    return guard
