@@ -6,11 +6,14 @@ The scenarios of the default form are played with the parser too, then those of 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import socketio
+import uvicorn
 
 import fastsio
 from harness import DEADLINE_S, until
@@ -178,3 +181,75 @@ async def test_their_threaded_client_speaks_msgpack(serve: Any) -> None:
     assert await asyncio.to_thread(functools.partial(run, server.url)) == DATA
     # Which of its goodbyes arrives is a race within that client.
     await until(lambda: seen[-1][0] == "gone", "the disconnect handler")
+
+
+# --- our own clients, and other front doors -------------------------------------------------------
+
+
+@pytest.mark.parametrize("transports", [["polling"], ["websocket"], None])
+async def test_our_client_speaks_msgpack(serve: Any, transports: Any) -> None:
+    sio, seen = make_server()
+    server = await serve(sio)
+    async with asyncio.timeout(DEADLINE_S):
+        await talk(sio, server.url, transports)
+    assert seen[0] == ("auth", {"token": 3})
+    await until(lambda: seen[-1][0] == "gone", "the disconnect handler")
+
+
+async def talk(sio: Any, url: str, transports: Any) -> None:
+    """A client of ours says hello, is told news and leaves."""
+    client = fastsio.AsyncClient(serializer="msgpack", reconnection=False)
+    came: asyncio.Queue[Any] = asyncio.Queue()
+    client.on("news", lambda *args: came.put_nowait(args))
+    await client.connect(url, auth={"token": 3}, transports=transports)
+    assert list(await client.call("echo", tuple(DATA))) == DATA
+    await sio.emit("news", (b"x", {"y": [b"z"]}))
+    assert await came.get() == (b"x", {"y": [b"z"]})
+    await client.disconnect()
+
+
+@contextlib.asynccontextmanager
+async def hosted(sio: Any) -> AsyncIterator[str]:
+    """The URL of an ASGIApp of `sio` under uvicorn in this loop."""
+    config = uvicorn.Config(fastsio.ASGIApp(sio), host="127.0.0.1", port=0, log_level="error")
+    server = uvicorn.Server(config)
+    serving = asyncio.ensure_future(server.serve())
+    try:
+        await until(lambda: server.started, "uvicorn has started")
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await serving
+
+
+@pytest.mark.parametrize("transports", [["polling"], ["websocket"], None])
+async def test_asgi_application_carries_msgpack(watch: Any, transports: Any) -> None:
+    sio, seen = make_server()
+    async with hosted(sio) as url, asyncio.timeout(DEADLINE_S):
+        await talk(sio, url, transports)
+        await until(lambda: seen[-1][0] == "gone", "the disconnect handler")
+
+
+@pytest.mark.parametrize("mode", ["polling", "websocket", "upgrade"])
+async def test_official_client_speaks_msgpack_to_an_asgi_application(
+    watch: Any, node: Any, mode: str
+) -> None:
+    sio, _ = make_server()
+    sio.on("bounce", lambda sid, *args: sio.emit("bounce", args, to=sid))
+    async with hosted(sio) as url:
+        await node.play("msgpackCarriesText", url, mode, parser=PARSER)
+
+
+async def test_sync_server_speaks_msgpack() -> None:
+    sio = fastsio.Server(serializer="msgpack")
+    sio.on("connect", lambda sid, environ: None)
+    sio.on("echo", lambda sid, *args: args)
+    server = await fastsio.start(sio, host="127.0.0.1", port=0)
+    try:
+        client = fastsio.AsyncClient(serializer="msgpack", reconnection=False)
+        async with asyncio.timeout(DEADLINE_S):
+            await client.connect(server.url)
+            assert list(await client.call("echo", tuple(DATA))) == DATA
+            await client.disconnect()
+    finally:
+        await server.close()
