@@ -85,7 +85,7 @@ async def start(
     if context is None and ssl_certfile is not None:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(ssl_certfile, ssl_keyfile)
-    if hasattr(app, "as_asgi"):
+    if hasattr(app, "as_asgi") and not hasattr(app, "hub"):  # a Server needs no ASGI by itself
         app = app.as_asgi()
     carried = find_carried(app)
     if carried is None:

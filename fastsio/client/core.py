@@ -14,8 +14,8 @@ from typing import Any
 
 from fastsio import exceptions
 from fastsio._codec import check_event_name, encode_packet
-from fastsio._encoded import Encoded, encode_engine_packet
 from fastsio._eager import start_eager
+from fastsio._encoded import Encoded, encode_engine_packet
 from fastsio.client.base import BaseClient
 from fastsio.client.engine import EngineClient
 from fastsio.client.errors import OpenError
@@ -27,8 +27,8 @@ CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK = range
 class ClientCore(BaseClient):
     """The state of one client and the coroutines behind its methods."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def _prepare(self) -> None:
+        super()._prepare()
         self.callbacks: dict[str, dict[int, Callable[..., Any]]] = {}
         self._ack_ids = itertools.count(1)
         self._calls: set[asyncio.Future[tuple[Any, ...]]] = set()

@@ -40,7 +40,7 @@ def make_environ(session: Any) -> dict[str, Any]:
     What the request has as `environ` (a door's own entries, such as "asgi.scope") is put over the rest.
     """
     request, origin = session.request, session.origin
-    name, port = _name_and_port(request.headers.get("host", ""), origin.scheme == "https")
+    name, port = _name_and_port(origin.host or "", origin.scheme == "https")
     environ: dict[str, Any] = {
         "wsgi.version": (1, 0),
         "wsgi.input": io.BytesIO(),

@@ -13,7 +13,7 @@ import pytest
 
 from fake_server import FakeServer
 from fastsio import exceptions
-from fastsio.client import AsyncClient, AsyncClientNamespace, ClientNamespace
+from fastsio.client import AsyncClient, AsyncClientNamespace, ClientNamespace, signals
 from harness import DEADLINE_S, until
 
 # --- which handler -------------------------------------------------------------------------------
@@ -289,19 +289,25 @@ async def test_put_out_and_closed_at_once_is_told_once(
     assert not client.connected and fake.connections.empty()
 
 
-def test_a_client_goes_with_its_loop() -> None:
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_connected_client_goes_with_its_loop() -> None:
     """A program that ends its loop without a goodbye keeps neither the client nor the loop."""
-    found: list[Any] = []
 
-    async def connect_and_forget() -> None:
-        async with FakeServer() as fake:
-            client = AsyncClient(handle_sigint=False)
-            await fake.connect(client)
-            found.append(weakref.ref(client))
+    async def connect() -> Any:
+        fake = FakeServer()
+        await fake.__aenter__()
+        client = AsyncClient(handle_sigint=False)
+        await fake.connect(client)
+        assert client in signals.connected_clients
+        return weakref.ref(client)
 
-    asyncio.run(connect_and_forget())
+    loop = asyncio.SelectorEventLoop()
+    client = loop.run_until_complete(connect())
+    assert client() is not None
+    loop.close()
+    loop = None
     gc.collect()
-    assert found[0]() is None
+    assert client() is None
 
 
 # --- reconnection ----------------------------------------------------------------------------------
