@@ -10,6 +10,7 @@ from fake_server import CONNECTED, FakeServer, open_packet
 from fastsio import exceptions
 from fastsio._frames import build_frame
 from fastsio.client import AsyncClient
+from fastsio.client.errors import OpenError
 from harness import DEADLINE_S, until
 
 
@@ -230,6 +231,18 @@ async def test_a_second_connect_at_the_same_time_is_refused(
         await client.connect(fake.url)
     connection.send(CONNECTED)
     await first
+
+
+async def test_an_attempt_that_is_ended_before_its_first_step_leaves_the_client_free(
+    fake: FakeServer, client: AsyncClient
+) -> None:
+    connecting = asyncio.create_task(client.eio.connect(fake.url, transports=["websocket"]))
+    await asyncio.sleep(0)
+    assert client.eio.state == "connecting"
+    await client.eio.disconnect()
+    with pytest.raises(OpenError, match="Disconnected while connecting"):
+        await connecting
+    assert client.eio.state == "disconnected"
 
 
 @pytest.mark.parametrize("url", ["localhost:5000", "ftp://host", "http://", ""])
