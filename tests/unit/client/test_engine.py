@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 import pytest
 
@@ -243,6 +244,17 @@ async def test_an_attempt_that_is_ended_before_its_first_step_leaves_the_client_
     with pytest.raises(OpenError, match="Disconnected while connecting"):
         await connecting
     assert client.eio.state == "disconnected"
+
+
+async def test_without_aiohttp_there_is_websocket_and_a_clear_error_for_polling(
+    fake: FakeServer, client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "aiohttp", None)
+    with pytest.raises(ImportError, match=r'pip install "fastsio\[client\]"'):
+        await client.connect(fake.url)
+    assert client.eio.state == "disconnected"
+    await fake.connect(client)
+    assert client.transport() == "websocket"
 
 
 @pytest.mark.parametrize("url", ["localhost:5000", "ftp://host", "http://", ""])
