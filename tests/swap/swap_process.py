@@ -87,28 +87,8 @@ def star_barrier(socketio: Any, sio: Any) -> None:
     sio.on(BARRIER, sync, namespace="*")
 
 
-def shim(real):
-    import types
-
-    mod = types.SimpleNamespace(**vars(real))
-    for name, where in {
-        "AsyncServer": "api.aio",
-        "AsyncNamespace": "api.namespace",
-        "AsyncManager": "api.manager",
-        "ASGIApp": "asgi",
-        "Server": "api.sync",
-        "Namespace": "api.sync_namespace",
-        "WSGIApp": "wsgi",
-        "Manager": "api.sync",
-    }.items():
-        setattr(mod, name, getattr(importlib.import_module("fastsio." + where), name, None))
-    return mod
-
-
 async def main(library: str) -> None:
     socketio = importlib.import_module(library)
-    if not hasattr(socketio, "ASGIApp"):
-        socketio = shim(socketio)
     serve = serve_fastsio if library == "fastsio" else serve_uvicorn
     swap_scenarios.load()
     ports = {}
