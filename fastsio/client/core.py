@@ -7,7 +7,6 @@ Source: socket.io-protocol v5; behaviour of python-socketio 5.18 where that leav
 
 import asyncio
 import contextlib
-import inspect
 import itertools
 import random
 from collections.abc import Callable, Coroutine
@@ -15,8 +14,8 @@ from typing import Any
 
 from fastsio import exceptions
 from fastsio._codec import check_event_name, encode_packet
-from fastsio._eager import start_eager
 from fastsio._encoded import Encoded, encode_engine_packet
+from fastsio._eager import start_eager
 from fastsio.client.base import BaseClient
 from fastsio.client.engine import EngineClient
 from fastsio.client.errors import OpenError
@@ -27,8 +26,6 @@ CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK = range
 
 class ClientCore(BaseClient):
     """The state of one client and the coroutines behind its methods."""
-
-    __signature__ = inspect.signature(BaseClient)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
