@@ -64,24 +64,12 @@ def make_environ(session: Any) -> dict[str, Any]:
     }
     for name, value in request.headers.items():
         key = name.upper().replace("-", "_")
-        environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = _as_text(
-            value
-        )
+        environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = value
     # See hosted.py and wsgi.py.
     more_environ = getattr(request, "more_environ", None)
     if more_environ is not None:
         environ.update(more_environ())
     return environ
-
-
-def _as_text(value: str) -> str:
-    """A header's bytes as UTF-8, as python-socketio has them under ASGI; latin-1 where they are none."""
-    if value.isascii():
-        return value
-    try:
-        return value.encode("latin-1").decode()
-    except UnicodeError:
-        return value
 
 
 def _name_and_port(host: str, is_secure: bool) -> tuple[str, str]:

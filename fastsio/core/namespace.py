@@ -149,18 +149,11 @@ class Namespace(NamespaceBase):
         """emit_to() where it takes sets of rooms. As in python-socketio a tuple is several, unless it is a room."""
         rooms = None if room is None else self._rooms_of(room)
         excluded = NOBODY_EXCEPT if skip is None else self._rooms_of(skip)
-        # As in python-socketio everyone includes those whose connect handler is at work.
-        groups = (
-            [rooms] if rooms is not None or not self.joining else [None, frozenset(self.joining)]
-        )
         if callback is None:
-            encoded = self.encode_event(args)
-            for group in groups:
-                self.adapter.deliver(encoded, group, excluded)
+            self.adapter.broadcast(args, rooms, excluded)
             return
-        for group in groups:
-            for socket in self.adapter.members(group, excluded):
-                socket.send_event(args, socket.pending(callback))
+        for socket in self.adapter.members(rooms, excluded):
+            socket.send_event(args, socket.pending(callback))
 
     def _rooms_of(self, room: Any) -> frozenset[Any]:
         return (

@@ -145,6 +145,19 @@ async def test_pythons_own_connectionrefusederror_refuses_too(sio, join):
     assert await peer.receive() == '44{"message":"Connection refused by server"}'
 
 
+async def test_connect_that_raises_anything_is_answered_and_logged(sio, join, caplog):
+    @sio.event
+    async def connect(sid, environ):
+        raise KeyError("a mistake")
+
+    peer = await join.open(sio)
+    await peer.send("40")
+    assert await peer.receive() == "44" + '{"message":"\'a mistake\'"}'
+    (record,) = [record for record in caplog.records if record.name == "fastsio.core"]
+    assert "refused in '/' for sid=" in record.getMessage()
+    assert record.exc_info[0] is KeyError
+
+
 async def test_static_and_partial_functions_are_handlers_like_any(sio, join):
     import functools
 
