@@ -4,10 +4,9 @@ Imports nothing of fastsio: both API styles make it, the engine and the core rea
 """
 
 import difflib
-import inspect
 import ipaddress
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 TRANSPORTS = ("polling", "websocket")
@@ -28,11 +27,8 @@ class Options:
     max_buffered_bytes: bytes queued for one client; a session that is over it and is sent more ends.
     transports: "polling", "websocket" or both. allow_upgrades: from the one to the other.
     cors_allowed_origins: None sends no CORS headers (browsers then allow the same origin only), "*", one
-        origin, a list, or a function of the Origin (and, if it takes two, the request's environ) that returns a
-        bool. cors_credentials: cookies may come along.
-    checks_origin: pages whose Origin is not allowed are refused, WebSockets too, which CORS lets through; without
-        cors_allowed_origins all but the host that was asked. An empty list there switches it off. False in Node's
-        style (IO), True in python-socketio's.
+        origin, a list, or a function of the Origin that returns a bool. CORS tells browsers who may read
+        answers; a WebSocket from elsewhere is not refused by it. cors_credentials: cookies may come along.
     cookie: None, a name, or {"name": …, "path": …, "SameSite": …}: sent with the polling handshake.
     http_compression: gzip or deflate for polling responses of at least compression_threshold bytes.
     json: a module with dumps and loads instead of orjson.
@@ -59,8 +55,6 @@ class Options:
     allow_upgrades: bool = True
     cors_allowed_origins: None | str | Iterable[str] | Callable[[str], bool] = None
     cors_credentials: bool = True
-    checks_origin: bool = False
-    origin_needs_environ: bool = field(init=False, default=False, repr=False)
     cookie: None | str | dict[str, Any] = None
     http_compression: bool = True
     compression_threshold: int = 1024
@@ -84,10 +78,7 @@ class Options:
         object.__setattr__(self, "transports", _transports(self.transports))
         origins = self.cors_allowed_origins
         if origins is not None and not isinstance(origins, str) and not callable(origins):
-            names = frozenset(origins)
-            object.__setattr__(self, "cors_allowed_origins", "*" if "*" in names else names)
-        elif callable(origins):
-            object.__setattr__(self, "origin_needs_environ", _takes_two(origins))
+            object.__setattr__(self, "cors_allowed_origins", frozenset(origins))
         object.__setattr__(self, "cookie", _cookie(self.cookie))
         _check_serializer(self.serializer)
         if isinstance(self.namespaces, str) and self.namespaces != "*":
@@ -100,7 +91,7 @@ class Options:
     @classmethod
     def names(cls) -> set[str]:
         """Every option."""
-        return {one.name for one in fields(cls) if one.init}
+        return {field.name for field in fields(cls)}
 
     @classmethod
     def of(cls, given: dict[str, Any]) -> "Options":
@@ -117,15 +108,6 @@ class Options:
                 if name != "transports" or value is not None
             }
         )
-
-
-def _takes_two(function: Callable[..., Any]) -> bool:
-    """Whether a function can be called with two arguments; one that can't be asked is called with one."""
-    try:
-        inspect.signature(function).bind(None, None)
-    except (TypeError, ValueError):
-        return False
-    return True
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

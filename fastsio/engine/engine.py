@@ -18,14 +18,12 @@ from fastsio.engine.admission import Admission
 from fastsio.engine.errors import (
     BAD_HANDSHAKE_METHOD,
     BAD_REQUEST,
-    FOREIGN_ORIGIN,
     UNKNOWN_SID,
     UNKNOWN_TRANSPORT,
     UNSUPPORTED_PROTOCOL_VERSION,
     Refusal,
 )
 from fastsio.engine.headers import cookie_header, cors_headers, payload_headers, preflight_headers
-from fastsio.engine.pages import is_foreign
 from fastsio.engine.polling import PollingTransport
 from fastsio.engine.ports import EngineHandler, Exchange, Request
 from fastsio.engine.session import Session
@@ -87,14 +85,7 @@ class Engine:
             return
         assert transport is not None
         session = self.sessions.get(sid) if sid else None
-        # Asked where a session or a WebSocket is opened: who knows a session's id is whom it was opened for.
-        if (
-            self.options.checks_origin
-            and (session is None or is_upgrade)
-            and is_foreign(self.options, request, exchange.is_secure)
-        ):
-            self._refuse(FOREIGN_ORIGIN, request, exchange, is_upgrade)
-        elif is_upgrade and transport == "polling":
+        if is_upgrade and transport == "polling":
             self._accept_and_close(request, exchange)
         elif session is None:
             self._open(transport, request, exchange)

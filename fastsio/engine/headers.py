@@ -5,7 +5,6 @@ Source: the `cors` package as engine.io uses it, engine.io 6.6 on the wire; Fetc
 
 import zlib
 
-from fastsio.engine.pages import is_allowed
 from fastsio.engine.ports import Headers, Request
 from fastsio.options import Options
 
@@ -21,12 +20,22 @@ def cors_headers(options: Options, request: Request) -> Headers:
         return [("Access-Control-Allow-Origin", "*")]
     headers = [("Vary", "Origin")]
     origin = request.header("origin")
-    if origin is not None and is_allowed(options, request, origin):
+    if origin is not None and _is_allowed(allowed, origin):
         # A browser refuses "*" together with credentials, so the origin is named.
         headers.append(("Access-Control-Allow-Origin", origin))
         if options.cors_credentials:
             headers.append(("Access-Control-Allow-Credentials", "true"))
     return headers
+
+
+def _is_allowed(allowed: object, origin: str) -> bool:
+    if callable(allowed):
+        return bool(allowed(origin))
+    return (
+        allowed == "*"
+        or allowed == origin
+        or (isinstance(allowed, frozenset) and origin in allowed)
+    )
 
 
 def preflight_headers(options: Options, request: Request) -> Headers:

@@ -8,6 +8,7 @@ import difflib
 import warnings
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import fields
 from types import MappingProxyType
 from typing import Any
 
@@ -61,7 +62,7 @@ class AsyncServer:
             allow_upgrades=allow_upgrades, http_compression=http_compression,
             compression_threshold=compression_threshold, cookie=cookie, cors_allowed_origins=cors_allowed_origins,
             cors_credentials=cors_credentials, json=json, transports=_known_transports(transports),
-            **{"checks_origin": True} | _known_options(kwargs),
+            **_known_options(kwargs),
         )  # fmt: skip
         self.async_mode = async_mode or "asgi"
         self.handlers: dict[str, Callable[..., Any]] = {}
@@ -224,7 +225,7 @@ def _known_transports(given: Any) -> tuple[str, ...]:
 
 def _known_options(given: dict[str, Any]) -> dict[str, Any]:
     """Those that are options of fastsio; a warning names the others, which python-engineio ignores silently."""
-    known = Options.names() - {"namespaces"}
+    known = {field.name for field in fields(Options)} - {"namespaces"}
     for name in given.keys() - known:
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""

@@ -27,8 +27,6 @@ def test_defaults_are_the_documented_ones():
         "allow_upgrades": True,
         "cors_allowed_origins": None,
         "cors_credentials": True,
-        "checks_origin": False,
-        "origin_needs_environ": False,
         "cookie": None,
         "http_compression": True,
         "compression_threshold": 1024,
@@ -37,7 +35,6 @@ def test_defaults_are_the_documented_ones():
         "namespaces": None,
         "async_handlers": True,
         "always_connect": False,
-        "trusted_proxies": None,
     }
 
 
@@ -47,11 +44,10 @@ def test_both_styles_take_every_option(style):
         "ping_interval": 1, "ping_grace": 1, "ping_timeout": 2, "connect_timeout": 3, "upgrade_timeout": 4,
         "max_http_buffer_size": 5, "max_buffered_bytes": 6, "transports": ("websocket",),
         "allow_upgrades": False, "cors_allowed_origins": "*", "cors_credentials": False,
-        "checks_origin": True, "cookie": {"name": "x"}, "http_compression": False, "compression_threshold": 7,
+        "cookie": {"name": "x"}, "http_compression": False, "compression_threshold": 7,
         "json": json, "serializer": Packet, "namespaces": ("/a",), "async_handlers": False, "always_connect": True,
-        "trusted_proxies": ("*",),
     }  # fmt: skip
-    assert set(given) == Options.names()
+    assert set(given) == {field.name for field in dataclasses.fields(Options)}
     options = style(**given).hub.options
     assert {name: getattr(options, name) for name in given} == given
 
@@ -206,21 +202,3 @@ def test_options_can_not_be_changed():
 def test_transports_that_name_none_are_refused_as_an_argument_too():
     with pytest.raises(ValueError, match="No valid transports"):
         Options.of({"transports": []})
-
-
-def test_a_star_on_a_list_of_origins_is_the_star():
-    assert Options(cors_allowed_origins=["http://a", "*"]).cors_allowed_origins == "*"
-
-
-@pytest.mark.parametrize(
-    ("function", "needs_environ"),
-    [
-        (lambda origin: True, False),
-        (lambda origin, environ: True, True),
-        (lambda origin, environ=None: True, True),
-        (lambda *args: True, True),
-        (bool, False),
-    ],
-)
-def test_a_function_of_origins_is_given_the_environ_if_it_takes_two(function, needs_environ):
-    assert Options(cors_allowed_origins=function).origin_needs_environ == needs_environ
