@@ -6,6 +6,7 @@ when the client reads too slowly. Until then this is not writable and keeps what
 max_buffered_bytes.
 Source: ASGI specification 3.0, "WebSocket".
 """
+import asyncio
 import logging
 
 from fastsio._encoded cimport Encoded
@@ -223,7 +224,7 @@ cdef class HostedSocket(Outlet):
         try:
             sent = self.asgi_send(message)
             task = start(sent if PyCoro_CheckExact(sent) else awaiting(sent), self.engine.loop, &is_suspended)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             self.is_writable = False
             # In a turn of its own: the handlers of the session's end may send to others.
             self.flusher.call_soon(self.send_failed, error)

@@ -85,7 +85,7 @@ async def start(
     if context is None and ssl_certfile is not None:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(ssl_certfile, ssl_keyfile)
-    if hasattr(app, "as_asgi"):
+    if hasattr(app, "as_asgi") and not hasattr(app, "hub"):  # a Server needs no ASGI by itself
         app = app.as_asgi()
     carried = find_carried(app)
     if carried is None:
@@ -128,7 +128,8 @@ def _asgi_server(app: Any, carried: Carried, state: dict[str, Any], head_timeout
         )
         server.static = MappedFiles(asgi_app.static_files)
         return server
-    beside = beside_for(app, state, Connections())
+    trusted = carried.socketio_server.hub.options.trusted_proxies
+    beside = beside_for(app, state, Connections(), trusted)
     return SharedServer(carried.socketio_server, beside, carried.is_engine_path, head_timeout)
 
 

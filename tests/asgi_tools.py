@@ -42,7 +42,7 @@ class Call:
         self.scope = scope
         self.sent: list[Message] = []
         self.sending_tasks: list[Any] = []
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
         self.receive_failure: Exception | None = None
         self._inbox: asyncio.Queue[Message] = asyncio.Queue()
         self._flow = asyncio.Event()

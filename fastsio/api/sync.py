@@ -360,10 +360,11 @@ class Server:
     def _bridge_to_clients(self) -> Bridge | None:
         """To the loop that serves, or that still runs handlers of clients that went; None without one."""
         engine = self.hub.engine
-        if engine is not None and engine.is_open and engine.loop.is_running():
-            return self._bridge_of(engine.loop)
-        bridge = self._bridge
-        return bridge if bridge is not None and bridge.loop.is_running() else None
+        if engine is not None and engine.is_open:
+            bridge: Bridge | None = self._bridge_of(engine.loop)
+        else:
+            bridge = self._bridge
+        return bridge if bridge is not None and bridge.is_served else None
 
     def _do(self, fn: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:
         """Run a coroutine function of the AsyncServer, one that does not wait, where its clients are."""

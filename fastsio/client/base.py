@@ -51,6 +51,10 @@ class BaseClient:
         self.failed_namespaces: list[str] = []
         self.handlers: Handlers = {}
         self.namespace_handlers: dict[str, BaseClientNamespace] = {}
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """The rest of __init__ in subclasses, so that all have its signature."""
 
     def _make_engine(self, options: dict[str, Any]) -> EngineClient:
         raise NotImplementedError

@@ -14,8 +14,8 @@ from typing import Any
 
 from fastsio import exceptions
 from fastsio._codec import check_event_name, encode_packet
-from fastsio._encoded import Encoded, encode_engine_packet
 from fastsio._eager import start_eager
+from fastsio._encoded import Encoded, encode_engine_packet
 from fastsio.client.base import BaseClient
 from fastsio.client.engine import EngineClient
 from fastsio.client.errors import OpenError
@@ -27,8 +27,8 @@ CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK = range
 class ClientCore(BaseClient):
     """The state of one client and the coroutines behind its methods."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def _prepare(self) -> None:
+        super()._prepare()
         self.callbacks: dict[str, dict[int, Callable[..., Any]]] = {}
         self._ack_ids = itertools.count(1)
         self._calls: set[asyncio.Future[tuple[Any, ...]]] = set()
@@ -354,16 +354,16 @@ class ClientCore(BaseClient):
         """An event and its answer: None, one value, or a tuple of several."""
         if (namespace or "/") in self.namespaces and self.eio.state != "connected":
             raise exceptions.ClientGoneError("the connection has gone")
-        answer: asyncio.Future[tuple[Any, ...]] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[tuple[Any, ...]] = loop.create_future()
+        id = self._send_event(event, data, namespace, AckOfCall(answer))
+        timer = None if timeout_s is None else loop.call_later(timeout_s, _expire, answer)
         self._calls.add(answer)
-        id = None
         try:
-            id = self._send_event(event, data, namespace, AckOfCall(answer))
-            async with asyncio.timeout(timeout_s):
-                values = await answer
-        except TimeoutError:
-            raise exceptions.TimeoutError from None
+            values = await answer
         finally:
+            if timer is not None:
+                timer.cancel()
             self._calls.discard(answer)
             self.callbacks.get(namespace or "/", {}).pop(id or 0, None)
         return None if not values else values[0] if len(values) == 1 else values
@@ -463,3 +463,8 @@ class AckOfCall:
     def __call__(self, *args: Any) -> None:
         if not self.future.done():
             self.future.set_result(args)
+
+
+def _expire(answer: asyncio.Future[Any]) -> None:
+    if not answer.done():
+        answer.set_exception(exceptions.TimeoutError())

@@ -20,7 +20,7 @@ from fastsio.client.logs import make_logger
 from fastsio.client.polling import Polling
 from fastsio.client.transport import CLOSE_TIMEOUT_S
 from fastsio.client.urls import ServerUrl
-from fastsio.client.wheels import wheel_for
+from fastsio.client.wheels import LoopWheel, wheel_for
 
 TRANSPORTS = ("polling", "websocket")
 # What may wait to be written before emit() waits too: a server that is slow to read must not fill our memory.
@@ -92,6 +92,7 @@ class EngineClient:
         self._flushed: asyncio.Event | None = None
         self._opening: asyncio.Task[None] | None = None
         self._closed: asyncio.Event | None = None
+        self._shared_wheel: LoopWheel | None = None
         self._patience_s = 0.0
         self._alive_at = 0.0
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -190,7 +191,8 @@ class EngineClient:
         self._closed = asyncio.Event()
         self.state = "connected"
         signals.connected_clients.add(self.handler)
-        wheel_for(self._loop, self._patience_s).add(self, self._patience_s)
+        self._shared_wheel = wheel_for(self._loop, self._patience_s)
+        self._shared_wheel.wheel.add(self, self._patience_s)
         try:
             await self.handler.engine_opened()
         except Exception as error:
@@ -387,8 +389,9 @@ class EngineClient:
         """Forget the connection; returns the event that wait() waits for."""
         closed = self._closed
         assert closed is not None
-        if self.wheel_slot is not None:
-            wheel_for(self._loop, self._patience_s).remove(self)
+        if self._shared_wheel is not None:
+            self._shared_wheel.wheel.remove(self)
+            self._shared_wheel = None
         signals.connected_clients.discard(self.handler)
         self._transport = None
         self.sid = None

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastsio._encoded import Encoded
-from fastsio._payload import decode_payload
 from fastsio._frames import ProtocolError
+from fastsio._payload import decode_payload
 from fastsio.client.errors import OpenError
 from fastsio.client.http import Http, HttpAnswer
 from fastsio.client.transport import CLOSE_TIMEOUT_S, Transport, TransportOwner

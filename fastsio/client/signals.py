@@ -13,7 +13,7 @@ from typing import Any
 # How long the goodbyes may take.
 GOODBYE_TIMEOUT_S = 2.0
 
-connected_clients: set[Any] = set()
+connected_clients: "weakref.WeakSet[Any]" = weakref.WeakSet()
 _watched: "weakref.WeakSet[asyncio.AbstractEventLoop]" = weakref.WeakSet()
 _original: Any = None
 

@@ -28,10 +28,10 @@ class Client(ClientCore):
     websocket-client's create_connection().
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def _prepare(self) -> None:
+        super()._prepare()
         self._outbox: collections.deque[Encoded | bytes] = collections.deque()
         self._is_outbox_due = False
-        super().__init__(*args, **kwargs)
         if self.handle_sigint:
             signals.watch_process()
 

@@ -8,15 +8,25 @@ from fastsio._wheel import Wheel
 # The coarser, the fewer wake-ups: a delay has the tick of the class that it falls in (a tenth of what stands here).
 CLASSES_S = (10.0, 1.0, 0.1)
 
-_wheels: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[float, Wheel]]" = (
-    weakref.WeakKeyDictionary()
-)
+
+class LoopWheel:
+    """A wheel of one loop. Those who use it keep it: it goes, and lets go of the loop, with the last of them."""
+
+    __slots__ = ("__weakref__", "wheel")
+
+    def __init__(self, wheel: Wheel) -> None:
+        self.wheel = wheel
 
 
-def wheel_for(loop: asyncio.AbstractEventLoop, delay_s: float) -> Wheel:
-    """The wheel for deadlines of about `delay_s`; entries come back through it later than due by a tenth at most."""
+# By the loop's id: while the wheel is there, it keeps the loop, and the id is no other's.
+_wheels: "weakref.WeakValueDictionary[tuple[int, float], LoopWheel]" = weakref.WeakValueDictionary()
+
+
+def wheel_for(loop: asyncio.AbstractEventLoop, delay_s: float) -> LoopWheel:
+    """The wheel for deadlines of about `delay_s`; it calls when they are due, or later by a tenth at most."""
     shortest_s = next((limit for limit in CLASSES_S if delay_s >= limit), CLASSES_S[-1])
-    of_loop = _wheels.setdefault(loop, {})
-    if shortest_s not in of_loop:
-        of_loop[shortest_s] = Wheel(loop, shortest_s)
-    return of_loop[shortest_s]
+    key = (id(loop), shortest_s)
+    shared = _wheels.get(key)
+    if shared is None:
+        shared = _wheels[key] = LoopWheel(Wheel(loop, shortest_s))
+    return shared

@@ -159,6 +159,10 @@ class Hub:
     async def hand_over(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run a coroutine on the engine's loop, from a loop of another thread; its result or exception."""
         assert self.loop is not None
+        if self.loop.is_closed():
+            # The engine was not closed before its loop was: nobody is there any more, and it serves nothing.
+            self.engine = None
+            return await coroutine
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self.loop))
 
     def call_soon(self, call: Callable[..., Any], *args: Any) -> None:

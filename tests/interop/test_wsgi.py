@@ -5,11 +5,13 @@ Each is a process of its own. What an application that was moved by its import s
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import socketio
 
 from node_driver import NodeDriver
 from test_ported import GUNICORN, OURS, UVICORN, WERKZEUG, Served, serving
@@ -66,6 +68,34 @@ async def test_handlers_run_in_threads(
     node: NodeDriver, served: Served, scenario: str, mode: str
 ) -> None:
     await node.play(scenario, served.url, mode)
+
+
+@pytest.mark.parametrize("transports", [["polling"], ["websocket"], None], ids=str)
+async def test_python_socketios_own_clients_get_along_with_it(
+    served: Served, transports: list[str] | None
+) -> None:
+    await asyncio.to_thread(play_with_sync_client, served.url, transports)
+    client = socketio.AsyncClient(reconnection=False)
+    client.on("question", lambda number: number * 2)
+    await client.connect(served.url, transports=transports, wait_timeout=10)
+    assert await client.call("ask", 4) == 8
+    assert await client.call("echo", b"bytes") == b"bytes"
+    await client.disconnect()
+
+
+def play_with_sync_client(url: str, transports: list[str] | None) -> None:
+    client = socketio.Client(reconnection=False)
+    client.on("question", lambda number: number * 2)
+    client.connect(
+        url, transports=transports, namespaces=["/", "/chat"], auth={"a": 1}, wait_timeout=10
+    )
+    assert client.call("ask", 21) == 42
+    session, rooms = client.call("who", namespace="/chat")
+    assert session["auth"] == {"a": 1}
+    assert sorted(rooms) == sorted(["all", client.get_sid("/chat")])
+    assert client.transport() == (transports or ["websocket"])[0]
+    client.disconnect()
+    client.wait()
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -45,6 +45,7 @@ class HostedApp:
     heard: list[Any] = field(default_factory=list)
     ends: list[str] = field(default_factory=list)
     sids: list[str] = field(default_factory=list)
+    cancel_reason: str | None = None
 
     def __post_init__(self) -> None:
         self.sio.on("connect", lambda sid, environ: self.sids.append(sid))
@@ -53,7 +54,7 @@ class HostedApp:
         self.sio.on("echo", lambda sid, *args: args)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await serve_hosted(engine_of(self.sio.hub), scope, receive, send)
+        await serve_hosted(engine_of(self.sio.hub), scope, receive, send, self.cancel_reason)
 
     @staticmethod
     def environ_of(session: Any) -> dict[str, Any]:

@@ -364,10 +364,11 @@ async def test_server_whose_send_is_no_coroutine_is_served(hosted: Any) -> None:
     await task
 
 
-async def test_server_that_fails_to_send_ends_the_session(hosted: Any) -> None:
+@pytest.mark.parametrize("failure", [OSError("gone"), asyncio.CancelledError()])
+async def test_server_that_fails_to_send_ends_the_session(hosted: Any, failure: Any) -> None:
     app = await hosted()
     client = await Client(app).open_websocket()
-    client.call.failure = OSError("gone")
+    client.call.failure = failure
     await app.sio.emit("n", 1)
     await until(lambda: app.ends, "the end")
     assert app.ends == ["transport close"]
@@ -474,13 +475,15 @@ async def test_client_that_is_silent_times_out(hosted: Any) -> None:
     await client.call.done()
 
 
-async def test_server_that_cancels_means_that_it_stops(hosted: Any) -> None:
+@pytest.mark.parametrize("reason", ["server shutting down", None])
+async def test_server_that_cancels_ends_the_session(hosted: Any, reason: Any) -> None:
     app = await hosted()
+    app.cancel_reason = reason
     client = await Client(app).open_websocket()
     client.call.task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await client.call.task
-    assert app.ends == ["server shutting down"]
+    assert app.ends == [reason or "transport close"]
 
 
 async def test_close_of_the_engine_closes_every_websocket(hosted: Any) -> None:

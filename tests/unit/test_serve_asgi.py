@@ -190,7 +190,7 @@ async def test_startup_comes_before_the_first_request_and_shutdown_behind_the_la
     await peer.ws.receive_close()
     await peer.close()
     await closing
-    assert events == ["startup", "server shutting down", "shutdown"]
+    assert events == ["startup", "server disconnect", "shutdown"]
 
 
 async def test_lifespan_of_the_other_application_gives_its_requests_state(serve):
@@ -350,6 +350,38 @@ async def test_tls_serves_both_sides(serve, certificate, transport):
     await ws.connection.close()
 
 
+@pytest.mark.parametrize(
+    ("trusted", "client"),
+    [(None, b"http 127.0.0.1"), ("127.0.0.1", b"https 203.0.113.9"), ("*", b"https 203.0.113.9")],
+)
+async def test_trusted_proxies_are_trusted_for_the_other_application_too(serve, trusted, client):
+    server = await serve(ASGIApp(fastsio.AsyncServer(trusted_proxies=trusted), Pages()))
+    headers = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https"}
+    assert (await http(server.url, "GET", "/client", None, headers)).body == client
+
+
+async def test_socketio_behind_middleware_goes_through_it(serve):
+    class Middleware:
+        def __init__(self, app):
+            self.app, self.seen = app, []
+
+        async def __call__(self, scope, receive, send):
+            self.seen.append(scope.get("path"))
+            await self.app(scope, receive, send)
+
+    app = Middleware(ASGIApp(echo_server(), Pages()))
+    server = await serve(app)
+    assert (await http(server.url, "GET", "/hello")).body == b"hello"
+    peer = await FakePeer(server.url).open()
+    await peer.connect()
+    await check_echo(peer)
+    assert app.seen == [None, "/hello", "/socket.io/"]
+    closing = asyncio.ensure_future(server.close())
+    await peer.ws.receive_close()
+    await peer.close()
+    await closing
+
+
 async def test_error_of_the_application_is_a_500_and_ends_nothing_else(serve):
     server = await serve(ASGIApp(echo_server(), Pages()))
     peer = await FakePeer(server.url).open()
@@ -416,7 +448,7 @@ async def test_close_ends_clients_of_both_sides(serve):
     response = await busy.read_response()
     assert (response.body, response.headers["connection"]) == (b"released", "close")
     await closing
-    assert reasons == ["server shutting down"]
+    assert reasons == ["server disconnect"]
     assert pages.events == ["startup", "shutdown"]
     assert not server.connections
     for connection in (idle, busy, ws.connection):

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import random
+import weakref
 from typing import Any
 
 import pytest
 
 from fake_server import FakeServer
 from fastsio import exceptions
-from fastsio.client import AsyncClient, AsyncClientNamespace, ClientNamespace
+from fastsio.client import AsyncClient, AsyncClientNamespace, ClientNamespace, signals
 from harness import DEADLINE_S, until
 
 # --- which handler -------------------------------------------------------------------------------
@@ -285,6 +287,27 @@ async def test_put_out_and_closed_at_once_is_told_once(
     await asyncio.wait_for(client.wait(), DEADLINE_S)
     assert reasons == ["server disconnect"]
     assert not client.connected and fake.connections.empty()
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_connected_client_goes_with_its_loop() -> None:
+    """A program that ends its loop without a goodbye keeps neither the client nor the loop."""
+
+    async def connect() -> Any:
+        fake = FakeServer()
+        await fake.__aenter__()
+        client = AsyncClient(handle_sigint=False)
+        await fake.connect(client)
+        assert client in signals.connected_clients
+        return weakref.ref(client)
+
+    loop = asyncio.SelectorEventLoop()
+    client = loop.run_until_complete(connect())
+    assert client() is not None
+    loop.close()
+    loop = None
+    gc.collect()
+    assert client() is None
 
 
 # --- reconnection ----------------------------------------------------------------------------------

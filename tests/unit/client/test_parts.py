@@ -15,7 +15,8 @@ import aiohttp
 import pytest
 import requests
 
-from fastsio._codec import encode_engine_packet, encode_packet
+from fastsio._codec import encode_packet
+from fastsio._encoded import encode_engine_packet
 from fastsio.client import Client, loop_thread, workers
 from fastsio.client.logs import make_logger
 from fastsio.client.polling import MAX_PACKETS, bodies_of

@@ -172,3 +172,14 @@ async def test_message_without_a_handler_is_dropped(stage):
     await until(lambda: app.events, "the handler that came later is called")
     assert app.events[-1] == ("message", "c")
     await peer.close()
+
+
+@IN_MEMORY
+async def test_two_hundred_messages_in_one_post_are_handled_in_order(stage):
+    """python-engineio's server refuses more than 16."""
+    app = await stage()
+    app.note("message")
+    peer = await app.client("polling")
+    await peer.send(*(f"4m{n}" for n in range(200)))
+    assert app.events == [("message", f"m{n}") for n in range(200)]
+    await peer.close()
