@@ -113,6 +113,7 @@ class Peer(PeerBase):
                 socket.stop_receiving()
                 namespace.joining.pop(socket.id, None)
                 self.hub.tidy(namespace)
+            namespace.release(socket, is_admitted)
         if error is not None:
             if self.session.is_open:
                 self._refuse(namespace, error)
@@ -257,7 +258,8 @@ class Peer(PeerBase):
         async def run() -> None:
             try:
                 if not socket.is_refused:  # who is refused was never there
-                    await socket.answer(handler, ["disconnect", python_reason(reason)], -1)
+                    said = python_reason(reason, self.session.has_said_goodbye)
+                    await socket.answer(handler, ["disconnect", said], -1)
             finally:
                 namespace.leaving.pop(socket.id, None)
                 self.hub.tidy(namespace)
