@@ -27,8 +27,8 @@ class Options:
     max_buffered_bytes: bytes queued for one client; a session that is over it and is sent more ends.
     transports: "polling", "websocket" or both. allow_upgrades: from the one to the other.
     cors_allowed_origins: None sends no CORS headers (browsers then allow the same origin only), "*", one
-        origin, a list, or a function of the Origin that returns a bool. CORS tells browsers who may read
-        answers; a WebSocket from elsewhere is not refused by it. cors_credentials: cookies may come along.
+        origin, a list, or a function(origin) or function(origin, environ) that returns a bool. CORS tells browsers
+        who may read answers; a WebSocket from elsewhere is not refused by it. cors_credentials: cookies may come along.
     cookie: None, a name, or {"name": …, "path": …, "SameSite": …}: sent with the polling handshake.
     http_compression: gzip or deflate for polling responses of at least compression_threshold bytes.
     json: a module with dumps and loads instead of orjson.

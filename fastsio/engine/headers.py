@@ -3,7 +3,12 @@
 Source: the `cors` package as engine.io uses it, engine.io 6.6 on the wire; Fetch standard, "CORS protocol".
 """
 
+import functools
+import inspect
 import zlib
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote
 
 from fastsio.engine.ports import Headers, Request
 from fastsio.options import Options
@@ -20,7 +25,7 @@ def cors_headers(options: Options, request: Request) -> Headers:
         return [("Access-Control-Allow-Origin", "*")]
     headers = [("Vary", "Origin")]
     origin = request.header("origin")
-    if origin is not None and _is_allowed(allowed, origin):
+    if origin is not None and _is_allowed(allowed, origin, request):
         # A browser refuses "*" together with credentials, so the origin is named.
         headers.append(("Access-Control-Allow-Origin", origin))
         if options.cors_credentials:
@@ -28,14 +33,37 @@ def cors_headers(options: Options, request: Request) -> Headers:
     return headers
 
 
-def _is_allowed(allowed: object, origin: str) -> bool:
+def _is_allowed(allowed: object, origin: str, request: Request) -> bool:
     if callable(allowed):
-        return bool(allowed(origin))
+        takes_two = _takes_environ(allowed)
+        return bool(allowed(origin, _environ(request)) if takes_two else allowed(origin))
     return (
         allowed == "*"
         or allowed == origin
         or (isinstance(allowed, frozenset) and origin in allowed)
     )
+
+
+@functools.lru_cache(maxsize=64)
+def _takes_environ(allowed: Callable[..., Any]) -> bool:
+    """python-socketio's functions may take (origin, environ)."""
+    try:
+        inspect.signature(allowed).bind("origin", {})
+    except (TypeError, ValueError):  # ValueError: a builtin that tells nothing
+        return False
+    return True
+
+
+def _environ(request: Request) -> dict[str, Any]:
+    """The request's own part of a WSGI environ."""
+    environ = {
+        "REQUEST_METHOD": request.method,
+        "PATH_INFO": unquote(request.path),
+        "QUERY_STRING": request.query_string,
+    }
+    for name, value in request.headers.items():
+        environ["HTTP_" + name.upper().replace("-", "_")] = value
+    return environ
 
 
 def preflight_headers(options: Options, request: Request) -> Headers:
