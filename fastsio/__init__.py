@@ -1,8 +1,42 @@
-"""fastsio: the fastest Socket.IO server there is, in Python. Two API styles: AsyncServer and IO."""
+"""fastsio: the fastest Socket.IO server there is, in Python. Two API styles, AsyncServer and IO; python-socketio's names."""
 
 from fastsio import exceptions
 from fastsio.api.aio import AsyncServer
 from fastsio.api.io import IO
+from fastsio.api.manager import AsyncManager
+from fastsio.api.namespace import AsyncNamespace
+from fastsio.api.sync import Manager, Namespace, Server
+from fastsio.asgi import ASGIApp
+from fastsio.client import (
+    AsyncClient,
+    AsyncClientNamespace,
+    AsyncSimpleClient,
+    Client,
+    ClientNamespace,
+    SimpleClient,
+)
 from fastsio.serve import RunningServer, run, start
+from fastsio.wsgi import Middleware, WSGIApp
 
-__all__ = ["IO", "AsyncServer", "RunningServer", "exceptions", "run", "start"]
+__all__ = [
+    "IO",
+    "ASGIApp",
+    "AsyncClient",
+    "AsyncClientNamespace",
+    "AsyncManager",
+    "AsyncNamespace",
+    "AsyncServer",
+    "AsyncSimpleClient",
+    "Client",
+    "ClientNamespace",
+    "Manager",
+    "Middleware",
+    "Namespace",
+    "RunningServer",
+    "Server",
+    "SimpleClient",
+    "WSGIApp",
+    "exceptions",
+    "run",
+    "start",
+]

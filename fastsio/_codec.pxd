@@ -1,6 +1,7 @@
-"""C interface of _codec: packet heads by cursor, packets, and Encoded."""
+"""C interface of _codec: packet heads by cursor, packets, and the port for other forms of them."""
 from libc.stdint cimport int64_t
 
+from fastsio._encoded cimport Encoded
 from fastsio._json cimport Json
 
 
@@ -25,25 +26,28 @@ cdef struct Head:
     Py_ssize_t json_size        # 0 if there is none
 
 
-cdef class Encoded:
-    cdef bytes frame            # the WebSocket frame of the packet's text; the canonical form
-    cdef Py_ssize_t text_at     # where in it the text starts
-    cdef list buffers           # attachments, None if there are none
-    cdef bytes all_frames
-    cdef bytes polling
-    cdef str string
-    cdef readonly Py_ssize_t size
-    cdef str string_(self)
-    cdef bytes frames_(self)
-    cdef bytes payload_(self)
+cdef class Packet:
+    cdef readonly int type
+    cdef readonly int attachments
+    cdef readonly str namespace
+    cdef readonly object id
+    cdef public object data
+
+
+cdef class Parser(Json):
+    cpdef Encoded encode(self, int type, str namespace, int64_t id, object data)
+    cpdef MessageDecoder new_decoder(self)
+
+
+cdef class MessageDecoder:
+    cpdef Packet decode(self, object message)
 
 
 cpdef object check_event_name(object event)
-cdef bytes join_frames(list packets)
-cdef void forget_joined() noexcept
 cdef int parse_head(const char* p, Py_ssize_t n, Head* head) except -1
 cdef str namespace_of(Head* head)
 cdef object load_data(Head* head, Json json)
 cdef object reconstruct(object data, list buffers)
 cdef Encoded encode(int type, bytes namespace, int64_t id, object data, Json json)
 cdef bytes namespace_prefix(str namespace)
+cpdef Packet checked_packet(object type_, object namespace, object id, object data)

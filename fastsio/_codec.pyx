@@ -1,25 +1,20 @@
-"""Engine.IO v4 and Socket.IO v5 packets: text to values, values to bytes that are shared.
+"""Socket.IO v5 packets: text to values, values to bytes that are shared; and the port for other forms (Parser).
 
 Pure: knows nothing of sessions, sockets or transports; takes from _frames only the frame head, so
 that an event is framed once for all who get it.
-Source: engine.io-protocol v4 and socket.io-protocol v5; what they leave open is decided as
-socket.io-parser 4.2.7 decides it. Stricter than that parser, because no client sends it: blanks as a
+Source: socket.io-protocol v5, engine.io-protocol v4 for what is around a packet; what they leave open is decided
+as socket.io-parser 4.2.7 decides it. Stricter than that parser, because no client sends it: blanks as a
 type or in ack ids, and ack ids over 18 digits.
 """
-import binascii
 import math
 import re
 
-cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t
 from libc.string cimport memchr, memcpy
 
-cdef extern from "Python.h":
-    Py_ssize_t Py_REFCNT(object o) noexcept
-    str PyUnicode_DecodeUTF8(const char* text, Py_ssize_t size, const char* errors)
-
-from fastsio._frames cimport BINARY, TEXT, frame_of, head_size, write_head
+from fastsio._encoded cimport Encoded, new_encoded
+from fastsio._frames cimport TEXT, head_size, write_head
 from fastsio._json cimport Json, is_plain, name_text, strings_size, write_strings
 
 from fastsio._frames import ProtocolError
@@ -32,6 +27,7 @@ cdef enum:
     MAX_ID_DIGITS = 18
     INVALID_DATA = 1007
 
+cdef object OVER_ID = 10**MAX_ID_DIGITS
 NO_DATA = type("NoData", (), {"__repr__": lambda self: "NO_DATA", "__slots__": ()})()
 RESERVED_EVENTS = frozenset(
     ("connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener")
@@ -150,11 +146,17 @@ cdef str namespace_of(Head* head):
 
 cdef object load_data(Head* head, Json json):
     """The packet's JSON, checked for its type; NO_DATA if there is none."""
-    cdef object data, first
     if head.json_size == 0:
         return NO_DATA
     data = json.load(head.json, head.json_size)
-    if head.type == EVENT or head.type == BINARY_EVENT:
+    check_data(head.type, data)
+    return data
+
+
+cdef inline int check_data(int type_, object data) except -1:
+    """Raise for data that a packet of this type can't have."""
+    cdef object first
+    if type_ == EVENT or type_ == BINARY_EVENT:
         if type(data) is not list or not data:
             raise invalid("invalid payload: an event is a non-empty array")
         first = (<list> data)[0]
@@ -163,18 +165,18 @@ cdef object load_data(Head* head, Json json):
                 raise invalid(f"invalid payload: reserved event {first!r}")
         elif type(first) is not int and type(first) is not float:
             raise invalid("invalid payload: an event's name is a string or a number")
-    elif head.type == ACK or head.type == BINARY_ACK:
+    elif type_ == ACK or type_ == BINARY_ACK:
         if type(data) is not list:
             raise invalid("invalid payload: an ack is an array")
-    elif head.type == CONNECT:
+    elif type_ == CONNECT:
         if type(data) is not dict:
             raise invalid("invalid payload: auth is an object")
-    elif head.type == CONNECT_ERROR:
+    elif type_ == CONNECT_ERROR:
         if type(data) is not dict and type(data) is not str:
             raise invalid("invalid payload: an error is an object or a string")
     else:
         raise invalid("invalid payload: a disconnect carries none")
-    return data
+    return 0
 
 
 cdef object reconstruct(object data, list buffers):
@@ -203,14 +205,27 @@ cdef object reconstruct(object data, list buffers):
 cdef class Packet:
     """A decoded Socket.IO packet. `data` is NO_DATA where the packet carries no JSON."""
 
-    cdef readonly int type
-    cdef readonly int attachments
-    cdef readonly str namespace
-    cdef readonly object id
-    cdef public object data
-
     def __repr__(self):
         return f"Packet(type={self.type}, namespace={self.namespace!r}, id={self.id}, data={self.data!r})"
+
+
+cdef Packet packet_of(object text, Json json):
+    """A packet's text as its parts; whether the data fits the type is not looked at."""
+    cdef Head head
+    cdef bytes data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text)
+    cdef Packet packet = Packet.__new__(Packet)
+    parse_head(PyBytes_AS_STRING(data), len(data), &head)
+    packet.type = head.type
+    packet.attachments = head.attachments
+    packet.namespace = namespace_of(&head) or "/"
+    packet.id = None if head.id < 0 else head.id
+    packet.data = json.load(head.json, head.json_size) if head.json_size else NO_DATA
+    return packet
+
+
+def split_packet(text, json=None) -> Packet:
+    """A packet's text as its parts, for packet.Packet. Raises ProtocolError for a head or a JSON that is none."""
+    return packet_of(text, as_json(json))
 
 
 cdef class Decoder:
@@ -225,22 +240,17 @@ cdef class Decoder:
     cdef list buffers
 
     def __cinit__(self, json=None):
-        self.json = DEFAULT_JSON if json is None else Json(json)
+        self.json = as_json(json)
 
     def add_text(self, text) -> Packet | None:
         """One packet's text, without Engine.IO's type; None while attachments are missing."""
-        cdef Head head
-        cdef bytes data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text)
-        cdef Packet packet = Packet.__new__(Packet)
+        cdef Packet packet
         if self.partial is not None:
             raise invalid("got plaintext data when reconstructing a packet")
-        parse_head(PyBytes_AS_STRING(data), len(data), &head)
-        packet.type = head.type
-        packet.attachments = head.attachments
-        packet.namespace = namespace_of(&head) or "/"
-        packet.id = None if head.id < 0 else head.id
-        packet.data = load_data(&head, self.json)
-        if not head.attachments:
+        packet = packet_of(text, self.json)
+        if packet.data is not NO_DATA:
+            check_data(packet.type, packet.data)
+        if not packet.attachments:
             return packet
         self.partial = packet
         self.buffers = []
@@ -260,110 +270,6 @@ cdef class Decoder:
 
 
 # --- encoding --------------------------------------------------------------------------------
-
-@cython.freelist(1024)
-@cython.no_gc
-cdef class Encoded:
-    """One packet, encoded once: every form that a transport may need, shared by all who send it.
-
-    The text's WebSocket frame is made with it; attachments' frames, the polling payload and the text as a str on
-    first use.
-    `size` is what it counts for in a send buffer, in bytes. A raw binary message has no frame, only its buffer.
-    """
-
-    @property
-    def text(self) -> bytes:
-        """The Engine.IO packet: type 4 and the Socket.IO text."""
-        return self.frame[self.text_at:]
-
-    @property
-    def attachments(self) -> list:
-        return list(self.buffers) if self.buffers is not None else []
-
-    @property
-    def frames(self) -> bytes:
-        """All WebSocket frames from a server, text first: nothing may come in between."""
-        return self.frames_()
-
-    @property
-    def payload(self) -> bytes:
-        """The packets as a polling payload carries them."""
-        return self.payload_()
-
-    cdef str string_(self):
-        """The text as ASGI servers take it."""
-        if self.string is None:
-            self.string = PyUnicode_DecodeUTF8(
-                PyBytes_AS_STRING(self.frame) + self.text_at, len(self.frame) - self.text_at, NULL
-            )
-        return self.string
-
-    cdef bytes frames_(self):
-        cdef bytes data
-        cdef unsigned char* out
-        if self.buffers is None:  # nearly always
-            return self.frame
-        if self.all_frames is None:
-            # Each attachment is copied once, to where it is sent from.
-            self.all_frames = PyBytes_FromStringAndSize(NULL, self.size)
-            out = <unsigned char*> PyBytes_AS_STRING(self.all_frames)
-            memcpy(out, PyBytes_AS_STRING(self.frame), len(self.frame))
-            out += len(self.frame)
-            for data in self.buffers:
-                out = write_head(out, 0x80 | BINARY, len(data))
-                memcpy(out, PyBytes_AS_STRING(data), len(data))
-                out += len(data)
-        return self.all_frames
-
-    cdef bytes payload_(self):
-        if self.polling is None:
-            self.polling = b"\x1eb".join(
-                [self.frame[self.text_at:]]
-                + [binascii.b2a_base64(data, newline=False) for data in self.buffers or ()]
-            )
-            if not self.frame:  # a binary message without a packet before it
-                self.polling = self.polling[1:]
-        return self.polling
-
-
-cdef list joined_packets = []
-cdef bytes joined_frames = b""
-
-
-cdef bytes join_frames(list packets):
-    """The WebSocket frames of packets in a row.
-
-    The members of a room are due the same packets at the end of a loop turn. They are joined for the first
-    member, and the next ones get the same bytes: 54 ns -> 30 ns a delivery with four packets in a turn.
-    """
-    global joined_packets, joined_frames
-    cdef Encoded encoded
-    cdef Py_ssize_t n = len(packets)
-    if n == 1:  # likely
-        return (<Encoded> packets[0]).frames_()
-    if Py_REFCNT(packets[0]) == 1:  # an ack: nobody else is due it
-        return b"".join([encoded.frames_() for encoded in packets])
-    if n != len(joined_packets) or not have_same_items(packets, joined_packets):
-        joined_frames = b"".join([encoded.frames_() for encoded in packets])
-        joined_packets = list(packets)
-    return joined_frames
-
-
-cdef bint have_same_items(list a, list b) noexcept:
-    """Two lists of one length, compared by identity."""
-    cdef Py_ssize_t i
-    for i in range(len(a)):
-        if a[i] is not b[i]:
-            return False
-    return True
-
-
-cdef void forget_joined() noexcept:
-    """The loop turn is over: let go of what join_frames() has kept."""
-    global joined_packets, joined_frames
-    joined_packets = []
-    joined_frames = b""
-
 
 cdef int decimal(int64_t number, char* out) noexcept:
     """Write a number's digits; returns how many."""
@@ -387,11 +293,16 @@ cdef Encoded encode(int type, bytes namespace, int64_t id, object data, Json jso
     `data` is an array, object or string for JSON, or NO_DATA. Raises TypeError for what JSON can't
     hold and ValueError for more than 10 binary values.
     """
-    cdef Encoded encoded = Encoded.__new__(Encoded)
+    cdef Encoded encoded
     cdef list buffers = None
     cdef bytes body = b""
     cdef int attachments = 0
-    cdef Py_ssize_t body_size = strings_size(data, &attachments) if json.is_builtin else 0
+    cdef Py_ssize_t body_size = 0
+    if json.is_builtin:  # likely
+        body_size = strings_size(data, &attachments)
+    elif isinstance(json, Parser):
+        return (<Parser> json).encode(type, namespace[: len(namespace) - 1].decode() or "/", id, data)
+    encoded = new_encoded()
     cdef bint is_strings = body_size > 0
     cdef char head[32]
     cdef int n = 2
@@ -445,6 +356,11 @@ cdef int attach(Encoded encoded, list buffers, char* head) except -1:
     return n + 1
 
 
+cdef Json as_json(object json):
+    """A Json, or a module that is given as json=, as a Json."""
+    return DEFAULT_JSON if json is None else json if isinstance(json, Json) else Json(json)
+
+
 cdef bytes namespace_prefix(str namespace):
     return b"" if namespace == "/" else namespace.encode() + b","
 
@@ -460,73 +376,58 @@ def encode_packet(int type, data=NO_DATA, str namespace="/", id=None, json=None)
     if type < 0 or type > CONNECT_ERROR:
         raise ValueError(f"packet type {type}: give 0 to 4, the binary types follow from the data")
     return encode(
-        type, namespace_prefix(namespace), -1 if id is None else check_id(id), data,
-        DEFAULT_JSON if json is None else json if isinstance(json, Json) else Json(json),
+        type, namespace_prefix(namespace), -1 if id is None else check_id(id), data, as_json(json)
     )
 
 
-def encode_engine_packet(bytes packet) -> Encoded:
-    """An Engine.IO packet given as its text (b"2", b"6", b'0{"sid":…}')."""
-    cdef Encoded encoded = Encoded.__new__(Encoded)
-    encoded.frame = frame_of(TEXT, <const unsigned char*> PyBytes_AS_STRING(packet), len(packet))
-    encoded.text_at = head_size(len(packet))
-    encoded.size = len(encoded.frame)
-    return encoded
+# --- other forms of packets ------------------------------------------------------------------
 
+cdef class Parser(Json):
+    """Port: packets in a form of their own, in place of text with JSON; what `serializer=` names.
 
-def encode_engine_binary(bytes data) -> Encoded:
-    """A binary Engine.IO message that belongs to no Socket.IO packet."""
-    cdef Encoded encoded = Encoded.__new__(Encoded)
-    encoded.frame = b""
-    encoded.buffers = [data]
-    encoded.size = len(data) + head_size(len(data))
-    return encoded
-
-
-def wrap(bytes raw) -> Encoded:
-    """Bytes that go out as they are (a control frame, an HTTP response), queued among packets."""
-    cdef Encoded encoded = Encoded.__new__(Encoded)
-    encoded.frame = raw
-    encoded.size = len(raw)
-    return encoded
-
-
-# --- Engine.IO polling payloads ---------------------------------------------------------------
-
-_URL_SAFE = bytes.maketrans(b"-_", b"+/")
-_NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
-
-
-def decode_base64(data: bytes) -> bytes:
-    """Base64 as Node's Buffer reads it: padding may be missing, the url-safe alphabet is taken, the rest skipped."""
-    try:
-        return binascii.a2b_base64(data, strict_mode=True)
-    except binascii.Error:
-        data = data.partition(b"=")[0].translate(_URL_SAFE).translate(None, _NOT_BASE64)
-        if len(data) % 4 == 1:
-            data = data[: len(data) - 1]
-        return binascii.a2b_base64(data + b"===")
-
-
-def decode_payload(body: bytes) -> list:
-    """The Engine.IO v4 packets of a POST body: (type, data) with type "0" to "6", or "b" for binary.
-
-    Bytes that are not UTF-8 are replaced, as Node does. Raises ProtocolError at the first packet that
-    is none; its attribute `packets` has those before it, which count.
+    It stands where a Json stands, so that nobody pays for the choice: encode() asks it only where the JSON is not
+    the built-in one, and PeerBase reads through its decoder. Implemented by _msgpack and core/parsers.py.
     """
-    cdef list packets = []
-    cdef bytes packet
-    try:
-        body.decode()
-    except UnicodeDecodeError:
-        body = body.decode("utf-8", "replace").encode()
-    for packet in body.split(b"\x1e"):
-        if packet[:1] == b"b":
-            packets.append(("b", decode_base64(packet[1:])))
-        elif packet[:1] in (b"0", b"1", b"2", b"3", b"4", b"5", b"6"):
-            packets.append((chr(packet[0]), packet[1:]))
-        else:
-            error = invalid(f"unknown Engine.IO packet {packet[:1]!r}")
-            error.packets = packets
-            raise error
-    return packets
+
+    cpdef Encoded encode(self, int type, str namespace, int64_t id, object data):
+        """A packet of type 0 to 4; id -1 for none, data NO_DATA for none. Raises TypeError or ValueError for what
+        it can't hold."""
+        raise NotImplementedError
+
+    cpdef MessageDecoder new_decoder(self):
+        """The decoder of one connection; they may share one that remembers nothing."""
+        raise NotImplementedError
+
+
+cdef class MessageDecoder:
+    """Port: one connection's messages as packets."""
+
+    cpdef Packet decode(self, object message):
+        """The packet that is complete with this message (str or bytes), None while parts are missing.
+
+        Raises ProtocolError for what is none; the connection is of no use after it.
+        """
+        raise NotImplementedError
+
+
+cpdef Packet checked_packet(object type_, object namespace, object id, object data):
+    """A decoded packet for a MessageDecoder, under the rules that hold for JSON too. Raises ProtocolError."""
+    cdef Packet packet = Packet.__new__(Packet)
+    cdef str name
+    if type(type_) is not int or not 0 <= type_ <= BINARY_ACK:
+        raise invalid(f"unknown packet type {type_!r}")
+    # What JSON's form can't name can't be made: "," ends a name there.
+    name = namespace if type(namespace) is str else ""
+    if name != "/" and (not name or name[0] != "/" or "," in name):
+        raise invalid(f"invalid namespace {namespace!r}")
+    if id is not None and (type(id) is not int or not 0 <= id < OVER_ID):
+        raise invalid(f"invalid ack id {id!r}")
+    if data is not NO_DATA:
+        check_data(type_, data)
+    elif type_ != CONNECT and type_ != DISCONNECT:
+        raise invalid(f"invalid payload: packet type {type_} without one")
+    packet.type = type_
+    packet.namespace = name
+    packet.id = id
+    packet.data = data
+    return packet

@@ -1,7 +1,8 @@
 """C interface of _dispatch: the compiled bases of core's Peer, Socket and Namespace."""
 from libc.stdint cimport int64_t
 
-from fastsio._codec cimport Encoded, Head
+from fastsio._codec cimport Head, MessageDecoder
+from fastsio._encoded cimport Encoded
 from fastsio._fanout cimport Member, MessageHandler, SessionBase
 from fastsio._json cimport Json
 
@@ -73,6 +74,7 @@ cdef class Replies:
 cdef class PeerBase(MessageHandler):
     cdef readonly SessionBase session
     cdef readonly Json json
+    cdef MessageDecoder decoder     # None where packets are text with JSON
     cdef SocketBase root            # the socket in "/", None if there is none
     cdef dict joined                # all by namespace; None where there was never one besides "/"
     cdef public bint is_diverted    # events go to divert() and not straight to the socket
@@ -87,4 +89,5 @@ cdef class PeerBase(MessageHandler):
     cdef object partial_data
     cpdef SocketBase find(self, str namespace)
     cdef int take_text(self, const char* data, Py_ssize_t n) except -1
+    cdef int take_message(self, object message) except -1
     cdef int receive(self, int type, str namespace, int64_t id, object data) except -1

@@ -17,8 +17,9 @@ from fastsio._codec cimport (
     BINARY_EVENT,
     CONNECT,
     EVENT,
-    Encoded,
     Head,
+    Packet,
+    Parser,
     check_event_name,
     encode,
     load_data,
@@ -28,10 +29,12 @@ from fastsio._codec cimport (
     reconstruct,
 )
 from fastsio._eager cimport start
+from fastsio._encoded cimport Encoded
 from fastsio._fanout cimport Member, MessageHandler, Outlet, SessionBase, fan_out
 from fastsio._json cimport Json
 
-from fastsio._codec import NO_DATA, encode_engine_packet
+from fastsio._codec import NO_DATA
+from fastsio._encoded import encode_engine_packet
 from fastsio._frames import ProtocolError
 
 cdef extern from *:
@@ -396,6 +399,8 @@ cdef class PeerBase(MessageHandler):
     def __cinit__(self, SessionBase session, Json json, *args, **kwargs):
         self.session = session
         self.json = json
+        if isinstance(json, Parser):
+            self.decoder = (<Parser> json).new_decoder()
 
     @property
     def sockets(self) -> dict:
@@ -411,11 +416,28 @@ cdef class PeerBase(MessageHandler):
         return None if self.joined is None else self.joined.get(namespace)
 
     cdef int text(self, const char* p, Py_ssize_t n) except -1:
+        if self.decoder is not None:
+            return self.take_message(p[:n].decode("utf-8", "replace"))
         try:
             return self.take_text(p, n)
         except ProtocolError as error:
             self.malformed(error)
         return 0
+
+    cdef int take_message(self, object message) except -1:
+        """A message in the form that the server's `serializer` gives to packets."""
+        cdef Packet packet
+        try:
+            packet = self.decoder.decode(message)
+        except ProtocolError as error:
+            self.malformed(error)
+            return 0
+        if packet is None:  # more of it is to come
+            return 0
+        return self.receive(
+            packet.type, None if packet.namespace == "/" else packet.namespace,
+            -1 if packet.id is None else packet.id, packet.data,
+        )
 
     cdef int take_text(self, const char* p, Py_ssize_t n) except -1:
         cdef Head head
@@ -436,6 +458,8 @@ cdef class PeerBase(MessageHandler):
         return 0
 
     cdef int binary(self, bytes data) except -1:
+        if self.decoder is not None:
+            return self.take_message(data)
         try:
             if self.buffers is None:
                 raise ProtocolError(INVALID_DATA, "got binary data when not reconstructing a packet")

@@ -1,5 +1,5 @@
 """C interface of _fanout: where bytes go (Outlet), who gets them (Session, Member), fan_out."""
-from fastsio._codec cimport Encoded
+from fastsio._encoded cimport Encoded
 
 
 cdef class MessageHandler:

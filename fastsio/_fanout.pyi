@@ -3,7 +3,7 @@
 from collections.abc import Callable, Container, Mapping
 from typing import Any
 
-from fastsio._codec import Encoded
+from fastsio._encoded import Encoded
 
 class MessageHandler:
     def receive_text(self, data: bytes) -> None: ...

@@ -8,7 +8,7 @@ import logging
 
 from cpython.ref cimport PyObject
 
-from fastsio._codec cimport Encoded, forget_joined
+from fastsio._encoded cimport Encoded, forget_joined
 
 cdef extern from "Python.h":
     int PyDict_Next(object p, Py_ssize_t* position, PyObject** key, PyObject** value) noexcept

@@ -9,11 +9,11 @@ Source: ASGI specification 3.0, "WebSocket".
 import asyncio
 import logging
 
-from fastsio._codec cimport Encoded
+from fastsio._encoded cimport Encoded
 from fastsio._eager cimport start
 from fastsio._fanout cimport MessageHandler, Outlet, SessionBase
 
-from fastsio._codec import encode_engine_packet
+from fastsio._encoded import encode_engine_packet
 from fastsio._frames import ProtocolError
 
 cdef extern from "Python.h":
@@ -208,8 +208,8 @@ cdef class HostedSocket(Outlet):
         self.buffered_bytes -= encoded.size
         self.buffers = encoded.buffers
         self.buffer = 0
-        if not encoded.frame:  # a binary message without a packet before it
-            return self.next_message()
+        if encoded.is_binary_():
+            return {"type": "websocket.send", "bytes": encoded.frame[encoded.text_at:]}
         return {"type": "websocket.send", "text": encoded.string_()}
 
     def close_message(self) -> dict | None:

@@ -203,7 +203,8 @@ cdef class Collector:
         raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 
 
-cdef Collector collector = Collector()
+# None while it is at work: meanwhile another thread, or a finaliser, makes its own.
+cdef Collector spare_collector = Collector()
 
 
 def _refuse_constant(name):
@@ -228,16 +229,25 @@ cdef int check_depth(object value, int depth) except -1:
 
 
 def _plain(value, list found, int depth=0):
-    """A copy of `value` that the stdlib's json writes as JavaScript would: bytes to placeholders
-    (collected in `found`), NaN and infinities to null. ValueError if it is too deep or circular."""
+    """`value` as the stdlib's json writes what JavaScript would: bytes to placeholders (collected in `found`), NaN
+    and infinities to null. ValueError if it is too deep or circular.
+
+    What has none of them stays the object that it is: a module may have its own way to write a named tuple.
+    """
     if depth > MAX_DEPTH:
         raise ValueError(f"nested over {MAX_DEPTH} levels, or circular")
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {key: _plain(item, found, depth + 1) for key, item in value.items()}
+        changed = {}
+        for key, item in value.items():
+            plain = _plain(item, found, depth + 1)
+            if plain is not item:
+                changed[key] = plain
+        return {**value, **changed} if changed else value
     if isinstance(value, (list, tuple)):
-        return [_plain(item, found, depth + 1) for item in value]
+        items = [_plain(item, found, depth + 1) for item in value]
+        return items if any([plain is not item for plain, item in zip(items, value)]) else value
     if isinstance(value, (bytes, bytearray, memoryview)):
         found.append(bytes(value))
         return {"_placeholder": True, "num": len(found) - 1}
@@ -256,10 +266,12 @@ def _stdlib_dump(data, list found):
 cdef class Json:
     """JSON both ways: orjson, with the stdlib once where orjson refuses; or a module given as `json=`.
 
-    `module` needs `dumps(obj)` (returning str or bytes) and `loads(str)`.
+    `module` is a module or an object that has `dumps(value)` (returning str or bytes) and `loads(str)`. It gets
+    `separators` and `parse_constant` where it takes them as the standard library's json does; bytes are taken out
+    before it sees a value.
     """
 
-    def __cinit__(self, module=None):
+    def __init__(self, module=None):
         self.is_builtin = module is None
         if module is None:
             self.dumps = orjson.dumps
@@ -294,10 +306,19 @@ cdef class Json:
         Raises TypeError (or what the module raises) for what JSON can't hold, ValueError for what is
         nested too deeply.
         """
+        global spare_collector
         cdef object text
+        cdef Collector collector
         if not self.is_builtin:
             text = self.dumps(_plain(data, attachments))
-            return text if type(text) is bytes else (<str?> text).encode("utf-8", "backslashreplace")
+            if isinstance(text, str):
+                return text.encode("utf-8", "backslashreplace")
+            if type(text) is bytes:
+                return text
+            raise TypeError(f"dumps() of the module given as json= returned {type(text).__name__}: str or bytes")
+        collector, spare_collector = spare_collector, None
+        if collector is None:
+            collector = Collector()
         collector.found = attachments
         try:
             return self.dumps(data, collector)
@@ -307,6 +328,7 @@ cdef class Json:
             return _stdlib_dump(data, attachments)
         finally:
             collector.found = None
+            spare_collector = collector
 
     cdef object load(self, const char* p, Py_ssize_t n):
         """The value of n bytes of JSON; ProtocolError if they are none."""

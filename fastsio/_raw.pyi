@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from fastsio._codec import Encoded
+from fastsio._encoded import Encoded
 from fastsio._fanout import MessageHandler
 from fastsio._json import Json
 

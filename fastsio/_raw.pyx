@@ -10,12 +10,12 @@ import logging
 from cpython.bytes cimport PyBytes_AS_STRING
 from libc.string cimport memcmp
 
-from fastsio._codec cimport Encoded
 from fastsio._eager cimport start
+from fastsio._encoded cimport Encoded
 from fastsio._fanout cimport MessageHandler, Outlet, SessionBase
 from fastsio._json cimport Json
 
-from fastsio._codec import encode_engine_binary, encode_engine_packet
+from fastsio._encoded import encode_engine_packet, encode_messages
 from fastsio._frames import ProtocolError
 
 cdef extern from "Python.h":
@@ -179,7 +179,7 @@ def encode_message(data, Json json) -> Encoded:
     if isinstance(data, str):
         return encode_engine_packet(b"4" + (<str> data).encode())
     if isinstance(data, (bytes, bytearray)):
-        return encode_engine_binary(bytes(data))
+        return encode_messages([data])
     if isinstance(data, (list, dict)):
         return encode_engine_packet(b"4" + json_bytes(data, json))
     return encode_engine_packet(b"4" if data is None else b"4" + str(data).encode())
@@ -189,7 +189,7 @@ def encode_raw_packet(packet) -> Encoded:
     """A packet as Packet.encode() returns it: text with its type, or bytes for a binary message."""
     if isinstance(packet, str):
         return encode_engine_packet((<str> packet).encode())
-    return encode_engine_binary(bytes(packet))
+    return encode_messages([packet])
 
 
 def encode_base64(data: bytes) -> str:

@@ -1,10 +1,11 @@
-"""The command line: `fastsio serve module:name`."""
+"""The command line: `fastsio serve module:name`, `fastsio check-swap PATH`."""
 
 import argparse
 import importlib
 import sys
 from typing import Any
 
+from fastsio import check_swap
 from fastsio.beside import MissingExtra
 from fastsio.carriers import find_carried
 from fastsio.lifespan import StartupFailed
@@ -14,6 +15,8 @@ from fastsio.serve import SERVABLE, run
 def main(argv: list[str] | None = None) -> int:
     """Run a command; returns the exit status."""
     arguments = _parser().parse_args(argv)
+    if arguments.command == "check-swap":
+        return _check_swap(arguments)
     try:
         app = load(arguments.app)
         run(
@@ -25,6 +28,14 @@ def main(argv: list[str] | None = None) -> int:
         print(f"fastsio: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _check_swap(arguments: argparse.Namespace) -> int:
+    try:
+        return check_swap.run(arguments.path, is_json=arguments.json)
+    except FileNotFoundError as error:
+        print(f"fastsio: {error}", file=sys.stderr)
+        return 2
 
 
 def load(target: str) -> Any:
@@ -66,7 +77,7 @@ def _static(text: str) -> tuple[str, str]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="fastsio", description="The Socket.IO server.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
     serve = commands.add_parser("serve", help="serve an application until SIGINT or SIGTERM")
     serve.add_argument("app", help="module:name of the application: AsyncServer, IO, ASGIApp, …")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
@@ -100,6 +111,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="S",
         help="seconds for handlers at the end",
     )
+    swap = commands.add_parser(
+        "check-swap", help="list what a project uses of python-socketio, and how it is here"
+    )
+    swap.add_argument("path", help="a file or folder; its source is read and not run")
+    swap.add_argument("--json", action="store_true", help="for programs")
     return parser
 
 

@@ -47,9 +47,9 @@ async def serve(
 
 
 class HostedRequest(Request):
-    """A request as the engine sees it. `body` and `is_too_large` are set once the body is here."""
+    """A request as the engine sees it. `body` and `is_too_large` are set once the body is here (`is_read`)."""
 
-    __slots__ = ("_receive", "_scope", "_send", "body", "is_too_large")
+    __slots__ = ("_receive", "_scope", "_send", "body", "is_read", "is_too_large")
 
     def __init__(self, scope: Message, receive: Receive, send: Send) -> None:
         is_websocket = scope["type"] == "websocket"
@@ -62,6 +62,7 @@ class HostedRequest(Request):
             is_upgrade=is_websocket,
         )
         self.body = b""
+        self.is_read = False
         self.is_too_large = False
         self._scope = scope
         # Those of a request that has been answered would keep the server's state of it alive.
@@ -222,7 +223,7 @@ async def _serve_http(
     except OSError as error:
         logger.info("%s: can't answer: %r", exchange.remote, error)
         return
-    if is_post and request.is_too_large:
+    if is_post and not request.is_read:
         await _discard(receive)
 
 
@@ -243,45 +244,59 @@ async def _read_body(
     """Read a POST's body, as far as it may be long; False if the client went meanwhile."""
     engine.announce(request, exchange)
     limit = engine.options.max_http_buffer_size
+    length = request.header("content-length") or ""
     if exchange.answer is not None:  # there is a POST of this session already
         return True
-    length = request.header("content-length") or ""
     if length.isascii() and length.isdigit() and len(length) < 20 and int(length) > limit:
         request.is_too_large = True
         return True
-    chunks: list[bytes] = []
-    size = 0
     try:
-        while True:
-            message = await receive()
-            if exchange.is_aborted:
-                return True
-            if message["type"] != "http.request":
-                engine.cut_off(request)
-                return False
-            chunk = message.get("body") or b""
-            size += len(chunk)
-            if size > limit:
-                request.is_too_large = True
-                return True
-            chunks.append(chunk)
-            if not message.get("more_body"):
-                break
+        if await _read_pieces(request, exchange, receive, limit):
+            return True
+        engine.cut_off(request)
+        return False
     except asyncio.CancelledError:
         if not exchange.is_aborted:
             engine.cut_off(request)
             raise
         _forget_cancellation()
         return True
-    request.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    except BaseException:
+        engine.cut_off(request)
+        raise
+
+
+async def _read_pieces(
+    request: HostedRequest, exchange: HostedExchange, receive: Receive, limit: int
+) -> bool:
+    """Read until the body is whole, too large, or not wanted any more; False if the client went."""
+    chunks: list[bytes] = []
+    size = 0
+    while not exchange.is_aborted:
+        message = await receive()
+        if message["type"] != "http.request":
+            return False
+        chunk = message.get("body") or b""
+        size += len(chunk)
+        if size > limit:
+            request.is_too_large = True
+            return True
+        chunks.append(chunk)
+        if not message.get("more_body"):
+            request.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            request.is_read = True
+            return True
     return True
 
 
 async def _discard(receive: Receive) -> None:
-    """Read what is left of a body that was refused, within reason."""
+    """Read what is left of a body that was refused, within reason: some servers wait for that."""
     left = DISCARD_BYTES
     while left > 0:
-        message = await receive()
+        try:
+            message = await receive()
+        except OSError:  # the client has gone
+            return
         if message["type"] != "http.request" or not message.get("more_body"):
             return
         left -= len(message.get("body") or b"")

@@ -27,19 +27,24 @@ class Options:
     max_buffered_bytes: bytes queued for one client; a session that is over it and is sent more ends.
     transports: "polling", "websocket" or both. allow_upgrades: from the one to the other.
     cors_allowed_origins: None sends no CORS headers (browsers then allow the same origin only), "*", one
-        origin, a list, or a function(origin) or function(origin, environ) that returns a bool. CORS tells browsers
-        who may read answers; a WebSocket from elsewhere is not refused by it. cors_credentials: cookies may come along.
+        origin, a list, or function(origin) or function(origin, environ) that returns a bool. CORS tells browsers
+        who may read answers; a WebSocket from elsewhere is not refused by it: see check_origin. cors_credentials:
+        cookies may come along.
+    check_origin: refuse clients (403), WebSockets too, that name another Origin than cors_allowed_origins does; None
+        there means the host that they ask for, [] any. AsyncServer: True, as python-socketio; IO: False, as Node.
     cookie: None, a name, or {"name": …, "path": …, "SameSite": …}: sent with the polling handshake.
     http_compression: gzip or deflate for polling responses of at least compression_threshold bytes.
     json: a module with dumps and loads instead of orjson.
+    serializer: the form of packets: "default" (text with JSON), "msgpack" (socket.io-msgpack-parser's, needs the extra
+        `msgpack`), or a subclass of fastsio.packet.Packet. Clients must use the same.
     namespaces: names that exist besides those with handlers; "*" accepts every name.
-    trusted_proxies: addresses and networks ("10.0.0.0/8"), "unix" for Unix sockets, or "*", from which X-Forwarded-For,
-        -Proto, -Host and Forwarded are believed: then REMOTE_ADDR, wsgi.url_scheme and Node's handshake.address are
-        the client's. Proxies must overwrite these headers or add to them. None believes nobody.
     async_handlers: a client's events are handled as they come; False: one after the other, each when the
         handler before it has ended.
     always_connect: a client is in before its connect handler has been asked, and is put out if that refuses;
         its events wait so long.
+    trusted_proxies: addresses and networks ("10.0.0.0/8"), "unix" for Unix sockets, or "*", from which X-Forwarded-For,
+        -Proto, -Host and Forwarded are believed: then REMOTE_ADDR, wsgi.url_scheme and Node's handshake.address are
+        the client's. Proxies must overwrite these headers or add to them. None believes nobody.
     """
 
     ping_interval: float = 25.0
@@ -53,14 +58,16 @@ class Options:
     allow_upgrades: bool = True
     cors_allowed_origins: None | str | Iterable[str] | Callable[[str], bool] = None
     cors_credentials: bool = True
+    check_origin: bool = False
     cookie: None | str | dict[str, Any] = None
     http_compression: bool = True
     compression_threshold: int = 1024
     json: Any = None
+    serializer: Any = "default"
     namespaces: None | str | Iterable[str] = None
-    trusted_proxies: None | str | Iterable[str] = None
     async_handlers: bool = True
     always_connect: bool = False
+    trusted_proxies: None | str | Iterable[str] = None
 
     def __post_init__(self) -> None:
         given: Any = self.ping_interval
@@ -77,6 +84,7 @@ class Options:
         if origins is not None and not isinstance(origins, str) and not callable(origins):
             object.__setattr__(self, "cors_allowed_origins", frozenset(origins))
         object.__setattr__(self, "cookie", _cookie(self.cookie))
+        _check_serializer(self.serializer)
         if isinstance(self.namespaces, str) and self.namespaces != "*":
             object.__setattr__(self, "namespaces", (self.namespaces,))
         elif self.namespaces is not None and self.namespaces != "*":
@@ -124,6 +132,18 @@ def _interval_and_grace(given: Any) -> tuple[Any, Any]:
 def _check_number(name: str, value: Any, unit: str) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
         raise ValueError(f"{name}={value!r}: a number of {unit} above 0")
+
+
+def _check_serializer(given: Any) -> None:
+    """A misspelt name would else be taken for a class, and fail with the first packet."""
+    if given in ("default", "msgpack"):
+        return
+    if not all(callable(getattr(given, name, None)) for name in ("encode", "decode")) or isinstance(
+        given, (str, bytes)
+    ):
+        raise ValueError(
+            f'serializer={given!r}: "default", "msgpack", or a class with encode() and decode()'
+        )
 
 
 def _transports(given: Any) -> tuple[str, ...]:

@@ -73,8 +73,8 @@ async def start(
     (see carriers.py): then what is not Socket.IO's is served by uvicorn's protocol on the same port, from the
     application's lifespan startup to its shutdown.
     port 0 takes a free one (see RunningServer.port). static_files: {"/": "index.html", "/static": "./public"}.
-    socketio_path: None for the application's own, "socket.io" where it has none; that and static_files are an ASGIApp's
-    own to say.
+    socketio_path: None for the application's own, "socket.io" where it has none. That and static_files are an
+    ASGIApp's own to say.
     head_timeout: seconds a request may take to arrive. shutdown_timeout: seconds that handlers get at close().
     Raises OSError if it can't listen, ValueError for files that do not exist, StartupFailed if the application
     can't start, ImportError where uvicorn is needed and not installed.
@@ -85,7 +85,7 @@ async def start(
     if context is None and ssl_certfile is not None:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(ssl_certfile, ssl_keyfile)
-    if hasattr(app, "as_asgi"):
+    if hasattr(app, "as_asgi") and not hasattr(app, "hub"):  # a Server needs no ASGI by itself
         app = app.as_asgi()
     carried = find_carried(app)
     if carried is None:

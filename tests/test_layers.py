@@ -22,12 +22,18 @@ PURE = [
     "_dispatch",
     "_eager",
     "_fanout",
+    "_client",
     "_codec",
+    "_encoded",
+    "_payload",
     "_json",
     "_frames",
 ]  # each may import those to its right
 LOWER = [
     *PURE,
+    "_msgpack",
+    "packet",
+    "msgpack_packet",
     "_http",
     "_conn",
     "_shared",
@@ -38,6 +44,7 @@ LOWER = [
     "hosted",
     "asgi_files",
     "signals",
+    "threads",
     "_wheel",
     "_ids",
     "options",
@@ -48,28 +55,34 @@ LOWER = [
     "client",
 ]
 STYLES = ["api", "admin", "metrics", "exceptions"]
-FRONT_DOORS = ["asgi", "attach", "uvicorn", "serve", "workers", "cli", "__main__"]
+FRONT_DOORS = ["asgi", "wsgi", "attach", "uvicorn", "serve", "workers", "cli", "__main__"]
 
 # layer: the layers that it may import, besides itself. A layer is a module or a folder right below fastsio.
 MAY_IMPORT: dict[str, list[str]] = {
     **{layer: PURE[PURE.index(layer) + 1 :] for layer in PURE},
+    "_msgpack": ["_codec", "_encoded", "_json", "_frames"],  # packets as MessagePack
+    "packet": ["_codec", "_json", "_frames"],  # python-socketio's module of that name
+    "msgpack_packet": ["packet", "_msgpack", "_codec"],
     "_http": [],  # requests and response heads, pure like those above
     "_wheel": [],  # deadlines of whatever has them
     "_ids": [],  # random, and no more
     "options": [],  # values that every layer may read
     "static": ["_http"],  # files as answers to requests
-    "_conn": ["_frames", "_codec", "_fanout", "_http"],
+    "_conn": ["_frames", "_encoded", "_codec", "_fanout", "_http"],
     "_shared": ["_conn", "_http"],  # as _conn, and whose a request is
     "beside": ["_shared"],  # what uvicorn's protocol is to a shared connection
     "carriers": [],
     "lifespan": [],
-    "_hosted": ["_frames", "_codec", "_fanout", "_eager", "_http"],  # as _conn, over ASGI
+    "_hosted": ["_frames", "_encoded", "_codec", "_fanout", "_eager", "_http"],  # as _conn, over ASGI
     "hosted": ["_hosted", "_http", "engine"],  # the engine's Exchange over ASGI
     "asgi_files": ["static"],
     "signals": [],
+    "threads": [],  # loops and pools, of whatever
     "engine": [
         "_fanout",
         "_codec",
+        "_encoded",
+        "_payload",
         "_frames",
         "_http",
         "_wheel",
@@ -81,27 +94,48 @@ MAY_IMPORT: dict[str, list[str]] = {
         "_eager",
         "_fanout",
         "_codec",
+        "_encoded",
         "_json",
         "_frames",
         "_ids",
         "options",
+        "packet",  # these two and _msgpack: core/parsers.py, for serializer=
+        "msgpack_packet",
+        "_msgpack",
     ],  # never engine, adapters, api or _conn
     "adapters": ["core"],
-    "client": ["_frames", "_codec"],
+    "client": [
+        "_eager",
+        "_client",
+        "_codec",
+        "_encoded",
+        "_payload",
+        "_json",
+        "_frames",
+        "_wheel",
+        "exceptions",
+        "packet",
+        "msgpack_packet",
+    ],
     "_aio": ["_dispatch", "_codec", "core"],  # the compiled part of api/aio.py
-    "_raw": ["_eager", "_fanout", "_codec", "_json", "_frames"],  # messages without Socket.IO
+    "_raw": ["_eager", "_fanout", "_encoded", "_codec", "_json", "_frames"],  # messages without Socket.IO
     **{style: ["core", "options"] for style in STYLES},
-    "api": ["_aio", "core", "options"],
+    "api": ["_aio", "core", "options", "threads"],
     "server": LOWER,
     "shared": [*LOWER, "server"],
     "engineio": ["_raw", *LOWER, *STYLES, *FRONT_DOORS, "server"],  # a whole API of its own
-    **{door: [*LOWER, *STYLES, *FRONT_DOORS, "server", "shared"] for door in FRONT_DOORS},
+    "swap_table": [],  # data
+    "check_swap": ["swap_table"],  # reads source, serves nothing
+    **{
+        door: [*LOWER, *STYLES, *FRONT_DOORS, "server", "shared", "check_swap"]
+        for door in FRONT_DOORS
+    },
     "__init__": [*LOWER, *STYLES, *FRONT_DOORS, "server", "shared"],
 }
 
 # What stands above a layer, and is loaded by it only when an application asks a server for it: attach(),
 # handle_request(), packet_class. At the head of a module such an import would fail at once.
-MAY_ASK_FOR: dict[str, list[str]] = {"api": ["asgi", "attach", "packet", "msgpack_packet"]}
+MAY_ASK_FOR: dict[str, list[str]] = {"api": ["asgi", "attach", "packet", "msgpack_packet", "wsgi"]}
 
 IO = {"asyncio", "socket", "ssl", "select", "selectors", "threading", "uvloop", "subprocess"}
 HTTP = {"httptools", "http", "urllib", "aiohttp", "uvicorn"}
@@ -109,12 +143,16 @@ HTTP = {"httptools", "http", "urllib", "aiohttp", "uvicorn"}
 MUST_NOT_IMPORT = {
     "_frames": IO | HTTP,
     "_codec": IO | HTTP,
+    "_encoded": IO | HTTP,
     "_json": IO | HTTP,
+    "_payload": IO | HTTP,
+    "_msgpack": IO | HTTP,
     "_fanout": HTTP | {"asyncio", "uvloop", "threading", "ssl"},
     "_dispatch": HTTP | {"socket", "ssl"},
     "_eager": HTTP | {"socket", "ssl"},
     "_http": IO,
     "_wheel": IO | HTTP,
+    "_client": IO | HTTP,
     "_ids": IO | HTTP,
     "options": IO | HTTP,
     "core": {"httptools", "http", "aiohttp", "uvicorn", "uvloop", "socket", "ssl"},
@@ -279,7 +317,7 @@ def test_imports_are_really_found():
         ("_codec", "_frames"),
         ("_dispatch", "_codec"),
         ("_conn", "_frames"),
-        ("_fanout", "_codec"),
+        ("_fanout", "_encoded"),
     } <= found
     assert {
         ("core", "_dispatch"),

@@ -10,8 +10,9 @@ from typing import Any
 
 from null import JOIN, MASK, TEXT, UPGRADE, NullServer, masked, request
 
-from fastsio._codec import Decoder, decode_payload, encode_packet
+from fastsio._codec import Decoder, encode_packet
 from fastsio._frames import FrameReader, build_frame
+from fastsio._payload import decode_payload
 
 BINARY = 2
 EVENT = 2

@@ -10,7 +10,8 @@ import pytest
 from engineio.packet import MESSAGE, Packet
 from engineio.payload import Payload
 
-from fastsio._codec import decode_payload, encode_engine_packet
+from fastsio._encoded import encode_engine_packet
+from fastsio._payload import decode_payload
 
 TEXT = '2["chat","%s"]' % ("x" * 32)
 BLOB = bytes(range(256)) * 4

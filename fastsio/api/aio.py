@@ -55,7 +55,7 @@ class AsyncServer(AsyncServerBase):
         options = {name: value for name, value in kwargs.items() if name in Options.names()}
         manager = checked(client_manager)
         hub = Hub(
-            Options.of(options | {
+            Options.of({"check_origin": True} | options | {
                 "json": json, "async_handlers": bool(async_handlers), "namespaces": namespaces or None,
             })
         )  # fmt: skip

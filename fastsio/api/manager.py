@@ -206,20 +206,20 @@ class AsyncManager:
         await self.server.close_room(room, namespace)
 
 
-def checked(manager: Any) -> AsyncManager:
-    """What was given as client_manager=, or a new one. Raises TypeError for one that does more than AsyncManager."""
+def checked(manager: Any, base: type[AsyncManager] = AsyncManager) -> AsyncManager:
+    """What was given as client_manager=, or a new `base`. Raises TypeError for one that does more than that."""
     if manager is None:
-        return AsyncManager()
-    if not isinstance(manager, AsyncManager):
+        return base()
+    if not isinstance(manager, base):
         raise TypeError(
-            f"client_manager={manager!r}: only fastsio.AsyncManager is supported; fastsio keeps clients and "
+            f"client_manager={manager!r}: only fastsio.{base.__name__} is supported; fastsio keeps clients and "
             "rooms itself, and does not join servers through a message queue yet"
         )
     own = [
         name
-        for cls in type(manager).__mro__[: type(manager).__mro__.index(AsyncManager)]
+        for cls in type(manager).__mro__[: type(manager).__mro__.index(base)]
         for name in vars(cls)
-        if hasattr(AsyncManager, name) and name not in HOOKS and not name.startswith("__")
+        if hasattr(base, name) and name not in HOOKS and not name.startswith("__")
     ]
     if own:
         raise TypeError(

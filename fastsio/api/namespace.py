@@ -55,7 +55,7 @@ def fitting(owner: Any, name: str, args: tuple[Any, ...]) -> tuple[Any, ...]:
     known: dict[str, tuple[Any, int]] = vars(owner).setdefault("_taken", {})
     found = known.get(name)
     if found is None or found[0] is not function:
-        _, taken = positional_count(method)
+        _, taken = positional_count(method, is_own=True)
         found = known[name] = (function, taken)
     return args if found[1] < 0 else args[: found[1]]
 

@@ -7,7 +7,7 @@ while somebody is in it.
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from fastsio._codec import Encoded
+from fastsio._encoded import Encoded
 from fastsio._fanout import fan_out
 from fastsio.core.operator import Rooms
 

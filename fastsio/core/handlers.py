@@ -25,10 +25,14 @@ PREFIX_NAMESPACE = 2
 PREFIX_SID = 4
 
 
-def positional_count(fn: Callable[..., Any]) -> tuple[int, int]:
-    """How many positional arguments `fn` needs and how many it takes, -1 for any number."""
+def positional_count(fn: Callable[..., Any], is_own: bool = False) -> tuple[int, int]:
+    """How many positional arguments `fn` needs and how many it takes, -1 for any number.
+
+    Of one that a decorator put around another (functools.wraps) it is what the other takes; with `is_own` what
+    it takes itself, as the decorator may put in arguments or keep some back.
+    """
     needed = taken = 0
-    for parameter in _parameters(fn):
+    for parameter in _parameters(fn, is_own):
         if parameter.kind is parameter.VAR_POSITIONAL:
             return needed, -1
         if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
@@ -38,11 +42,11 @@ def positional_count(fn: Callable[..., Any]) -> tuple[int, int]:
     return needed, taken
 
 
-def _parameters(fn: Callable[..., Any]) -> list[inspect.Parameter]:
+def _parameters(fn: Callable[..., Any], is_own: bool = False) -> list[inspect.Parameter]:
     if not callable(fn):
         raise TypeError(f"{fn!r} is not callable")
     try:
-        return list(inspect.signature(fn).parameters.values())
+        return list(inspect.signature(fn, follow_wrapped=not is_own).parameters.values())
     except ValueError:  # a builtin that tells nothing: let it have everything
         return [inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL)]
 
@@ -56,7 +60,7 @@ def make_handler(fn: Callable[..., Any], prefix: int = PREFIX_NONE, once: bool =
         parameter.name == "ack" and parameter.kind is not parameter.POSITIONAL_ONLY
         for parameter in _parameters(fn)
     )
-    max_args = _room_for(fn, prefix.bit_count())
+    max_args = _room_for(fn, prefix.bit_count(), False)
     if takes_ack and max_args > 0 and _has_positional_ack(fn):
         max_args -= 1
     return Handler(fn, prefix=prefix, max_args=max_args, takes_ack=takes_ack, once=once)
@@ -75,13 +79,13 @@ def make_event_handler(
     `prefix` puts before the event's arguments, and `required` of these.
     """
     before = prefix.bit_count()
-    _room_for(fn, before + required)
-    return Handler(call or fn, prefix=prefix, max_args=_room_for(fn, before))
+    _room_for(fn, before + required, True)
+    return Handler(call or fn, prefix=prefix, max_args=_room_for(fn, before, True))
 
 
-def _room_for(fn: Callable[..., Any], count: int) -> int:
+def _room_for(fn: Callable[..., Any], count: int, is_own: bool) -> int:
     """How many arguments `fn` takes after the first `count`, -1 for any number; TypeError if not even those."""
-    _, taken = positional_count(fn)
+    _, taken = positional_count(fn, is_own)
     if 0 <= taken < count:
         raise TypeError(
             f"{getattr(fn, '__qualname__', fn)!r} takes {taken} arguments, it is called with {count}"

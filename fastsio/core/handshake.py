@@ -59,13 +59,13 @@ def make_environ(session: Any) -> dict[str, Any]:
         "RAW_URI": request.url,
         "SCRIPT_NAME": "",
         "SERVER_PROTOCOL": "HTTP/1.1",
-        "REMOTE_ADDR": origin.address,
-        "wsgi.url_scheme": origin.scheme,
     }
     for name, value in request.headers.items():
         key = name.upper().replace("-", "_")
         environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = value
     environ.update(getattr(request, "environ", None) or {})
+    environ["REMOTE_ADDR"] = origin.address
+    environ["wsgi.url_scheme"] = origin.scheme
     return environ
 
 

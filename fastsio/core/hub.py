@@ -9,11 +9,12 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from fastsio._codec import Encoded, encode_engine_packet, encode_packet
+from fastsio._codec import encode_packet
+from fastsio._encoded import Encoded, encode_engine_packet
 from fastsio._ids import new_id
-from fastsio._json import Json
 from fastsio.core.failures import Failures
 from fastsio.core.namespace import Namespace
+from fastsio.core.parsers import make_json
 from fastsio.core.peer import CONNECT_ERROR, Peer
 from fastsio.core.registry import Registry
 from fastsio.options import Options
@@ -30,7 +31,7 @@ class Hub:
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self.json = Json(options.json)
+        self.json = make_json(options)
         self.namespaces: dict[str, Namespace] = {}
         self.tasks: set[asyncio.Task[Any]] = set()
         self.background: set[asyncio.Task[Any]] = set()
@@ -158,6 +159,10 @@ class Hub:
     async def hand_over(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run a coroutine on the engine's loop, from a loop of another thread; its result or exception."""
         assert self.loop is not None
+        if self.loop.is_closed():
+            # The engine was not closed before its loop was: nobody is there any more, and it serves nothing.
+            self.engine = None
+            return await coroutine
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self.loop))
 
     def call_soon(self, call: Callable[..., Any], *args: Any) -> None:

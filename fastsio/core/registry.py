@@ -94,7 +94,7 @@ class Registry:
         prefix = PREFIX_SID | (PREFIX_NAMESPACE if name == ANY else 0)
         by_event = {}
         for event, fn in methods.items():
-            _, taken = positional_count(fn)
+            _, taken = positional_count(fn, is_own=True)
             # What can't take a sid is a method that is called so by chance; the trigger tells who tries.
             if taken < 0 or taken >= prefix.bit_count() + (event == "connect"):
                 by_event[event] = self._caller(event, fn, prefix)
@@ -109,9 +109,12 @@ class Registry:
         return name
 
     def _caller(self, event: str, fn: Function, prefix: int) -> Any:
+        call = self.adapt(fn)
+        if event in RESERVED and positional_count(fn, is_own=True)[1] < 0:
+            call = lenient(call)
         if event == "connect":
-            return make_guard(fn, prefix, self.adapt(fn))
-        return make_event_handler(fn, prefix, call=self.adapt(fn))
+            return make_guard(fn, prefix, call)
+        return make_event_handler(fn, prefix, call=call)
 
     # --- the tables --------------------------------------------------------------------------
 
@@ -147,13 +150,36 @@ class Registry:
         return table, fallback
 
 
+def lenient(call: Function) -> Callable[..., Awaitable[Any]]:
+    """`call`, made once more without its last argument if that raises TypeError, as python-socketio does it.
+
+    For what takes any number of arguments, but may be a decorator's function around one that takes no `auth`
+    or no `reason`.
+    """
+
+    async def called(*args: Any) -> Any:
+        result = call(*args)
+        return await result if hasattr(result, "__await__") else result
+
+    async def lenient_call(*args: Any) -> Any:
+        try:
+            return await called(*args)
+        except TypeError as error:
+            try:
+                return await called(*args[:-1])
+            except TypeError:
+                raise error from None
+
+    return lenient_call
+
+
 def make_guard(fn: Function, prefix: int, call: Function) -> Guard:
     """A `connect` handler as a namespace's guard. It is called with (sid, environ, auth) or what it takes of them.
 
     Raises TypeError if `fn` can't be called so.
     """
     before = prefix.bit_count() - 1
-    needed, taken = positional_count(fn)
+    needed, taken = positional_count(fn, is_own=True)
     if 0 <= taken < before + 2 or needed > before + 3:
         raise TypeError(
             f"{fn!r}: a connect handler takes (sid, environ) or (sid, environ, auth)"

@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from fastsio._codec import NO_DATA, Encoded
+from fastsio._codec import NO_DATA
 from fastsio._dispatch import Handler, SocketBase
+from fastsio._encoded import Encoded
 from fastsio.core.acks import PendingAck, wait_for_ack
 from fastsio.core.handlers import check_event_name, make_handler
 from fastsio.core.handshake import Handshake

@@ -8,7 +8,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from fastsio._fanout import Outlet
-from fastsio.engine.headers import cors_headers
+from fastsio.engine.cors import cors_headers
 from fastsio.engine.ports import Exchange, Headers
 
 if TYPE_CHECKING:

@@ -11,20 +11,22 @@ from typing import Any
 
 import orjson
 
-from fastsio._codec import encode_engine_packet
+from fastsio._encoded import encode_engine_packet
 from fastsio._fanout import Flusher
 from fastsio._ids import new_id
 from fastsio._wheel import Wheel
 from fastsio.engine.admission import Admission
+from fastsio.engine.cors import cors_headers, preflight_headers, refused_origin
 from fastsio.engine.errors import (
     BAD_HANDSHAKE_METHOD,
     BAD_REQUEST,
+    FORBIDDEN,
     UNKNOWN_SID,
     UNKNOWN_TRANSPORT,
     UNSUPPORTED_PROTOCOL_VERSION,
     Refusal,
 )
-from fastsio.engine.headers import cookie_header, cors_headers, payload_headers, preflight_headers
+from fastsio.engine.headers import cookie_header, payload_headers
 from fastsio.engine.polling import PollingTransport
 from fastsio.engine.ports import EngineHandler, Exchange, Request
 from fastsio.engine.session import Session
@@ -154,8 +156,22 @@ class Engine:
             is_head = request.method == "HEAD"
             exchange.respond(refusal.status, headers, refusal.body, is_head=is_head)
 
+    def _refuse_origin(self, origin: str, request: Request, exchange: Exchange) -> None:
+        message = f"{origin} is not an accepted origin."
+        logger.warning(
+            "refused a client from %s: %s See cors_allowed_origins.", exchange.remote, message
+        )
+        # RFC 6455 4.2.2: 403 for an Origin that is not acceptable.
+        body = orjson.dumps({"code": FORBIDDEN, "message": message})
+        headers = [("Content-Type", "application/json")]
+        exchange.respond(403, headers, body, keep_alive=not request.is_upgrade)
+
     def _open(self, transport: str, request: Request, exchange: Exchange) -> None:
         """A handshake: make the session, and open it unless the layer above is to be asked first."""
+        origin = refused_origin(self.options, request, exchange.is_secure)
+        if origin is not None:
+            self._refuse_origin(origin, request, exchange)
+            return
         session = Session(self, self._new_id(), request, exchange.remote, exchange.is_secure)
         if self._ask is None:
             if not self.begin(session, transport, exchange):
@@ -166,7 +182,9 @@ class Engine:
     def begin(self, session: Session, transport: str, exchange: Exchange) -> bool:
         """Tell the client its session's id; False if the WebSocket's handshake is not valid, which was said then."""
         request = session.request
-        open_packet = self._open_packets[transport] % session.id.encode()
+        # Under some WSGI servers a connection can't become a WebSocket, so none is offered.
+        upgrades_of = transport if getattr(exchange, "can_upgrade", True) else "websocket"
+        open_packet = self._open_packets[upgrades_of] % session.id.encode()
         if transport == "polling":
             session.start_polling()
             self._admit(session)

@@ -5,10 +5,11 @@ Source: engine.io-protocol v4, "HTTP long-polling"; engine.io 6.6 on the wire fo
 
 from typing import TYPE_CHECKING
 
-from fastsio._codec import decode_payload
 from fastsio._fanout import Outlet
 from fastsio._frames import ProtocolError
-from fastsio.engine.headers import compress, cors_headers, payload_headers
+from fastsio._payload import decode_payload
+from fastsio.engine.cors import cors_headers
+from fastsio.engine.headers import compress, payload_headers
 from fastsio.engine.ports import Exchange, Headers, Request
 
 if TYPE_CHECKING:

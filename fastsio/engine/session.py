@@ -8,9 +8,10 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from fastsio._codec import decode_base64, encode_engine_packet
+from fastsio._encoded import encode_engine_packet
 from fastsio._fanout import SessionBase
 from fastsio._frames import ProtocolError
+from fastsio._payload import decode_base64
 from fastsio.engine.origin import Origin, origin_of
 from fastsio.engine.polling import CLOSE, PollingTransport
 from fastsio.engine.ports import Request

@@ -63,7 +63,7 @@ class AsyncServer:
             allow_upgrades=allow_upgrades, http_compression=http_compression,
             compression_threshold=compression_threshold, cookie=cookie, cors_allowed_origins=cors_allowed_origins,
             cors_credentials=cors_credentials, json=json, transports=_known_transports(transports),
-            **_known_options(kwargs),
+            **{"check_origin": True} | _known_options(kwargs),
         )  # fmt: skip
         self.async_mode = async_mode or "asgi"
         self.handlers: dict[str, Callable[..., Any]] = {}

@@ -13,6 +13,7 @@ import pytest_asyncio
 from apps import Log, reason_in
 from harness import assert_clean
 from node_driver import NodeDriver
+from peer_servers import KINDS, TRANSPORTS, PeerServer
 from server_process import ServerProcess, app_of_style
 
 STYLES = ("aio", "io")
@@ -67,6 +68,28 @@ def own_node() -> Iterator[NodeDriver]:
     driver = NodeDriver()
     yield driver
     driver.stop()
+
+
+@pytest.fixture(scope="session", params=KINDS)
+def peer_server(request: pytest.FixtureRequest) -> Iterator[PeerServer]:
+    """A server for Python clients, which tests share and do not stop."""
+    server = PeerServer(request.param).start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(params=KINDS)
+def own_peer_server(request: pytest.FixtureRequest) -> Iterator[PeerServer]:
+    """A server of one test alone, which it may start with options, kill and start again."""
+    server = PeerServer(request.param)
+    yield server
+    server.kill()
+
+
+@pytest.fixture(params=TRANSPORTS)
+def how(request: pytest.FixtureRequest) -> str:
+    """How a Python client connects: see peer_servers.TRANSPORTS."""
+    return request.param
 
 
 class Stage:

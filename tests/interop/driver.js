@@ -84,6 +84,7 @@ class Context {
       reconnectionDelayMax: 200,
       timeout: DEADLINE_MS,
       rejectUnauthorized: false, // the tests' certificate is signed by itself
+      ...(this.args.parser && { parser: require(this.args.parser) }), // a package of npm, for any scenario
       ...options,
     });
     this.managers.push(manager);

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 import reference
-from fastsio import _codec, _frames
+from fastsio import _codec, _frames, _payload
 from packet_table import NOTHING, ROWS, same_value
 
 settings.register_profile(
@@ -127,7 +127,7 @@ def as_json_keeps_it(value: Any) -> Any:
 def test_what_the_codec_writes_goes_through_frames_and_payload_unchanged(data):
     encoded = _codec.encode_packet(2, data)
     messages = [("4", encoded.text[1:]), *(("b", item) for item in encoded.attachments)]
-    assert _codec.decode_payload(encoded.payload) == messages
+    assert _payload.decode_payload(encoded.payload) == messages
     read, error = reference.read_frames(encoded.frames, 100_000, expect_mask=False)
     assert error is None
     assert read == [("text", encoded.text), *(("binary", item) for item in encoded.attachments)]
@@ -218,7 +218,7 @@ def decode_payload(module: Any, body: bytes) -> tuple[list[Any], bool]:
 @settings(relaxed, max_examples=1_000)
 @given(st.lists(payload_packets, max_size=5).map(b"\x1e".join) | st.binary(max_size=40))
 def test_any_payload_gives_the_same_packets_and_the_same_verdict(body):
-    assert decode_payload(_codec, body) == decode_payload(reference, body)
+    assert decode_payload(_payload, body) == decode_payload(reference, body)
 
 
 # ------------------------------------------------------------------------------------------ frames

@@ -187,6 +187,32 @@ async def test_body_whose_reading_the_server_cancels_ends_its_session(hosted: An
     assert app.ends == ["transport error"]
 
 
+async def test_server_that_fails_to_receive_a_body_ends_its_session(hosted: Any) -> None:
+    app = await hosted()
+    client = await Client(app).open_polling()
+    post = client.post()
+    post.receive_failure = LookupError("server")
+    post.give(NO_BODY)
+    with pytest.raises(LookupError):
+        await post.task
+    assert app.ends == ["transport error"]
+
+
+@pytest.mark.parametrize("failure", [None, OSError("gone")])
+async def test_client_that_goes_while_a_refused_body_is_read_is_no_failure(
+    hosted: Any, failure: Any
+) -> None:
+    app = await hosted(max_http_buffer_size=1000)
+    client = await Client(app).open_polling()
+    post = client.post(headers=((b"content-length", b"1001"),))
+    assert (await post.answer())[0] == 413
+    post.receive_failure = failure
+    post.give(DISCONNECT)
+    await post.done()
+    assert post.task.exception() is None
+    await client.leave()
+
+
 async def test_body_of_nobody_is_read_and_refused(hosted: Any) -> None:
     app = await hosted()
     call = Call(
@@ -251,7 +277,9 @@ async def test_second_post_beside_one_that_is_coming_ends_both_and_the_session(h
     await until(lambda: first._inbox.empty(), "the first POST is being read")
     second = client.post(b"3")
     assert (await second.answer())[0] == 400
+    await second.done()
     assert (await first.answer())[0] == 400
+    first.give({"type": "http.request", "body": b"2", "more_body": False})
     await first.done()
     assert first.task.exception() is None and not first.task.cancelling()
     assert app.ends == ["transport error"]

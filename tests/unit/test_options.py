@@ -9,6 +9,7 @@ import pytest
 
 import fastsio
 from fastsio.options import Options
+from fastsio.packet import Packet
 
 STYLES = [Options, fastsio.AsyncServer, fastsio.IO]
 
@@ -26,10 +27,12 @@ def test_defaults_are_the_documented_ones():
         "allow_upgrades": True,
         "cors_allowed_origins": None,
         "cors_credentials": True,
+        "check_origin": False,
         "cookie": None,
         "http_compression": True,
         "compression_threshold": 1024,
         "json": None,
+        "serializer": "default",
         "namespaces": None,
         "async_handlers": True,
         "always_connect": False,
@@ -42,9 +45,9 @@ def test_both_styles_take_every_option(style):
     given = {
         "ping_interval": 1, "ping_grace": 1, "ping_timeout": 2, "connect_timeout": 3, "upgrade_timeout": 4,
         "max_http_buffer_size": 5, "max_buffered_bytes": 6, "transports": ("websocket",),
-        "allow_upgrades": False, "cors_allowed_origins": "*", "cors_credentials": False,
+        "allow_upgrades": False, "cors_allowed_origins": "*", "cors_credentials": False, "check_origin": True,
         "cookie": {"name": "x"}, "http_compression": False, "compression_threshold": 7,
-        "json": json, "namespaces": ("/a",), "async_handlers": False, "always_connect": True,
+        "json": json, "serializer": Packet, "namespaces": ("/a",), "async_handlers": False, "always_connect": True,
         "trusted_proxies": ("*",),
     }  # fmt: skip
     assert set(given) == {field.name for field in dataclasses.fields(Options)}

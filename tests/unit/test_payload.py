@@ -1,4 +1,4 @@
-"""Engine.IO v4 payloads of polling requests, both ways: the compiled codec, and the reference beside it.
+"""Engine.IO v4 payloads of polling requests, both ways: the compiled module, and the reference beside it.
 
 Source: engine.io-protocol v4; engineio.md 4 and 5. Base64 as Node's Buffer reads it.
 """
@@ -14,15 +14,15 @@ import reference
 SEPARATOR = b"\x1e"
 
 
-@pytest.fixture(params=["fastsio._codec", "reference"])
-def codec(request: pytest.FixtureRequest) -> ModuleType:
+@pytest.fixture(params=["fastsio._payload", "reference"])
+def payloads(request: pytest.FixtureRequest) -> ModuleType:
     return importlib.import_module(request.param)
 
 
-def protocol_error(codec: ModuleType) -> type[Exception]:
+def protocol_error(module: ModuleType) -> type[Exception]:
     return (
         reference.ProtocolError
-        if codec is reference
+        if module is reference
         else importlib.import_module("fastsio._frames").ProtocolError
     )
 
@@ -53,10 +53,10 @@ def protocol_error(codec: ModuleType) -> type[Exception]:
         (b"4b\x1ebNGE=", [("4", b"b"), ("b", b"4a")]),
     ],
 )
-def test_payload_is_split_into_its_packets(codec, body, packets):
-    assert codec.decode_payload(body) == packets
+def test_payload_is_split_into_its_packets(payloads, body, packets):
+    assert payloads.decode_payload(body) == packets
     assert all(
-        type(kind) is str and type(data) is bytes for kind, data in codec.decode_payload(body)
+        type(kind) is str and type(data) is bytes for kind, data in payloads.decode_payload(body)
     )
 
 
@@ -88,9 +88,9 @@ def test_payload_is_split_into_its_packets(codec, body, packets):
         (b"c", []),
     ],
 )
-def test_bad_packet_is_a_protocol_error_that_has_the_packets_before_it(codec, body, before):
-    with pytest.raises(protocol_error(codec)) as caught:
-        codec.decode_payload(body)
+def test_bad_packet_is_a_protocol_error_that_has_the_packets_before_it(payloads, body, before):
+    with pytest.raises(protocol_error(payloads)) as caught:
+        payloads.decode_payload(body)
     assert caught.value.packets == before
     assert isinstance(caught.value.close_code, int) and caught.value.reason
 
@@ -135,9 +135,9 @@ def test_bad_packet_is_a_protocol_error_that_has_the_packets_before_it(codec, bo
         (b"AQJ=", b"\x01\x02"),
     ],
 )
-def test_base64_is_read_as_leniently_as_node_reads_it(codec, text, data):
-    assert codec.decode_payload(b"b" + text) == [("b", data)]
-    assert codec.decode_payload(b"4a\x1eb" + text + b"\x1e4b") == [
+def test_base64_is_read_as_leniently_as_node_reads_it(payloads, text, data):
+    assert payloads.decode_payload(b"b" + text) == [("b", data)]
+    assert payloads.decode_payload(b"4a\x1eb" + text + b"\x1e4b") == [
         ("4", b"a"),
         ("b", data),
         ("4", b"b"),
@@ -145,10 +145,12 @@ def test_base64_is_read_as_leniently_as_node_reads_it(codec, text, data):
 
 
 @pytest.mark.parametrize("size", [*range(20), 255, 256, 257, 100_000])
-def test_base64_of_any_length_is_read_back(codec, size):
+def test_base64_of_any_length_is_read_back(payloads, size):
     data = (bytes(range(256)) * (size // 256 + 1))[:size]
-    assert codec.decode_payload(b"b" + base64.b64encode(data)) == [("b", data)]
-    assert codec.decode_payload(b"b" + base64.urlsafe_b64encode(data).rstrip(b"=")) == [("b", data)]
+    assert payloads.decode_payload(b"b" + base64.b64encode(data)) == [("b", data)]
+    assert payloads.decode_payload(b"b" + base64.urlsafe_b64encode(data).rstrip(b"=")) == [
+        ("b", data)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -164,27 +166,27 @@ def test_base64_of_any_length_is_read_back(codec, size):
         b"\x80\x80",
     ],
 )
-def test_bytes_that_are_not_utf8_are_replaced_and_not_refused(codec, bad):
+def test_bytes_that_are_not_utf8_are_replaced_and_not_refused(payloads, bad):
     replaced = bad.decode("utf-8", "replace").encode()
     assert b"\xef\xbf\xbd" in replaced
-    assert codec.decode_payload(b"4a" + bad + b"b\x1e4" + bad + b"\x1e4c") == [
+    assert payloads.decode_payload(b"4a" + bad + b"b\x1e4" + bad + b"\x1e4c") == [
         ("4", b"a" + replaced + b"b"),
         ("4", replaced),
         ("4", b"c"),
     ]
 
 
-def test_there_is_no_limit_of_packets(codec):
+def test_there_is_no_limit_of_packets(payloads):
     body = SEPARATOR.join(b"4%d" % i for i in range(10_000))
-    assert codec.decode_payload(body) == [("4", b"%d" % i) for i in range(10_000)]
+    assert payloads.decode_payload(body) == [("4", b"%d" % i) for i in range(10_000)]
 
 
 @pytest.mark.parametrize(
     "data", [["a"], ["a", b"x"], ["a", b"", b"\xff" * 1000], ["\x1e"], ["é😀", {"k": [b"\x1e"]}]]
 )
-def test_payload_of_an_event_is_read_back(codec, data):
+def test_payload_of_an_event_is_read_back(payloads, codec, data):
     encoded = codec.encode_packet(2, data, "/n", 3)
-    assert codec.decode_payload(encoded.payload) == [
+    assert payloads.decode_payload(encoded.payload) == [
         ("4", encoded.text[1:]),
         *(("b", attachment) for attachment in encoded.attachments),
     ]

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from fastsio._codec import encode_engine_binary
+from fastsio._encoded import encode_messages
 from fastsio._json import DEFAULT_JSON, Json
 from fastsio._raw import decode_message, encode_message, encode_raw_packet
 
@@ -60,7 +60,7 @@ def test_binary_message_is_a_frame_of_its_own_and_base64_in_a_payload(size):
     assert encoded.size == len(encoded.frames)
     assert encoded.payload[:1] == b"b"
     assert b"\x1e" not in encoded.payload
-    assert encoded.attachments == [b"\x01" * size]
+    assert encoded.is_binary
 
 
 def test_text_message_is_a_packet_in_both():
@@ -82,4 +82,4 @@ def test_bytes_in_json_are_refused_by_name():
 def test_raw_packets_are_taken_as_they_are():
     assert encode_raw_packet("2probe").payload == b"2probe"
     assert encode_raw_packet(b"\x00").frames == b"\x82\x01\x00"
-    assert encode_engine_binary(b"\x00").payload == b"bAA=="
+    assert encode_messages([b"\x00"]).payload == b"bAA=="

@@ -190,7 +190,7 @@ async def test_startup_comes_before_the_first_request_and_shutdown_behind_the_la
     await peer.ws.receive_close()
     await peer.close()
     await closing
-    assert events == ["startup", "server shutting down", "shutdown"]
+    assert events == ["startup", "server disconnect", "shutdown"]
 
 
 async def test_lifespan_of_the_other_application_gives_its_requests_state(serve):
@@ -448,7 +448,7 @@ async def test_close_ends_clients_of_both_sides(serve):
     response = await busy.read_response()
     assert (response.body, response.headers["connection"]) == (b"released", "close")
     await closing
-    assert reasons == ["server shutting down"]
+    assert reasons == ["server disconnect"]
     assert pages.events == ["startup", "shutdown"]
     assert not server.connections
     for connection in (idle, busy, ws.connection):

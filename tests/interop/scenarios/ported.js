@@ -14,6 +14,12 @@ const post = (ctx, path, body) => get(ctx, path, {
   method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
 });
 
+// The next scenario finds the application as this one did.
+async function leave(ctx, ...sockets) {
+  for (const socket of sockets) socket.disconnect();
+  while ((await get(ctx, "/people"))[1].people.length > 0) await ctx.turn();
+}
+
 exports.usesAPortedApplication = async (ctx) => {
   const seen = {};
   seen.nobody = await get(ctx, "/people");
@@ -56,6 +62,7 @@ exports.usesAPortedApplication = async (ctx) => {
   await post(ctx, "/announce", { text: "nobody hears" });
   seen.transport = bob.io.engine.transport.name;
   seen.afterClose = await ctx.ask(bob, "say", "alone");
+  await leave(ctx, bob, admin);
   return seen;
 };
 
@@ -71,5 +78,6 @@ exports.usesTheApplicationsWebSocket = async (ctx) => {
   const heard = (await answers.enough(2)).map(([data]) => data.toString());
   own.close(1000);
   const [code] = await ctx.next(own, "close");
+  await leave(ctx, ann);
   return { acked, heard, code };
 };

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from clock_loop import pass_time
-from fastsio._codec import encode_engine_packet
+from fastsio._encoded import encode_engine_packet
 from fastsio._fanout import MessageHandler
 from fastsio.engine.admission import Admission
 from fastsio.options import Options

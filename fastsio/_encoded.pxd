@@ -1,0 +1,21 @@
+"""C interface of _encoded."""
+
+
+cdef class Encoded:
+    cdef bytes frame            # the WebSocket frame of the packet's text; the canonical form
+    cdef Py_ssize_t text_at     # where in it the text starts
+    cdef list buffers           # attachments, None if there are none
+    cdef bytes all_frames
+    cdef bytes polling
+    cdef str string
+    cdef readonly Py_ssize_t size
+    cdef str string_(self)
+    cdef bytes frames_(self)
+    cdef bytes payload_(self)
+    cdef bint is_binary_(self) noexcept
+
+
+cdef Encoded new_encoded()
+cdef Encoded binary_message(bytes data)
+cdef bytes join_frames(list packets)
+cdef void forget_joined() noexcept

@@ -1,0 +1,182 @@
+"""Encoded: a packet as the bytes that transports send, made once and shared by all who send it.
+
+Pure: knows nothing of Socket.IO's packets, of sessions or of sockets; takes from _frames the frame head, so that an
+event is framed once for all who get it. Source: engine.io-protocol v4, "Packet encoding".
+"""
+import binascii
+
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from libc.string cimport memcpy
+
+from fastsio._frames cimport BINARY, TEXT, frame_of, head_size, write_head
+
+cdef extern from "Python.h":
+    Py_ssize_t Py_REFCNT(object o) noexcept
+    str PyUnicode_DecodeUTF8(const char* text, Py_ssize_t size, const char* errors)
+
+
+@cython.freelist(1024)
+@cython.no_gc
+cdef class Encoded:
+    """One packet, encoded once: every form that a transport may need, shared by all who send it.
+
+    The text's WebSocket frame is made with it; attachments' frames, the polling payload and the text as a str on
+    first use.
+    `size` is what it counts for in a send buffer, in bytes.
+    """
+
+    @property
+    def is_binary(self) -> bool:
+        """The first message is a binary one, without Engine.IO's type (see Parser): what `text` has is no text."""
+        return self.is_binary_()
+
+    @property
+    def text(self) -> bytes:
+        """The Engine.IO packet: type 4 and the Socket.IO text."""
+        return self.frame[self.text_at:]
+
+    @property
+    def attachments(self) -> list:
+        return list(self.buffers) if self.buffers is not None else []
+
+    @property
+    def frames(self) -> bytes:
+        """All WebSocket frames from a server, text first: nothing may come in between."""
+        return self.frames_()
+
+    @property
+    def payload(self) -> bytes:
+        """The packets as a polling payload carries them."""
+        return self.payload_()
+
+    cdef str string_(self):
+        """The text as ASGI servers take it."""
+        if self.string is None:
+            self.string = PyUnicode_DecodeUTF8(
+                PyBytes_AS_STRING(self.frame) + self.text_at, len(self.frame) - self.text_at, NULL
+            )
+        return self.string
+
+    cdef bytes frames_(self):
+        cdef bytes data
+        cdef unsigned char* out
+        if self.buffers is None:  # nearly always
+            return self.frame
+        if self.all_frames is None:
+            # Each attachment is copied once, to where it is sent from.
+            self.all_frames = PyBytes_FromStringAndSize(NULL, self.size)
+            out = <unsigned char*> PyBytes_AS_STRING(self.all_frames)
+            memcpy(out, PyBytes_AS_STRING(self.frame), len(self.frame))
+            out += len(self.frame)
+            for data in self.buffers:
+                out = write_head(out, 0x80 | BINARY, len(data))
+                memcpy(out, PyBytes_AS_STRING(data), len(data))
+                out += len(data)
+        return self.all_frames
+
+    cdef bint is_binary_(self) noexcept:
+        return PyBytes_AS_STRING(self.frame)[0] & 0x0F == BINARY
+
+    cdef bytes payload_(self):
+        cdef bytes first
+        if self.polling is None:
+            first = self.frame[self.text_at:]
+            if self.is_binary_():
+                first = b"b" + binascii.b2a_base64(first, newline=False)
+            self.polling = b"\x1eb".join(
+                [first]
+                + [binascii.b2a_base64(data, newline=False) for data in self.buffers or ()]
+            )
+        return self.polling
+
+
+cdef Encoded new_encoded():
+    """Encoded.__new__() for other modules: 30 instructions less than through the type (make gate)."""
+    return Encoded.__new__(Encoded)
+
+
+# What was joined last: (packets, their frames). One object, as loops may run in several threads.
+cdef tuple NOTHING_JOINED = ([], b"")
+cdef tuple joined = NOTHING_JOINED
+
+
+cdef bytes join_frames(list packets):
+    """The WebSocket frames of packets in a row.
+
+    The members of a room are due the same packets at the end of a loop turn. They are joined for the first
+    member, and the next ones get the same bytes: 54 ns -> 30 ns a delivery with four packets in a turn.
+    """
+    global joined
+    cdef Encoded encoded
+    cdef tuple last = joined
+    cdef Py_ssize_t n = len(packets)
+    if n == 1:  # likely
+        return (<Encoded> packets[0]).frames_()
+    if Py_REFCNT(packets[0]) == 1:  # an ack: nobody else is due it
+        return b"".join([encoded.frames_() for encoded in packets])
+    if n != len(<list> last[0]) or not have_same_items(packets, <list> last[0]):
+        joined = last = (list(packets), b"".join([encoded.frames_() for encoded in packets]))
+    return <bytes> last[1]
+
+
+cdef bint have_same_items(list a, list b) noexcept:
+    """Two lists of one length, compared by identity."""
+    cdef Py_ssize_t i
+    for i in range(len(a)):
+        if a[i] is not b[i]:
+            return False
+    return True
+
+
+cdef void forget_joined() noexcept:
+    """The loop turn is over: let go of what join_frames() has kept."""
+    global joined
+    joined = NOTHING_JOINED
+
+
+def encode_engine_packet(bytes packet) -> Encoded:
+    """An Engine.IO packet given as its text (b"2", b"6", b'0{"sid":…}')."""
+    cdef Encoded encoded = Encoded.__new__(Encoded)
+    encoded.frame = frame_of(TEXT, <const unsigned char*> PyBytes_AS_STRING(packet), len(packet))
+    encoded.text_at = head_size(len(packet))
+    encoded.size = len(encoded.frame)
+    return encoded
+
+
+cdef Encoded binary_message(bytes data):
+    """One binary Engine.IO message."""
+    cdef Encoded encoded = Encoded.__new__(Encoded)
+    encoded.frame = frame_of(BINARY, <const unsigned char*> PyBytes_AS_STRING(data), len(data))
+    encoded.text_at = head_size(len(data))
+    encoded.size = len(encoded.frame)
+    return encoded
+
+
+def encode_messages(list messages) -> Encoded:
+    """Engine.IO messages that stay together, text (str) or binary (bytes). Only the first may be text.
+
+    Raises TypeError for another that is.
+    """
+    cdef object first = messages[0]
+    cdef Encoded encoded
+    if isinstance(first, str):
+        encoded = encode_engine_packet(b"4" + first.encode())
+    else:
+        encoded = binary_message(bytes(first))
+    if len(messages) > 1:
+        encoded.buffers = []
+        for message in messages[1:]:
+            if isinstance(message, str):
+                raise TypeError(f"message {message!r} behind the first: only that one may be text")
+            encoded.buffers.append(bytes(message))
+            encoded.size += len(message) + head_size(len(message))
+    return encoded
+
+
+def wrap(bytes raw) -> Encoded:
+    """Bytes that go out as they are (a control frame, an HTTP response), queued among packets."""
+    cdef Encoded encoded = Encoded.__new__(Encoded)
+    encoded.frame = raw
+    encoded.size = len(raw)
+    return encoded

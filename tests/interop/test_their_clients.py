@@ -1,0 +1,80 @@
+"""python-socketio's own clients against our server.
+
+The installed release always; with FASTSIO_THEIR_CLIENTS set to folders (joined by os.pathsep) that pip has installed
+other releases to (`pip install --target`), those too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from peer_servers import TRANSPORTS, PeerServer
+
+FOLDERS = ["", *filter(None, os.environ.get("FASTSIO_THEIR_CLIENTS", "").split(os.pathsep))]
+SCRIPT = Path(__file__).with_name("their_client.py")
+RUN_S = 60
+
+
+@pytest.fixture(scope="module")
+def our_server() -> Iterator[PeerServer]:
+    server = PeerServer("fastsio").start()
+    yield server
+    server.kill()
+
+
+def play(server: PeerServer, kind: str, how: str, folder: str) -> Any:
+    """What their client saw; AssertionError with its output if it failed."""
+    command = [sys.executable, str(SCRIPT), kind, server.url, json.dumps(TRANSPORTS[how][0])]
+    environment = {**os.environ, "PYTHONPATH": folder}
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=RUN_S, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: Path(folder).name or "installed")
+@pytest.mark.parametrize("kind", ["async", "sync"])
+def test_their_client_is_served_whole(
+    our_server: PeerServer, kind: str, how: str, folder: str
+) -> None:
+    seen = play(our_server, kind, how, folder)
+    text, refusal = seen.pop("refusal")
+    # Old releases name no namespace.
+    assert text.removesuffix(": /refusing") == "One or more namespaces failed to connect"
+    assert refusal == {"message": "not you", "data": {"why": {"a": 1}}}
+    # Releases before 5.12 have no reason for the handler of `disconnect`, and the sync ones call it without.
+    assert seen.pop("kicked") in (["server disconnect"], [])
+    assert seen.pop("left") in (["client disconnect"], [])
+    assert seen == {
+        "transport": TRANSPORTS[how][1],
+        "who": [{"user": "ä"}, "yes"],
+        "echo": ["ünï 😀", "bytes 00ff", {"deep": ["bytes ", 1.5, None]}],
+        "said": ["ünï 😀", "bytes 00ff", {"deep": ["bytes ", 1.5, None]}],
+        "answered": [[2, "bytes 01"]],
+        "joined": True,
+        "shouted": [["bytes 616c6c"]],
+        "big": True,
+        "fifty": True,
+        "stays": 1,
+    }
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: Path(folder).name or "installed")
+@pytest.mark.parametrize("kind", ["simple", "asyncsimple"])
+def test_their_simple_client_is_served(
+    our_server: PeerServer, kind: str, how: str, folder: str
+) -> None:
+    assert play(our_server, kind, how, folder) == {
+        "transport": TRANSPORTS[how][1],
+        "received": ["said", "a", "bytes 62"],
+        "echo": "c",
+    }
