@@ -27,9 +27,9 @@ class Options:
     max_buffered_bytes: bytes queued for one client; a session that is over it and is sent more ends.
     transports: "polling", "websocket" or both. allow_upgrades: from the one to the other.
     cors_allowed_origins: None sends no CORS headers (browsers then allow the same origin only), "*", one
-        origin, a list, or a function of the Origin that returns a bool. CORS tells browsers who may read
-        answers; a WebSocket from elsewhere is not refused by it: see check_origin. cors_credentials: cookies
-        may come along.
+        origin, a list, or function(origin) or function(origin, environ) that returns a bool. CORS tells browsers
+        who may read answers; a WebSocket from elsewhere is not refused by it: see check_origin. cors_credentials:
+        cookies may come along.
     check_origin: refuse clients (403), WebSockets too, that name another Origin than cors_allowed_origins does; None
         there means the host that they ask for, [] any. AsyncServer: True, as python-socketio; IO: False, as Node.
     cookie: None, a name, or {"name": …, "path": …, "SameSite": …}: sent with the polling handshake.

@@ -151,4 +151,7 @@ DIFFERENCES: dict[str, list[str]] = {
         '- server: ["disconnect", {"$tuple": ["forged"]}]',
         '+ server: ["disconnect", {"$tuple": ["server disconnect"]}]',
     ],
+    "ConnectHandlerThatRaises.raw": [
+        '+ a: ["packet", "44/ConnectHandlerThatRaises.raw,{\\"message\\":\\"Connection rejected by server\\"}"]',
+    ],
 }
