@@ -315,6 +315,7 @@ async def _serve_websocket(
             await socket.wait()
         except asyncio.CancelledError as cancellation:
             socket.gone(cancellation)
+            socket.release()
             raise
     if socket.refusal is not None:
         status, headers, body = socket.refusal

@@ -17,6 +17,7 @@ from fastsio.api.views import EngineView, Environs, Handlers, NamespaceHandlers
 from fastsio.core.acks import wait_for_first_ack
 from fastsio.core.handlers import check_event_name
 from fastsio.core.hub import Hub
+from fastsio.core.parsers import packet_class
 from fastsio.core.reasons import Reason
 from fastsio.core.registry import RESERVED
 from fastsio.core.socket import Socket
@@ -122,16 +123,7 @@ class AsyncServer(AsyncServerBase):
     @property
     def packet_class(self) -> Any:
         """The class of packets on this server's wire; fastsio itself makes no such objects."""
-        serializer = getattr(self.hub.options, "serializer", "default")
-        if serializer == "default":
-            from fastsio.packet import Packet  # type: ignore[import-not-found, unused-ignore]
-
-            return Packet
-        if serializer == "msgpack":
-            from fastsio.msgpack_packet import MsgPackPacket  # type: ignore[import-not-found, unused-ignore]
-
-            return MsgPackPacket
-        return serializer
+        return packet_class(self.hub.options)
 
     # --- handlers ----------------------------------------------------------------------------
 
@@ -309,13 +301,13 @@ class AsyncServer(AsyncServerBase):
 
     def attach(self, app: Any, socketio_path: str = "socket.io") -> None:
         """Serve Socket.IO from an aiohttp or sanic application. Raises TypeError for any other."""
-        from fastsio.attach import attach  # type: ignore[import-not-found, unused-ignore]
+        from fastsio.attach import attach
 
         attach(self, app, socketio_path)
 
     async def handle_request(self, *args: Any, **kwargs: Any) -> Any:
         """Serve one ASGI request, (scope, receive, send), whatever its path. Raises TypeError for anything else."""
-        from fastsio.asgi import ASGIApp  # type: ignore[import-not-found, unused-ignore]
+        from fastsio.asgi import ASGIApp
 
         if kwargs or len(args) != 3 or not isinstance(args[0], dict):
             raise TypeError(

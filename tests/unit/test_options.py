@@ -205,3 +205,24 @@ def test_options_can_not_be_changed():
 def test_transports_that_name_none_are_refused_as_an_argument_too():
     with pytest.raises(ValueError, match="No valid transports"):
         Options.of({"transports": []})
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        (None, None),
+        ("*", ["*"]),
+        ("10.0.0.1", ["10.0.0.1/32"]),
+        (["10.0.0.0/8", "unix", "::1"], ["10.0.0.0/8", "unix", "::1/128"]),
+        ((), []),
+    ],
+)
+def test_trusted_proxies_are_addresses_networks_and_two_words(given, names):
+    found = Options(trusted_proxies=given).trusted_proxies
+    assert (None if found is None else [str(one) for one in found]) == names
+
+
+@pytest.mark.parametrize("given", ["10.0.0.1/8", ["proxy.example"], ["10.0.0.0/33"], "", [None]])
+def test_trusted_proxies_that_are_none_are_refused_by_name(given):
+    with pytest.raises(ValueError, match=r"trusted_proxies=.*give addresses, networks"):
+        Options(trusted_proxies=given)

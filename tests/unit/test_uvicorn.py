@@ -348,7 +348,7 @@ async def test_stop_ends_clients_at_once_and_handlers_run_before_the_lifespan_en
         await peer.close()
     await stopping
     assert time.monotonic() - began_at < 1.5
-    assert pages.events == ["startup", "server shutting down", "shutdown"]
+    assert pages.events == ["startup", "server disconnect", "shutdown"]
 
 
 async def test_client_that_polls_and_has_no_connection_at_the_stop_is_told_of(under_uvicorn):
@@ -359,7 +359,7 @@ async def test_client_that_polls_and_has_no_connection_at_the_stop_is_told_of(un
     await peer.connect()
     await until(lambda: not server.state.connections, "no connection is open")
     await server.stop()
-    assert reasons == ["server shutting down"]
+    assert reasons == ["server disconnect"]
 
 
 async def test_client_that_does_not_answer_the_close_is_dropped(under_uvicorn):
