@@ -6,6 +6,7 @@ the event in the namespace "*", one for "*" in "*", a class-based namespace, a c
 """
 
 import builtins
+import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from fastsio.core.hub import Hub
     from fastsio.core.namespace import Namespace
     from fastsio.core.socket import Socket
+
+logger = logging.getLogger("fastsio.core")
 
 ANY = "*"
 RESERVED = ("connect", "disconnect")
@@ -197,8 +200,17 @@ def make_guard(fn: Function, prefix: int, call: Function) -> Guard:
             result = call(*arguments[:count])
             if hasattr(result, "__await__"):
                 result = await result
+        except ConnectionRefusedError:
+            raise
         except builtins.ConnectionRefusedError as error:
             raise ConnectionRefusedError("Connection refused by server") from error
+        except Exception as error:
+            # A mistake: its text may name tables, paths or people, and is nothing for clients.
+            socket.namespace.handler_errors += 1
+            logger.exception(
+                "handler of 'connect' in %r failed for sid=%.6s…", socket.namespace.name, socket.id
+            )
+            raise ConnectionRefusedError from error
         if result is False:
             raise ConnectionRefusedError
 
