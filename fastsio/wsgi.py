@@ -197,10 +197,6 @@ class Gateway:
         self._bridge = bridge
         atexit.register(self.close)
 
-    def as_asgi(self) -> ASGIApp:
-        """The Server for an ASGI server, on whose loop it then is."""
-        return ASGIApp(self._server)
-
     def close(self, timeout_s: float = SHUTDOWN_S) -> None:
         """Tell every client, run `disconnect` handlers, and end the loop's thread, if it is this door's."""
         with self._lock:

@@ -70,6 +70,7 @@ class AsyncServer(AsyncServerBase):
             engineio_logger, logs.ENGINE_LOGGERS, "engineio_logger"
         )
         super().__init__(hub)
+        self._asgi_app: Any = None
         self.not_handled = object()
         self.manager_initialized = False
         self.manager = manager
@@ -312,7 +313,9 @@ class AsyncServer(AsyncServerBase):
             raise TypeError(
                 "handle_request(scope, receive, send): ASGI's arguments are what it takes"
             )
-        return await ASGIApp(self, socketio_path=None)(*args)
+        if self._asgi_app is None:  # one for all: it knows when the server stops
+            self._asgi_app = ASGIApp(self, socketio_path=None)
+        return await self._asgi_app(*args)
 
     async def shutdown(self) -> None:
         """End every session ("server shutting down" to the clients) and wait for their handlers, at most 5 s.

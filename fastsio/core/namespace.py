@@ -174,7 +174,8 @@ class Namespace(NamespaceBase):
                     if not self.held[sid].add(encoded, False):
                         socket.overflow()
             return False
-        if room not in self.held or room in self.rooms:
+        # Of a list of rooms nothing is held: it may name others besides.
+        if not isinstance(room, str) or room not in self.held or room in self.rooms:
             return False
         if not self.held[room].add(encoded, True):
             self.joining[room].overflow()

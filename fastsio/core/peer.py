@@ -230,7 +230,8 @@ class Peer(PeerBase):
         if self.find(namespace.name) is not socket:
             return
         self.detach(socket)
-        socket.run_listeners("disconnecting", reason, description)
+        if socket.listeners is not None:
+            socket.run_listeners("disconnecting", reason, description)
         socket.is_connected = False
         namespace.leaving[socket.id] = socket
         namespace.sockets.pop(socket.id, None)
@@ -240,7 +241,8 @@ class Peer(PeerBase):
                 pending.fail()
             socket.acks = None
         self._run_disconnect(socket, reason)
-        socket.run_listeners("disconnect", reason, description)
+        if socket.listeners is not None:
+            socket.run_listeners("disconnect", reason, description)
 
     def _run_disconnect(self, socket: Socket, reason: str) -> None:
         """The `disconnect` handler; what it can still look up goes when it has ended.

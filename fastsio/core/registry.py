@@ -6,7 +6,6 @@ the event in the namespace "*", one for "*" in "*", a class-based namespace, a c
 """
 
 import builtins
-import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from fastsio.core.hub import Hub
     from fastsio.core.namespace import Namespace
     from fastsio.core.socket import Socket
-
-logger = logging.getLogger("fastsio.core")
 
 ANY = "*"
 RESERVED = ("connect", "disconnect")
@@ -205,11 +202,8 @@ def make_guard(fn: Function, prefix: int, call: Function) -> Guard:
         except builtins.ConnectionRefusedError as error:
             raise ConnectionRefusedError("Connection refused by server") from error
         except Exception as error:
-            # A mistake: its text may name tables, paths or people, and is nothing for clients.
-            socket.namespace.handler_errors += 1
-            logger.exception(
-                "handler of 'connect' in %r failed for sid=%.6s…", socket.namespace.name, socket.id
-            )
+            # A mistake: the client is refused all the same, and its text is nobody's business outside.
+            socket.note("connect", error)
             raise ConnectionRefusedError from error
         if result is False:
             raise ConnectionRefusedError

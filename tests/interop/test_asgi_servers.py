@@ -12,7 +12,17 @@ import pytest
 import pytest_asyncio
 
 from asgi_process import AsgiProcess
-from harness import MS, TEXT, FakePeer, RawConnection, RawWebSocket, http, request_bytes, until
+from harness import (
+    DEADLINE_S,
+    MS,
+    TEXT,
+    FakePeer,
+    RawConnection,
+    RawWebSocket,
+    http,
+    request_bytes,
+    until,
+)
 
 pytestmark = pytest.mark.asyncio(loop_factories=["asyncio"])
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import ssl
 import time
+import weakref
 from typing import Any
 
 import aiohttp
@@ -457,6 +459,19 @@ async def test_five_hundred_clients_come_go_and_come_again(serve: Any) -> None:
     await asyncio.gather(*(client.disconnect() for client in clients))
     kinds = ["connect", "disconnect", "connect", "disconnect", "__disconnect_final"]
     assert all([entry[0] for entry in s] == kinds for s in seen)
+
+
+async def test_a_client_that_left_is_forgotten(serve: Any, how: str) -> None:
+    server = await serve(echo_app())
+    gone = []
+    for _ in range(3):
+        client = make()
+        await client.connect(server.url, transports=TRANSPORTS[how][0])
+        assert await client.call("echo", 1) == 1
+        await client.disconnect()
+        gone.append(weakref.ref(client))
+        del client
+    await until(lambda: gc.collect() >= 0 and not any(ref() for ref in gone), "no client in memory")
 
 
 async def test_cookies_of_polling_go_with_the_upgrade(serve: Any) -> None:

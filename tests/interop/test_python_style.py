@@ -128,8 +128,8 @@ async def test_connect_handler_that_fails_refuses_and_the_connection_stays(
         raise LookupError("a mistake")
 
     sio.on("name", lambda sid: "root")
-    said = "Connection rejected by server"
-    assert await play(sio, "refusedByAMistake") == [said, True, "root"]
+    refusal = await play(sio, "refusedByAMistake")
+    assert refusal == ["Connection rejected by server", True, "root"]
     watch.expect_error("handler of 'connect' in '/mistaken' failed", "a mistake")
 
 

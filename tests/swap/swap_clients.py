@@ -14,9 +14,9 @@ from typing import Any
 
 import aiohttp
 import socketio
-from swap_values import describe, from_wire, to_wire
 
 from harness import MS
+from swap_values import describe, from_wire, to_wire
 
 DEADLINE_S = 5_000 * MS
 CLOSED = (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)

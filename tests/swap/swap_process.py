@@ -23,11 +23,12 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 
-import swap_scenarios  # noqa: E402
 import uvicorn  # noqa: E402
+from werkzeug.serving import make_server  # noqa: E402
+
+import swap_scenarios  # noqa: E402
 from swap_scenario import BARRIER, SCENARIOS, App  # noqa: E402
 from swap_servers import SERVERS, WSGI  # noqa: E402
-from werkzeug.serving import make_server  # noqa: E402
 
 LOCK = threading.Lock()
 

@@ -337,6 +337,19 @@ async def test_server_that_stops_takes_no_new_clients_until_it_starts_again(sio:
     await span.done()
 
 
+async def test_handle_request_is_an_application_that_hears_of_the_stop_too(sio: Any) -> None:
+    before = signal.signal(signal.SIGTERM, lambda number, frame: None)
+    try:
+        client = await Client(sio.handle_request).open_polling()
+        held = client.get()
+        await asyncio.sleep(0)
+        signal.raise_signal(signal.SIGTERM)
+        assert (await held.answer())[2] == b"1"
+        assert (await Client(sio.handle_request).get().answer())[0] == 503
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 @pytest.mark.parametrize("has_lifespan", [True, False])
 async def test_signal_of_the_server_ends_held_requests_at_once(
     sio: Any, has_lifespan: bool

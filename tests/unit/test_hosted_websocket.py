@@ -297,6 +297,50 @@ async def test_what_is_queued_while_the_server_waits_follows_in_order(hosted: An
     await client.leave()
 
 
+async def test_what_is_queued_while_the_server_waits_shares_one_task(hosted: Any) -> None:
+    app = await hosted()
+    client = await Client(app).open_websocket()
+    client.call.stall()
+    for i in range(4):
+        app.io.emit("n", i)
+        await asyncio.sleep(0)
+    client.call.flow()
+    assert [await client.call.hear() for _ in range(4)] == [f'42["n",{i}]' for i in range(4)]
+    first, *others = client.call.sending_tasks[-4:]
+    assert len(set(others)) == 1 and first not in others
+    await client.leave()
+
+
+async def test_failure_of_what_was_queued_while_the_server_waits_ends_the_session(
+    hosted: Any,
+) -> None:
+    app = await hosted()
+    client = await Client(app).open_websocket()
+    client.call.stall()
+    for i in range(3):
+        app.io.emit("n", i)
+        await asyncio.sleep(0)
+    client.call.fails_after = len(client.call.sent) + 2
+    client.call.flow()
+    await until(lambda: app.ends, "the end")
+    assert app.ends == ["transport close"]
+    await client.leave()
+
+
+async def test_close_follows_what_the_server_made_wait(hosted: Any) -> None:
+    app = await hosted()
+    client = await Client(app).open_websocket()
+    client.call.stall()
+    app.io.emit("n", 1)
+    await asyncio.sleep(0)
+    app.io.hub.engine.sessions[client.sid].close()
+    client.call.flow()
+    assert await client.call.hear() == '42["n",1]'
+    await client.call.next("websocket.close")
+    client.call.hang_up(1000)
+    await client.call.done()
+
+
 async def test_volatile_is_dropped_while_the_server_waits(hosted: Any) -> None:
     app = await hosted()
     client = await Client(app).open_websocket()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import aiohttp
+
 from swap_scenario import App, scenario
 from swap_servers import ORIGIN
 

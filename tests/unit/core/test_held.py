@@ -83,6 +83,21 @@ async def test_order_of_what_is_for_all_and_for_it_alone_is_kept(join):
     assert (await peer.receive()).startswith("40")
 
 
+async def test_what_is_for_several_rooms_goes_out_at_once(join):
+    async def say(sio, sid):
+        await sio.enter_room(sid, "r")
+        await sio.emit("held")
+        await sio.emit("rooms", to=["r", "s"])
+        await sio.emit("room", to="r")
+        await sio.emit("sids", to=[sid])
+
+    app = Asked(say)
+    _, peer = await app.join(join)
+    assert [await peer.receive() for _ in range(3)] == ['42["rooms"]', '42["room"]', '42["sids"]']
+    app.gate.set()
+    assert await peer.receive() == '42["held"]'
+
+
 async def test_client_that_is_left_out_does_not_get_it(join):
     app = Asked(lambda sio, sid: sio.emit("joined", skip_sid=sid))
     _, peer = await app.join(join)
