@@ -138,8 +138,8 @@ def _check_serializer(given: Any) -> None:
     """A misspelt name would else be taken for a class, and fail with the first packet."""
     if given in ("default", "msgpack"):
         return
-    if not all(callable(getattr(given, name, None)) for name in ("encode", "decode")) or isinstance(
-        given, (str, bytes)
+    if not isinstance(given, type) or not all(
+        hasattr(given, name) for name in ("encode", "decode")
     ):
         raise ValueError(
             f'serializer={given!r}: "default", "msgpack", or a class with encode() and decode()'

@@ -197,10 +197,6 @@ class Gateway:
         self._bridge = bridge
         atexit.register(self.close)
 
-    def as_asgi(self) -> ASGIApp:
-        """The Server for an ASGI server, on whose loop it then is."""
-        return ASGIApp(self._server)
-
     def close(self, timeout_s: float = SHUTDOWN_S) -> None:
         """Tell every client, run `disconnect` handlers, and end the loop's thread, if it is this door's."""
         with self._lock:
@@ -266,12 +262,31 @@ class Remains:
         self._other_end.close()
 
 
+class TakenConn(Conn):
+    """A connection that was taken over. Its client is who the WSGI server says, behind proxies too."""
+
+    __slots__ = ("_is_https", "_remote", "waiting")
+
+    def carry(self, request: "WSGIRequest") -> None:
+        """`request` came on it, and waits to be served."""
+        self.waiting: WSGIRequest | None = request
+        self._remote: str = request.environ.get("REMOTE_ADDR") or ""
+        self._is_https = request.environ.get("wsgi.url_scheme") == "https"
+
+    @property
+    def remote(self) -> str:
+        return self._remote
+
+    @property
+    def is_secure(self) -> bool:  # type: ignore[override]
+        return self._is_https
+
+
 class TakenConnections(Router):
     """The connections that were taken over, on the event loop: see server.Server for its end."""
 
     def __init__(self, server: Server) -> None:
         super().__init__(server)
-        self._requests: dict[Conn, WSGIRequest] = {}
         self._adopting: set[Any] = set()
 
     def serve(self, request: "WSGIRequest", reply: "Reply", is_whole: bool) -> None:
@@ -298,20 +313,24 @@ class TakenConnections(Router):
         if not self.engine.is_open:
             taken.close()
             return
+
+        def made() -> TakenConn:
+            conn = TakenConn(self)
+            conn.carry(request)
+            return conn
+
         try:
-            _, conn = await self.engine.loop.connect_accepted_socket(lambda: Conn(self), taken)
+            _, conn = await self.engine.loop.connect_accepted_socket(made, taken)
         except OSError as error:  # the client has gone
             logger.info("can't take a connection over: %r", error)
             taken.close()
-            return
-        self._requests[conn] = request
-        conn.data_received(head)
-        # Still there if the connection was lost meanwhile.
-        self._requests.pop(conn, None)
+        else:
+            conn.data_received(head)
 
     def handle(self, conn: Conn, request: Request) -> None:
         """A connection has read the head that stands for the request that came with it."""
-        own = self._requests.pop(conn, None)
+        assert isinstance(conn, TakenConn)
+        own, conn.waiting = conn.waiting, None
         if own is None:  # what comes behind it is nobody's
             conn.respond(404, TEXT, b"Not Found", keep_alive=False)
         else:

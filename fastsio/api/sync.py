@@ -322,20 +322,22 @@ class Server:
         return self._door().handle(environ, start_response)
 
     def as_asgi(self) -> Any:
-        """This server as an ASGIApp, for fastsio.run() and any ASGI server."""
-        return self._door().as_asgi()
+        """This server as an ASGIApp, for any ASGI server, on whose loop it then is."""
+        from fastsio.asgi import ASGIApp
+
+        return ASGIApp(self)
 
     def shutdown(self) -> None:
-        """Tell every client ("server shutting down") and run the `disconnect` handlers.
+        """Tell every client, and run the `disconnect` handlers.
 
         Under a WSGI server that ends the loop's thread and the pool's too; later requests get a 503. Takes some
         seconds at most: handlers that still run then are left to themselves.
         """
+        if self._gateway is not None:
+            self._gateway.close()
         bridge = self._bridge_to_clients()
-        if self._gateway is None and bridge is not None:
+        if bridge is not None:
             bridge.run(self._server.shutdown)
-        else:
-            self._door().close()
         self._pool.join(POOL_END_S)
 
     def _door(self) -> Any:

@@ -140,3 +140,11 @@ async def test_server_that_keeps_its_connections_gets_clients_that_poll(
     async with serving(SOURCE, "app_flask", command, tmp_path) as served:
         url = served.url.replace("http:", "https:") if "TLS" in server else served.url
         await node.play("onlyPolling", url, "polling")
+
+
+@pytest.mark.parametrize("server", [OURS, GUNICORN], ids=["fastsio", "gunicorn"])
+async def test_django_under_wsgi(node: NodeDriver, tmp_path: Path, server: list[str]) -> None:
+    source = (Path(__file__).parent / "app_django_wsgi.py").read_text(encoding="utf-8")
+    async with serving(source, "app_django_wsgi", server, tmp_path) as served:
+        for mode in MODES:
+            await node.play("pagesEmit", served.url, mode)

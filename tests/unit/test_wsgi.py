@@ -327,6 +327,20 @@ def test_websocket_takes_the_connection_and_the_thread_is_free(sio, app, connect
     read_until(client, b"430[1]")
 
 
+def test_client_of_a_taken_connection_is_who_the_environ_says(sio, app, connection):
+    server, client = connection
+    seen = []
+    sio.on("connect", lambda sid, environ: seen.append(environ))
+    given = {"REMOTE_ADDR": "198.51.100.9", "wsgi.url_scheme": "https", "my.key": "mine"}
+    query = "EIO=4&transport=websocket"
+    Call(app, query=query, **UPGRADE, **given, **{"gunicorn.socket": server})
+    read_until(client, b'0{"sid":"')
+    client.sendall(frame_bytes(TEXT, b"40"))
+    read_until(client, b'40{"sid":"')
+    assert {key: seen[0][key] for key in given} == given
+    assert "gunicorn.socket" not in seen[0]
+
+
 def test_what_the_wsgi_server_still_does_with_its_connection_reaches_nobody(connection):
     server, client = connection
     taken, remains = take_over(server)

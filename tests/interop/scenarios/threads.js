@@ -106,3 +106,13 @@ exports.onlyPolling = async (ctx) => {
   await ctx.refused(ctx.open("/", { transports: ["websocket"] }));
   ctx.assert.equal(await ctx.ask(socket, "echo", "still there"), "still there");
 };
+
+exports.pagesEmit = async (ctx) => {
+  const sockets = [await ctx.connect(), await ctx.connect()];
+  const news = sockets.map((socket) => ctx.next(socket, "news"));
+  ctx.assert.deepEqual(await page(ctx, "/hello/you"), [200, { hello: "you" }]);
+  const body = JSON.stringify({ text: "héllo" });
+  const answer = await page(ctx, "/announce", { method: "POST", body });
+  ctx.assert.deepEqual(answer, [200, { length: 5 }]);
+  ctx.assert.deepEqual(await Promise.all(news), [["héllo"], ["héllo"]]);
+};

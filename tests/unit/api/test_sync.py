@@ -733,6 +733,18 @@ def test_options_are_the_engines():
     assert sio.namespaces == ["/"]
 
 
+def test_shutdown_of_a_server_that_is_served_in_another_way_ends_its_clients(sio, join):
+    gone = []
+    sio.on("disconnect", lambda sid, reason: gone.append((sid, reason)))
+    assert sio.as_asgi().engineio_server is sio
+    _, sid = join(sio)
+    sio.shutdown()
+    assert gone == [(sid, "server disconnect")]
+    assert sio.eio.sockets == {}
+    _, again = join(sio)
+    assert sio.rooms(again) == [again]
+
+
 def test_it_is_served_under_any_path(sio, stage):
     url = stage.serve(sio, socketio_path="chat")
     peer = stage.peers.open(url, path="/chat/")
