@@ -108,6 +108,8 @@ cdef class MsgPackDecoder(MessageDecoder):
             data = None if found.data is msgspec.UNSET else found.data
             if data is not None and self.read_data is not None:
                 data = None if memoryview(data) == UNDEFINED else self.read_data(data)
+        except msgspec.MsgspecError as error:  # no ValueError before msgspec 0.19
+            raise ValueError(str(error)) from error
         except RecursionError:
             raise ValueError("nested too deeply") from None
         if len(message) > MAX_LOAD_DEPTH:  # else it can't be so deep

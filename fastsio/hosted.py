@@ -8,7 +8,6 @@ Source: ASGI specification 3.0, "HTTP & WebSocket".
 
 import asyncio
 import logging
-import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import quote
@@ -71,26 +70,16 @@ class HostedRequest(Request):
 
     @property
     def environ(self) -> dict[str, Any]:
-        """What python-socketio's environ has beside the request itself, as a new dict."""
-        scope = self._scope
-        server = scope.get("server") or ("asgi", None)
-        client = scope.get("client") or ("", 0)
+        """What python-socketio's environ has of an ASGI server, as a new dict."""
+        client = self._scope.get("client") or ("", 0)
         return {
             "wsgi.input": _NoInput(),
-            "wsgi.errors": sys.stderr,
-            "wsgi.version": (1, 0),
-            "wsgi.async": True,
-            "wsgi.multithread": False,
-            "wsgi.multiprocess": False,
-            "wsgi.run_once": False,
             "SERVER_SOFTWARE": "asgi",
-            "SERVER_NAME": str(server[0]),
-            "SERVER_PORT": str(server[1] or 0),
             "REMOTE_PORT": str(client[1]),
-            "asgi.scope": scope,
+            "asgi.scope": self._scope,
             "asgi.receive": self._receive,
             "asgi.send": self._send,
-            **scope.get("fastsio.environ", {}),
+            **self._scope.get("fastsio.environ", {}),
         }
 
 

@@ -27,9 +27,9 @@ class Options:
     max_buffered_bytes: bytes queued for one client; a session that is over it and is sent more ends.
     transports: "polling", "websocket" or both. allow_upgrades: from the one to the other.
     cors_allowed_origins: None sends no CORS headers (browsers then allow the same origin only), "*", one
-        origin, a list, or a function of the Origin that returns a bool. CORS tells browsers who may read
-        answers; a WebSocket from elsewhere is not refused by it: see check_origin. cors_credentials: cookies
-        may come along.
+        origin, a list, or function(origin) or function(origin, environ) that returns a bool. CORS tells browsers
+        who may read answers; a WebSocket from elsewhere is not refused by it: see check_origin. cors_credentials:
+        cookies may come along.
     check_origin: refuse clients (403), WebSockets too, that name another Origin than cors_allowed_origins does; None
         there means the host that they ask for, [] any. AsyncServer: True, as python-socketio; IO: False, as Node.
     cookie: None, a name, or {"name": …, "path": …, "SameSite": …}: sent with the polling handshake.
@@ -138,8 +138,8 @@ def _check_serializer(given: Any) -> None:
     """A misspelt name would else be taken for a class, and fail with the first packet."""
     if given in ("default", "msgpack"):
         return
-    if not all(callable(getattr(given, name, None)) for name in ("encode", "decode")) or isinstance(
-        given, (str, bytes)
+    if not isinstance(given, type) or not all(
+        hasattr(given, name) for name in ("encode", "decode")
     ):
         raise ValueError(
             f'serializer={given!r}: "default", "msgpack", or a class with encode() and decode()'

@@ -117,10 +117,9 @@ def _raw_server(
 def _asgi_server(app: Any, carried: Carried, state: dict[str, Any], head_timeout: float) -> Server:
     """The server of an ASGIApp; of a plain one without another application it is the raw one."""
     asgi_app = carried.asgi_app
-    is_alone = app is asgi_app and (
-        asgi_app.other_asgi_app is None or asgi_app.engineio_path is None
-    )
-    if is_alone:
+    # A subclass may answer in its own way what is not Socket.IO's.
+    is_plain = app is asgi_app and type(asgi_app).__module__.startswith("fastsio.")
+    if is_plain and (asgi_app.other_asgi_app is None or asgi_app.engineio_path is None):
         server = Server(
             carried.socketio_server,
             is_engine_path=carried.is_engine_path,

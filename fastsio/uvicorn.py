@@ -16,6 +16,7 @@ from fastsio.carriers import Carried, find_carried
 from fastsio.options import parse_proxies
 from fastsio.server import GOODBYE_S
 from fastsio.shared import SharedServer
+from fastsio.signals import ExitWatch
 
 try:
     from uvicorn.config import Config
@@ -99,6 +100,9 @@ class UvicornServer(SharedServer):
             else float(config.timeout_graceful_shutdown)
         )
         self._is_stopping = False
+        # uvicorn tells its connections, of which there may be none while a client polls.
+        self._exit = ExitWatch(self.stop)
+        self._exit.arm(self.engine.loop)
 
     def handle(self, conn: Any, request: Request) -> None:
         if self._logs_access:
@@ -127,6 +131,7 @@ class UvicornServer(SharedServer):
         if self._is_stopping:
             return
         self._is_stopping = True
+        self._exit.disarm()
         self.leave_engine()
         # uvicorn waits for tasks and connections: for those of clients that do not answer our Close, not long.
         task = self.engine.loop.create_task(self.end_work(self._shutdown_s))

@@ -17,6 +17,7 @@ from fastsio.api.views import EngineView, Environs, Handlers, NamespaceHandlers
 from fastsio.core.acks import wait_for_first_ack
 from fastsio.core.handlers import check_event_name
 from fastsio.core.hub import Hub
+from fastsio.core.parsers import packet_class
 from fastsio.core.reasons import Reason
 from fastsio.core.registry import RESERVED
 from fastsio.core.socket import Socket
@@ -69,6 +70,7 @@ class AsyncServer(AsyncServerBase):
             engineio_logger, logs.ENGINE_LOGGERS, "engineio_logger"
         )
         super().__init__(hub)
+        self._asgi_app: Any = None
         self.not_handled = object()
         self.manager_initialized = False
         self.manager = manager
@@ -121,16 +123,7 @@ class AsyncServer(AsyncServerBase):
     @property
     def packet_class(self) -> Any:
         """The class of packets on this server's wire; fastsio itself makes no such objects."""
-        serializer = getattr(self.hub.options, "serializer", "default")
-        if serializer == "default":
-            from fastsio.packet import Packet  # type: ignore[import-not-found, unused-ignore]
-
-            return Packet
-        if serializer == "msgpack":
-            from fastsio.msgpack_packet import MsgPackPacket  # type: ignore[import-not-found, unused-ignore]
-
-            return MsgPackPacket
-        return serializer
+        return packet_class(self.hub.options)
 
     # --- handlers ----------------------------------------------------------------------------
 
@@ -308,19 +301,21 @@ class AsyncServer(AsyncServerBase):
 
     def attach(self, app: Any, socketio_path: str = "socket.io") -> None:
         """Serve Socket.IO from an aiohttp or sanic application. Raises TypeError for any other."""
-        from fastsio.attach import attach  # type: ignore[import-not-found, unused-ignore]
+        from fastsio.attach import attach
 
         attach(self, app, socketio_path)
 
     async def handle_request(self, *args: Any, **kwargs: Any) -> Any:
         """Serve one ASGI request, (scope, receive, send), whatever its path. Raises TypeError for anything else."""
-        from fastsio.asgi import ASGIApp  # type: ignore[import-not-found, unused-ignore]
+        from fastsio.asgi import ASGIApp
 
         if kwargs or len(args) != 3 or not isinstance(args[0], dict):
             raise TypeError(
                 "handle_request(scope, receive, send): ASGI's arguments are what it takes"
             )
-        return await ASGIApp(self, socketio_path=None)(*args)
+        if self._asgi_app is None:  # one for all: it knows when the server stops
+            self._asgi_app = ASGIApp(self, socketio_path=None)
+        return await self._asgi_app(*args)
 
     async def shutdown(self) -> None:
         """End every session ("server shutting down" to the clients) and wait for their handlers, at most 5 s.

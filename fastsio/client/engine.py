@@ -150,6 +150,8 @@ class EngineClient:
             raise OpenError("Disconnected while connecting") from None
         finally:
             self._opening = None
+            if self.state == "connecting":  # it was ended before its first step
+                self.state = "disconnected"
 
     async def _open(self, server: ServerUrl, headers: dict[str, str]) -> None:
         try:

@@ -17,7 +17,8 @@ def import_aiohttp() -> Any:
         import aiohttp
     except ImportError as error:
         raise ImportError(
-            'HTTP long-polling, proxies and http_session need aiohttp: pip install "fastsio[client]"'
+            'HTTP long-polling, proxies and http_session need aiohttp: pip install "fastsio[client]" '
+            '(transports=["websocket"] does without)'
         ) from error
     return aiohttp
 

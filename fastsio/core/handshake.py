@@ -62,7 +62,9 @@ def make_environ(session: Any) -> dict[str, Any]:
     }
     for name, value in request.headers.items():
         key = name.upper().replace("-", "_")
-        environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = value
+        environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = _as_text(
+            value
+        )
     environ.update(getattr(request, "environ", None) or {})
     environ["REMOTE_ADDR"] = origin.address
     environ["wsgi.url_scheme"] = origin.scheme
@@ -73,3 +75,13 @@ def _name_and_port(host: str, is_secure: bool) -> tuple[str, str]:
     """What a Host header says; the port may be left out of it."""
     name, _, port = host.rpartition(":")
     return (name, port) if name and port.isdigit() else (host, "443" if is_secure else "80")
+
+
+def _as_text(value: str) -> str:
+    """A header's value, which is Latin-1 here, as UTF-8 if it is that: so python-socketio has it under ASGI."""
+    if value.isascii():
+        return value
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeError:
+        return value

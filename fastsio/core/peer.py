@@ -113,6 +113,7 @@ class Peer(PeerBase):
                 socket.stop_receiving()
                 namespace.joining.pop(socket.id, None)
                 self.hub.tidy(namespace)
+            namespace.release(socket, is_admitted)
         if error is not None:
             if self.session.is_open:
                 self._refuse(namespace, error)
@@ -229,7 +230,8 @@ class Peer(PeerBase):
         if self.find(namespace.name) is not socket:
             return
         self.detach(socket)
-        socket.run_listeners("disconnecting", reason, description)
+        if socket.listeners is not None:
+            socket.run_listeners("disconnecting", reason, description)
         socket.is_connected = False
         namespace.leaving[socket.id] = socket
         namespace.sockets.pop(socket.id, None)
@@ -239,7 +241,8 @@ class Peer(PeerBase):
                 pending.fail()
             socket.acks = None
         self._run_disconnect(socket, reason)
-        socket.run_listeners("disconnect", reason, description)
+        if socket.listeners is not None:
+            socket.run_listeners("disconnect", reason, description)
 
     def _run_disconnect(self, socket: Socket, reason: str) -> None:
         """The `disconnect` handler; what it can still look up goes when it has ended.
@@ -257,7 +260,8 @@ class Peer(PeerBase):
         async def run() -> None:
             try:
                 if not socket.is_refused:  # who is refused was never there
-                    await socket.answer(handler, ["disconnect", python_reason(reason)], -1)
+                    said = python_reason(reason, self.session.has_said_goodbye)
+                    await socket.answer(handler, ["disconnect", said], -1)
             finally:
                 namespace.leaving.pop(socket.id, None)
                 self.hub.tidy(namespace)

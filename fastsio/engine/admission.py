@@ -94,6 +94,7 @@ class Admission:
     def _leave(self) -> None:
         self.is_pending = False
         self.session.is_open = False
+        self.session.clear_deadline()  # which refers back to this
         self.session.forget()
 
     def _expired(self) -> None:

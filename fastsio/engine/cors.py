@@ -4,6 +4,12 @@ CORS only says who may read answers; a WebSocket is open to every page unless it
 Source: Fetch standard, "CORS protocol", by the `cors` package as engine.io uses it; RFC 6455 4.2.2 and 10.2 (Origin).
 """
 
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote
+
 from fastsio.engine.ports import Headers, Request
 from fastsio.options import Options
 
@@ -20,7 +26,7 @@ def cors_headers(options: Options, request: Request) -> Headers:
         return [("Access-Control-Allow-Origin", "*")]
     headers = [("Vary", "Origin")]
     origin = request.header("origin")
-    if origin is not None and _is_allowed(allowed, origin):
+    if origin is not None and _is_allowed(allowed, origin, request):
         # A browser refuses "*" together with credentials, so the origin is named.
         headers.append(("Access-Control-Allow-Origin", origin))
         if options.cors_credentials:
@@ -28,14 +34,37 @@ def cors_headers(options: Options, request: Request) -> Headers:
     return headers
 
 
-def _is_allowed(allowed: object, origin: str) -> bool:
+def _is_allowed(allowed: object, origin: str, request: Request) -> bool:
     if callable(allowed):
-        return bool(allowed(origin))
+        takes_two = _takes_environ(allowed)
+        return bool(allowed(origin, _environ(request)) if takes_two else allowed(origin))
     return (
         allowed == "*"
         or allowed == origin
         or (isinstance(allowed, frozenset) and origin in allowed)
     )
+
+
+@functools.lru_cache(maxsize=64)
+def _takes_environ(allowed: Callable[..., Any]) -> bool:
+    """python-socketio's functions may take (origin, environ)."""
+    try:
+        inspect.signature(allowed).bind("origin", {})
+    except (TypeError, ValueError):  # ValueError: a builtin that tells nothing
+        return False
+    return True
+
+
+def _environ(request: Request) -> dict[str, Any]:
+    """The request's own part of a WSGI environ."""
+    environ = {
+        "REQUEST_METHOD": request.method,
+        "PATH_INFO": unquote(request.path),
+        "QUERY_STRING": request.query_string,
+    }
+    for name, value in request.headers.items():
+        environ["HTTP_" + name.upper().replace("-", "_")] = value
+    return environ
 
 
 def preflight_headers(options: Options, request: Request) -> Headers:
@@ -61,7 +90,7 @@ def refused_origin(options: Options, request: Request, is_secure: bool) -> str |
     is_accepted = (
         _is_same_origin(request, origin, is_secure)
         if allowed is None
-        else _is_allowed(allowed, origin)
+        else _is_allowed(allowed, origin, request)
     )
     return None if is_accepted else origin
 

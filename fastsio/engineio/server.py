@@ -20,6 +20,14 @@ from fastsio.options import TRANSPORTS, Options, nearest
 ASYNC_MODES = ("aiohttp", "sanic", "tornado", "asgi")
 EVENTS = ("connect", "disconnect", "message")
 LOGGERS = ("fastsio.engineio", *ENGINE_LOGGERS)
+# Attributes of python-engineio's servers, and the options that they are.
+ATTRIBUTES = {
+    name: name
+    for name in (
+        "ping_interval", "ping_timeout", "max_http_buffer_size", "allow_upgrades", "http_compression",
+        "compression_threshold", "cookie", "cors_allowed_origins", "cors_credentials", "transports",
+    )
+} | {"ping_interval_grace_period": "ping_grace"}  # fmt: skip
 # Options that mean nothing without namespaces.
 OF_SOCKET_IO = {"always_connect", "namespaces"}
 
@@ -68,6 +76,7 @@ class AsyncServer:
         self.async_mode = async_mode or "asgi"
         self.handlers: dict[str, Callable[..., Any]] = {}
         self.logger = set_logger(logger, LOGGERS, "logger")
+        self.async_handlers = async_handlers
         self.hub = RawHub(options, self._new_id, is_serial=not async_handlers)
 
     def is_asyncio_based(self) -> bool:
@@ -76,6 +85,12 @@ class AsyncServer:
     def async_modes(self) -> list[str]:
         """What async_mode may be; all are the same here."""
         return list(ASYNC_MODES)
+
+    def __getattr__(self, name: str) -> Any:
+        """The options, as python-engineio's applications read them: eio.ping_interval. Setting one changes nothing."""
+        if name in ATTRIBUTES:
+            return getattr(self.hub.options, ATTRIBUTES[name])
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     # --- handlers ----------------------------------------------------------------------------
 

@@ -80,7 +80,7 @@ def scope(sid: str) -> Any:
         "path": environ["PATH_INFO"],
         "address": environ["REMOTE_ADDR"],
         "scheme": environ["wsgi.url_scheme"],
-        "port": environ["SERVER_PORT"],
+        "software": environ["SERVER_SOFTWARE"],
     }
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import ssl
 import time
+import weakref
 from typing import Any
 
 import aiohttp
@@ -164,6 +166,31 @@ async def test_url_headers_and_auth_are_asked_for_again(serve: Any) -> None:
     await client.disconnect()
 
 
+# --- another form of packets ------------------------------------------------------------------------
+
+
+@one_loop
+@pytest.mark.parametrize("kind", ["fastsio", "socketio"])
+async def test_messagepack_both_ways(kind: str, how: str, watch: LoopWatch) -> None:
+    server = PeerServer(kind, serializer="msgpack")
+    await asyncio.to_thread(server.start)
+    try:
+        client = make(serializer="msgpack")
+        came: asyncio.Queue[Any] = asyncio.Queue()
+        client.on("said", lambda *args: came.put_nowait(args))
+        await client.connect(
+            server.url, transports=TRANSPORTS[how][0], wait_timeout=DEADLINE_S, auth={"a": b"1"}
+        )
+        assert (await client.call("who"))["auth"] == {"a": b"1"}
+        values = ("ünï", b"\x00\xff", {"deep": [b"", 1.5, None]})
+        assert list(await client.call("echo", values)) == list(values)
+        await client.emit("say", values)
+        assert await asyncio.wait_for(came.get(), DEADLINE_S) == values
+        await client.disconnect()
+    finally:
+        server.kill()
+
+
 # --- leaving early ----------------------------------------------------------------------------------
 
 
@@ -314,9 +341,9 @@ async def test_a_context_of_ones_own(
     await client.disconnect()
 
 
-@pytest.mark.parametrize("is_factory", [False, True])
+@pytest.mark.parametrize("given", ["session", "function", "attribute"])
 async def test_a_session_of_the_application_is_used(
-    serve: Any, how: str, is_factory: bool, tls_server_options: Any, certificate: tuple[str, str]
+    serve: Any, how: str, given: str, tls_server_options: Any, certificate: tuple[str, str]
 ) -> None:
     server = await serve(echo_app(), **tls_server_options)
     context = ssl.create_default_context(cafile=certificate[0])
@@ -326,7 +353,11 @@ async def test_a_session_of_the_application_is_used(
         made.append(aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)))
         return made[-1]
 
-    client = make(http_session=make_session if is_factory else make_session())
+    if given == "attribute":
+        client = make()
+        client.eio.http = make_session()
+    else:
+        client = make(http_session=make_session if given == "function" else make_session())
     url = server.url.replace("127.0.0.1", "localhost")
     await client.connect(url, transports=TRANSPORTS[how][0], wait_timeout=DEADLINE_S)
     assert client.eio.http is made[0]
@@ -336,7 +367,7 @@ async def test_a_session_of_the_application_is_used(
     await asyncio.gather(*(client.emit("echo", i) for i in range(100)))
     assert await client.call("echo", "last") == "last"
     await client.disconnect()
-    assert made[0].closed == is_factory
+    assert made[0].closed == (given == "function")
     await made[0].close()
 
 
@@ -428,6 +459,19 @@ async def test_five_hundred_clients_come_go_and_come_again(serve: Any) -> None:
     await asyncio.gather(*(client.disconnect() for client in clients))
     kinds = ["connect", "disconnect", "connect", "disconnect", "__disconnect_final"]
     assert all([entry[0] for entry in s] == kinds for s in seen)
+
+
+async def test_a_client_that_left_is_forgotten(serve: Any, how: str) -> None:
+    server = await serve(echo_app())
+    gone = []
+    for _ in range(3):
+        client = make()
+        await client.connect(server.url, transports=TRANSPORTS[how][0])
+        assert await client.call("echo", 1) == 1
+        await client.disconnect()
+        gone.append(weakref.ref(client))
+        del client
+    await until(lambda: gc.collect() >= 0 and not any(ref() for ref in gone), "no client in memory")
 
 
 async def test_cookies_of_polling_go_with_the_upgrade(serve: Any) -> None:

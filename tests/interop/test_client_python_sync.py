@@ -247,7 +247,12 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize("program", [SYNC_PROGRAM, ASYNC_PROGRAM], ids=["sync", "async"])
+UVLOOP_PROGRAM = "import uvloop\n" + ASYNC_PROGRAM.replace("asyncio.run(", "uvloop.run(")
+
+
+@pytest.mark.parametrize(
+    "program", [SYNC_PROGRAM, ASYNC_PROGRAM, UVLOOP_PROGRAM], ids=["sync", "asyncio", "uvloop"]
+)
 def test_ctrl_c_says_goodbye_and_ends_the_program(peer_server: PeerServer, program: str) -> None:
     watcher = Client(handle_sigint=False)
     left = collect(watcher, "left")

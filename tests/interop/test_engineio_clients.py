@@ -1,7 +1,7 @@
 """fastsio.engineio against python-engineio's own server: the same scripts, clients and application on both.
 
-python-engineio's runs under uvicorn; ours by fastsio.start() and, as an ASGI application, under uvicorn. What the
-clients saw and what the handlers saw must be the same.
+python-engineio's runs under uvicorn; ours by fastsio.start() and, as an ASGI application, under uvicorn, with our class
+for its connections and without. What the clients saw and what the handlers saw must be the same.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ MODES = {"polling": ["polling"], "websocket": ["websocket"], "upgrade": ["pollin
 BINARY = base64.b64encode(bytes(range(256))).decode()
 LARGE = "x" * 100_000
 ENDS = [["disconnect", why] for why in ("transport close", "client disconnect", "ping timeout")]
+# Who takes the connections: our server, or uvicorn with that class for HTTP.
+DOORS = {"raw": "", "uvicorn": "auto", "protocol": "fastsio.uvicorn:SioHttpProtocol"}
 OPTIONS = {"ping_interval": 2, "ping_timeout": 3}
 END_S = 10_000 * MS
 
@@ -56,9 +58,9 @@ SCRIPTS: dict[str, tuple[str, Script]] = {
 class Uvicorn:
     """An ASGI application under uvicorn, in a thread with a loop of its own."""
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Any, http: str = "auto") -> None:
         config = uvicorn.Config(
-            app, port=0, log_level="error", lifespan="off", timeout_graceful_shutdown=1
+            app, port=0, http=http, log_level="error", lifespan="off", timeout_graceful_shutdown=1
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
@@ -114,7 +116,7 @@ async def on_ours(client: str, mode: str, door: str, serve: Any) -> dict[str, An
     eio = build(our_engineio, log, **OPTIONS)
     if door == "raw":
         return await play_all((await serve(eio)).url, log, client, mode)
-    async with Uvicorn(our_engineio.ASGIApp(eio)) as url:
+    async with Uvicorn(our_engineio.ASGIApp(eio), DOORS[door]) as url:
         return await play_all(url, log, client, mode)
 
 
@@ -123,7 +125,7 @@ async def on_ours(client: str, mode: str, door: str, serve: Any) -> dict[str, An
 @pytest.mark.parametrize("mode", MODES)
 async def test_scripts_go_as_on_python_engineios_server(serve, client, mode, watch):
     theirs = await on_theirs(client, mode)
-    for door in ("raw", "uvicorn"):
+    for door in DOORS:
         ours = await on_ours(client, mode, door, serve)
         watch.expect_error("handler of 'connect' failed", "no")
         end = ours["server disconnects"]

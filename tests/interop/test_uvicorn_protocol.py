@@ -144,6 +144,22 @@ async def test_sigterm_ends_clients_at_once_and_runs_disconnect_handlers(loop: s
 
 
 @pytest_one_loop
+async def test_client_that_polls_a_mounted_server_is_told_of_though_no_connection_is_open():
+    """A mounted ASGIApp hears of no lifespan."""
+    process = ServingProcess("uvicorn", "fastapi_app:mounted", *PROTOCOL, "--port", "0")
+    try:
+        await process.start()
+        polling = await FakePeer(process.url, "polling", path="/rt/socket.io/").open()
+        await polling.connect()
+        process.send_signal(signal.SIGTERM)
+        assert await process.ended(5) == -signal.SIGTERM
+        assert process.output.count("disconnect: server disconnect\n") == 1
+        assert "carries no ASGIApp" not in process.output
+    finally:
+        await process.kill()
+
+
+@pytest_one_loop
 async def test_two_workers_serve_websocket_clients_and_pages():
     process = ServingProcess(
         "uvicorn", "fastapi_app:app", *PROTOCOL, "--port", "0", "--workers", "2"

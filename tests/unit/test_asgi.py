@@ -315,7 +315,7 @@ async def test_shutdown_ends_sessions_before_anything_else_hears_of_it(
     background = sio.start_background_task(asyncio.sleep, 60)
     span.give(SHUTDOWN)
     await span.next("lifespan.shutdown.complete")
-    assert order == ["server shutting down"] * 2 + ([] if with_other else ["hook"])
+    assert order == ["server disconnect"] * 2 + ([] if with_other else ["hook"])
     assert background.cancelled()
     assert (await held.answer())[2] == b"1"
     await websocket.next("websocket.close")
@@ -335,6 +335,19 @@ async def test_server_that_stops_takes_no_new_clients_until_it_starts_again(sio:
     assert (await Call(app, scope_of("http", HANDSHAKE)).answer())[0] == 200
     span.give(SHUTDOWN)
     await span.done()
+
+
+async def test_handle_request_is_an_application_that_hears_of_the_stop_too(sio: Any) -> None:
+    before = signal.signal(signal.SIGTERM, lambda number, frame: None)
+    try:
+        client = await Client(sio.handle_request).open_polling()
+        held = client.get()
+        await asyncio.sleep(0)
+        signal.raise_signal(signal.SIGTERM)
+        assert (await held.answer())[2] == b"1"
+        assert (await Client(sio.handle_request).get().answer())[0] == 503
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @pytest.mark.parametrize("has_lifespan", [True, False])

@@ -206,4 +206,4 @@ async def test_stop_of_the_application_ends_sessions_with_their_reason(make_site
     assert (await websocket.receive()).type == WSMsgType.CLOSE
     await websocket.close()
     await closing
-    assert site.ends == ["server shutting down"] * 2
+    assert site.ends == ["server disconnect"] * 2

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import fastsio
-from asgi_pages import Pages
+from asgi_pages import Pages, answer
 from fastsio.asgi import ASGIApp
 from fastsio.lifespan import StartupFailed
 from harness import (
@@ -77,6 +77,25 @@ async def test_static_files_of_the_asgi_app_are_served_and_may_come_later(serve,
     assert response.headers["content-type"] == "text/html; charset=utf-8"
     assert (await http(server.url, "GET", "/static/a%20b.js")).body == b"1"
     assert (await http(server.url, "GET", "/static/../secret")).status == 404
+
+
+async def test_subclass_answers_in_its_own_way(serve):
+    class Own(ASGIApp):
+        async def __call__(self, scope, receive, send):
+            paths.append(scope.get("path"))
+            await super().__call__(scope, receive, send)
+
+        async def not_found(self, receive, send):
+            await answer(send, b"nothing here")
+
+    paths = []
+    server = await serve(Own(echo_server()))
+    assert (await http(server.url, "GET", "/")).body == b"nothing here"
+    peer = await FakePeer(server.url).open()
+    await peer.connect()
+    await check_echo(peer)
+    assert paths == [None, "/", "/socket.io/"]
+    await peer.close()
 
 
 async def test_server_with_an_application_of_its_own_says_as_asgi(serve):

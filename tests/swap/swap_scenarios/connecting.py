@@ -385,7 +385,7 @@ class ConnectTwiceToANamespace:
     async def play(stage: Any) -> None:
         client = await stage.raw("a")
         await client.send(f"40{stage.namespace},", f"40{stage.namespace},")
-        await client.log.until(lambda: len(client.log) == 2, "answer, or end of the connection")
+        await client.packets_or_end(2)
 
 
 @scenario(clients=("js",))

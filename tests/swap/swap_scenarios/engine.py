@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import aiohttp
+
 from swap_scenario import App, scenario
 
 PATH = "/engine.io"

@@ -357,6 +357,7 @@ class CallToAClientThatGoes:
         await client.emit("go")
         await client.got("silent")
         await client.drop()
+        await client.gone()
         await stage.saw("call")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 import pytest
 
@@ -10,6 +11,7 @@ from fake_server import CONNECTED, FakeServer, open_packet
 from fastsio import exceptions
 from fastsio._frames import build_frame
 from fastsio.client import AsyncClient
+from fastsio.client.errors import OpenError
 from harness import DEADLINE_S, until
 
 
@@ -230,6 +232,29 @@ async def test_a_second_connect_at_the_same_time_is_refused(
         await client.connect(fake.url)
     connection.send(CONNECTED)
     await first
+
+
+async def test_an_attempt_that_is_ended_before_its_first_step_leaves_the_client_free(
+    fake: FakeServer, client: AsyncClient
+) -> None:
+    connecting = asyncio.create_task(client.eio.connect(fake.url, transports=["websocket"]))
+    await asyncio.sleep(0)
+    assert client.eio.state == "connecting"
+    await client.eio.disconnect()
+    with pytest.raises(OpenError, match="Disconnected while connecting"):
+        await connecting
+    assert client.eio.state == "disconnected"
+
+
+async def test_without_aiohttp_there_is_websocket_and_a_clear_error_for_polling(
+    fake: FakeServer, client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "aiohttp", None)
+    with pytest.raises(ImportError, match=r'pip install "fastsio\[client\]"'):
+        await client.connect(fake.url)
+    assert client.eio.state == "disconnected"
+    await fake.connect(client)
+    assert client.transport() == "websocket"
 
 
 @pytest.mark.parametrize("url", ["localhost:5000", "ftp://host", "http://", ""])

@@ -123,6 +123,19 @@ def test_what_a_door_adds_to_the_request_is_in_the_environ():
     assert environ["SERVER_SOFTWARE"] == "asgi"
 
 
+@pytest.mark.parametrize(
+    ("sent", "text"),
+    [
+        ("ünï".encode(), "ünï"),
+        ("ünï".encode("latin-1"), "ünï"),
+        (b"plain", "plain"),
+        (b"\xc3\xa4\xff", "Ã¤ÿ"),
+    ],
+)
+def test_header_is_utf8_where_it_is_that_and_latin1_else(sent, text):
+    assert make_environ(session(b"/", (b"x-name", sent)))["HTTP_X_NAME"] == text
+
+
 def test_scheme_of_a_plain_connection_is_http():
     assert make_environ(session())["wsgi.url_scheme"] == "http"
 

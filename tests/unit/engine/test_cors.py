@@ -74,6 +74,20 @@ def test_without_credentials_the_header_for_them_is_left_out(allowed, origin, he
     assert cors_headers(options, asked) == headers
 
 
+def test_function_may_ask_for_the_requests_environ():
+    seen = []
+
+    def is_allowed(origin, environ):
+        seen.append((origin, environ["HTTP_ORIGIN"], environ["REQUEST_METHOD"]))
+        return origin == HERE
+
+    options = Options(cors_allowed_origins=is_allowed, check_origin=True)
+    assert allow(HERE) in cors_headers(options, request(origin=HERE))
+    assert cors_headers(options, request(origin=THERE)) == [VARY]
+    assert refused_origin(options, request(origin=THERE), False) == THERE
+    assert seen == [(HERE, HERE, "GET"), (THERE, THERE, "GET"), (THERE, THERE, "GET")]
+
+
 def test_preflight_allows_the_methods_and_what_headers_are_asked_for():
     options = Options(cors_allowed_origins=HERE)
     asked = request(origin=HERE, access_control_request_headers="X-One, X-Two")
