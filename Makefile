@@ -25,6 +25,7 @@ test: build
 	@scripts/npm-ci.sh tests
 	@scripts/npm-ci.sh examples/chat
 	@scripts/chromium.sh
+	@scripts/python-socketio.sh $(VENV) 5.11.4
 	$(PY) -m pytest $(ARGS)
 
 test-all:

@@ -1,4 +1,4 @@
-"""fastsio: the fastest Socket.IO server there is, in Python. Two API styles, AsyncServer and IO; python-socketio's names."""
+"""fastsio: the fastest Socket.IO server there is, in Python. Two API styles, AsyncServer and IO."""
 
 from fastsio import exceptions
 from fastsio.api.aio import AsyncServer

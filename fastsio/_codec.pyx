@@ -27,6 +27,7 @@ cdef enum:
     MAX_ID_DIGITS = 18
     INVALID_DATA = 1007
 
+cdef object OVER_ID = 10**MAX_ID_DIGITS
 NO_DATA = type("NoData", (), {"__repr__": lambda self: "NO_DATA", "__slots__": ()})()
 RESERVED_EVENTS = frozenset(
     ("connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener")
@@ -412,19 +413,21 @@ cdef class MessageDecoder:
 cpdef Packet checked_packet(object type_, object namespace, object id, object data):
     """A decoded packet for a MessageDecoder, under the rules that hold for JSON too. Raises ProtocolError."""
     cdef Packet packet = Packet.__new__(Packet)
+    cdef str name
     if type(type_) is not int or not 0 <= type_ <= BINARY_ACK:
         raise invalid(f"unknown packet type {type_!r}")
     # What JSON's form can't name can't be made: "," ends a name there.
-    if type(namespace) is not str or not namespace.startswith("/") or "," in namespace:
+    name = namespace if type(namespace) is str else ""
+    if name != "/" and (not name or name[0] != "/" or "," in name):
         raise invalid(f"invalid namespace {namespace!r}")
-    if id is not None and (type(id) is not int or not 0 <= id < 10 ** MAX_ID_DIGITS):
+    if id is not None and (type(id) is not int or not 0 <= id < OVER_ID):
         raise invalid(f"invalid ack id {id!r}")
     if data is not NO_DATA:
         check_data(type_, data)
     elif type_ != CONNECT and type_ != DISCONNECT:
         raise invalid(f"invalid payload: packet type {type_} without one")
     packet.type = type_
-    packet.namespace = namespace
+    packet.namespace = name
     packet.id = id
     packet.data = data
     return packet

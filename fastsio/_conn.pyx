@@ -18,6 +18,7 @@ import httptools
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.pythread cimport PyThread_get_thread_ident
 
 from fastsio._encoded cimport Encoded, join_frames
 from fastsio._fanout cimport MessageHandler, Outlet, SessionBase
@@ -489,16 +490,17 @@ cdef class Conn(Outlet):
         self.abort()
 
 
-cdef bytearray secure_buffer = None
-cdef object secure_view = None
+# (buffer, a view of it) by thread: loops run in several.
+cdef dict secure_buffers = {}
 
 
 cdef class SecureConn(Conn):
-    """A connection over TLS: to uvloop a buffered protocol, with one buffer that all share.
+    """A connection over TLS: to uvloop a buffered protocol, with one buffer that all of a thread share.
 
     As a plain protocol it would get each read as a bytes object that the TLS layer makes for 256 KiB and then
     cuts: mmap, mremap and munmap beside the one read and one write that an echo needs (strace -c).
-    Between get_buffer() and buffer_updated() the TLS layer calls nobody, so one buffer does. asyncio's own loop
+    Between get_buffer() and buffer_updated() the TLS layer calls nobody, so one buffer does (not for two threads: it
+    lets others run meanwhile). asyncio's own loop
     takes only subclasses of its BufferedProtocol for one, and calls data_received() here.
     """
 
@@ -510,16 +512,18 @@ cdef class SecureConn(Conn):
 
 
 cdef object view_to_fill():
-    """The one buffer of all TLS connections; what is in it is what_was_filled()'s until the next call."""
-    global secure_buffer, secure_view
-    if secure_view is None:
-        secure_buffer = bytearray(SECURE_BYTES)
-        secure_view = memoryview(secure_buffer)  # whose slices are no copies
-    return secure_view
+    """The one buffer of a thread's TLS connections; what is in it is what_was_filled()'s until the next call."""
+    cdef tuple pair = secure_buffers.get(PyThread_get_thread_ident())
+    if pair is None:
+        buffer = bytearray(SECURE_BYTES)
+        pair = (buffer, memoryview(buffer))  # whose slices are no copies
+        secure_buffers[PyThread_get_thread_ident()] = pair
+    return pair[1]
 
 
 cdef bytes what_was_filled(Py_ssize_t n):
-    return PyBytes_FromStringAndSize(PyByteArray_AS_STRING(secure_buffer), n)
+    cdef tuple pair = secure_buffers[PyThread_get_thread_ident()]
+    return PyBytes_FromStringAndSize(PyByteArray_AS_STRING(<bytearray> pair[0]), n)
 
 
 cdef bytes close_frame(int code):

@@ -51,6 +51,8 @@ class SocketBase(Member):
     listeners: dict[str, tuple[Handler, ...]] | None
     acks: dict[int, Any] | None
     is_connected: bool
+    is_dropped: bool
+    is_refused: bool
     def forget(self, event: str, handler: Handler) -> None: ...
     def take(self, args: list[Any], id: int) -> None: ...
     async def answer(self, handler: Handler, args: list[Any], id: int) -> None: ...
@@ -63,6 +65,8 @@ class PeerBase(MessageHandler):
     session: Any
     json: Json
     is_diverted: bool
+    line: Any
+    environ_made: dict[str, Any] | None
     @property
     def sockets(self) -> dict[str, Any]: ...
     def find(self, namespace: str) -> Any: ...

@@ -16,5 +16,6 @@ cdef class Encoded:
 
 
 cdef Encoded new_encoded()
+cdef Encoded binary_message(bytes data)
 cdef bytes join_frames(list packets)
 cdef void forget_joined() noexcept

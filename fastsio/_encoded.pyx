@@ -144,19 +144,26 @@ def encode_engine_packet(bytes packet) -> Encoded:
     return encoded
 
 
+cdef Encoded binary_message(bytes data):
+    """One binary Engine.IO message."""
+    cdef Encoded encoded = Encoded.__new__(Encoded)
+    encoded.frame = frame_of(BINARY, <const unsigned char*> PyBytes_AS_STRING(data), len(data))
+    encoded.text_at = head_size(len(data))
+    encoded.size = len(encoded.frame)
+    return encoded
+
+
 def encode_messages(list messages) -> Encoded:
     """Engine.IO messages that stay together, text (str) or binary (bytes). Only the first may be text.
 
     Raises TypeError for another that is.
     """
-    cdef Encoded encoded = Encoded.__new__(Encoded)
     cdef object first = messages[0]
-    cdef bytes data = b"4" + first.encode() if isinstance(first, str) else bytes(first)
-    encoded.frame = frame_of(
-        TEXT if isinstance(first, str) else BINARY, <const unsigned char*> PyBytes_AS_STRING(data), len(data)
-    )
-    encoded.text_at = head_size(len(data))
-    encoded.size = len(encoded.frame)
+    cdef Encoded encoded
+    if isinstance(first, str):
+        encoded = encode_engine_packet(b"4" + first.encode())
+    else:
+        encoded = binary_message(bytes(first))
     if len(messages) > 1:
         encoded.buffers = []
         for message in messages[1:]:

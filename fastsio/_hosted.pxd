@@ -35,6 +35,7 @@ cdef class HostedSocket(Outlet):
     cdef Py_ssize_t buffer
     cdef dict next_message(self)
     cdef bint transmit(self, dict message) except -1
+    cdef bint begin(self, object sent) except -1
     cdef int end_of_read(self) except -1
     cdef int finish(self) except -1
     cdef int tell_driver(self) except -1

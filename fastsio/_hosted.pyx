@@ -6,6 +6,7 @@ when the client reads too slowly. Until then this is not writable and keeps what
 max_buffered_bytes.
 Source: ASGI specification 3.0, "WebSocket".
 """
+import asyncio
 import logging
 
 from fastsio._encoded cimport Encoded
@@ -219,15 +220,18 @@ cdef class HostedSocket(Outlet):
 
     cdef bint transmit(self, dict message) except -1:
         """True if the server has taken it; else it makes us wait, or the client is gone."""
-        cdef bint is_suspended = False
         try:
-            sent = self.asgi_send(message)
-            task = start(sent if PyCoro_CheckExact(sent) else awaiting(sent), self.engine.loop, &is_suspended)
-        except Exception as error:
+            return self.begin(self.asgi_send(message))
+        except (Exception, asyncio.CancelledError) as error:
             self.is_writable = False
             # In a turn of its own: the handlers of the session's end may send to others.
             self.flusher.call_soon(self.send_failed, error)
-            return False
+        return False
+
+    cdef bint begin(self, object sent) except -1:
+        """Take the first step of what sends; True if that was all of it, else sent() is called at its end."""
+        cdef bint is_suspended = False
+        task = start(sent if PyCoro_CheckExact(sent) else awaiting(sent), self.engine.loop, &is_suspended)
         if not is_suspended:  # likely
             return True
         self.is_writable = False
@@ -236,7 +240,7 @@ cdef class HostedSocket(Outlet):
         return False
 
     def sent(self, task) -> None:
-        """The server has taken the message that it made wait."""
+        """The server has taken what it made wait. What was queued meanwhile shares one Task, as it may wait again."""
         self.sending = None
         if task.cancelled():
             self.send_failed(None)
@@ -244,7 +248,22 @@ cdef class HostedSocket(Outlet):
             self.send_failed(task.exception())
         elif self.phase != CLOSED:
             self.is_writable = True
-            self.flush()
+            message = self.next_message()
+            if message is not None:
+                self.begin_pump(message)
+
+    def begin_pump(self, dict message) -> None:
+        try:
+            self.begin(self.pump(message))
+        except (Exception, asyncio.CancelledError) as error:
+            self.is_writable = False
+            self.send_failed(error)
+
+    async def pump(self, dict message):
+        """Send a message and what is queued behind it."""
+        while message is not None:
+            await self.asgi_send(message)
+            message = self.next_message()
 
     def send_failed(self, error) -> None:
         """The server can't send: the client is gone. It should say so to the driver as well."""

@@ -12,11 +12,10 @@ from typing import Any, NamedTuple
 from libc.stdint cimport int64_t
 
 from fastsio._codec cimport MessageDecoder, Packet, Parser, checked_packet
-from fastsio._encoded cimport Encoded
+from fastsio._encoded cimport Encoded, binary_message
 from fastsio._json cimport check_depth
 
 from fastsio._codec import NO_DATA
-from fastsio._encoded import encode_messages
 from fastsio._frames import ProtocolError
 
 try:
@@ -42,12 +41,12 @@ cdef enum:
     # msgspec's own limit is the interpreter's.
     MAX_DEPTH = 900
     MAX_LOAD_DEPTH = 1024
-    CONNECT = 0
-    DISCONNECT = 1
     CONNECT_ERROR = 4
     NODE_TYPE = 0
     TIMESTAMP = -1
 
+cdef object no_data = NO_DATA
+UNDEFINED = b"\xd4\0\0"
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 KEPT_TYPES = (datetime.datetime, bytes, bytearray, memoryview)
 
@@ -59,6 +58,11 @@ def require_msgspec() -> None:
 
 
 # --- reading ---------------------------------------------------------------------------------
+
+cdef object fields_reader(object data_type, object ext_hook):
+    fields = [("type", int), ("nsp", str), ("data", data_type, msgspec.UNSET), ("id", Any, msgspec.UNSET)]
+    return msgspec.msgpack.Decoder(msgspec.defstruct("Fields", fields), ext_hook=ext_hook).decode
+
 
 def node_value(int code, data):
     """An extension as notepack.io means it, the default `ext_hook` of a server; others are an ExtType."""
@@ -75,54 +79,42 @@ def node_value(int code, data):
     return raw
 
 
-cdef class ExtensionReader:
-    """msgspec's `ext_hook` over the user's: bytes instead of a view, and notes what undefined was read as."""
-
-    cdef object hook
-    cdef object undefined
-
-    def __call__(self, int code, data):
-        cdef bytes raw = bytes(data)
-        value = self.hook(code, raw)
-        if code == NODE_TYPE and raw == b"\0":
-            self.undefined = value
-        return value
-
-
 cdef class MsgPackDecoder(MessageDecoder):
-    """Messages as packets. Remembers nothing from one to the next: all connections share one."""
+    """Messages as packets. Remembers nothing from one to the next: all connections, and threads, share one."""
 
-    cdef object decoder
-    cdef ExtensionReader extensions
+    cdef object read_fields
+    cdef object read_data       # for the packet's data, where the hook is the user's
 
     def __init__(self, ext_hook=None):
         require_msgspec()
-        fields = [
-            ("type", int), ("nsp", str), ("data", Any, msgspec.UNSET), ("id", Any, msgspec.UNSET),
-        ]
-        self.extensions = ExtensionReader.__new__(ExtensionReader)
-        self.extensions.hook = node_value if ext_hook is None else ext_hook
-        self.decoder = msgspec.msgpack.Decoder(msgspec.defstruct("Fields", fields), ext_hook=self.extensions)
+        if ext_hook is None:
+            self.read_fields = fields_reader(Any, node_value)
+            return
 
-    def fields(self, message):
+        def hook(int code, data):
+            return ext_hook(code, bytes(data))
+
+        # Undefined in the place of the data is none, whatever the user's hook makes of it elsewhere.
+        self.read_fields = fields_reader(msgspec.Raw, hook)
+        self.read_data = msgspec.msgpack.Decoder(ext_hook=hook).decode
+
+    cpdef tuple fields(self, message):
         """(type, namespace, data, id) as they are there; None for what is absent, nil or undefined.
 
         Raises ValueError for what is not MessagePack or not a packet, and what the user's ext_hook raises.
         """
-        # What undefined, in the place of the packet's own data, was read as, must not be taken for data.
-        self.extensions.undefined = None
         try:
-            found = self.decoder.decode(message)
+            found = self.read_fields(message)
+            data = None if found.data is msgspec.UNSET else found.data
+            if data is not None and self.read_data is not None:
+                data = None if memoryview(data) == UNDEFINED else self.read_data(data)
+        except msgspec.MsgspecError as error:  # no ValueError before msgspec 0.19
+            raise ValueError(str(error)) from error
         except RecursionError:
             raise ValueError("nested too deeply") from None
-        finally:
-            undefined, self.extensions.undefined = self.extensions.undefined, None
         if len(message) > MAX_LOAD_DEPTH:  # else it can't be so deep
-            check_depth(found.data, 0)
-        data, id = found.data, found.id
-        if data is msgspec.UNSET or (undefined is not None and data is undefined):
-            data = None
-        return found.type, found.nsp, data, None if id is msgspec.UNSET else id
+            check_depth(data, 0)
+        return found.type, found.nsp, data, None if found.id is msgspec.UNSET else found.id
 
     cpdef Packet decode(self, object message):
         if isinstance(message, str):
@@ -133,7 +125,7 @@ cdef class MsgPackDecoder(MessageDecoder):
             raise ProtocolError(INVALID_DATA, f"invalid payload: not a packet in MessagePack ({error!r})") from error
         if type_ > CONNECT_ERROR:
             raise ProtocolError(INVALID_DATA, f"unknown packet type {type_}")
-        return checked_packet(type_, namespace, id, NO_DATA if data is None else data)
+        return checked_packet(type_, namespace, id, no_data if data is None else data)
 
 
 # --- writing ---------------------------------------------------------------------------------
@@ -168,39 +160,39 @@ cdef class MsgPack(Parser):
     """
 
     cdef object dumps_default
-    cdef object encoder
+    cdef object write           # msgspec's encode()
     cdef readonly MsgPackDecoder decoder
 
     def __init__(self, dumps_default=None, ext_hook=None):
         self.decoder = MsgPackDecoder(ext_hook)
         self.dumps_default = dumps_default
-        self.encoder = msgspec.msgpack.Encoder()
+        self.write = msgspec.msgpack.Encoder().encode
 
     cpdef MessageDecoder new_decoder(self):
         return self.decoder
 
     cpdef Encoded encode(self, int type, str namespace, int64_t id, object data):
-        return encode_messages([self.pack(type, namespace, None if id < 0 else id, data)])
+        return binary_message(self.pack(type, namespace, None if id < 0 else id, data))
 
-    def pack(self, type, namespace, id, data) -> bytes:
+    cpdef bytes pack(self, type, namespace, id, data):
         """A packet as MessagePack; id None and data NO_DATA for none: the official parser refuses nil there.
 
         Raises TypeError for what has no form, ValueError for what is nested too deeply or no text, OverflowError for an
         integer over 64 bits.
         """
         fields = {"type": type}
-        if data is not NO_DATA:
+        if data is not no_data:
             fields["data"] = data if is_basic(data, 0) else self.converted(data, 0)
         fields["nsp"] = namespace
         if id is not None:
             fields["id"] = id
         try:
-            return self.encoder.encode(fields)
+            return self.write(fields)
         except OverflowError:
             if self.dumps_default is None:
                 raise
             fields["data"] = self.converted(data, 0)
-            return self.encoder.encode(fields)
+            return self.write(fields)
         except RecursionError:  # the stack was deep already
             raise ValueError("nested too deeply") from None
 

@@ -8,12 +8,14 @@ import binascii
 import logging
 
 from cpython.bytes cimport PyBytes_AS_STRING
+from libc.string cimport memcmp
 
 from fastsio._eager cimport start
-from fastsio._fanout cimport MessageHandler, SessionBase
+from fastsio._encoded cimport Encoded
+from fastsio._fanout cimport MessageHandler, Outlet, SessionBase
 from fastsio._json cimport Json
 
-from fastsio._encoded import Encoded, encode_engine_packet, encode_messages
+from fastsio._encoded import encode_engine_packet, encode_messages
 from fastsio._frames import ProtocolError
 
 cdef extern from "Python.h":
@@ -53,12 +55,18 @@ cdef class RawHandler(MessageHandler):
     cdef readonly str sid
     cdef object loop
     cdef readonly bint is_busy      # only if serial: a handler has not ended, what comes waits
+    cdef public bint is_closing     # gone, or sent away: nothing more is sent to it
 
     def __init__(self, RawMessages messages, SessionBase session, loop):
         self.messages = messages
         self.engine_session = session
         self.sid = session.id
         self.loop = loop
+
+    def put(self, Encoded encoded) -> bool:
+        """Queue a packet for the client; False if there is none any more."""
+        cdef Outlet outlet = self.engine_session.outlet
+        return outlet is not None and not self.is_closing and outlet.put(encoded)
 
     cdef int text(self, const char* p, Py_ssize_t n) except -1:
         return self.deliver(value_of(p, n, self.messages.json), n)
@@ -127,7 +135,7 @@ async def awaiting(awaitable):
 
 cdef object value_of(const char* p, Py_ssize_t n, Json json):
     """A text message's value: JSON where it is some, else the text itself."""
-    if n and may_be_json(p[0]):
+    if n and may_be_json(p, n):
         try:
             return json.load(p, n)
         except ProtocolError:
@@ -135,12 +143,27 @@ cdef object value_of(const char* p, Py_ssize_t n, Json json):
     return p[:n].decode("utf-8", "replace")
 
 
-cdef inline bint may_be_json(char c) noexcept:
-    # Not a number: python-engineio leaves text that begins with a digit alone.
-    return (
-        c == c"{" or c == c"[" or c == c'"' or c == c"-" or c == c"t" or c == c"f" or c == c"n"
-        or c == c" " or c == c"\n" or c == c"\t" or c == c"\r"
-    )
+cdef bint may_be_json(const char* p, Py_ssize_t n) noexcept:
+    """False for most of what is none, without the cost of trying. Numbers are left alone, as python-engineio does."""
+    cdef char c = p[0]
+    if c == c"{" or c == c"[" or c == c'"' or c == c"-" or is_blank(c):
+        return True
+    return is_word(p, n, "true", 4) or is_word(p, n, "false", 5) or is_word(p, n, "null", 4)
+
+
+cdef inline bint is_blank(char c) noexcept:
+    return c == c" " or c == c"\n" or c == c"\t" or c == c"\r"
+
+
+cdef bint is_word(const char* p, Py_ssize_t n, const char* word, Py_ssize_t size) noexcept:
+    """True for the word with nothing but blanks behind it."""
+    if n < size or memcmp(p, word, size) != 0:
+        return False
+    while size < n:
+        if not is_blank(p[size]):
+            return False
+        size += 1
+    return True
 
 
 def decode_message(data: bytes, Json json):

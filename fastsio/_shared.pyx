@@ -62,7 +62,12 @@ cdef class SharedConn(Conn):
     # --- requests ----------------------------------------------------------------------------
 
     cdef int read_http(self, bytes data) except -1:
-        cdef bytes rest = data if self.held is None else self.held + data
+        cdef bytes rest
+        if self.has_paused:
+            # First of all: what is served now may stop the reading for reasons of its own.
+            self.has_paused = False
+            self.transport.resume_reading()
+        rest = data if self.held is None else self.held + data
         self.held = None
         self.is_judging = True
         try:
@@ -76,9 +81,6 @@ cdef class SharedConn(Conn):
                     rest = self.next_request(rest)
         finally:
             self.is_judging = False
-        if self.phase == HTTP and self.has_paused and self.held is None:
-            self.has_paused = False
-            self.transport.resume_reading()
         # RFC 6455 4.1: what follows the request's blank line is WebSocket already.
         return self.read_frames(rest) if rest and self.phase == WEBSOCKET else 0
 
@@ -190,6 +192,11 @@ cdef class SharedConn(Conn):
         if self.held is not None:
             # Not at once: the caller is in the middle of its own work.
             self.flusher.call_soon(self.go_on)
+
+    def close_beside(self) -> None:
+        """The other server closes: its answer is sent to the end, however long the client takes to read it."""
+        self.router.unwatch(self)
+        self.close()
 
     cdef int take_back(self) except -1:
         beside, self.beside = self.beside, None

@@ -10,7 +10,7 @@ from typing import Any
 
 from fastsio.asgi_files import answer_file, find_file
 from fastsio.hosted import Message, Receive, Send, plain_answer, refuse_websocket, serve
-from fastsio.server import Application, engine_of, release_engine, wind_up
+from fastsio.server import SHUTDOWN_REASON, Application, engine_of, release_engine, wind_up
 from fastsio.signals import ExitWatch
 
 logger = logging.getLogger("fastsio.asgi")
@@ -79,7 +79,8 @@ class ASGIApp:
             if hub.engine is None or not hub.engine.is_open:
                 # A mounted application hears of no lifespan, so this is where it starts.
                 self._exit.arm(asyncio.get_running_loop(), send)
-            await serve(engine_of(hub), scope, receive, send)
+            # ASGI servers cancel an application only when they stop.
+            await serve(engine_of(hub), scope, receive, send, SHUTDOWN_REASON)
         elif scope["type"] == "websocket":
             await refuse_websocket(scope, receive, send, 503, [], b"Server shutting down")
         else:
@@ -125,26 +126,56 @@ class ASGIApp:
     async def lifespan(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve the lifespan protocol: sessions end with its shutdown, before on_shutdown is called."""
         self._is_stopping = False
-        if self.other_asgi_app is not None and self.on_startup is None and self.on_shutdown is None:
-            await self.other_asgi_app(scope, self._watch_lifespan(receive), send)
-            return
         receive = self._watch_lifespan(receive)
-        while True:
-            event = (await receive())["type"].removeprefix("lifespan.")
-            if event not in ("startup", "shutdown"):
-                raise RuntimeError(f"unknown lifespan event {event!r}")
-            hook = self.on_startup if event == "startup" else self.on_shutdown
-            try:
-                result: Any = hook() if hook is not None else None
-                if hasattr(result, "__await__"):
-                    await result
-            except Exception as error:  # the server says so, and decides what follows
-                logger.exception("on_%s failed", event)
-                await send({"type": f"lifespan.{event}.failed", "message": repr(error)})
-                return
-            await send({"type": f"lifespan.{event}.complete"})
-            if event == "shutdown":
-                return
+        has_hooks = self.on_startup is not None or self.on_shutdown is not None
+        is_others = self.other_asgi_app is not None and not has_hooks
+        if is_others and await self._is_answered_by_other(scope, receive, send):
+            return
+        while await self._answer_lifespan((await receive())["type"], send):
+            pass
+
+    async def _answer_lifespan(self, kind: str, send: Send) -> bool:
+        """Call the hook of an event and say how that went; False if it was the last event."""
+        event = kind.removeprefix("lifespan.")
+        if event not in ("startup", "shutdown"):
+            raise RuntimeError(f"unknown lifespan event {kind!r}")
+        hook = self.on_startup if event == "startup" else self.on_shutdown
+        try:
+            result: Any = hook() if hook is not None else None
+            if hasattr(result, "__await__"):
+                await result
+        except Exception as error:  # the server says so, and decides what follows
+            logger.exception("on_%s failed", event)
+            await send({"type": f"lifespan.{event}.failed", "message": repr(error)})
+            return False
+        await send({"type": f"lifespan.{event}.complete"})
+        return event == "startup"
+
+    async def _is_answered_by_other(self, scope: Message, receive: Receive, send: Send) -> bool:
+        """Let the other application serve lifespan; False if it does not know it, as Django: then we do.
+
+        Without that the server would not tell us of its shutdown.
+        """
+        heard: list[Message] = []
+        answers: list[Message] = []
+
+        async def listen() -> Message:
+            heard.append(await receive())
+            return heard[-1]
+
+        async def answer(message: Message) -> None:
+            answers.append(message)
+            await send(message)
+
+        try:
+            await self.other_asgi_app(scope, listen, answer)
+        except Exception as error:
+            if answers:
+                raise
+            logger.info("%r does not serve lifespan: %r", self.other_asgi_app, error)
+        if heard and not answers:
+            await send({"type": "lifespan.startup.complete"})
+        return bool(answers)
 
     def _watch_lifespan(self, receive: Receive) -> Receive:
         """`receive`, and what we have to do before its events are heard."""

@@ -142,7 +142,7 @@ async def _serve_aiohttp(engine: Engine, request: Any) -> Any:
     if is_websocket:
         carrier = _AiohttpWebSocket(request, engine.options.max_http_buffer_size)
         scope["subprotocols"] = _subprotocols(request.headers)
-        await serve(engine, scope, carrier.receive, carrier.send, cancel_means_stop=False)
+        await serve(engine, scope, carrier.receive, carrier.send)
         if carrier.websocket is not None:
             return carrier.websocket
         answer = carrier.answer
@@ -152,7 +152,7 @@ async def _serve_aiohttp(engine: Engine, request: Any) -> Any:
             request.content.readany,
             lambda: request.transport is None or request.transport.is_closing(),
         )
-        await serve(engine, scope, requests.receive, answer.send, cancel_means_stop=False)
+        await serve(engine, scope, requests.receive, answer.send)
     # 400: of a client that has gone, and to nobody.
     return web.Response(status=answer.status or 400, headers=answer.headers, body=answer.body)
 
@@ -244,7 +244,7 @@ async def _serve_sanic(engine: Engine, request: Any) -> Any:
     if is_websocket:
         carrier = _SanicWebSocket(request)
         scope["subprotocols"] = _subprotocols(request.headers)
-        await serve(engine, scope, carrier.receive, carrier.send, cancel_means_stop=False)
+        await serve(engine, scope, carrier.receive, carrier.send)
         if carrier.websocket is not None:
             return None
         answer = carrier.answer
@@ -255,7 +255,7 @@ async def _serve_sanic(engine: Engine, request: Any) -> Any:
             return await request.stream.read() or b""
 
         requests = _Requests(next_piece, transport.is_closing)
-        await serve(engine, scope, requests.receive, answer.send, cancel_means_stop=False)
+        await serve(engine, scope, requests.receive, answer.send)
     headers = {name: value for name, value in answer.headers if name != "content-type"}
     content_type = dict(answer.headers).get("content-type")
     return HTTPResponse(answer.body, answer.status or 400, headers, content_type)

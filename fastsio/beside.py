@@ -45,7 +45,7 @@ class LentTransport(asyncio.Transport):
 
     def close(self) -> None:
         if self._conn is not None:
-            self._conn.close()
+            self._conn.close_beside()
 
     def abort(self) -> None:
         if self._conn is not None:
@@ -83,8 +83,13 @@ class LentTransport(asyncio.Transport):
         return self._transport.get_extra_info(name, default)
 
 
-def beside_for(app: Any, app_state: dict[str, Any], connections: set[Any]) -> "Beside":
-    """uvicorn's protocols for `app` without its server. Raises MissingExtra where uvicorn is not installed."""
+def beside_for(
+    app: Any, app_state: dict[str, Any], connections: set[Any], trusted_proxies: Any = None
+) -> "Beside":
+    """uvicorn's protocols for `app` without its server; `trusted_proxies` as in Options.
+
+    Raises MissingExtra where uvicorn is not installed.
+    """
     try:
         from uvicorn.config import Config
         from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -92,11 +97,20 @@ def beside_for(app: Any, app_state: dict[str, Any], connections: set[Any]) -> "B
     except ModuleNotFoundError as error:
         raise missing_uvicorn("another application beside Socket.IO", error) from error
     # No log_config: what is logged is the program's to say, as for everything here.
-    config = Config(app, log_config=None, lifespan="off", proxy_headers=False)
+    config = Config(
+        app, log_config=None, lifespan="off", proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=[_as_uvicorn_has_it(proxy) for proxy in trusted_proxies or ()],
+    )  # fmt: skip
     config.load()
     state = ServerState()
     state.connections = connections
     return Beside(config, state, app_state, HttpToolsProtocol)
+
+
+def _as_uvicorn_has_it(proxy: Any) -> str:
+    """A single address without its /32: uvicorn before 0.31 knows no networks."""
+    is_address = getattr(proxy, "num_addresses", 0) == 1
+    return str(proxy.network_address) if is_address else str(proxy)
 
 
 class Beside:

@@ -5,17 +5,24 @@ is served through ASGI like any other part of the application: slower, and right
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
+
+MAX_MIDDLEWARE = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """`asgi_app` is the ASGIApp in an application; `mount` the path below which it is, "" for none."""
+    """`asgi_app` is the ASGIApp in an application; `mount` the path below which it is, "" for none.
+
+    `is_direct` is False if something of the application's own is before it, which must see every request: then
+    no path is taken from it, and Socket.IO goes through ASGI.
+    """
 
     asgi_app: Any
     mount: str = ""
+    is_direct: bool = True
 
     @property
     def socketio_server(self) -> Any:
@@ -27,6 +34,8 @@ class Carried:
 
         Below a mount both forms are taken: with the mount's path, as python-socketio wants it, and without.
         """
+        if not self.is_direct:
+            return False
         wanted = self.asgi_app.engineio_path
         if "%" in path:
             path = unquote(path)
@@ -50,26 +59,41 @@ def is_asgi_app(app: Any) -> bool:
 
 
 def find_carried(app: Any) -> Carried | None:
-    """The ASGIApp that `app` is, or names as its `fastsio_app`, or has mounted; None if there is none."""
+    """The ASGIApp that `app` is, names as its `fastsio_app`, has mounted or wraps; None if there is none."""
+    found = _find_here(app)
+    for _ in range(MAX_MIDDLEWARE):
+        if found is not None or app is None:
+            return found
+        # Middleware has what it is before as its `app`.
+        app = getattr(app, "app", None)
+        found = _find_here(app)
+        if found is not None:
+            found = replace(found, is_direct=False)
+    return found
+
+
+def _find_here(app: Any) -> Carried | None:
     if is_asgi_app(app):
-        return Carried(app)
+        return Carried(app, is_direct=_is_called_as_made(app))
     named = getattr(app, "fastsio_app", None)
-    if named is not None:
-        if not is_asgi_app(named):
-            raise TypeError(f"{app!r}.fastsio_app is no ASGIApp of fastsio, but {named!r}")
-        return Carried(named)
-    return _find_mounted(app)
+    if named is None:
+        return _find_mounted(app)
+    if not is_asgi_app(named):
+        raise TypeError(f"{app!r}.fastsio_app is no ASGIApp of fastsio, but {named!r}")
+    return Carried(named)
+
+
+def _is_called_as_made(app: Any) -> bool:
+    """False for a subclass with a __call__ of its own."""
+    return str(getattr(type(app).__call__, "__module__", "")).startswith("fastsio.")
 
 
 def _find_mounted(app: Any) -> Carried | None:
-    """An ASGIApp that a Starlette or FastAPI application has mounted.
-
-    Not behind middleware: what the application has put before all its routes must see every request.
-    """
+    """An ASGIApp that a Starlette or FastAPI application has mounted, directly if there is no middleware."""
     routes = getattr(app, "routes", None)
-    if getattr(app, "user_middleware", None) or not isinstance(routes, Iterable):
-        return None
-    for route in routes:
-        if is_asgi_app(getattr(route, "app", None)) and not getattr(route, "_middleware", None):
-            return Carried(route.app, str(getattr(route, "path", "")).rstrip("/"))
+    for route in routes if isinstance(routes, Iterable) else ():
+        mounted = getattr(route, "app", None)
+        if is_asgi_app(mounted):
+            is_direct = not getattr(app, "user_middleware", None) and _is_called_as_made(mounted)
+            return Carried(mounted, str(getattr(route, "path", "")).rstrip("/"), is_direct)
     return None

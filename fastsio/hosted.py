@@ -8,14 +8,13 @@ Source: ASGI specification 3.0, "HTTP & WebSocket".
 
 import asyncio
 import logging
-import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import quote
 
 from fastsio._hosted import HostedSocket
 from fastsio._http import Request
-from fastsio.engine.engine import SHUTDOWN_REASON, Engine
+from fastsio.engine.engine import Engine
 
 logger = logging.getLogger("fastsio.hosted")
 
@@ -31,27 +30,25 @@ PLAIN_TEXT: Headers = [("content-type", "text/plain; charset=utf-8")]
 
 
 async def serve(
-    engine: Engine, scope: Message, receive: Receive, send: Send, *, cancel_means_stop: bool = True
+    engine: Engine, scope: Message, receive: Receive, send: Send, cancel_reason: str | None = None
 ) -> None:
     """Serve one HTTP request or one WebSocket of the engine's, to its end.
 
-    A server that cancels it stops, as ASGI servers do, and the session ends with "server shutting down"; or, if
-    `cancel_means_stop` is False, it has lost the client.
+    `cancel_reason`: what the session ends with if the server cancels this; None: as if its client had gone.
     """
-    reason = SHUTDOWN_REASON if cancel_means_stop else None
     if scope["type"] == "websocket":
-        await _serve_websocket(engine, scope, receive, send, reason)
+        await _serve_websocket(engine, scope, receive, send, cancel_reason)
     else:
-        await _serve_http(engine, scope, receive, send, reason)
+        await _serve_http(engine, scope, receive, send, cancel_reason)
 
 
 # --- requests ------------------------------------------------------------------------------------
 
 
 class HostedRequest(Request):
-    """A request as the engine sees it. `body` and `is_too_large` are set once the body is here."""
+    """A request as the engine sees it. `body` and `is_too_large` are set once the body is here (`is_read`)."""
 
-    __slots__ = ("_receive", "_scope", "_send", "body", "is_too_large")
+    __slots__ = ("_receive", "_scope", "_send", "body", "is_read", "is_too_large")
 
     def __init__(self, scope: Message, receive: Receive, send: Send) -> None:
         is_websocket = scope["type"] == "websocket"
@@ -64,33 +61,25 @@ class HostedRequest(Request):
             is_upgrade=is_websocket,
         )
         self.body = b""
+        self.is_read = False
         self.is_too_large = False
         self._scope = scope
         # Those of a request that has been answered would keep the server's state of it alive.
         self._receive = receive if is_websocket else _receive_nothing
         self._send = send if is_websocket else _send_nothing
 
-    def more_environ(self) -> dict[str, Any]:
-        """What python-socketio's environ has beside the request itself."""
-        scope = self._scope
-        server = scope.get("server") or ("asgi", None)
-        client = scope.get("client") or ("", 0)
+    @property
+    def environ(self) -> dict[str, Any]:
+        """What python-socketio's environ has of an ASGI server, as a new dict."""
+        client = self._scope.get("client") or ("", 0)
         return {
             "wsgi.input": _NoInput(),
-            "wsgi.errors": sys.stderr,
-            "wsgi.version": (1, 0),
-            "wsgi.async": True,
-            "wsgi.multithread": False,
-            "wsgi.multiprocess": False,
-            "wsgi.run_once": False,
             "SERVER_SOFTWARE": "asgi",
-            "SERVER_NAME": str(server[0]),
-            "SERVER_PORT": str(server[1] or 0),
             "REMOTE_PORT": str(client[1]),
-            "asgi.scope": scope,
+            "asgi.scope": self._scope,
             "asgi.receive": self._receive,
             "asgi.send": self._send,
-            **scope.get("fastsio.environ", {}),
+            **self._scope.get("fastsio.environ", {}),
         }
 
 
@@ -223,7 +212,7 @@ async def _serve_http(
     except OSError as error:
         logger.info("%s: can't answer: %r", exchange.remote, error)
         return
-    if is_post and request.is_too_large:
+    if is_post and not request.is_read:
         await _discard(receive)
 
 
@@ -244,45 +233,59 @@ async def _read_body(
     """Read a POST's body, as far as it may be long; False if the client went meanwhile."""
     engine.announce(request, exchange)
     limit = engine.options.max_http_buffer_size
+    length = request.header("content-length") or ""
     if exchange.answer is not None:  # there is a POST of this session already
         return True
-    length = request.header("content-length") or ""
     if length.isascii() and length.isdigit() and len(length) < 20 and int(length) > limit:
         request.is_too_large = True
         return True
-    chunks: list[bytes] = []
-    size = 0
     try:
-        while True:
-            message = await receive()
-            if exchange.is_aborted:
-                return True
-            if message["type"] != "http.request":
-                engine.cut_off(request)
-                return False
-            chunk = message.get("body") or b""
-            size += len(chunk)
-            if size > limit:
-                request.is_too_large = True
-                return True
-            chunks.append(chunk)
-            if not message.get("more_body"):
-                break
+        if await _read_pieces(request, exchange, receive, limit):
+            return True
+        engine.cut_off(request)
+        return False
     except asyncio.CancelledError:
         if not exchange.is_aborted:
             engine.cut_off(request)
             raise
         _forget_cancellation()
         return True
-    request.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    except BaseException:
+        engine.cut_off(request)
+        raise
+
+
+async def _read_pieces(
+    request: HostedRequest, exchange: HostedExchange, receive: Receive, limit: int
+) -> bool:
+    """Read until the body is whole, too large, or not wanted any more; False if the client went."""
+    chunks: list[bytes] = []
+    size = 0
+    while not exchange.is_aborted:
+        message = await receive()
+        if message["type"] != "http.request":
+            return False
+        chunk = message.get("body") or b""
+        size += len(chunk)
+        if size > limit:
+            request.is_too_large = True
+            return True
+        chunks.append(chunk)
+        if not message.get("more_body"):
+            request.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            request.is_read = True
+            return True
     return True
 
 
 async def _discard(receive: Receive) -> None:
-    """Read what is left of a body that was refused, within reason."""
+    """Read what is left of a body that was refused, within reason: some servers wait for that."""
     left = DISCARD_BYTES
     while left > 0:
-        message = await receive()
+        try:
+            message = await receive()
+        except OSError:  # the client has gone
+            return
         if message["type"] != "http.request" or not message.get("more_body"):
             return
         left -= len(message.get("body") or b"")
@@ -312,6 +315,7 @@ async def _serve_websocket(
             await socket.wait()
         except asyncio.CancelledError as cancellation:
             socket.gone(cancellation)
+            socket.release()
             raise
     if socket.refusal is not None:
         status, headers, body = socket.refusal

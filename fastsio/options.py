@@ -27,8 +27,11 @@ class Options:
     max_buffered_bytes: bytes queued for one client; a session that is over it and is sent more ends.
     transports: "polling", "websocket" or both. allow_upgrades: from the one to the other.
     cors_allowed_origins: None sends no CORS headers (browsers then allow the same origin only), "*", one
-        origin, a list, or a function of the Origin that returns a bool. CORS tells browsers who may read
-        answers; a WebSocket from elsewhere is not refused by it. cors_credentials: cookies may come along.
+        origin, a list, or function(origin) or function(origin, environ) that returns a bool. CORS tells browsers
+        who may read answers; a WebSocket from elsewhere is not refused by it: see check_origin. cors_credentials:
+        cookies may come along.
+    check_origin: refuse clients (403), WebSockets too, that name another Origin than cors_allowed_origins does; None
+        there means the host that they ask for, [] any. AsyncServer: True, as python-socketio; IO: False, as Node.
     cookie: None, a name, or {"name": …, "path": …, "SameSite": …}: sent with the polling handshake.
     http_compression: gzip or deflate for polling responses of at least compression_threshold bytes.
     json: a module with dumps and loads instead of orjson.
@@ -55,6 +58,7 @@ class Options:
     allow_upgrades: bool = True
     cors_allowed_origins: None | str | Iterable[str] | Callable[[str], bool] = None
     cors_credentials: bool = True
+    check_origin: bool = False
     cookie: None | str | dict[str, Any] = None
     http_compression: bool = True
     compression_threshold: int = 1024
@@ -86,7 +90,7 @@ class Options:
         elif self.namespaces is not None and self.namespaces != "*":
             object.__setattr__(self, "namespaces", tuple(self.namespaces))
         if self.trusted_proxies is not None:
-            object.__setattr__(self, "trusted_proxies", _proxies(self.trusted_proxies))
+            object.__setattr__(self, "trusted_proxies", parse_proxies(self.trusted_proxies))
 
     @classmethod
     def names(cls) -> set[str]:
@@ -134,8 +138,8 @@ def _check_serializer(given: Any) -> None:
     """A misspelt name would else be taken for a class, and fail with the first packet."""
     if given in ("default", "msgpack"):
         return
-    if not all(callable(getattr(given, name, None)) for name in ("encode", "decode")) or isinstance(
-        given, (str, bytes)
+    if not isinstance(given, type) or not all(
+        hasattr(given, name) for name in ("encode", "decode")
     ):
         raise ValueError(
             f'serializer={given!r}: "default", "msgpack", or a class with encode() and decode()'
@@ -152,7 +156,7 @@ def _transports(given: Any) -> tuple[str, ...]:
     return names
 
 
-def _proxies(given: Any) -> tuple[Any, ...]:
+def parse_proxies(given: Any) -> tuple[Any, ...]:
     """ "*" and "unix" as they are, all else as networks."""
     names = (given,) if isinstance(given, str) else tuple(given)
     proxies = []

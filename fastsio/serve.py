@@ -85,7 +85,7 @@ async def start(
     if context is None and ssl_certfile is not None:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(ssl_certfile, ssl_keyfile)
-    if hasattr(app, "as_asgi"):
+    if hasattr(app, "as_asgi") and not hasattr(app, "hub"):  # a Server needs no ASGI by itself
         app = app.as_asgi()
     carried = find_carried(app)
     if carried is None:
@@ -117,10 +117,9 @@ def _raw_server(
 def _asgi_server(app: Any, carried: Carried, state: dict[str, Any], head_timeout: float) -> Server:
     """The server of an ASGIApp; of a plain one without another application it is the raw one."""
     asgi_app = carried.asgi_app
-    is_alone = app is asgi_app and (
-        asgi_app.other_asgi_app is None or asgi_app.engineio_path is None
-    )
-    if is_alone:
+    # A subclass may answer in its own way what is not Socket.IO's.
+    is_plain = app is asgi_app and type(asgi_app).__module__.startswith("fastsio.")
+    if is_plain and (asgi_app.other_asgi_app is None or asgi_app.engineio_path is None):
         server = Server(
             carried.socketio_server,
             is_engine_path=carried.is_engine_path,
@@ -128,7 +127,8 @@ def _asgi_server(app: Any, carried: Carried, state: dict[str, Any], head_timeout
         )
         server.static = MappedFiles(asgi_app.static_files)
         return server
-    beside = beside_for(app, state, Connections())
+    trusted = carried.socketio_server.hub.options.trusted_proxies
+    beside = beside_for(app, state, Connections(), trusted)
     return SharedServer(carried.socketio_server, beside, carried.is_engine_path, head_timeout)
 
 

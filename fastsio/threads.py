@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import contextvars
 import logging
+import os
 import sys
 import threading
 import time
@@ -78,6 +79,12 @@ class Bridge:
         self.loop = loop
         self._calls: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
         self._is_due = False
+        self._pid = os.getpid()
+
+    @property
+    def is_served(self) -> bool:
+        """Whether the loop runs, and in this process: in a child that was forked off it seems to run."""
+        return self.loop.is_running() and os.getpid() == self._pid
 
     @property
     def is_here(self) -> bool:
@@ -148,7 +155,7 @@ class Bridge:
                 # Also raised by what was called.
                 if result.done():
                     raise
-                if not self.loop.is_running():
+                if not self.is_served:
                     raise RuntimeError("the event loop has stopped") from None
 
 

@@ -7,15 +7,16 @@ by uvicorn's own protocol on the same connection. Everything else is uvicorn's: 
 import asyncio
 import functools
 import logging
-import weakref
 from typing import Any
 
 from fastsio._http import Request
 from fastsio._shared import SecureSharedConn, SharedConn
 from fastsio.beside import Beside, missing_uvicorn
 from fastsio.carriers import Carried, find_carried
+from fastsio.options import parse_proxies
 from fastsio.server import GOODBYE_S
 from fastsio.shared import SharedServer
+from fastsio.signals import ExitWatch
 
 try:
     from uvicorn.config import Config
@@ -35,8 +36,8 @@ SHUTDOWN_S = 5.0
 class SioHttpProtocol:
     """uvicorn's `http`: makes a connection of ours for each client. A class only because uvicorn calls it one.
 
-    An application that carries no ASGIApp of ours where it can be found (see carriers.py) is served by
-    uvicorn's protocol alone, Socket.IO included; a warning says so. A subclass may name another protocol
+    An application that has its ASGIApp where it can't be found, or behind middleware (see carriers.py), is served
+    by uvicorn's protocol alone, Socket.IO included; a warning says so. A subclass may name another protocol
     than httptools', which is the one that uvicorn prefers, such as h11's.
     """
 
@@ -47,9 +48,10 @@ class SioHttpProtocol:
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> Any:  # fmt: skip
         try:
-            server = _servers[server_state]
-        except KeyError:
-            server = _servers[server_state] = cls._make_server(config, server_state, app_state)
+            server = server_state.fastsio_server  # type: ignore[attr-defined]
+        except AttributeError:
+            server = cls._make_server(config, server_state, app_state)
+            server_state.fastsio_server = server  # type: ignore[attr-defined]
         if server is None:
             return cls.beside_class(config=config, server_state=server_state, app_state=app_state)
         return SharedConn(server) if config.ssl is None else SecureSharedConn(server)
@@ -58,21 +60,18 @@ class SioHttpProtocol:
     def _make_server(
         cls, config: Config, state: ServerState, app_state: dict[str, Any]
     ) -> "UvicornServer | None":
+        """The one of a running server of uvicorn; None for an application that is not to be short-cut."""
         app = _without_uvicorns_middleware(config.loaded_app)
         carried = find_carried(app)
-        if carried is None:
+        if carried is None or not carried.is_direct:
+            problem = (
+                "carries no ASGIApp" if carried is None else "has middleware before its ASGIApp"
+            )
             logger.warning(
-                "%r carries no ASGIApp that can be found: Socket.IO goes through ASGI, without fastsio's connection",
-                app,
+                "%r %s: Socket.IO goes through ASGI, without fastsio's connection", app, problem
             )
             return None
         return UvicornServer(config, carried, Beside(config, state, app_state, cls.beside_class))
-
-
-# One for each running server of uvicorn; None for an application that is not ours.
-_servers: weakref.WeakKeyDictionary[ServerState, "UvicornServer | None"] = (
-    weakref.WeakKeyDictionary()
-)
 
 
 def _without_uvicorns_middleware(app: Any) -> Any:
@@ -86,10 +85,12 @@ class UvicornServer(SharedServer):
     """The router of connections under a server of uvicorn, which counts and ends them."""
 
     def __init__(self, config: Config, carried: Carried, beside: Beside) -> None:
-        super().__init__(carried.socketio_server, beside, carried.is_engine_path)
+        is_engine_path = carried.is_engine_path
         if config.root_path:
-            self.owns = functools.partial(_owns_below, config.root_path, carried)
-        self.is_engine_path = self.owns
+            is_engine_path = functools.partial(_owns_below, config.root_path, carried)
+        super().__init__(carried.socketio_server, beside, is_engine_path)
+        if config.proxy_headers and self.engine.trusted_proxies is None:
+            self.engine.trusted_proxies = _proxies_of(config.forwarded_allow_ips)
         self._state = beside.state
         self._limit = config.limit_concurrency
         self._logs_access = access_logger.hasHandlers()
@@ -99,6 +100,9 @@ class UvicornServer(SharedServer):
             else float(config.timeout_graceful_shutdown)
         )
         self._is_stopping = False
+        # uvicorn tells its connections, of which there may be none while a client polls.
+        self._exit = ExitWatch(self.stop)
+        self._exit.arm(self.engine.loop)
 
     def handle(self, conn: Any, request: Request) -> None:
         if self._logs_access:
@@ -127,6 +131,7 @@ class UvicornServer(SharedServer):
         if self._is_stopping:
             return
         self._is_stopping = True
+        self._exit.disarm()
         self.leave_engine()
         # uvicorn waits for tasks and connections: for those of clients that do not answer our Close, not long.
         task = self.engine.loop.create_task(self.end_work(self._shutdown_s))
@@ -138,6 +143,17 @@ class UvicornServer(SharedServer):
         for conn in list(self.connections):
             if isinstance(conn, SharedConn):
                 conn.abort()
+
+
+def _proxies_of(allowed: str | list[str]) -> tuple[Any, ...]:
+    """uvicorn's --forwarded-allow-ips as the option trusted_proxies has it."""
+    proxies: list[Any] = []
+    for name in allowed.split(",") if isinstance(allowed, str) else allowed:
+        try:
+            proxies.extend(parse_proxies(name.strip()))
+        except ValueError:  # uvicorn takes any text, and no peer's address equals it
+            logger.debug("--forwarded-allow-ips: %r is no address", name)
+    return tuple(proxies)
 
 
 def _owns_below(root_path: str, carried: Carried, path: str) -> bool:

@@ -180,26 +180,22 @@ class Gateway:
         with self._lock:
             if self._is_closed:
                 return None, None
-            is_lost = self._thread is not None and not self._thread.is_alive
-            if self._router is None or is_lost:  # the parent's, whose threads this process has not
-                self._start(is_lost)
+            if self._bridge is None or not self._bridge.is_served:
+                self._start()
             return self._bridge, self._router
 
-    def _start(self, is_lost: bool) -> None:
+    def _start(self) -> None:
+        """Join the loop that serves, or else start one; what there was is the parent process's, or has ended."""
         check_threads()
-        if is_lost:
-            self._server.hub.engine = None
+        self._thread = None
         bridge = self._server._bridge_to_clients()
         if bridge is None:
+            self._server.hub.engine = None
             self._thread = LoopThread()
             bridge = self._server._bridge_of(self._thread.loop)
-        self._bridge = bridge
         self._router = bridge.call(TakenConnections, self._server)
+        self._bridge = bridge
         atexit.register(self.close)
-
-    def as_asgi(self) -> ASGIApp:
-        """The Server for an ASGI server, on whose loop it then is."""
-        return ASGIApp(self._server)
 
     def close(self, timeout_s: float = SHUTDOWN_S) -> None:
         """Tell every client, run `disconnect` handlers, and end the loop's thread, if it is this door's."""
@@ -208,7 +204,7 @@ class Gateway:
             bridge, router, thread = self._bridge, self._router, self._thread
             self._bridge = self._router = self._thread = None
         atexit.unregister(self.close)
-        if bridge is None or router is None or (thread is not None and not thread.is_alive):
+        if bridge is None or router is None or not bridge.is_served:
             return
         bridge.run(router.close, timeout_s)
         if thread is not None:
@@ -266,12 +262,31 @@ class Remains:
         self._other_end.close()
 
 
+class TakenConn(Conn):
+    """A connection that was taken over. Its client is who the WSGI server says, behind proxies too."""
+
+    __slots__ = ("_is_https", "_remote", "waiting")
+
+    def carry(self, request: "WSGIRequest") -> None:
+        """`request` came on it, and waits to be served."""
+        self.waiting: WSGIRequest | None = request
+        self._remote: str = request.environ.get("REMOTE_ADDR") or ""
+        self._is_https = request.environ.get("wsgi.url_scheme") == "https"
+
+    @property
+    def remote(self) -> str:
+        return self._remote
+
+    @property
+    def is_secure(self) -> bool:  # type: ignore[override]
+        return self._is_https
+
+
 class TakenConnections(Router):
     """The connections that were taken over, on the event loop: see server.Server for its end."""
 
     def __init__(self, server: Server) -> None:
         super().__init__(server)
-        self._requests: dict[Conn, WSGIRequest] = {}
         self._adopting: set[Any] = set()
 
     def serve(self, request: "WSGIRequest", reply: "Reply", is_whole: bool) -> None:
@@ -298,13 +313,24 @@ class TakenConnections(Router):
         if not self.engine.is_open:
             taken.close()
             return
-        _, conn = await self.engine.loop.connect_accepted_socket(lambda: Conn(self), taken)
-        self._requests[conn] = request
-        conn.data_received(head)
+
+        def made() -> TakenConn:
+            conn = TakenConn(self)
+            conn.carry(request)
+            return conn
+
+        try:
+            _, conn = await self.engine.loop.connect_accepted_socket(made, taken)
+        except OSError as error:  # the client has gone
+            logger.info("can't take a connection over: %r", error)
+            taken.close()
+        else:
+            conn.data_received(head)
 
     def handle(self, conn: Conn, request: Request) -> None:
         """A connection has read the head that stands for the request that came with it."""
-        own = self._requests.pop(conn, None)
+        assert isinstance(conn, TakenConn)
+        own, conn.waiting = conn.waiting, None
         if own is None:  # what comes behind it is nobody's
             conn.respond(404, TEXT, b"Not Found", keep_alive=False)
         else:
@@ -331,7 +357,8 @@ class WSGIRequest(Request):
         # Without the connection: it may be taken over.
         self._environ = {key: value for key, value in environ.items() if key not in SOCKET_KEYS}
 
-    def more_environ(self) -> Environ:
+    @property
+    def environ(self) -> Environ:
         """What handlers get: the WSGI server's environ, with all that middleware has put into it."""
         return self._environ
 
@@ -422,7 +449,7 @@ class Reply:
         """Wait for the answer; without one for `timeout_s` seconds, or without a loop that runs, it is a 503."""
         ends_at = time.monotonic() + timeout_s
         while not self._is_given.wait(LOOK_S):
-            if time.monotonic() > ends_at or not bridge.loop.is_running():
+            if time.monotonic() > ends_at or not bridge.is_served:
                 bridge.post(self._give_up)
                 self.respond(503, TEXT, b"no answer")
                 return

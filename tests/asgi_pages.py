@@ -61,6 +61,9 @@ class Pages:
     async def page_scheme(self, scope: Any, receive: Any, send: Any) -> None:
         await answer(send, scope["scheme"].encode())
 
+    async def page_client(self, scope: Any, receive: Any, send: Any) -> None:
+        await answer(send, f"{scope['scheme']} {scope['client'][0]}".encode())
+
     async def page_path(self, scope: Any, receive: Any, send: Any) -> None:
         await answer(send, f"{scope['root_path']} {scope['path']}".encode())
 

@@ -42,8 +42,10 @@ class Call:
         self.scope = scope
         self.sent: list[Message] = []
         self.sending_tasks: list[Any] = []
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
         self.receive_failure: Exception | None = None
+        # send() raises once so many messages were sent.
+        self.fails_after = -1
         self._inbox: asyncio.Queue[Message] = asyncio.Queue()
         self._flow = asyncio.Event()
         self._flow.set()
@@ -62,6 +64,8 @@ class Call:
 
     async def send(self, message: Message) -> None:
         await self._flow.wait()
+        if len(self.sent) == self.fails_after:
+            self.failure = OSError("gone")
         if self.failure is not None:
             raise self.failure
         self.sent.append(message)

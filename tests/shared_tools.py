@@ -32,11 +32,14 @@ class Beside(asyncio.Protocol):
         self.transport = transport
         self.got = b""
         self.pieces: list[bytes] = []
+        self.pauses_at: int | None = None
         self.is_paused = self.is_lost = self.is_shut_down = False
 
     def data_received(self, data: bytes) -> None:
         self.got += data
         self.pieces.append(data)
+        if self.pauses_at is not None and len(data) > self.pauses_at:
+            self.transport.pause_reading()
 
     def take(self) -> bytes:
         got, self.got = self.got, b""

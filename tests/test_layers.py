@@ -73,7 +73,14 @@ MAY_IMPORT: dict[str, list[str]] = {
     "beside": ["_shared"],  # what uvicorn's protocol is to a shared connection
     "carriers": [],
     "lifespan": [],
-    "_hosted": ["_frames", "_encoded", "_codec", "_fanout", "_eager", "_http"],  # as _conn, over ASGI
+    "_hosted": [
+        "_frames",
+        "_encoded",
+        "_codec",
+        "_fanout",
+        "_eager",
+        "_http",
+    ],  # as _conn, over ASGI
     "hosted": ["_hosted", "_http", "engine"],  # the engine's Exchange over ASGI
     "asgi_files": ["static"],
     "signals": [],
@@ -118,7 +125,14 @@ MAY_IMPORT: dict[str, list[str]] = {
         "msgpack_packet",
     ],
     "_aio": ["_dispatch", "_codec", "core"],  # the compiled part of api/aio.py
-    "_raw": ["_eager", "_fanout", "_encoded", "_codec", "_json", "_frames"],  # messages without Socket.IO
+    "_raw": [
+        "_eager",
+        "_fanout",
+        "_encoded",
+        "_codec",
+        "_json",
+        "_frames",
+    ],  # messages without Socket.IO
     **{style: ["core", "options"] for style in STYLES},
     "api": ["_aio", "core", "options", "threads"],
     "server": LOWER,

@@ -91,8 +91,8 @@ class Stage:
         self.log = ErrorLog()
         logging.getLogger("fastsio").addHandler(self.log)
 
-    def serve(self, sio: Any) -> str:
-        server = self._bridge.run(fastsio.start, sio, port=0)
+    def serve(self, sio: Any, **options: Any) -> str:
+        server = self._bridge.run(fastsio.start, sio, port=0, **options)
         self._servers.append((sio, server))
         return server.url
 

@@ -17,6 +17,7 @@ from fastsio.api.views import EngineView, Environs, Handlers, NamespaceHandlers
 from fastsio.core.acks import wait_for_first_ack
 from fastsio.core.handlers import check_event_name
 from fastsio.core.hub import Hub
+from fastsio.core.parsers import packet_class
 from fastsio.core.reasons import Reason
 from fastsio.core.registry import RESERVED
 from fastsio.core.socket import Socket
@@ -55,19 +56,21 @@ class AsyncServer(AsyncServerBase):
         options = {name: value for name, value in kwargs.items() if name in Options.names()}
         manager = checked(client_manager)
         hub = Hub(
-            Options.of(options | {
+            Options.of({"check_origin": True} | options | {
                 "json": json, "async_handlers": bool(async_handlers), "namespaces": namespaces or None,
             })
         )  # fmt: skip
         names = hub.options.namespaces
         hub.is_root_optional = names not in (None, "*") and "/" not in (names or ())
-        hub.is_traced = logs.is_talkative(logger)
+        if logs.is_talkative(logger):
+            hub.trace()
         hub.on_served = self._served
         self.logger = logs.set_logger(logger, logs.CORE_LOGGERS, "logger")
         self.engineio_logger = logs.set_logger(
             engineio_logger, logs.ENGINE_LOGGERS, "engineio_logger"
         )
         super().__init__(hub)
+        self._asgi_app: Any = None
         self.not_handled = object()
         self.manager_initialized = False
         self.manager = manager
@@ -120,16 +123,7 @@ class AsyncServer(AsyncServerBase):
     @property
     def packet_class(self) -> Any:
         """The class of packets on this server's wire; fastsio itself makes no such objects."""
-        serializer = getattr(self.hub.options, "serializer", "default")
-        if serializer == "default":
-            from fastsio.packet import Packet  # type: ignore[import-not-found, unused-ignore]
-
-            return Packet
-        if serializer == "msgpack":
-            from fastsio.msgpack_packet import MsgPackPacket  # type: ignore[import-not-found, unused-ignore]
-
-            return MsgPackPacket
-        return serializer
+        return packet_class(self.hub.options)
 
     # --- handlers ----------------------------------------------------------------------------
 
@@ -307,19 +301,21 @@ class AsyncServer(AsyncServerBase):
 
     def attach(self, app: Any, socketio_path: str = "socket.io") -> None:
         """Serve Socket.IO from an aiohttp or sanic application. Raises TypeError for any other."""
-        from fastsio.attach import attach  # type: ignore[import-not-found, unused-ignore]
+        from fastsio.attach import attach
 
         attach(self, app, socketio_path)
 
     async def handle_request(self, *args: Any, **kwargs: Any) -> Any:
         """Serve one ASGI request, (scope, receive, send), whatever its path. Raises TypeError for anything else."""
-        from fastsio.asgi import ASGIApp  # type: ignore[import-not-found, unused-ignore]
+        from fastsio.asgi import ASGIApp
 
         if kwargs or len(args) != 3 or not isinstance(args[0], dict):
             raise TypeError(
                 "handle_request(scope, receive, send): ASGI's arguments are what it takes"
             )
-        return await ASGIApp(self, socketio_path=None)(*args)
+        if self._asgi_app is None:  # one for all: it knows when the server stops
+            self._asgi_app = ASGIApp(self, socketio_path=None)
+        return await self._asgi_app(*args)
 
     async def shutdown(self) -> None:
         """End every session ("server shutting down" to the clients) and wait for their handlers, at most 5 s.

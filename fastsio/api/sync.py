@@ -322,20 +322,22 @@ class Server:
         return self._door().handle(environ, start_response)
 
     def as_asgi(self) -> Any:
-        """This server as an ASGIApp, for fastsio.run() and any ASGI server."""
-        return self._door().as_asgi()
+        """This server as an ASGIApp, for any ASGI server, on whose loop it then is."""
+        from fastsio.asgi import ASGIApp
+
+        return ASGIApp(self)
 
     def shutdown(self) -> None:
-        """Tell every client ("server shutting down") and run the `disconnect` handlers.
+        """Tell every client, and run the `disconnect` handlers.
 
         Under a WSGI server that ends the loop's thread and the pool's too; later requests get a 503. Takes some
         seconds at most: handlers that still run then are left to themselves.
         """
+        if self._gateway is not None:
+            self._gateway.close()
         bridge = self._bridge_to_clients()
-        if self._gateway is None and bridge is not None:
+        if bridge is not None:
             bridge.run(self._server.shutdown)
-        else:
-            self._door().close()
         self._pool.join(POOL_END_S)
 
     def _door(self) -> Any:
@@ -360,10 +362,11 @@ class Server:
     def _bridge_to_clients(self) -> Bridge | None:
         """To the loop that serves, or that still runs handlers of clients that went; None without one."""
         engine = self.hub.engine
-        if engine is not None and engine.is_open and engine.loop.is_running():
-            return self._bridge_of(engine.loop)
-        bridge = self._bridge
-        return bridge if bridge is not None and bridge.loop.is_running() else None
+        if engine is not None and engine.is_open:
+            bridge: Bridge | None = self._bridge_of(engine.loop)
+        else:
+            bridge = self._bridge
+        return bridge if bridge is not None and bridge.is_served else None
 
     def _do(self, fn: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:
         """Run a coroutine function of the AsyncServer, one that does not wait, where its clients are."""

@@ -33,6 +33,16 @@ class Manager(AsyncManager):
 
         return self._ask(copied)
 
+    @property
+    def pending_connect(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = self._ask(lambda: super(Manager, self).pending_connect)
+        return found
+
+    @property
+    def pending_disconnect(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = self._ask(lambda: super(Manager, self).pending_disconnect)
+        return found
+
     def get_namespaces(self) -> list[str]:
         return list(self._ask(lambda: list(super(Manager, self).rooms)))
 

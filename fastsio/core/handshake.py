@@ -37,10 +37,10 @@ class Handshake:
 def make_environ(session: Any) -> dict[str, Any]:
     """The handshake request as python-socketio's handlers get it: a WSGI environ.
 
-    A door's own entries, such as "asgi.scope", are put over the rest (the request's more_environ()).
+    What the request has as `environ` (a door's own entries, such as "asgi.scope") is put over the rest.
     """
     request, origin = session.request, session.origin
-    name, port = _name_and_port(request.headers.get("host", ""), origin.scheme == "https")
+    name, port = _name_and_port(origin.host or "", origin.scheme == "https")
     environ: dict[str, Any] = {
         "wsgi.version": (1, 0),
         "wsgi.input": io.BytesIO(),
@@ -59,16 +59,15 @@ def make_environ(session: Any) -> dict[str, Any]:
         "RAW_URI": request.url,
         "SCRIPT_NAME": "",
         "SERVER_PROTOCOL": "HTTP/1.1",
-        "REMOTE_ADDR": origin.address,
-        "wsgi.url_scheme": origin.scheme,
     }
     for name, value in request.headers.items():
         key = name.upper().replace("-", "_")
-        environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = value
-    # See hosted.py and wsgi.py.
-    more_environ = getattr(request, "more_environ", None)
-    if more_environ is not None:
-        environ.update(more_environ())
+        environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = _as_text(
+            value
+        )
+    environ.update(getattr(request, "environ", None) or {})
+    environ["REMOTE_ADDR"] = origin.address
+    environ["wsgi.url_scheme"] = origin.scheme
     return environ
 
 
@@ -76,3 +75,13 @@ def _name_and_port(host: str, is_secure: bool) -> tuple[str, str]:
     """What a Host header says; the port may be left out of it."""
     name, _, port = host.rpartition(":")
     return (name, port) if name and port.isdigit() else (host, "443" if is_secure else "80")
+
+
+def _as_text(value: str) -> str:
+    """A header's value, which is Latin-1 here, as UTF-8 if it is that: so python-socketio has it under ASGI."""
+    if value.isascii():
+        return value
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeError:
+        return value

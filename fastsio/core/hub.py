@@ -40,15 +40,15 @@ class Hub:
         self.loop: asyncio.AbstractEventLoop | None = None
         self._engine: Any = None
         self._home = 0
-        # Events are noted in the log (logger=True); handlers of a client run one after the other.
+        # Events are noted in the log (see trace()); handlers of a client run one after the other; either of both.
         self.is_traced = False
         # Called when an engine begins to serve this.
         self.on_served: Callable[[], None] | None = None
-        self.is_serial = not options.async_handlers
+        self.is_serial = self.diverts = not options.async_handlers
         # python-socketio: with `namespaces` given, "/" exists only if it is among them or has handlers.
         self.is_root_optional = False
         # Names of namespaces that only clients have asked for.
-        self._passing: set[str] = set()
+        self.passing: set[str] = set()
         self.root = self.namespace("/")
         self._accepts_any = options.namespaces == "*"
         for name in () if isinstance(options.namespaces, str) else options.namespaces or ():
@@ -59,7 +59,7 @@ class Hub:
         name = name if name.startswith("/") else f"/{name}"
         if "," in name:
             raise ValueError(f'namespace {name!r}: "," ends a name on the wire')
-        self._passing.discard(name)
+        self.passing.discard(name)
         if name not in self.namespaces:
             namespace = self.namespaces[name] = Namespace(name, self.json, self.tasks, self)
             namespace.home = self._home
@@ -81,25 +81,30 @@ class Hub:
             if not self._accepts_any:
                 return None
             found = self.namespace(name)
-            self._passing.add(name)
+            self.passing.add(name)
             return found
         if found is self.root and self.is_root_optional and not self.registry.has(name):
             return None
         return found
+
+    def trace(self) -> None:
+        """Note every event that comes in the log, from the next client on."""
+        self.is_traced = self.diverts = True
 
     def tidy(self, namespace: Namespace) -> None:
         """Forget a namespace that is there only because a client asked for it, and where nobody is any more.
 
         With namespaces="*" clients name them: they must not fill the memory.
         """
-        if self._passing and namespace.name in self._passing and namespace.is_deserted:
-            self._passing.discard(namespace.name)
+        if namespace.name in self.passing and namespace.is_deserted:
+            self.passing.discard(namespace.name)
             del self.namespaces[namespace.name]
 
     def open(self, session: Any) -> Peer:
         """The engine has a new session."""
         peer = Peer(session, self.json, self)
-        peer.is_diverted = self.is_traced or self.is_serial
+        if self.diverts:
+            peer.is_diverted = True
         session.set_deadline(self.options.connect_timeout, peer.never_joined)
         return peer
 
@@ -154,6 +159,10 @@ class Hub:
     async def hand_over(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run a coroutine on the engine's loop, from a loop of another thread; its result or exception."""
         assert self.loop is not None
+        if self.loop.is_closed():
+            # The engine was not closed before its loop was: nobody is there any more, and it serves nothing.
+            self.engine = None
+            return await coroutine
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self.loop))
 
     def call_soon(self, call: Callable[..., Any], *args: Any) -> None:

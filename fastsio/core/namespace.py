@@ -8,9 +8,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from fastsio._dispatch import Handler, NamespaceBase
+from fastsio._encoded import Encoded
 from fastsio.core.adapter import Adapter
 from fastsio.core.handlers import make_handler, positional_count
-from fastsio.core.operator import NOBODY_EXCEPT, BroadcastOperator, as_rooms
+from fastsio.core.held import Held
+from fastsio.core.operator import NOBODY_EXCEPT, BroadcastOperator, Rooms, as_rooms
 
 if TYPE_CHECKING:
     from fastsio.core.hub import Hub
@@ -32,6 +34,8 @@ class Namespace(NamespaceBase):
         self.hub = hub
         # Gone, with a `disconnect` handler still at work: only looked up.
         self.leaving: dict[str, Socket] = {}
+        # What those who are joining get when they are admitted, by id.
+        self.held: dict[str, Held] = {}
         self.adapter = Adapter(self)
         self.guards: list[Guard] = []
         self._entry_guard: Guard | None = None
@@ -150,10 +154,39 @@ class Namespace(NamespaceBase):
         rooms = None if room is None else self._rooms_of(room)
         excluded = NOBODY_EXCEPT if skip is None else self._rooms_of(skip)
         if callback is None:
-            self.adapter.broadcast(args, rooms, excluded)
+            encoded = self.encode_event(args)
+            if not self.joining or not self._hold(encoded, room, excluded):
+                self.adapter.deliver(encoded, rooms, excluded)
             return
         for socket in self.adapter.members(rooms, excluded):
             socket.send_event(args, socket.pending(callback))
+
+    def _hold(self, encoded: Encoded, room: Any, excluded: Rooms) -> bool:
+        """Keep a packet to everyone for those who are still asked about; True if it is for nobody else.
+
+        Nor is one that is for such a client alone sent before what it has to wait for.
+        """
+        if room is None:
+            for sid, socket in self.joining.items():
+                if sid not in excluded and socket.session.is_open:
+                    if sid not in self.held:
+                        self.held[sid] = Held(self.hub.options.max_buffered_bytes)
+                    if not self.held[sid].add(encoded, False):
+                        socket.overflow()
+            return False
+        # Of a list of rooms nothing is held: it may name others besides.
+        if not isinstance(room, str) or room not in self.held or room in self.rooms:
+            return False
+        if not self.held[room].add(encoded, True):
+            self.joining[room].overflow()
+        return True
+
+    def release(self, socket: "Socket", is_admitted: bool) -> None:
+        """A client that was asked about is admitted or refused: send what was held."""
+        held = self.held.pop(socket.id, None)
+        for encoded, is_direct in [] if held is None else held.packets:
+            if is_admitted or is_direct:
+                socket.send_packet(encoded)
 
     def _rooms_of(self, room: Any) -> frozenset[Any]:
         return (

@@ -28,25 +28,20 @@ CONNECT_ERROR = 4
 
 
 class Peer(PeerBase):
-    """One client: its sockets by namespace (`sockets`), and those still waiting to be admitted.
+    """One client: its sockets by namespace (`sockets`), and those still waiting to be admitted."""
 
-    `line` is where its events wait for each other, None where they don't have to.
-    """
-
-    __slots__ = ("_environ", "_joining", "hub", "line")
+    __slots__ = ("_joining", "hub")
 
     def __init__(self, session: Any, json: Any, hub: "Hub") -> None:
         self.hub = hub
         self._joining: set[str] | None = None
-        self._environ: dict[str, Any] | None = None
-        self.line: Line | None = None
 
     @property
     def environ(self) -> dict[str, Any]:
         """The handshake as a WSGI environ; always the same dict, so what an application puts there stays."""
-        if self._environ is None:
-            self._environ = make_environ(self.session)
-        return self._environ
+        if self.environ_made is None:
+            self.environ_made = make_environ(self.session)
+        return self.environ_made
 
     # --- control packets ---------------------------------------------------------------------
 
@@ -118,6 +113,7 @@ class Peer(PeerBase):
                 socket.stop_receiving()
                 namespace.joining.pop(socket.id, None)
                 self.hub.tidy(namespace)
+            namespace.release(socket, is_admitted)
         if error is not None:
             if self.session.is_open:
                 self._refuse(namespace, error)
@@ -191,7 +187,8 @@ class Peer(PeerBase):
         if self.line is None:
             self.line = Line(self.hub.tasks, None if self.hub.is_serial else self._let_go)
             self.is_diverted = True
-        return self.line
+        line: Line = self.line
+        return line
 
     def divert(self, socket: Socket, args: list[Any], ack_id: int) -> None:
         """An event, where the log shall have it or it may have to wait."""
@@ -233,7 +230,8 @@ class Peer(PeerBase):
         if self.find(namespace.name) is not socket:
             return
         self.detach(socket)
-        socket.run_listeners("disconnecting", reason, description)
+        if socket.listeners is not None:
+            socket.run_listeners("disconnecting", reason, description)
         socket.is_connected = False
         namespace.leaving[socket.id] = socket
         namespace.sockets.pop(socket.id, None)
@@ -243,7 +241,8 @@ class Peer(PeerBase):
                 pending.fail()
             socket.acks = None
         self._run_disconnect(socket, reason)
-        socket.run_listeners("disconnect", reason, description)
+        if socket.listeners is not None:
+            socket.run_listeners("disconnect", reason, description)
 
     def _run_disconnect(self, socket: Socket, reason: str) -> None:
         """The `disconnect` handler; what it can still look up goes when it has ended.
@@ -253,24 +252,24 @@ class Peer(PeerBase):
         namespace = socket.namespace
         handler = namespace.handlers.get("disconnect")
         if handler is None:
-            self._forget(socket)
+            namespace.leaving.pop(socket.id, None)
+            if self.hub.passing:
+                self.hub.tidy(namespace)
             return
 
         async def run() -> None:
             try:
                 if not socket.is_refused:  # who is refused was never there
-                    await socket.answer(handler, ["disconnect", python_reason(reason)], -1)
+                    said = python_reason(reason, self.session.has_said_goodbye)
+                    await socket.answer(handler, ["disconnect", said], -1)
             finally:
-                self._forget(socket)
+                namespace.leaving.pop(socket.id, None)
+                self.hub.tidy(namespace)
 
         if self.line is not None:
             self.line.add(run)
         else:
             start_eager(run(), self.hub.tasks, "disconnect handler")
-
-    def _forget(self, socket: Socket) -> None:
-        socket.namespace.leaving.pop(socket.id, None)
-        self.hub.tidy(socket.namespace)
 
     def disconnect_all(self) -> None:
         """Leave every namespace, telling the client, and close the connection behind it."""

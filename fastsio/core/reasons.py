@@ -22,6 +22,11 @@ _OTHER_WORDS = {
 }
 
 
-def python_reason(reason: str) -> str:
-    """Node's reason in python-socketio's words; what both call the same, and what is new, as it is."""
+def python_reason(reason: str, said_goodbye: bool = False) -> str:
+    """Node's reason in python-socketio's words; what both call the same, and what is new, as it is.
+
+    `said_goodbye`: the client closed its session with a packet, which Node does not tell from a lost connection.
+    """
+    if said_goodbye and reason == Reason.TRANSPORT_CLOSE:
+        return Reason.CLIENT_DISCONNECT
     return _OTHER_WORDS.get(reason, reason)

@@ -197,8 +197,14 @@ def make_guard(fn: Function, prefix: int, call: Function) -> Guard:
             result = call(*arguments[:count])
             if hasattr(result, "__await__"):
                 result = await result
+        except ConnectionRefusedError:
+            raise
         except builtins.ConnectionRefusedError as error:
             raise ConnectionRefusedError("Connection refused by server") from error
+        except Exception as error:
+            # A mistake: the client is refused all the same, and its text is nobody's business outside.
+            socket.note("connect", error)
+            raise ConnectionRefusedError from error
         if result is False:
             raise ConnectionRefusedError
 

@@ -4,6 +4,7 @@ What is on the hot path is in _dispatch.SocketBase. Optional parts (rooms, data,
 when they are first needed: an idle socket has none of them.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -38,8 +39,6 @@ class Socket(SocketBase):
         "_handshake",
         "_issued",
         "_joined",
-        "is_dropped",
-        "is_refused",
         "peer",
     )
 
@@ -60,10 +59,6 @@ class Socket(SocketBase):
         self._joined: set[Any] | None = None
         self._data: dict[str, Any] | None = None
         self._ack_count = 0
-        # disconnect() was called; if before it was admitted, it will be refused.
-        self.is_dropped = False
-        # always_connect: its connect handler did not want it.
-        self.is_refused = False
 
     def __repr__(self) -> str:
         return f"<Socket {self.id[:6]}… in {self.namespace.name!r}>"
@@ -206,6 +201,12 @@ class Socket(SocketBase):
         self.acks[ack_id] = pending
         self.send_packet(encoded)
         return ack_id
+
+    def overflow(self) -> None:
+        """End the session, which is sent more than it takes; in a turn of its own, as handlers may run."""
+        outlet = self.session.outlet
+        if outlet is not None:
+            asyncio.get_running_loop().call_soon(outlet.overflow)
 
     def _send(self, encoded: Encoded) -> None:
         """Send what was encoded in another thread, if the client is still there."""

@@ -8,7 +8,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from fastsio._fanout import Outlet
-from fastsio.engine.headers import cors_headers
+from fastsio.engine.cors import cors_headers
 from fastsio.engine.ports import Exchange, Headers
 
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ class Admission:
     def _leave(self) -> None:
         self.is_pending = False
         self.session.is_open = False
+        self.session.clear_deadline()  # which refers back to this
         self.session.forget()
 
     def _expired(self) -> None:

@@ -7,6 +7,7 @@ Source: engine.io-protocol v4, "Handshake"; order and texts of the checks as in 
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import orjson
 
@@ -15,15 +16,17 @@ from fastsio._fanout import Flusher
 from fastsio._ids import new_id
 from fastsio._wheel import Wheel
 from fastsio.engine.admission import Admission
+from fastsio.engine.cors import cors_headers, preflight_headers, refused_origin
 from fastsio.engine.errors import (
     BAD_HANDSHAKE_METHOD,
     BAD_REQUEST,
+    FORBIDDEN,
     UNKNOWN_SID,
     UNKNOWN_TRANSPORT,
     UNSUPPORTED_PROTOCOL_VERSION,
     Refusal,
 )
-from fastsio.engine.headers import cookie_header, cors_headers, payload_headers, preflight_headers
+from fastsio.engine.headers import cookie_header, payload_headers
 from fastsio.engine.polling import PollingTransport
 from fastsio.engine.ports import EngineHandler, Exchange, Request
 from fastsio.engine.session import Session
@@ -31,8 +34,6 @@ from fastsio.engine.upgrade import Outcast, Probe
 from fastsio.options import Options
 
 logger = logging.getLogger("fastsio.engine")
-
-SHUTDOWN_REASON = "server shutting down"
 
 
 class Engine:
@@ -53,6 +54,8 @@ class Engine:
         self.loop = loop
         self.is_open = True
         self.doors: set[object] = set()
+        # Whose X-Forwarded-For is believed: the option, unless the server beneath has a list of its own.
+        self.trusted_proxies: Any = options.trusted_proxies
         self.sessions: dict[str, Session] = {}
         self.now = loop.time
         self.flusher = Flusher(loop.call_soon, loop)
@@ -153,8 +156,22 @@ class Engine:
             is_head = request.method == "HEAD"
             exchange.respond(refusal.status, headers, refusal.body, is_head=is_head)
 
+    def _refuse_origin(self, origin: str, request: Request, exchange: Exchange) -> None:
+        message = f"{origin} is not an accepted origin."
+        logger.warning(
+            "refused a client from %s: %s See cors_allowed_origins.", exchange.remote, message
+        )
+        # RFC 6455 4.2.2: 403 for an Origin that is not acceptable.
+        body = orjson.dumps({"code": FORBIDDEN, "message": message})
+        headers = [("Content-Type", "application/json")]
+        exchange.respond(403, headers, body, keep_alive=not request.is_upgrade)
+
     def _open(self, transport: str, request: Request, exchange: Exchange) -> None:
         """A handshake: make the session, and open it unless the layer above is to be asked first."""
+        origin = refused_origin(self.options, request, exchange.is_secure)
+        if origin is not None:
+            self._refuse_origin(origin, request, exchange)
+            return
         session = Session(self, self._new_id(), request, exchange.remote, exchange.is_secure)
         if self._ask is None:
             if not self.begin(session, transport, exchange):

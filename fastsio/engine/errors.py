@@ -24,3 +24,5 @@ UNKNOWN_SID = Refusal(1, "Session ID unknown")
 BAD_HANDSHAKE_METHOD = Refusal(2, "Bad handshake method")
 BAD_REQUEST = Refusal(3, "Bad request")
 UNSUPPORTED_PROTOCOL_VERSION = Refusal(5, "Unsupported protocol version")
+# The code of refusals whose message is not fixed.
+FORBIDDEN = 4

@@ -1,52 +1,12 @@
-"""Headers of Engine.IO's HTTP responses: CORS, the session cookie, compression, what Node sends.
+"""Headers of Engine.IO's HTTP responses: the session cookie, compression, what Node sends. CORS: see cors.py.
 
-Source: the `cors` package as engine.io uses it, engine.io 6.6 on the wire; Fetch standard, "CORS protocol".
+Source: engine.io 6.6 on the wire.
 """
 
 import zlib
 
 from fastsio.engine.ports import Headers, Request
 from fastsio.options import Options
-
-PREFLIGHT_METHODS = "GET,HEAD,PUT,PATCH,POST,DELETE"
-
-
-def cors_headers(options: Options, request: Request) -> Headers:
-    """What lets the page at the request's Origin read the answer; nothing if it may not."""
-    allowed = options.cors_allowed_origins
-    if allowed is None:
-        return []
-    if allowed == "*" and not options.cors_credentials:
-        return [("Access-Control-Allow-Origin", "*")]
-    headers = [("Vary", "Origin")]
-    origin = request.header("origin")
-    if origin is not None and _is_allowed(allowed, origin):
-        # A browser refuses "*" together with credentials, so the origin is named.
-        headers.append(("Access-Control-Allow-Origin", origin))
-        if options.cors_credentials:
-            headers.append(("Access-Control-Allow-Credentials", "true"))
-    return headers
-
-
-def _is_allowed(allowed: object, origin: str) -> bool:
-    if callable(allowed):
-        return bool(allowed(origin))
-    return (
-        allowed == "*"
-        or allowed == origin
-        or (isinstance(allowed, frozenset) and origin in allowed)
-    )
-
-
-def preflight_headers(options: Options, request: Request) -> Headers:
-    """The answer's headers to a browser's OPTIONS before a cross-origin request."""
-    headers = cors_headers(options, request)
-    headers.append(("Access-Control-Allow-Methods", PREFLIGHT_METHODS))
-    asked = request.header("access-control-request-headers")
-    if asked is not None:
-        headers.append(("Vary", "Access-Control-Request-Headers"))
-        headers.append(("Access-Control-Allow-Headers", asked))
-    return headers
 
 
 def cookie_header(options: Options, sid: str) -> Headers:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from fastsio._fanout import Outlet
 from fastsio._frames import ProtocolError
 from fastsio._payload import decode_payload
-from fastsio.engine.headers import compress, cors_headers, payload_headers
+from fastsio.engine.cors import cors_headers
+from fastsio.engine.headers import compress, payload_headers
 from fastsio.engine.ports import Exchange, Headers, Request
 
 if TYPE_CHECKING:

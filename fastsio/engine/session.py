@@ -65,7 +65,7 @@ class Session(SessionBase):
     @property
     def origin(self) -> Origin:
         """The handshake's client as trusted proxies tell it (option trusted_proxies), else the peer."""
-        trusted: Any = self.engine.options.trusted_proxies
+        trusted = self.engine.trusted_proxies
         return origin_of(self.request, self.remote, self.is_secure, trusted)
 
     def start_polling(self) -> None:

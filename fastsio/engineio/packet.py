@@ -5,8 +5,8 @@ Source: engine.io-protocol v4, "Packet encoding".
 
 from typing import Any
 
-from fastsio._payload import decode_base64
 from fastsio._json import DEFAULT_JSON, Json
+from fastsio._payload import decode_base64
 from fastsio._raw import decode_message, encode_base64, json_text
 
 OPEN, CLOSE, PING, PONG, MESSAGE, UPGRADE, NOOP = range(7)

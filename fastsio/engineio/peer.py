@@ -37,7 +37,7 @@ class RawPeer(RawHandler):
     """
 
     __slots__ = (
-        "_backlog", "_backlog_bytes", "_end", "_hub", "admission", "ending", "is_closing", "session",
+        "_backlog", "_backlog_bytes", "_end", "_hub", "admission", "ending", "session",
     )  # fmt: skip
 
     def __init__(self, hub: "RawHub", admission: "Admission") -> None:
@@ -45,7 +45,6 @@ class RawPeer(RawHandler):
         self._hub = hub
         self.admission: Admission | None = admission
         self.session: dict[str, Any] = {}
-        self.is_closing = False
         self.ending: asyncio.Task[Any] | None = None
         self._backlog: deque[Any] = deque()
         self._backlog_bytes = 0
@@ -60,11 +59,6 @@ class RawPeer(RawHandler):
         return bool(self.engine_session.transport == "websocket")
 
     # --- from the application ----------------------------------------------------------------
-
-    def put(self, encoded: Any) -> bool:
-        """Queue a packet for the client; False if there is none any more."""
-        outlet = self.engine_session.outlet
-        return outlet is not None and not self.is_closing and bool(outlet.send(encoded))
 
     def close(self) -> None:
         """End the client's session. Of one that is not admitted yet: as soon as it is."""

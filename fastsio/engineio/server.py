@@ -4,23 +4,32 @@ Signatures and contracts: python-engineio 4. On the wire it behaves as Node's en
 """
 
 import asyncio
-import difflib
 import warnings
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import fields
 from types import MappingProxyType
 from typing import Any
 
 from fastsio._ids import new_id
 from fastsio._raw import encode_message, encode_raw_packet
+from fastsio.api.logs import ENGINE_LOGGERS, set_logger
 from fastsio.engineio.hub import RawHub
-from fastsio.engineio.logs import log_to
 from fastsio.engineio.peer import RawPeer
-from fastsio.options import TRANSPORTS, Options
+from fastsio.options import TRANSPORTS, Options, nearest
 
 ASYNC_MODES = ("aiohttp", "sanic", "tornado", "asgi")
 EVENTS = ("connect", "disconnect", "message")
+LOGGERS = ("fastsio.engineio", *ENGINE_LOGGERS)
+# Attributes of python-engineio's servers, and the options that they are.
+ATTRIBUTES = {
+    name: name
+    for name in (
+        "ping_interval", "ping_timeout", "max_http_buffer_size", "allow_upgrades", "http_compression",
+        "compression_threshold", "cookie", "cors_allowed_origins", "cors_credentials", "transports",
+    )
+} | {"ping_interval_grace_period": "ping_grace"}  # fmt: skip
+# Options that mean nothing without namespaces.
+OF_SOCKET_IO = {"always_connect", "namespaces"}
 
 
 class AsyncServer:
@@ -62,11 +71,12 @@ class AsyncServer:
             allow_upgrades=allow_upgrades, http_compression=http_compression,
             compression_threshold=compression_threshold, cookie=cookie, cors_allowed_origins=cors_allowed_origins,
             cors_credentials=cors_credentials, json=json, transports=_known_transports(transports),
-            **_known_options(kwargs),
+            **{"check_origin": True} | _known_options(kwargs),
         )  # fmt: skip
         self.async_mode = async_mode or "asgi"
         self.handlers: dict[str, Callable[..., Any]] = {}
-        self.logger = log_to(logger)
+        self.logger = set_logger(logger, LOGGERS, "logger")
+        self.async_handlers = async_handlers
         self.hub = RawHub(options, self._new_id, is_serial=not async_handlers)
 
     def is_asyncio_based(self) -> bool:
@@ -75,6 +85,12 @@ class AsyncServer:
     def async_modes(self) -> list[str]:
         """What async_mode may be; all are the same here."""
         return list(ASYNC_MODES)
+
+    def __getattr__(self, name: str) -> Any:
+        """The options, as python-engineio's applications read them: eio.ping_interval. Setting one changes nothing."""
+        if name in ATTRIBUTES:
+            return getattr(self.hub.options, ATTRIBUTES[name])
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     # --- handlers ----------------------------------------------------------------------------
 
@@ -183,6 +199,12 @@ class AsyncServer:
 
         await serve(engine_of(self.hub), *args, **kwargs)
 
+    def attach(self, app: Any, engineio_path: str = "engine.io") -> None:
+        """Serve this server below `engineio_path` of an aiohttp or Sanic application. Raises TypeError for another."""
+        from fastsio.attach import attach
+
+        attach(self, app, engineio_path)
+
     async def shutdown(self) -> None:
         """End every session ("server disconnect") and wait for the disconnect handlers, 5 seconds at most."""
         from fastsio.server import release_engine
@@ -224,10 +246,10 @@ def _known_transports(given: Any) -> tuple[str, ...]:
 
 
 def _known_options(given: dict[str, Any]) -> dict[str, Any]:
-    """Those that are options of fastsio; a warning names the others, which python-engineio ignores silently."""
-    known = {field.name for field in fields(Options)} - {"namespaces"}
-    for name in given.keys() - known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        warnings.warn(f"unknown option {name!r} is ignored{hint}", stacklevel=3)
+    """Those that are options of fastsio; one warning names the others, which python-engineio ignores silently."""
+    known = Options.names() - OF_SOCKET_IO
+    unknown = [name for name in given if name not in known]
+    if unknown:
+        said = ", ".join(f"{name!r}{nearest(name, known)}" for name in unknown)
+        warnings.warn(f"AsyncServer ignores unknown arguments: {said}", stacklevel=3)
     return {name: value for name, value in given.items() if name in known}

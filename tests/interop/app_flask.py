@@ -21,7 +21,6 @@ WAIT_S = 20.0
 
 pages = Flask(__name__)
 sio = Server()
-released = threading.Event()
 
 
 def thread_names() -> list[str]:
@@ -67,14 +66,44 @@ def where(sid: str) -> str:
     return threading.current_thread().name
 
 
+class Gate:
+    """Holds up those who come until it is opened for them; later ones wait for the next opening."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._openings = 0
+        self.waiting = 0
+
+    def wait(self) -> bool:
+        with self._changed:
+            before = self._openings
+            self.waiting += 1
+            opened = self._changed.wait_for(lambda: self._openings > before, WAIT_S)
+            self.waiting -= 1
+            return opened
+
+    def open(self) -> None:
+        with self._changed:
+            self._openings += 1
+            self._changed.notify_all()
+
+
+gate = Gate()
+
+
 @sio.event
 def block(sid: str) -> str:
-    return "released" if released.wait(WAIT_S) else "never"
+    return "released" if gate.wait() else "never"
+
+
+@sio.event
+def blocked(sid: str) -> int:
+    return gate.waiting
 
 
 @sio.event
 def release(sid: str) -> None:
-    released.set()
+    gate.open()
 
 
 @sio.event

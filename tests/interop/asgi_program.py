@@ -6,6 +6,7 @@ other way round, below /ws), `log_hooks` to have on_startup and on_shutdown inst
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
@@ -79,8 +80,14 @@ def scope(sid: str) -> Any:
         "path": environ["PATH_INFO"],
         "address": environ["REMOTE_ADDR"],
         "scheme": environ["wsgi.url_scheme"],
-        "port": environ["SERVER_PORT"],
+        "software": environ["SERVER_SOFTWARE"],
     }
+
+
+@sio.on("left", namespace="/")
+def left(sid: str) -> dict[str, int]:
+    """What is there besides the client that asks."""
+    return {"sessions": len(sio.hub.engine.sessions) - 1, "tasks": len(asyncio.all_tasks())}
 
 
 def make_app() -> Any:

@@ -96,3 +96,6 @@ def make_sio() -> fastsio.AsyncServer:
 
 sio = make_sio()
 app = ASGIApp(sio, make_api())
+
+mounted = make_api()
+mounted.mount("/rt", ASGIApp(make_sio()))

@@ -125,5 +125,5 @@ async def test_sigterm_ends_the_server_and_its_sessions_with_clients_connected(
     await run.note("ready")
     await own.terminate(STOP_S)
     assert (await run.result())[0] in ("transport close", "transport error")
-    assert await own.reasons(2) == ["server shutting down"] * 2
+    assert await own.reasons(2) == ["server disconnect"] * 2
     assert "Traceback" not in own.text, own.text

@@ -98,7 +98,7 @@ async def test_fastsio_serve_with_clients_of_both_sides_until_sigterm(loop: str)
             assert await process.ended(5) == 0
         assert time.monotonic() - began_at < 3
         assert process.lines[0] == "startup\n"
-        assert process.output.count("disconnect: server shutting down\n") == 2
+        assert process.output.count("disconnect: server disconnect\n") == 2
         assert process.lines[-2] == "shutdown\n"
         assert "Traceback" not in process.output
     finally:

@@ -150,9 +150,9 @@ async def test_their_asyncio_client_speaks_msgpack(serve: Any, transports: Any) 
     sid = client.get_sid()
     assert await sio.call("ask", b"?", to=sid, timeout=DEADLINE_S) == {"answer": b"?"}
     await client.emit("kick")
-    await until(lambda: ("gone", "server disconnect") in seen, "the kick")
-    await client.disconnect()
     await asyncio.wait_for(gone.wait(), DEADLINE_S)
+    assert ("gone", "server disconnect") in seen
+    await client.disconnect()
 
 
 async def test_their_client_is_refused_with_the_message(serve: Any) -> None:

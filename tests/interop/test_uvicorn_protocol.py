@@ -134,11 +134,27 @@ async def test_sigterm_ends_clients_at_once_and_runs_disconnect_handlers(loop: s
             # uvicorn raises the signal again when it has ended.
             assert await process.ended(5) == -signal.SIGTERM
         assert time.monotonic() - began_at < 3
-        assert process.output.count("disconnect: server shutting down\n") == 2
+        assert process.output.count("disconnect: server disconnect\n") == 2
         assert process.output.index("disconnect: server") < process.output.index("\nshutdown\n")
         assert "Traceback" not in process.output
         assert '"GET /hello?name=x HTTP/1.1" 200 OK' in process.output
         assert '"GET /socket.io/?EIO=4&transport=polling HTTP/1.1" 200 OK' in process.output
+    finally:
+        await process.kill()
+
+
+@pytest_one_loop
+async def test_client_that_polls_a_mounted_server_is_told_of_though_no_connection_is_open():
+    """A mounted ASGIApp hears of no lifespan."""
+    process = ServingProcess("uvicorn", "fastapi_app:mounted", *PROTOCOL, "--port", "0")
+    try:
+        await process.start()
+        polling = await FakePeer(process.url, "polling", path="/rt/socket.io/").open()
+        await polling.connect()
+        process.send_signal(signal.SIGTERM)
+        assert await process.ended(5) == -signal.SIGTERM
+        assert process.output.count("disconnect: server disconnect\n") == 1
+        assert "carries no ASGIApp" not in process.output
     finally:
         await process.kill()
 
@@ -167,7 +183,7 @@ async def test_two_workers_serve_websocket_clients_and_pages():
             await peer.ws.receive_close()
             await peer.close()
         await process.ended(10)
-        assert process.output.count("disconnect: server shutting down\n") == len(peers)
+        assert process.output.count("disconnect: server disconnect\n") == len(peers)
     finally:
         await process.kill()
 
@@ -187,7 +203,7 @@ async def test_reload_serves_the_new_code(tmp_path: Path):
         module.write_text(source.replace('"/hello"', '"/hello2"'))
         await old.ws.receive_close()
         await old.close()
-        await process.line("disconnect: server shutting down")
+        await process.line("disconnect: server disconnect")
         await process.line("Application startup complete", 2)
         new, new_pid = await ask_pid(process.url)
         assert new_pid != old_pid

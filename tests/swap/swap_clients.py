@@ -14,9 +14,9 @@ from typing import Any
 
 import aiohttp
 import socketio
-from swap_values import describe, from_wire, to_wire
 
 from harness import MS
+from swap_values import describe, from_wire, to_wire
 
 DEADLINE_S = 5_000 * MS
 CLOSED = (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
@@ -312,6 +312,7 @@ class RawClient(Client):
         self._http = http
         self._ws: Any = None
         self._reader: asyncio.Task[None] | None = None
+        self._end = Log(f"client {name}")
 
     async def open(self, url: str, path: str, **options: Any) -> None:
         address = f"{url}{path.rstrip('/')}/?EIO=4&transport=websocket"
@@ -322,7 +323,7 @@ class RawClient(Client):
     async def _read(self) -> None:
         while (message := await self._ws.receive()).type not in CLOSED:
             self.log.add(["packet", describe(message.data)])
-        self.log.add(["closed"])
+        self._end.add(["closed"])
 
     async def send(self, *packets: str | bytes) -> None:
         for packet in packets:
@@ -335,7 +336,19 @@ class RawClient(Client):
         return found()
 
     async def closed(self) -> None:
-        await self.log.until(lambda: ["closed"] in self.log, "end of the connection")
+        """Wait until the server has ended the connection; only then does the log say so."""
+        await self._end.until(lambda: self._end, "end of the connection")
+        self.log.add(["closed"])
+
+    async def packets_or_end(self, count: int) -> bool:
+        """Wait for so many packets, or for the end of the connection, which the log says then: False."""
+        waiting = [asyncio.create_task(self.packets(count)), asyncio.create_task(self.closed())]
+        done, late = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in late:
+            task.cancel()
+        for task in done:
+            task.result()
+        return ["closed"] not in self.log
 
     async def end(self) -> None:
         await self._ws.close()

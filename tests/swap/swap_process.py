@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import importlib
 import json
+import os
 import socket
 import sys
 import threading
@@ -22,11 +23,12 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 
-import swap_scenarios  # noqa: E402
 import uvicorn  # noqa: E402
+from werkzeug.serving import make_server  # noqa: E402
+
+import swap_scenarios  # noqa: E402
 from swap_scenario import BARRIER, SCENARIOS, App  # noqa: E402
 from swap_servers import SERVERS, WSGI  # noqa: E402
-from werkzeug.serving import make_server  # noqa: E402
 
 LOCK = threading.Lock()
 
@@ -46,10 +48,10 @@ class UvicornServer(uvicorn.Server):
         yield
 
 
-async def serve_uvicorn(app: Any) -> int:
-    """Serve on a free port with uvicorn as it is; returns the port once it listens."""
+async def serve_uvicorn(app: Any, **options: Any) -> int:
+    """Serve on a free port with uvicorn; returns the port once it listens."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=0)
+    config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=0, **options)
     config.load()
     server = UvicornServer(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
@@ -69,6 +71,11 @@ async def serve_fastsio(app: Any) -> int:
     return server.port
 
 
+async def serve_protocol(app: Any) -> int:
+    """Serve on a free port with uvicorn and our protocol class."""
+    return await serve_uvicorn(app, http="fastsio.uvicorn:SioHttpProtocol")
+
+
 async def serve_werkzeug(app: Any) -> int:
     """Serve a WSGI application on a free port, each request in a thread: Flask's development server."""
     server = make_server("127.0.0.1", 0, app, threaded=True)
@@ -77,6 +84,8 @@ async def serve_werkzeug(app: Any) -> int:
 
 
 KEPT: list[Any] = []
+# How fastsio's applications are served: FASTSIO_SWAP_DOOR=uvicorn plays all of it there.
+DOORS = {"own": serve_fastsio, "uvicorn": serve_uvicorn, "protocol": serve_protocol}
 
 
 def star_barrier(socketio: Any, sio: Any) -> None:
@@ -87,29 +96,10 @@ def star_barrier(socketio: Any, sio: Any) -> None:
     sio.on(BARRIER, sync, namespace="*")
 
 
-def shim(real):
-    import types
-
-    mod = types.SimpleNamespace(**vars(real))
-    for name, where in {
-        "AsyncServer": "api.aio",
-        "AsyncNamespace": "api.namespace",
-        "AsyncManager": "api.manager",
-        "ASGIApp": "asgi",
-        "Server": "api.sync",
-        "Namespace": "api.sync_namespace",
-        "WSGIApp": "wsgi",
-        "Manager": "api.sync",
-    }.items():
-        setattr(mod, name, getattr(importlib.import_module("fastsio." + where), name, None))
-    return mod
-
-
 async def main(library: str) -> None:
     socketio = importlib.import_module(library)
-    if not hasattr(socketio, "ASGIApp"):
-        socketio = shim(socketio)
-    serve = serve_fastsio if library == "fastsio" else serve_uvicorn
+    door = os.environ.get("FASTSIO_SWAP_DOOR", "own")
+    serve = DOORS[door] if library == "fastsio" else serve_uvicorn
     swap_scenarios.load()
     ports = {}
     for name, build in SERVERS.items():

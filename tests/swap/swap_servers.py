@@ -127,6 +127,10 @@ SERVERS: dict[str, Callable[[Any, Any], tuple[Any, Any]]] = {
     "any_origin": simple(cors_allowed_origins="*"),
     "no_cors": simple(cors_allowed_origins=[]),
     "asked_origin": simple(cors_allowed_origins=lambda origin: origin == ORIGIN),
+    "star_origin": simple(cors_allowed_origins=["*"]),
+    "asked_environ": simple(
+        cors_allowed_origins=lambda origin, environ: origin == ORIGIN and "HTTP_HOST" in environ
+    ),
     "no_credentials": simple(cors_allowed_origins=ORIGIN, cors_credentials=False),
     "beside": beside_an_app,
     "hooks": with_hooks,

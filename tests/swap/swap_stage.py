@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+
+from harness import MS
 from swap_clients import Client, JsClient, Log, Node, PyClient, RawClient
 from swap_scenario import BARRIER, Scenario
 from swap_values import describe, line_of, without_sids
-
-from harness import MS
 
 HERE = Path(__file__).parent
 START_S = 60_000 * MS

@@ -41,19 +41,21 @@ def cut(request: pytest.FixtureRequest) -> Callable[[bytes], list[bytes]]:
 class HostedApp:
     """An ASGI application that is nothing but the engine; it notes what clients send as "e", and their ends."""
 
-    sio: fastsio.AsyncServer
+    io: fastsio.IO
     heard: list[Any] = field(default_factory=list)
     ends: list[str] = field(default_factory=list)
-    sids: list[str] = field(default_factory=list)
+    cancel_reason: str | None = None
 
     def __post_init__(self) -> None:
-        self.sio.on("connect", lambda sid, environ: self.sids.append(sid))
-        self.sio.on("disconnect", lambda sid, reason: self.ends.append(reason))
-        self.sio.on("e", lambda sid, *args: self.heard.append(args))
-        self.sio.on("echo", lambda sid, *args: args)
+        self.io.on("connection", self.connected)
+
+    def connected(self, socket: Any) -> None:
+        socket.on("disconnect", lambda reason: self.ends.append(reason))
+        socket.on("e", lambda *args: self.heard.append(args))
+        socket.on("echo", lambda *args: args)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await serve_hosted(engine_of(self.sio.hub), scope, receive, send)
+        await serve_hosted(engine_of(self.io.hub), scope, receive, send, self.cancel_reason)
 
     @staticmethod
     def environ_of(session: Any) -> dict[str, Any]:
@@ -61,7 +63,7 @@ class HostedApp:
 
     async def is_held(self, client: Any) -> None:
         """Wait until the client's GET is held."""
-        session = self.sio.hub.engine.sessions[client.sid]
+        session = self.io.hub.engine.sessions[client.sid]
         await until(lambda: session.polling.is_writable, "a held GET")
 
 
@@ -71,11 +73,11 @@ async def hosted(watch: Any) -> AsyncIterator[Callable[..., Awaitable[HostedApp]
     apps = []
 
     async def make(**options: Any) -> HostedApp:
-        apps.append(HostedApp(fastsio.AsyncServer(**options)))
+        apps.append(HostedApp(fastsio.IO(**options)))
         return apps[-1]
 
     yield make
-    left = [list(app.sio.hub.engine.sessions) for app in apps if app.sio.hub.engine is not None]
+    left = [list(app.io.hub.engine.sessions) for app in apps if app.io.hub.engine is not None]
     for app in apps:
-        release_engine(app.sio.hub)
+        release_engine(app.io.hub)
     assert not any(left), f"sessions left behind: {left}"

@@ -224,6 +224,55 @@ async def test_hook_that_fails_is_said(sio: Any, watch: Any, event: str) -> None
     assert watch.expect_error(f"on_{event} failed")
 
 
+@pytest.mark.parametrize("how", ["raises", "raises at once", "returns"])
+async def test_other_application_need_not_know_lifespan(sio: Any, how: str) -> None:
+    """Django's raises; the server tells us of its shutdown all the same."""
+
+    async def other(scope: Any, receive: Any, send: Any) -> None:
+        if how != "raises at once":
+            assert (await receive())["type"] == "lifespan.startup"
+        if how != "returns":
+            raise ValueError("only HTTP")
+
+    app = ASGIApp(sio, other)
+    span = lifespan(app, STARTUP)
+    await span.next("lifespan.startup.complete")
+    client = await Client(app).open_polling()
+    held = client.get()
+    await asyncio.sleep(0)
+    span.give(SHUTDOWN)
+    await span.next("lifespan.shutdown.complete")
+    await span.done()
+    assert (await held.answer())[2] == b"1"
+
+
+async def test_startup_that_fails_in_the_other_application_stays_a_failure(sio: Any) -> None:
+    async def other(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "lifespan.startup.failed", "message": "no database"})
+        raise LookupError("no database")
+
+    span = lifespan(ASGIApp(sio, other), STARTUP)
+    await span.next("lifespan.startup.failed")
+    with pytest.raises(LookupError):
+        await span.task
+
+
+def test_starlettes_test_client_talks_to_it() -> None:
+    from starlette.testclient import TestClient
+
+    server = fastsio.AsyncServer()
+    server.on("echo", lambda sid, *args: args)
+    with TestClient(ASGIApp(server)) as client:
+        answer = client.get("/socket.io/?EIO=4&transport=polling")
+        assert answer.status_code == 200 and answer.text.startswith('0{"sid"')
+        with client.websocket_connect("/socket.io/?EIO=4&transport=websocket") as websocket:
+            assert websocket.receive_text().startswith("0{")
+            websocket.send_text("40")
+            assert websocket.receive_text().startswith("40{")
+            websocket.send_text('421["echo",[1]]')
+            assert websocket.receive_text() == "431[[1]]"
+
+
 async def test_unknown_lifespan_event_is_an_error(sio: Any) -> None:
     call = lifespan(ASGIApp(sio), {"type": "lifespan.unheard"})
     with pytest.raises(RuntimeError, match="unheard"):
@@ -266,7 +315,7 @@ async def test_shutdown_ends_sessions_before_anything_else_hears_of_it(
     background = sio.start_background_task(asyncio.sleep, 60)
     span.give(SHUTDOWN)
     await span.next("lifespan.shutdown.complete")
-    assert order == ["server shutting down"] * 2 + ([] if with_other else ["hook"])
+    assert order == ["server disconnect"] * 2 + ([] if with_other else ["hook"])
     assert background.cancelled()
     assert (await held.answer())[2] == b"1"
     await websocket.next("websocket.close")
@@ -286,6 +335,19 @@ async def test_server_that_stops_takes_no_new_clients_until_it_starts_again(sio:
     assert (await Call(app, scope_of("http", HANDSHAKE)).answer())[0] == 200
     span.give(SHUTDOWN)
     await span.done()
+
+
+async def test_handle_request_is_an_application_that_hears_of_the_stop_too(sio: Any) -> None:
+    before = signal.signal(signal.SIGTERM, lambda number, frame: None)
+    try:
+        client = await Client(sio.handle_request).open_polling()
+        held = client.get()
+        await asyncio.sleep(0)
+        signal.raise_signal(signal.SIGTERM)
+        assert (await held.answer())[2] == b"1"
+        assert (await Client(sio.handle_request).get().answer())[0] == 503
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @pytest.mark.parametrize("has_lifespan", [True, False])

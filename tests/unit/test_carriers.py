@@ -55,8 +55,43 @@ def test_mounted_one_is_found(path, mount):
 
 
 def test_mounted_one_behind_middleware_is_left_to_it():
-    route = Route("/rt", asgi_app())
-    assert find_carried(Framework(route, middleware=[object()])) is None
+    app = asgi_app()
+    found = find_carried(Framework(Route("/rt", app), middleware=[object()]))
+    assert found == Carried(app, "/rt", is_direct=False)
+    assert not found.is_engine_path("/rt/socket.io/")
+
+
+def test_one_behind_middleware_is_left_to_it():
+    class Middleware:
+        def __init__(self, app):
+            self.app = app
+
+    app = asgi_app()
+    assert find_carried(Middleware(Middleware(app))) == Carried(app, is_direct=False)
+    mounted = Framework(Route("/rt", app))
+    assert find_carried(Middleware(mounted)) == Carried(app, "/rt", is_direct=False)
+    middleware = Middleware(None)
+    middleware.app = middleware
+    assert find_carried(middleware) is None
+
+
+def test_subclass_that_is_called_in_its_own_way_is_left_to_it():
+    class Own(ASGIApp):
+        async def __call__(self, scope, receive, send):
+            await super().__call__(scope, receive, send)
+
+    app = Own(fastsio.AsyncServer())
+    assert find_carried(app) == Carried(app, is_direct=False)
+    assert find_carried(Framework(Route("/rt", app))) == Carried(app, "/rt", is_direct=False)
+
+
+def test_subclass_that_changes_something_else_is_as_good_as_its_base():
+    class Own(ASGIApp):
+        async def not_found(self, receive, send):
+            raise NotImplementedError
+
+    app = Own(fastsio.AsyncServer())
+    assert find_carried(app) == Carried(app)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import subprocess
 import sys
+import threading
 import tracemalloc
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 import reference
 from fastsio import _codec
 from fastsio._frames import ProtocolError
+from harness import DEADLINE_S
 from packet_table import NOTHING, P0
 
 # ------------------------------------------------------------------------------------------------------------- encoding
@@ -274,3 +276,32 @@ def test_encoding_and_decoding_again_and_again_keeps_no_memory():
         assert tracemalloc.get_traced_memory()[0] - before < 1_000 * 20
     finally:
         tracemalloc.stop()
+
+
+def test_encoding_in_another_thread_meanwhile_mixes_up_no_attachments():
+    begun, may_end = threading.Event(), threading.Event()
+    encoded = []
+
+    class Slow(bytes):
+        def __bytes__(self):
+            begun.set()
+            assert may_end.wait(DEADLINE_S)
+            return b"slow"
+
+    class Interrupted(bytes):
+        """Another thread begins to encode while this one's packet is being encoded."""
+
+        def __bytes__(self):
+            other.start()
+            assert begun.wait(DEADLINE_S)
+            return b"interrupted"
+
+    def encode_other():
+        encoded.append(_codec.encode_packet(2, ["other", {"x": Slow(b"1"), "y": b"z"}]))
+
+    other = threading.Thread(target=encode_other)
+    one = _codec.encode_packet(2, ["one", {"a": Interrupted(b"1"), "b": b"2"}])
+    may_end.set()
+    other.join(DEADLINE_S)
+    assert one.attachments == [b"interrupted", b"2"]
+    assert encoded[0].attachments == [b"slow", b"z"]

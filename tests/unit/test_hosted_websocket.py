@@ -68,7 +68,7 @@ async def test_client_that_goes_before_its_handshake_is_nobody(hosted: Any) -> N
     scope = scope_of("websocket", "EIO=4&transport=websocket")
     call = Call(app, scope, {"type": "websocket.disconnect", "code": 1006})
     await call.done()
-    assert call.sent == [] and not app.sio.hub.engine.sessions
+    assert call.sent == [] and not app.io.hub.engine.sessions
 
 
 async def test_client_that_goes_while_it_is_accepted_leaves_nothing(hosted: Any) -> None:
@@ -77,7 +77,7 @@ async def test_client_that_goes_while_it_is_accepted_leaves_nothing(hosted: Any)
     call.failure = OSError("gone")
     call.give(CONNECT)
     await call.done()
-    assert not app.sio.hub.engine.sessions
+    assert not app.io.hub.engine.sessions
 
 
 async def test_server_error_while_accepting_is_the_servers_to_hear_of(hosted: Any) -> None:
@@ -87,7 +87,7 @@ async def test_server_error_while_accepting_is_the_servers_to_hear_of(hosted: An
     call.give(CONNECT)
     with pytest.raises(ZeroDivisionError):
         await call.task
-    assert not app.sio.hub.engine.sessions
+    assert not app.io.hub.engine.sessions
 
 
 # --- messages ------------------------------------------------------------------------------------
@@ -125,7 +125,7 @@ async def test_everything_of_a_turn_leaves_at_its_end_in_order(hosted: Any) -> N
     client = await Client(app).open_websocket()
     before = len(client.call.sent)
     for i in range(5):
-        await app.sio.emit("n", (i, b"%d" % i) if i % 2 else i)
+        app.io.emit("n", *((i, b"%d" % i) if i % 2 else (i,)))
     assert len(client.call.sent) == before
     await asyncio.sleep(0)
     got = [m.get("text", m.get("bytes")) for m in client.call.sent[before:]]
@@ -144,7 +144,7 @@ async def test_broadcast_is_made_once_and_needs_no_task_for_a_client(hosted: Any
     app = await hosted()
     clients = [await Client(app).open_websocket() for _ in range(20)]
     tasks = asyncio.all_tasks()
-    await app.sio.emit("news", {"a": [1, 2]})
+    app.io.emit("news", {"a": [1, 2]})
     await asyncio.sleep(0)
     assert asyncio.all_tasks() == tasks
     texts = {id(client.call.sent[-1]["text"]) for client in clients}
@@ -221,8 +221,8 @@ async def test_polling_session_is_taken_over_with_all_that_is_queued(hosted: Any
     call.say("2probe")
     assert await call.hear() == "3probe"
     assert (await held.answer())[2] == b"6"
-    await app.sio.emit("n", 1)
-    await app.sio.emit("n", b"2")
+    app.io.emit("n", 1)
+    app.io.emit("n", b"2")
     call.say("5", '420["echo",3]')
     got = [await call.hear() for _ in range(4)]
     assert got == ['42["n",1]', '451-["n",{"_placeholder":true,"num":0}]', b"2", "430[3]"]
@@ -285,7 +285,7 @@ async def test_what_is_queued_while_the_server_waits_follows_in_order(hosted: An
     call = client.call
     call.stall()
     for i in range(3):
-        await app.sio.emit("n", (i, b"x"))
+        app.io.emit("n", i, b"x")
         await asyncio.sleep(0)
     before = len(call.sent)
     await asyncio.sleep(0)
@@ -297,15 +297,59 @@ async def test_what_is_queued_while_the_server_waits_follows_in_order(hosted: An
     await client.leave()
 
 
+async def test_what_is_queued_while_the_server_waits_shares_one_task(hosted: Any) -> None:
+    app = await hosted()
+    client = await Client(app).open_websocket()
+    client.call.stall()
+    for i in range(4):
+        app.io.emit("n", i)
+        await asyncio.sleep(0)
+    client.call.flow()
+    assert [await client.call.hear() for _ in range(4)] == [f'42["n",{i}]' for i in range(4)]
+    first, *others = client.call.sending_tasks[-4:]
+    assert len(set(others)) == 1 and first not in others
+    await client.leave()
+
+
+async def test_failure_of_what_was_queued_while_the_server_waits_ends_the_session(
+    hosted: Any,
+) -> None:
+    app = await hosted()
+    client = await Client(app).open_websocket()
+    client.call.stall()
+    for i in range(3):
+        app.io.emit("n", i)
+        await asyncio.sleep(0)
+    client.call.fails_after = len(client.call.sent) + 2
+    client.call.flow()
+    await until(lambda: app.ends, "the end")
+    assert app.ends == ["transport close"]
+    await client.leave()
+
+
+async def test_close_follows_what_the_server_made_wait(hosted: Any) -> None:
+    app = await hosted()
+    client = await Client(app).open_websocket()
+    client.call.stall()
+    app.io.emit("n", 1)
+    await asyncio.sleep(0)
+    app.io.hub.engine.sessions[client.sid].close()
+    client.call.flow()
+    assert await client.call.hear() == '42["n",1]'
+    await client.call.next("websocket.close")
+    client.call.hang_up(1000)
+    await client.call.done()
+
+
 async def test_volatile_is_dropped_while_the_server_waits(hosted: Any) -> None:
     app = await hosted()
     client = await Client(app).open_websocket()
-    session = app.sio.hub.engine.sessions[client.sid]
+    session = app.io.hub.engine.sessions[client.sid]
     client.call.stall()
-    await app.sio.emit("n", 1)
+    app.io.emit("n", 1)
     await asyncio.sleep(0)
     assert not session.outlet.is_writable
-    packet = app.sio.hub.root.encode_event(["volatile"])
+    packet = app.io.hub.root.encode_event(["volatile"])
     assert session.outlet.send(packet, True) is False
     client.call.flow()
     assert await client.call.hear() == '42["n",1]'
@@ -322,7 +366,7 @@ async def test_client_that_reads_too_slowly_is_cut_off(
     client = await Client(app).open_websocket()
     client.call.stall()
     for _ in range(5):
-        await app.sio.emit("n", "x" * 400)
+        app.io.emit("n", "x" * 400)
         await asyncio.sleep(0)
     # The application returns, and the server drops the connection.
     await client.call.done()
@@ -333,9 +377,9 @@ async def test_client_that_reads_too_slowly_is_cut_off(
 async def test_what_is_sent_counts_no_longer(hosted: Any) -> None:
     app = await hosted(max_buffered_bytes=1000)
     client = await Client(app).open_websocket()
-    outlet = app.sio.hub.engine.sessions[client.sid].outlet
+    outlet = app.io.hub.engine.sessions[client.sid].outlet
     for _ in range(10):
-        await app.sio.emit("n", (b"y" * 300, "x" * 400))
+        app.io.emit("n", b"y" * 300, "x" * 400)
         await asyncio.sleep(0)
     assert outlet.buffered_bytes == 0 and app.ends == []
     await client.leave()
@@ -364,11 +408,12 @@ async def test_server_whose_send_is_no_coroutine_is_served(hosted: Any) -> None:
     await task
 
 
-async def test_server_that_fails_to_send_ends_the_session(hosted: Any) -> None:
+@pytest.mark.parametrize("failure", [OSError("gone"), asyncio.CancelledError()])
+async def test_server_that_fails_to_send_ends_the_session(hosted: Any, failure: Any) -> None:
     app = await hosted()
     client = await Client(app).open_websocket()
-    client.call.failure = OSError("gone")
-    await app.sio.emit("n", 1)
+    client.call.failure = failure
+    app.io.emit("n", 1)
     await until(lambda: app.ends, "the end")
     assert app.ends == ["transport close"]
     await client.leave()
@@ -378,7 +423,7 @@ async def test_server_that_fails_to_send_after_a_while_ends_the_session(hosted: 
     app = await hosted()
     client = await Client(app).open_websocket()
     client.call.stall()
-    await app.sio.emit("n", 1)
+    app.io.emit("n", 1)
     await asyncio.sleep(0)
     client.call.failure = OSError("gone")
     client.call.flow()
@@ -391,7 +436,7 @@ async def test_failure_of_one_client_keeps_the_broadcast_of_the_others(hosted: A
     app = await hosted()
     clients = [await Client(app).open_websocket() for _ in range(3)]
     clients[1].call.failure = OSError("gone")
-    await app.sio.emit("n", 1)
+    app.io.emit("n", 1)
     await until(lambda: app.ends, "the end")
     for client in (clients[0], clients[2]):
         assert await client.call.hear() == '42["n",1]'
@@ -404,7 +449,7 @@ async def test_server_that_keeps_the_end_to_itself_is_left(hosted: Any) -> None:
     app = await hosted()
     client = await Client(app).open_websocket()
     client.call.failure = OSError("gone")
-    await app.sio.emit("n", 1)
+    app.io.emit("n", 1)
     await pass_time(4)
     assert not client.call.task.done()
     await pass_time(3)
@@ -435,9 +480,9 @@ async def test_disconnect_may_come_without_a_code(hosted: Any) -> None:
 async def test_disconnect_by_the_server_is_behind_what_was_sent(hosted: Any) -> None:
     app = await hosted()
     client = await Client(app).open_websocket()
-    await app.sio.emit("last", b"words")
-    app.sio.hub.engine.sessions[client.sid].close()
-    await app.sio.emit("too late")
+    app.io.emit("last", b"words")
+    app.io.hub.engine.sessions[client.sid].close()
+    app.io.emit("too late")
     assert await client.call.hear() == '451-["last",{"_placeholder":true,"num":0}]'
     assert await client.call.hear() == b"words"
     assert (await client.call.next("websocket.close"))["code"] == 1000
@@ -451,7 +496,7 @@ async def test_disconnect_by_the_server_is_behind_what_was_sent(hosted: Any) -> 
 async def test_client_that_does_not_answer_our_close_is_left(hosted: Any) -> None:
     app = await hosted()
     client = await Client(app).open_websocket()
-    app.sio.hub.engine.sessions[client.sid].close()
+    app.io.hub.engine.sessions[client.sid].close()
     await client.call.next("websocket.close")
     await pass_time(4)
     assert not client.call.task.done()
@@ -474,19 +519,21 @@ async def test_client_that_is_silent_times_out(hosted: Any) -> None:
     await client.call.done()
 
 
-async def test_server_that_cancels_means_that_it_stops(hosted: Any) -> None:
+@pytest.mark.parametrize("reason", ["server shutting down", None])
+async def test_server_that_cancels_ends_the_session(hosted: Any, reason: Any) -> None:
     app = await hosted()
+    app.cancel_reason = reason
     client = await Client(app).open_websocket()
     client.call.task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await client.call.task
-    assert app.ends == ["server shutting down"]
+    assert app.ends == [reason or "transport close"]
 
 
 async def test_close_of_the_engine_closes_every_websocket(hosted: Any) -> None:
     app = await hosted()
     clients = [await Client(app).open_websocket() for _ in range(3)]
-    app.sio.hub.engine.close("server shutting down")
+    app.io.hub.engine.close("server shutting down")
     for client in clients:
         assert (await client.call.next("websocket.close"))["code"] == 1000
         client.call.hang_up(1000)
@@ -500,7 +547,7 @@ async def test_nothing_refers_to_a_websocket_that_has_ended(hosted: Any) -> None
 
     app = await hosted()
     client = await Client(app).open_websocket()
-    session = app.sio.hub.engine.sessions[client.sid]
+    session = app.io.hub.engine.sessions[client.sid]
     gone = weakref.ref(client.call.task)
     client.call.hang_up()
     await client.call.done()

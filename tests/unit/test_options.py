@@ -27,6 +27,7 @@ def test_defaults_are_the_documented_ones():
         "allow_upgrades": True,
         "cors_allowed_origins": None,
         "cors_credentials": True,
+        "check_origin": False,
         "cookie": None,
         "http_compression": True,
         "compression_threshold": 1024,
@@ -35,6 +36,7 @@ def test_defaults_are_the_documented_ones():
         "namespaces": None,
         "async_handlers": True,
         "always_connect": False,
+        "trusted_proxies": None,
     }
 
 
@@ -43,9 +45,10 @@ def test_both_styles_take_every_option(style):
     given = {
         "ping_interval": 1, "ping_grace": 1, "ping_timeout": 2, "connect_timeout": 3, "upgrade_timeout": 4,
         "max_http_buffer_size": 5, "max_buffered_bytes": 6, "transports": ("websocket",),
-        "allow_upgrades": False, "cors_allowed_origins": "*", "cors_credentials": False,
+        "allow_upgrades": False, "cors_allowed_origins": "*", "cors_credentials": False, "check_origin": True,
         "cookie": {"name": "x"}, "http_compression": False, "compression_threshold": 7,
         "json": json, "serializer": Packet, "namespaces": ("/a",), "async_handlers": False, "always_connect": True,
+        "trusted_proxies": ("*",),
     }  # fmt: skip
     assert set(given) == {field.name for field in dataclasses.fields(Options)}
     options = style(**given).hub.options
@@ -202,3 +205,24 @@ def test_options_can_not_be_changed():
 def test_transports_that_name_none_are_refused_as_an_argument_too():
     with pytest.raises(ValueError, match="No valid transports"):
         Options.of({"transports": []})
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        (None, None),
+        ("*", ["*"]),
+        ("10.0.0.1", ["10.0.0.1/32"]),
+        (["10.0.0.0/8", "unix", "::1"], ["10.0.0.0/8", "unix", "::1/128"]),
+        ((), []),
+    ],
+)
+def test_trusted_proxies_are_addresses_networks_and_two_words(given, names):
+    found = Options(trusted_proxies=given).trusted_proxies
+    assert (None if found is None else [str(one) for one in found]) == names
+
+
+@pytest.mark.parametrize("given", ["10.0.0.1/8", ["proxy.example"], ["10.0.0.0/33"], "", [None]])
+def test_trusted_proxies_that_are_none_are_refused_by_name(given):
+    with pytest.raises(ValueError, match=r"trusted_proxies=.*give addresses, networks"):
+        Options(trusted_proxies=given)

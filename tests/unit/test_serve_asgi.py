@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import fastsio
-from asgi_pages import Pages
+from asgi_pages import Pages, answer
 from fastsio.asgi import ASGIApp
 from fastsio.lifespan import StartupFailed
 from harness import (
@@ -77,6 +77,25 @@ async def test_static_files_of_the_asgi_app_are_served_and_may_come_later(serve,
     assert response.headers["content-type"] == "text/html; charset=utf-8"
     assert (await http(server.url, "GET", "/static/a%20b.js")).body == b"1"
     assert (await http(server.url, "GET", "/static/../secret")).status == 404
+
+
+async def test_subclass_answers_in_its_own_way(serve):
+    class Own(ASGIApp):
+        async def __call__(self, scope, receive, send):
+            paths.append(scope.get("path"))
+            await super().__call__(scope, receive, send)
+
+        async def not_found(self, receive, send):
+            await answer(send, b"nothing here")
+
+    paths = []
+    server = await serve(Own(echo_server()))
+    assert (await http(server.url, "GET", "/")).body == b"nothing here"
+    peer = await FakePeer(server.url).open()
+    await peer.connect()
+    await check_echo(peer)
+    assert paths == [None, "/", "/socket.io/"]
+    await peer.close()
 
 
 async def test_server_with_an_application_of_its_own_says_as_asgi(serve):
@@ -190,7 +209,7 @@ async def test_startup_comes_before_the_first_request_and_shutdown_behind_the_la
     await peer.ws.receive_close()
     await peer.close()
     await closing
-    assert events == ["startup", "server shutting down", "shutdown"]
+    assert events == ["startup", "server disconnect", "shutdown"]
 
 
 async def test_lifespan_of_the_other_application_gives_its_requests_state(serve):
@@ -350,6 +369,38 @@ async def test_tls_serves_both_sides(serve, certificate, transport):
     await ws.connection.close()
 
 
+@pytest.mark.parametrize(
+    ("trusted", "client"),
+    [(None, b"http 127.0.0.1"), ("127.0.0.1", b"https 203.0.113.9"), ("*", b"https 203.0.113.9")],
+)
+async def test_trusted_proxies_are_trusted_for_the_other_application_too(serve, trusted, client):
+    server = await serve(ASGIApp(fastsio.AsyncServer(trusted_proxies=trusted), Pages()))
+    headers = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https"}
+    assert (await http(server.url, "GET", "/client", None, headers)).body == client
+
+
+async def test_socketio_behind_middleware_goes_through_it(serve):
+    class Middleware:
+        def __init__(self, app):
+            self.app, self.seen = app, []
+
+        async def __call__(self, scope, receive, send):
+            self.seen.append(scope.get("path"))
+            await self.app(scope, receive, send)
+
+    app = Middleware(ASGIApp(echo_server(), Pages()))
+    server = await serve(app)
+    assert (await http(server.url, "GET", "/hello")).body == b"hello"
+    peer = await FakePeer(server.url).open()
+    await peer.connect()
+    await check_echo(peer)
+    assert app.seen == [None, "/hello", "/socket.io/"]
+    closing = asyncio.ensure_future(server.close())
+    await peer.ws.receive_close()
+    await peer.close()
+    await closing
+
+
 async def test_error_of_the_application_is_a_500_and_ends_nothing_else(serve):
     server = await serve(ASGIApp(echo_server(), Pages()))
     peer = await FakePeer(server.url).open()
@@ -416,7 +467,7 @@ async def test_close_ends_clients_of_both_sides(serve):
     response = await busy.read_response()
     assert (response.body, response.headers["connection"]) == (b"released", "close")
     await closing
-    assert reasons == ["server shutting down"]
+    assert reasons == ["server disconnect"]
     assert pages.events == ["startup", "shutdown"]
     assert not server.connections
     for connection in (idle, busy, ws.connection):

@@ -95,7 +95,7 @@ async def test_closing_one_of_two_servers_ends_only_its_own_connections(serve):
     await peers[0].ws.receive_close()
     await peers[0].close()
     await closing
-    assert reasons == [(sids[0], "server shutting down")]
+    assert reasons == [(sids[0], "server disconnect")]
     assert second.engine.is_open
     await peers[1].send('420["echo",1]')
     assert await peers[1].receive() == "430[1]"

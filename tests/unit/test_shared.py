@@ -281,6 +281,29 @@ def test_client_that_sends_too_much_ahead_is_not_read_until_its_turn_comes():
     assert responses(transport.sent) == [b"page", b"</ours/1>"]
 
 
+def test_reading_goes_on_when_what_is_left_of_the_much_is_the_beginning_of_a_request():
+    router = SharedRouter(serve=answer)
+    transport = router.connect()
+    transport.feed(THEIRS % 1 + (OURS % 1) * 3000 + b"GET /ours/2 HTT")
+    assert not transport.is_reading()
+    router.beside.answer(b"page")
+    router.end_turn()
+    assert transport.is_reading()
+    transport.feed(b"P/1.1\r\nHost: x\r\n\r\n")
+    assert responses(transport.sent)[-1] == b"</ours/2>"
+
+
+def test_other_server_may_stop_the_reading_though_we_have_just_begun_again():
+    router = SharedRouter(serve=answer)
+    transport = router.connect()
+    transport.feed(THEIRS % 1 + POST % (200_000, b"x" * 100_000))
+    router.beside.pauses_at = 50_000
+    router.beside.answer(b"page")
+    router.end_turn()
+    assert router.beside.got.endswith(b"x" * 100_000)
+    assert not transport.is_reading()
+
+
 def test_answer_over_head_timeout_of_the_other_server_is_waited_for():
     router = SharedRouter()
     transport = router.connect()
@@ -388,6 +411,28 @@ def test_head_over_the_limit_is_a_431(step):
     assert not router.besides
 
 
+@pytest.mark.parametrize("body", [b"x\r\nhello", b"5\r\nhello, world\r\n0\r\n\r\n"])
+def test_what_is_no_chunk_is_a_400_for_a_request_of_ours(body):
+    router = SharedRouter(serve=answer)
+    transport = router.connect()
+    head = b"POST /ours/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    transport.feed(head + body + OURS % 1)
+    assert transport.sent.startswith(b"HTTP/1.1 400 ")
+    assert transport.has_ended
+    assert not router.requests
+
+
+def test_client_of_ours_that_waits_for_100_continue_gets_it():
+    router = SharedRouter(serve=answer)
+    transport = router.connect()
+    transport.feed(
+        b"POST /ours/ HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
+    )
+    assert transport.take() == b"HTTP/1.1 100 Continue\r\n\r\n"
+    transport.feed(b"hello")
+    assert router.requests[0].body == b"hello"
+
+
 # --- WebSockets of ours ---------------------------------------------------------------------------
 
 UPGRADE = (
@@ -458,3 +503,15 @@ def test_shutdown_closes_an_idle_connection():
     transport.conn.shutdown()
     assert transport.is_lost
     assert router.stops == 1
+
+
+def test_other_server_that_closes_has_its_answer_sent_however_long_that_takes():
+    router = SharedRouter()
+    transport = router.connect()
+    transport.feed(THEIRS % 1)
+    transport.stall()
+    router.beside.transport.write(b"a long answer")
+    transport.conn.close_beside()
+    assert transport.conn not in router.watched, "nothing ends it in time"
+    transport.flow()
+    assert transport.sent == b"a long answer"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 import fastsio
 from asgi_pages import Pages
+from fastsio._frames import build_frame
 from fastsio.asgi import ASGIApp
 from fastsio.shared import Connections
 from harness import MS, FakePeer, RawWebSocket
@@ -58,3 +60,27 @@ async def test_clients_that_do_not_answer_a_close_are_dropped(serve):
     await theirs.receive_close()
     await ours.close()
     await theirs.connection.close()
+
+
+async def test_event_on_a_shared_connection_runs_no_python_frame_but_the_handlers(serve):
+    """The other application is paid for at the heads of requests, not per message."""
+    sio = fastsio.AsyncServer()
+
+    @sio.event
+    def echo(sid, value):
+        return value
+
+    server = await serve(ASGIApp(sio, Pages()))
+    peer = await FakePeer(server.url).open()
+    await peer.connect()
+    (conn,) = server.connections
+    calls = []
+    frame = build_frame(1, b'427["echo","hello"]', b"\x37\xfa\x21\x3d")
+    sys.setprofile(lambda frame, event, _: event == "call" and calls.append(frame.f_code.co_name))
+    try:
+        conn.data_received(frame)
+    finally:
+        sys.setprofile(None)
+    assert calls == ["echo"]
+    assert await peer.receive() == '437["hello"]'
+    await peer.close()

@@ -160,6 +160,44 @@ async def test_root_path_is_for_the_application_and_socketio_is_found_with_it_an
     assert (await http(server.url, "GET", "/rt/")).json()["code"] == 0
 
 
+FORWARDED = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https"}
+
+
+@pytest.mark.parametrize(
+    ("config", "client"),
+    [
+        ({}, "https 203.0.113.9"),
+        ({"forwarded_allow_ips": "10.0.0.1, 127.0.0.0/8,"}, "https 203.0.113.9"),
+        ({"forwarded_allow_ips": "*"}, "https 203.0.113.9"),
+        ({"forwarded_allow_ips": "10.0.0.1,example"}, "http 127.0.0.1"),
+        ({"proxy_headers": False}, "http 127.0.0.1"),
+    ],
+)
+async def test_proxies_that_uvicorn_trusts_are_trusted_for_socketio(under_uvicorn, config, client):
+    sio, clients = echo_server(), []
+
+    @sio.event
+    def connect(sid, environ):
+        clients.append(f"{environ['wsgi.url_scheme']} {environ['REMOTE_ADDR']}")
+
+    server = await under_uvicorn(ASGIApp(sio, Pages()), **config)
+    assert (await http(server.url, "GET", "/client", None, FORWARDED)).body.decode() == client
+    peer = await FakePeer(server.url, headers=FORWARDED).open()
+    await peer.connect()
+    assert clients == [client]
+    await peer.close()
+
+
+async def test_trusted_proxies_of_the_application_go_before_uvicorns(under_uvicorn):
+    sio, clients = echo_server(trusted_proxies="10.0.0.1"), []
+    sio.on("connect", lambda sid, environ: clients.append(environ["REMOTE_ADDR"]))
+    server = await under_uvicorn(ASGIApp(sio, Pages()))
+    peer = await FakePeer(server.url, headers=FORWARDED).open()
+    await peer.connect()
+    assert clients == ["127.0.0.1"]
+    await peer.close()
+
+
 # --- where the ASGIApp is -------------------------------------------------------------------------
 
 
@@ -195,7 +233,7 @@ async def test_mounted_behind_middleware_it_is_served_through_asgi(under_uvicorn
     await peer.connect()
     await check_echo(peer)
     assert type(only_session(sio).outlet) is not SharedConn
-    warnings = [record for record in caplog.records if "carries no ASGIApp" in record.message]
+    warnings = [record for record in caplog.records if "has middleware before" in record.message]
     assert len(warnings) == 1
     await peer.close()
 
@@ -310,7 +348,7 @@ async def test_stop_ends_clients_at_once_and_handlers_run_before_the_lifespan_en
         await peer.close()
     await stopping
     assert time.monotonic() - began_at < 1.5
-    assert pages.events == ["startup", "server shutting down", "shutdown"]
+    assert pages.events == ["startup", "server disconnect", "shutdown"]
 
 
 async def test_client_that_polls_and_has_no_connection_at_the_stop_is_told_of(under_uvicorn):
@@ -321,7 +359,7 @@ async def test_client_that_polls_and_has_no_connection_at_the_stop_is_told_of(un
     await peer.connect()
     await until(lambda: not server.state.connections, "no connection is open")
     await server.stop()
-    assert reasons == ["server shutting down"]
+    assert reasons == ["server disconnect"]
 
 
 async def test_client_that_does_not_answer_the_close_is_dropped(under_uvicorn):

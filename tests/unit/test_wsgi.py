@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import socket
 import ssl
 import sys
@@ -18,8 +19,10 @@ from typing import Any
 
 import pytest
 
+import fastsio
 from fastsio import wsgi
 from fastsio.asgi import ASGIApp
+from fastsio.threads import Bridge, LoopThread
 from fastsio.wsgi import Middleware, Server, WSGIApp, take_over
 from harness import DEADLINE_S, TEXT, frame_bytes
 from thread_stage import assert_no_new_threads, eventually
@@ -324,6 +327,20 @@ def test_websocket_takes_the_connection_and_the_thread_is_free(sio, app, connect
     read_until(client, b"430[1]")
 
 
+def test_client_of_a_taken_connection_is_who_the_environ_says(sio, app, connection):
+    server, client = connection
+    seen = []
+    sio.on("connect", lambda sid, environ: seen.append(environ))
+    given = {"REMOTE_ADDR": "198.51.100.9", "wsgi.url_scheme": "https", "my.key": "mine"}
+    query = "EIO=4&transport=websocket"
+    Call(app, query=query, **UPGRADE, **given, **{"gunicorn.socket": server})
+    read_until(client, b'0{"sid":"')
+    client.sendall(frame_bytes(TEXT, b"40"))
+    read_until(client, b'40{"sid":"')
+    assert {key: seen[0][key] for key in given} == given
+    assert "gunicorn.socket" not in seen[0]
+
+
 def test_what_the_wsgi_server_still_does_with_its_connection_reaches_nobody(connection):
     server, client = connection
     taken, remains = take_over(server)
@@ -475,6 +492,35 @@ def test_shutdown_of_a_server_that_was_never_served_does_nothing():
     before = threading.active_count()
     Server().shutdown()
     assert threading.active_count() == before
+
+
+def test_requests_join_the_loop_that_serves_already_and_outlive_it(sio, app):
+    thread = LoopThread("other-loop")
+    bridge = Bridge(thread.loop)
+    server = bridge.run(fastsio.start, sio, port=0)
+    session = Session(app)
+    assert list(server.engine.sessions) == [session.handshake["sid"]]
+    assert "fastsio-loop" not in [one.name for one in threading.enumerate()]
+    bridge.run(server.close)
+    thread.stop()
+    session = Session(app)
+    assert session.post(b"40").body == b"ok"
+    assert "fastsio-loop" in [one.name for one in threading.enumerate()]
+
+
+def test_forked_child_has_a_loop_and_sessions_of_its_own(sio, app):
+    Session(app)
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            session = Session(app)
+            joined = session.post(b"40").body == b"ok" and b'40{"sid":"' in session.get().body
+            status = 0 if joined and len(sio.eio.sockets) == 1 else 2
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert Session(app).post(b"40").body == b"ok"
 
 
 # --- as ASGI --------------------------------------------------------------------------------------

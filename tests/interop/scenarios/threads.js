@@ -32,6 +32,7 @@ exports.threadsEmitAtOnce = async (ctx) => {
 exports.blockingHandlersHoldUpNobody = async (ctx) => {
   const [socket, other] = [await ctx.connect(), await ctx.connect()];
   const blocked = Array.from({ length: 20 }, () => ctx.ask(socket, "block"));
+  while (await ctx.ask(socket, "blocked") < 20) await ctx.turn();
   ctx.assert.equal(await ctx.ask(socket, "echo", "same client"), "same client");
   ctx.assert.equal(await ctx.ask(other, "echo", "other"), "other");
   ctx.assert.deepEqual((await page(ctx, "/hello/x"))[0], 200);
@@ -104,4 +105,14 @@ exports.onlyPolling = async (ctx) => {
   ctx.assert.equal(socket.io.engine.transport.name, "polling");
   await ctx.refused(ctx.open("/", { transports: ["websocket"] }));
   ctx.assert.equal(await ctx.ask(socket, "echo", "still there"), "still there");
+};
+
+exports.pagesEmit = async (ctx) => {
+  const sockets = [await ctx.connect(), await ctx.connect()];
+  const news = sockets.map((socket) => ctx.next(socket, "news"));
+  ctx.assert.deepEqual(await page(ctx, "/hello/you"), [200, { hello: "you" }]);
+  const body = JSON.stringify({ text: "héllo" });
+  const answer = await page(ctx, "/announce", { method: "POST", body });
+  ctx.assert.deepEqual(answer, [200, { length: 5 }]);
+  ctx.assert.deepEqual(await Promise.all(news), [["héllo"], ["héllo"]]);
 };

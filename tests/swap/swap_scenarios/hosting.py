@@ -32,8 +32,16 @@ class StaticFilesBesideAnotherApp:
     def serve(app: App) -> None: ...
 
     async def play(stage: Any) -> None:
-        await ask(stage, "/index.html", "/static/page.html", "/static/code.js", "/data")
+        await ask(stage, "/index.html", "/static/page.html", "/data")
         await ask(stage, "/static/not-there.html", "/index.html/")
+
+
+@scenario(server="beside", clients=ASKED, is_synchronized=False)
+class StaticScript:
+    def serve(app: App) -> None: ...
+
+    async def play(stage: Any) -> None:
+        await ask(stage, "/static/code.js")
 
 
 @scenario(server="beside", clients=ASKED, is_synchronized=False)
@@ -96,7 +104,7 @@ class StaticFolderAtTheRoot:
     def serve(app: App) -> None: ...
 
     async def play(stage: Any) -> None:
-        await ask(stage, "/", "/page.html", "/code.js", "/data.bin", "/nothing.txt")
+        await ask(stage, "/", "/page.html", "/data.bin", "/nothing.txt")
 
 
 @scenario(server="plain", clients=ASKED, is_synchronized=False)

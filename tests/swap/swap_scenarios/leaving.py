@@ -245,7 +245,8 @@ class EventsOfAClientThatIsNotConnected:
         await stage.saw("tick", 1)
         await client.send(f"41{stage.namespace},", f'42{stage.namespace},["tick",2]')
         await client.send(f"40{stage.namespace},", f'42{stage.namespace},["tick",3]')
-        await stage.saw("tick", 3)
+        if await client.packets_or_end(2):
+            await stage.saw("tick", 3)
 
 
 @scenario(server="pings", clients=("raw-http",), is_synchronized=False)

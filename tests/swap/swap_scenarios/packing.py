@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from swap_scenario import App, scenario
-
 from swap_scenarios.sending import BINARY, SHAPES, sender
 
 

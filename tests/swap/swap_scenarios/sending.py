@@ -357,6 +357,7 @@ class CallToAClientThatGoes:
         await client.emit("go")
         await client.got("silent")
         await client.drop()
+        await client.gone()
         await stage.saw("call")
 
 
@@ -454,7 +455,7 @@ class MoreThan16PacketsInOnePost:
 
         async def post(*packets: str) -> None:
             status, _, answer = await stage.request("POST", path, body="\x1e".join(packets))
-            stage.say("post", status, answer.decode())
+            stage.say("post", status, answer.decode().lower())
 
         await post(f"40{namespace},")
         await stage.request("GET", path)

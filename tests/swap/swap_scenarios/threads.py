@@ -175,14 +175,21 @@ class SyncDisconnects:
         @app.on("bye")
         def bye(sid: str) -> None:
             app.sio.disconnect(sid, namespace=app.namespace)
-            app.log("bye", app.sio.manager.is_connected(sid, app.namespace))
+
+        @app.on("look")
+        def look(_sid: str, other: str) -> Any:
+            return [
+                app.sio.manager.is_connected(other, app.namespace),
+                app.sio.rooms(other, app.namespace),
+            ]
 
     async def play(stage: Any) -> None:
         a = await stage.connect("a")
         await a.emit("bye")
         await a.gone()
-        await stage.saw("bye")
+        await stage.saw("disconnect")
         b = await stage.connect("b")
+        await b.ask("look", a.log[0][1])
         await b.disconnect()
         await stage.saw("disconnect", "client disconnect")
 

@@ -170,12 +170,6 @@ async def test_connect_admits_whatever_it_returns_but_false(sio, join, result):
     await join(sio)
 
 
-class OwnError(Exception):
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.data = {"retry": 5}
-
-
 def raises(error):
     def connect(sid, environ):
         raise error
@@ -192,8 +186,6 @@ def raises(error):
         (raises(ConnectionRefusedError("no", {"a": 1})), {"message": "no", "data": {"a": 1}}),
         (raises(ConnectionRefusedError("no", 1, 2)), {"message": "no", "data": [1, 2]}),
         (raises(ConnectionRefusedError({"a": 1})), {"message": "{'a': 1}"}),
-        (raises(OwnError("own")), {"message": "own", "data": {"retry": 5}}),
-        (raises(RuntimeError("oops")), {"message": "oops"}),
     ],
 )
 @pytest.mark.parametrize("is_async", [False, True])

@@ -660,6 +660,25 @@ def test_manager_tells_who_is_where_and_does_what_the_server_does(sio, join):
     assert peer.receive() == "41"
 
 
+def test_manager_tells_whose_connect_handler_is_at_work(sio, stage):
+    seen = []
+
+    @sio.event
+    def connect(sid, environ):
+        seen.append((sio.manager.pending_connect, sio.manager.is_pre_connected(sid, "/")))
+
+    @sio.event
+    def disconnect(sid, reason):
+        seen.append(sio.manager.pending_disconnect)
+
+    peer, sid = stage.peers.join(stage.serve(sio))
+    assert seen == [({"/": [sid]}, True)]
+    assert sio.manager.pending_connect == {}
+    peer.send("41")
+    eventually(lambda: len(seen) == 2, "the disconnect handler")
+    assert seen[1] == {"/": [sid]}
+
+
 def test_engine_is_told_in_plain_functions(sio, join):
     peer, _ = join(sio)
     (eio_sid,) = sio.eio.sockets
@@ -712,6 +731,24 @@ def test_options_are_the_engines():
     assert sio.always_connect is True
     assert sio.async_handlers is True
     assert sio.namespaces == ["/"]
+
+
+def test_shutdown_of_a_server_that_is_served_in_another_way_ends_its_clients(sio, join):
+    gone = []
+    sio.on("disconnect", lambda sid, reason: gone.append((sid, reason)))
+    assert sio.as_asgi().engineio_server is sio
+    _, sid = join(sio)
+    sio.shutdown()
+    assert gone == [(sid, "server disconnect")]
+    assert sio.eio.sockets == {}
+    _, again = join(sio)
+    assert sio.rooms(again) == [again]
+
+
+def test_it_is_served_under_any_path(sio, stage):
+    url = stage.serve(sio, socketio_path="chat")
+    peer = stage.peers.open(url, path="/chat/")
+    assert peer.connect()["sid"]
 
 
 # --- threads, and no server -----------------------------------------------------------------------

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
@@ -152,6 +153,20 @@ async def test_server_that_was_stopped_belongs_to_no_thread(sio, serve, elsewher
     await server.close()
     assert sio.hub.engine is None
     await elsewhere(lambda: asyncio.run(sio.emit("x", 1)))
+
+
+async def test_server_whose_loop_was_closed_under_it_belongs_to_no_thread(sio, elsewhere):
+    """As a test client does that runs each request on a loop of its own."""
+
+    async def served():
+        sio.hub.engine = SimpleNamespace(flusher=SimpleNamespace(loop=asyncio.get_running_loop()))
+
+    await elsewhere(served)
+    assert sio.hub.is_elsewhere()
+    await sio.emit("x", 1)
+    assert sio.hub.engine is None
+    with pytest.raises(exceptions.ClientGoneError):
+        await sio.call("x", to="nobody")
 
 
 # --- IO -------------------------------------------------------------------------------------------

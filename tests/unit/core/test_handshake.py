@@ -116,11 +116,24 @@ def test_what_a_door_adds_to_the_request_is_in_the_environ():
     opened_by = session()
     request = SimpleNamespace(
         **{name: getattr(opened_by.request, name) for name in ("method", "path", "query_string", "url", "headers")},
-        more_environ=lambda: {"asgi.scope": {"type": "http"}, "SERVER_SOFTWARE": "asgi"},
+        environ={"asgi.scope": {"type": "http"}, "SERVER_SOFTWARE": "asgi"},
     )  # fmt: skip
     environ = make_environ(SimpleNamespace(request=request, origin=opened_by.origin))
     assert environ["asgi.scope"] == {"type": "http"}
     assert environ["SERVER_SOFTWARE"] == "asgi"
+
+
+@pytest.mark.parametrize(
+    ("sent", "text"),
+    [
+        ("ünï".encode(), "ünï"),
+        ("ünï".encode("latin-1"), "ünï"),
+        (b"plain", "plain"),
+        (b"\xc3\xa4\xff", "Ã¤ÿ"),
+    ],
+)
+def test_header_is_utf8_where_it_is_that_and_latin1_else(sent, text):
+    assert make_environ(session(b"/", (b"x-name", sent)))["HTTP_X_NAME"] == text
 
 
 def test_scheme_of_a_plain_connection_is_http():
@@ -132,10 +145,16 @@ def test_behind_a_trusted_proxy_it_is_the_clients_address_and_scheme():
         b"/socket.io/?EIO=4",
         (b"x-forwarded-for", b"203.0.113.9"),
         (b"x-forwarded-proto", b"https"),
+        (b"x-forwarded-host", b"chat.example"),
+        (b"host", b"backend:8000"),
         trusted_proxies=["192.0.2.0/24"],
     )
     environ = make_environ(opened_by)
     assert (environ["REMOTE_ADDR"], environ["wsgi.url_scheme"]) == ("203.0.113.9", "https")
-    assert environ["HTTP_X_FORWARDED_FOR"] == "203.0.113.9"
+    assert (environ["SERVER_NAME"], environ["SERVER_PORT"]) == ("chat.example", "443")
+    assert (environ["HTTP_X_FORWARDED_FOR"], environ["HTTP_HOST"]) == (
+        "203.0.113.9",
+        "backend:8000",
+    )
     handshake = Handshake(opened_by, {}, 1.5)
     assert (handshake.address, handshake.secure) == ("203.0.113.9", True)

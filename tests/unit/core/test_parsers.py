@@ -147,7 +147,7 @@ def test_configured_msgpack_is_compiled_and_one_with_its_own_encode_is_not():
     assert type(make_json(Options(serializer=own))) is PacketClassParser
 
 
-@pytest.mark.parametrize("given", ["msgpak", "", None, 1, object(), Json])
+@pytest.mark.parametrize("given", ["msgpak", "", None, 1, object(), Json, Hex()])
 def test_serializer_that_is_none_is_refused_by_name(given):
     with pytest.raises(ValueError, match=r"^serializer=.*encode\(\) and decode\(\)"):
         fastsio.AsyncServer(serializer=given)

@@ -30,3 +30,11 @@ def test_constants_are_python_engineios():
 )
 def test_every_reason_of_node_has_a_word_of_pythons(node, python):
     assert python_reason(node) == python
+
+
+@pytest.mark.parametrize(
+    ("reason", "python"),
+    [("transport close", "client disconnect"), ("ping timeout", "ping timeout")],
+)
+def test_client_that_said_goodbye_has_disconnected(reason, python):
+    assert python_reason(reason, said_goodbye=True) == python

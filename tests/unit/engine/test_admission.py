@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ from clock_loop import pass_time
 from fastsio._encoded import encode_engine_packet
 from fastsio._fanout import MessageHandler
 from fastsio.engine.admission import Admission
+from fastsio.engine.session import Session
 from fastsio.options import Options
 from harness import FakePeer, RawConnection, http, until
 from memory_conn import MemoryPeer, connect_in_memory
@@ -280,3 +282,20 @@ async def test_cookie_and_ids_are_the_handlers(gated):
     assert response.headers["set-cookie"].startswith("io=chosen")
     await connection.request("POST", f"{TARGET}polling&sid=chosen", b"1")
     await connection.close()
+
+
+@IN_MEMORY
+@TRANSPORTS
+async def test_refused_client_leaves_nothing_for_the_cyclic_collector(gated, transport):
+    gate, server = await gated()
+    gate.answer = lambda admission: admission.refuse(401, b"{}")
+    gc.collect()
+    gc.disable()
+    try:
+        connection = connect_in_memory(server)
+        assert (await ask(connection, transport)).status == 401
+        await connection.close()
+        await until(lambda: not server.connections, "the connection has ended")
+        assert not [found for found in gc.get_objects() if isinstance(found, Admission | Session)]
+    finally:
+        gc.enable()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+import fastsio
 from fastsio._http import Request
 from fastsio.engine.origin import Origin, is_trusted, origin_of
 from fastsio.options import Options
+from harness import FakePeer
 
 PROXY = "10.0.0.1"
 
@@ -152,3 +154,38 @@ def test_addresses_are_trusted_by_kind(address, names, expected):
 
 def test_peer_on_a_unix_socket_may_be_trusted():
     assert origin({"X-Forwarded-For": "203.0.113.9"}, "unix", peer="").address == "203.0.113.9"
+
+
+# --- what applications see -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("trusted", [None, "127.0.0.1"])
+@pytest.mark.parametrize("transport", ["polling", "websocket"])
+async def test_remote_addr_of_a_connect_handler_is_the_clients(serve, trusted, transport):
+    sio = fastsio.AsyncServer(trusted_proxies=trusted)
+    environs = []
+    sio.on("connect", lambda sid, environ: environs.append(environ))
+    server = await serve(sio)
+    headers = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https"}
+    peer = await FakePeer(server.url, transport, headers=headers).open()
+    await peer.connect()
+    (environ,) = environs
+    expected = ("127.0.0.1", "http") if trusted is None else ("203.0.113.9", "https")
+    assert (environ["REMOTE_ADDR"], environ["wsgi.url_scheme"]) == expected
+    assert environ["HTTP_X_FORWARDED_FOR"] == "203.0.113.9"
+    await peer.close()
+
+
+@pytest.mark.parametrize("trusted", [None, "127.0.0.1"])
+async def test_address_of_nodes_handshake_is_the_peers_or_behind_trusted_proxies_the_clients(
+    serve, trusted
+):
+    io, seen = fastsio.IO(trusted_proxies=trusted), []
+    io.on("connection", lambda socket: seen.append(socket.handshake))
+    server = await serve(io)
+    headers = {"Forwarded": "for=203.0.113.9;proto=https"}
+    peer = await FakePeer(server.url, headers=headers).open()
+    await peer.connect()
+    found = [(handshake.address, handshake.secure) for handshake in seen]
+    assert found == [("127.0.0.1", False) if trusted is None else ("203.0.113.9", True)]
+    await peer.close()

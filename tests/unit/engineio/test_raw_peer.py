@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import Any
 
 import pytest
 
-from harness import CLOSE, until
+from harness import BINARY, CLOSE, TEXT, frame_bytes, until
 
 IN_MEMORY = pytest.mark.asyncio(loop_factories=["asyncio"])
 TRANSPORTS = pytest.mark.parametrize("transport", ["polling", "websocket"])
@@ -171,4 +172,50 @@ async def test_message_without_a_handler_is_dropped(stage):
     await peer.send("4c")
     await until(lambda: app.events, "the handler that came later is called")
     assert app.events[-1] == ("message", "c")
+    await peer.close()
+
+
+@IN_MEMORY
+async def test_two_hundred_messages_in_one_post_are_handled_in_order(stage):
+    """python-engineio's server refuses more than 16."""
+    app = await stage()
+    app.note("message")
+    peer = await app.client("polling")
+    await peer.send(*(f"4m{n}" for n in range(200)))
+    assert app.events == [("message", f"m{n}") for n in range(200)]
+    await peer.close()
+
+
+@pytest.mark.parametrize("is_coroutine", [False, True])
+async def test_message_runs_no_python_frame_but_the_handlers(stage, is_coroutine):
+    app = await stage()
+
+    def message(sid, data):
+        pass
+
+    async def later(sid, data):
+        pass
+
+    app.eio.on("message", later if is_coroutine else message)
+    peer = await app.client()
+    (conn,) = app.server.connections
+    calls = []
+
+    def profile(frame, event, _arg):
+        if event == "call":
+            calls.append(frame.f_code.co_name)
+
+    frames = [
+        frame_bytes(TEXT, b"4text"),
+        frame_bytes(TEXT, b'4{"a":1}'),
+        frame_bytes(BINARY, b"x"),
+    ]
+    conn.data_received(frames[0])  # so that a task is prepared
+    sys.setprofile(profile)
+    try:
+        for frame in frames:
+            conn.data_received(frame)
+    finally:
+        sys.setprofile(None)
+    assert calls == ["later" if is_coroutine else "message"] * 3
     await peer.close()

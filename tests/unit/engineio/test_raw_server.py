@@ -58,14 +58,26 @@ async def test_options_reach_the_handshake(stage):
     await peer.close()
 
 
+def test_options_may_be_read_as_theirs():
+    given = {
+        "ping_interval": (5, 2), "ping_timeout": 7, "max_http_buffer_size": 9, "allow_upgrades": False,
+        "http_compression": False, "compression_threshold": 3, "cors_allowed_origins": "*",
+        "cors_credentials": False, "transports": ["polling"], "async_handlers": False,
+    }  # fmt: skip
+    mine, theirs = AsyncServer(**given), engineio.AsyncServer(async_mode="asgi", **given)
+    for name in (*given, "ping_interval_grace_period"):
+        found, expected = getattr(mine, name), getattr(theirs, name)
+        assert (list(found) if name == "transports" else found) == expected
+    with pytest.raises(AttributeError, match="no attribute 'ping_intervall'"):
+        _ = mine.ping_intervall
+
+
 def test_fastsios_own_options_are_taken_too():
     assert AsyncServer(trusted_proxies="10.0.0.1").hub.options.trusted_proxies is not None
 
 
 def test_unknown_option_gives_one_warning_that_names_the_nearest():
-    with pytest.warns(
-        UserWarning, match="'ping_intervall' is ignored; did you mean 'ping_interval'"
-    ):
+    with pytest.warns(UserWarning, match="unknown arguments: 'ping_intervall'.*'ping_interval'"):
         AsyncServer(ping_intervall=3)
 
 
