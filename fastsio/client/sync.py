@@ -169,6 +169,8 @@ class Client(ClientCore):
             if inspect.iscoroutine(result):
                 result.close()
                 raise TypeError("a coroutine function needs AsyncClient")
+        except SystemExit:
+            return  # As in any thread, it ends the function and not the program.
         except Exception:
             self.logger.exception("event handler %r failed [%s]", handler, namespace)
             return

@@ -34,7 +34,7 @@ def play(
     server: PeerServer, kind: str, how: str, folder: str = "", module: str = "socketio"
 ) -> Any:
     """What a client saw; AssertionError with its output if it failed."""
-    assert not folder or OLDER.exists(), f"{OLDER} is missing: `make test` installs it"
+    assert not folder or Path(folder).exists(), f"{folder} is missing: `make test` installs it"
     transports = json.dumps(TRANSPORTS[how][0])
     command = [sys.executable, str(SCRIPT), kind, server.url, transports, module]
     environment = {**os.environ, "PYTHONPATH": folder}
