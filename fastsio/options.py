@@ -82,7 +82,8 @@ class Options:
         object.__setattr__(self, "transports", _transports(self.transports))
         origins = self.cors_allowed_origins
         if origins is not None and not isinstance(origins, str) and not callable(origins):
-            object.__setattr__(self, "cors_allowed_origins", frozenset(origins))
+            names = frozenset(origins)
+            object.__setattr__(self, "cors_allowed_origins", "*" if "*" in names else names)
         object.__setattr__(self, "cookie", _cookie(self.cookie))
         _check_serializer(self.serializer)
         if isinstance(self.namespaces, str) and self.namespaces != "*":

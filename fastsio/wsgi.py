@@ -9,18 +9,12 @@ Source: PEP 3333; werkzeug and gunicorn give the connection in the environ.
 
 import atexit
 import logging
-import os
 import socket
-import ssl
-import sys
 import threading
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from email.utils import formatdate
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote
 
 from fastsio._conn import Conn
 from fastsio._http import Request
@@ -28,16 +22,22 @@ from fastsio.api.sync import Server, check_threads
 from fastsio.asgi import ASGIApp
 from fastsio.asgi_files import find_file
 from fastsio.server import Server as Router
-from fastsio.threads import LOOK_S, Bridge, LoopThread
+from fastsio.threads import Bridge, LoopThread
+from fastsio.wsgi_exchange import (
+    TEXT,
+    Environ,
+    Reply,
+    StartResponse,
+    WSGIRequest,
+    can_be_taken,
+    read_body,
+    socket_of,
+    take_over,
+    what_takes_long,
+)
 
 logger = logging.getLogger("fastsio.engine")
 
-Environ = dict[str, Any]
-StartResponse = Callable[..., Any]
-Headers = list[tuple[str, str]]
-
-# Under which names WSGI servers tell the connection.
-SOCKET_KEYS = ("werkzeug.socket", "gunicorn.socket")
 # What a thread waits for an answer beyond the time after which the engine must have given one.
 GRACE_S = 10.0
 # How long handlers get at shutdown().
@@ -45,15 +45,7 @@ SHUTDOWN_S = 2.0
 # Pages at a time where an ASGI server serves the WSGI application.
 PAGE_THREADS = 64
 
-TEXT: Headers = [("Content-Type", "text/plain; charset=utf-8")]
 SHUTTING_DOWN = (503, TEXT, b"the server is shutting down")
-# Such a head brings a connection to where it has read a request; which one it was, the environ says.
-WEBSOCKET = (
-    "101 Switching Protocols",
-    b"GET / HTTP/1.1\r\nHost: wsgi\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
-)
-# What comes next on this connection may be for the WSGI server again, so nothing does.
-POLL = ("200 OK", b"GET / HTTP/1.1\r\nHost: wsgi\r\nConnection: close\r\n\r\n")
 
 
 class WSGIApp:
@@ -158,17 +150,18 @@ class Gateway:
         """Answer one request. A WebSocket's connection is gone from the WSGI server when this returns."""
         bridge, router = self._open()
         if bridge is None or router is None:
-            reply = Reply(environ, False)
+            reply = Reply(environ)
             reply.respond(*SHUTTING_DOWN)
             return reply.give(start_response)
         connection = socket_of(environ)
-        if connection is not None and (taken_for := _what_takes_long(environ)) is not None:
-            status, head = taken_for
+        is_free = can_be_taken(connection)
+        if connection is not None and is_free and (long := what_takes_long(environ)) is not None:
+            status, head = long
             taken, remains = take_over(connection)
             bridge.post(router.adopt, taken, head, WSGIRequest(environ))
             start_response(status, [])
             return remains
-        reply = Reply(environ, connection is not None)
+        reply = Reply(environ, connection, is_free)
         options = self._server.hub.options
         body, is_too_large, is_whole = read_body(environ, options.max_http_buffer_size)
         request = WSGIRequest(environ, body, is_too_large)
@@ -211,55 +204,7 @@ class Gateway:
             thread.stop()
 
 
-# --- WebSockets ----------------------------------------------------------------------------------
-
-
-def socket_of(environ: Environ) -> socket.socket | None:
-    """The request's connection, if the WSGI server tells it and another can take it over; else None."""
-    for key in SOCKET_KEYS:
-        connection = environ.get(key)
-        # One over TLS has its state in the WSGI server's library; Windows has no dup2() for sockets.
-        if isinstance(connection, socket.socket) and not isinstance(connection, ssl.SSLSocket):
-            return connection if sys.platform != "win32" and connection.fileno() >= 0 else None
-    return None
-
-
-def take_over(connection: socket.socket) -> tuple[socket.socket, "Remains"]:
-    """The connection as a socket of our own, and what the WSGI server is left with.
-
-    It keeps its descriptor, which now is one end of a pair whose other end has closed for writing: whatever it does
-    then (an answer, shutdown(), close(), waiting for the next request) reaches the client no longer.
-    """
-    taken = socket.socket(fileno=os.dup(connection.fileno()))
-    substitute, other_end = socket.socketpair()
-    other_end.shutdown(socket.SHUT_WR)
-    other_end.setblocking(False)
-    os.dup2(substitute.fileno(), connection.fileno(), inheritable=False)
-    substitute.close()
-    taken.setblocking(False)
-    return taken, Remains(other_end)
-
-
-class Remains:
-    """The empty body of the answer that the WSGI server believes it gives."""
-
-    def __init__(self, other_end: socket.socket) -> None:
-        self._other_end = other_end
-
-    def __iter__(self) -> "Remains":
-        return self
-
-    def __next__(self) -> bytes:
-        raise StopIteration
-
-    def close(self) -> None:
-        """The WSGI server is done with the request."""
-        try:
-            # With its head unread the server would see a reset instead of an end.
-            self._other_end.recv(65536)
-        except BlockingIOError:  # it wrote none
-            pass
-        self._other_end.close()
+# --- connections that were taken over ---------------------------------------------------------------
 
 
 class TakenConn(Conn):
@@ -267,7 +212,7 @@ class TakenConn(Conn):
 
     __slots__ = ("_is_https", "_remote", "waiting")
 
-    def carry(self, request: "WSGIRequest") -> None:
+    def carry(self, request: WSGIRequest) -> None:
         """`request` came on it, and waits to be served."""
         self.waiting: WSGIRequest | None = request
         self._remote: str = request.environ.get("REMOTE_ADDR") or ""
@@ -289,7 +234,7 @@ class TakenConnections(Router):
         super().__init__(server)
         self._adopting: set[Any] = set()
 
-    def serve(self, request: "WSGIRequest", reply: "Reply", is_whole: bool) -> None:
+    def serve(self, request: WSGIRequest, reply: Reply, is_whole: bool) -> None:
         """Answer a request; `is_whole` False: the client went before it had sent its body."""
         if not self.engine.is_open:
             reply.respond(*SHUTTING_DOWN)
@@ -303,13 +248,13 @@ class TakenConnections(Router):
             self.engine.cut_off(request)
             reply.respond(400, [], b"")
 
-    def adopt(self, taken: socket.socket, head: bytes, request: "WSGIRequest") -> None:
+    def adopt(self, taken: socket.socket, head: bytes, request: WSGIRequest) -> None:
         """Serve `request`, for which `head` stands, on its connection."""
         task = self.engine.loop.create_task(self._adopt(taken, head, request))
         self._adopting.add(task)
         task.add_done_callback(self._adopting.discard)
 
-    async def _adopt(self, taken: socket.socket, head: bytes, request: "WSGIRequest") -> None:
+    async def _adopt(self, taken: socket.socket, head: bytes, request: WSGIRequest) -> None:
         if not self.engine.is_open:
             taken.close()
             return
@@ -335,132 +280,3 @@ class TakenConnections(Router):
             conn.respond(404, TEXT, b"Not Found", keep_alive=False)
         else:
             self.engine.handle(own, conn)
-
-
-# --- requests and answers ------------------------------------------------------------------------
-
-
-class WSGIRequest(Request):
-    """A request as the WSGI server tells it."""
-
-    __slots__ = ("_environ",)
-
-    def __init__(self, environ: Environ, body: bytes = b"", is_too_large: bool = False) -> None:
-        super().__init__(
-            environ["REQUEST_METHOD"],
-            _target(environ),
-            _headers(environ),
-            body,
-            is_upgrade=_asks_for_websocket(environ),
-            is_too_large=is_too_large,
-        )
-        # Without the connection: it may be taken over.
-        self._environ = {key: value for key, value in environ.items() if key not in SOCKET_KEYS}
-
-    @property
-    def environ(self) -> Environ:
-        """What handlers get: the WSGI server's environ, with all that middleware has put into it."""
-        return self._environ
-
-
-def read_body(environ: Environ, limit: int) -> tuple[bytes, bool, bool]:
-    """(body, whether it is over `limit` bytes and was not read, whether it came whole)."""
-    source = environ.get("wsgi.input")
-    length = environ.get("CONTENT_LENGTH") or ""
-    if source is None or environ["REQUEST_METHOD"] in ("GET", "HEAD"):
-        return b"", False, True
-    if length.isdecimal():
-        if int(length) > limit:
-            return b"", True, True
-        body = source.read(int(length))
-        return body, False, len(body) == int(length)
-    # Of unknown length: only a server that says where it ends can be asked for it.
-    body = source.read(limit + 1) if environ.get("wsgi.input_terminated") else b""
-    return (b"", True, True) if len(body) > limit else (body, False, True)
-
-
-def _target(environ: Environ) -> bytes:
-    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-    query = environ.get("QUERY_STRING", "")
-    target = quote(path, safe="/:@!$&'()*+,;=~", encoding="latin-1", errors="replace")
-    return (f"{target}?{query}" if query else target).encode("latin-1", "replace")
-
-
-def _headers(environ: Environ) -> list[tuple[bytes, bytes]]:
-    headers = []
-    for key, value in environ.items():
-        if key.startswith("HTTP_") or (key in ("CONTENT_TYPE", "CONTENT_LENGTH") and value):
-            name = key.removeprefix("HTTP_").replace("_", "-").lower()
-            one_line = str(value).replace("\r", " ").replace("\n", " ")
-            headers.append((name.encode("latin-1"), one_line.encode("latin-1", "replace")))
-    return headers
-
-
-def _what_takes_long(environ: Environ) -> tuple[str, bytes] | None:
-    """WEBSOCKET, or POLL for a GET that may be held; None for what is answered at once."""
-    if _asks_for_websocket(environ):
-        return WEBSOCKET
-    query = dict(parse_qsl(environ.get("QUERY_STRING", "")))
-    is_poll = environ["REQUEST_METHOD"] == "GET" and query.get("transport") == "polling"
-    return POLL if is_poll and "sid" in query else None
-
-
-def _asks_for_websocket(environ: Environ) -> bool:
-    asks = "upgrade" in environ.get("HTTP_CONNECTION", "").lower()
-    return asks and environ.get("HTTP_UPGRADE", "").lower() == "websocket"
-
-
-class Reply:
-    """The answer to one request, given by the event loop and waited for by the WSGI server's thread.
-
-    can_upgrade: this connection could become a WebSocket.
-    """
-
-    def __init__(self, environ: Environ, can_upgrade: bool) -> None:
-        self.on_abort: Callable[[], None] | None = None
-        self.session: Any = None
-        self.receiver: Any = None
-        self.can_upgrade = can_upgrade
-        self.remote: str = environ.get("REMOTE_ADDR") or ""
-        self.is_secure = environ.get("wsgi.url_scheme") == "https"
-        self._is_given = threading.Event()
-        self._answer: tuple[int, Headers, bytes] | None = None
-
-    def respond(
-        self, status: int, headers: Headers, body: bytes, *, keep_alive: bool = True, is_head: bool = False
-    ) -> None:  # fmt: skip
-        """The answer; only the first one counts. is_head: the body is left out."""
-        if self._answer is None:
-            length = [] if status == 204 else [("Content-Length", str(len(body)))]
-            self._answer = (status, [*headers, *length], b"" if is_head else body)
-            self.on_abort = None
-            self._is_given.set()
-
-    def abort(self) -> None:
-        """The engine drops the request: the WSGI server can't drop a connection, so it is a 400."""
-        self.respond(400, [], b"")
-
-    def accept_websocket(self, request: Request, headers: Headers, receiver: Any) -> bool:
-        """False: this WSGI server's connection can't be had."""
-        self.respond(400, [*headers, *TEXT], b"no WebSocket under this WSGI server")
-        return False
-
-    def wait(self, bridge: Bridge, timeout_s: float) -> None:
-        """Wait for the answer; without one for `timeout_s` seconds, or without a loop that runs, it is a 503."""
-        ends_at = time.monotonic() + timeout_s
-        while not self._is_given.wait(LOOK_S):
-            if time.monotonic() > ends_at or not bridge.is_served:
-                bridge.post(self._give_up)
-                self.respond(503, TEXT, b"no answer")
-                return
-
-    def _give_up(self) -> None:
-        if self.on_abort is not None:
-            self.on_abort()
-
-    def give(self, start_response: StartResponse) -> list[bytes]:
-        """Hand the answer to the WSGI server."""
-        assert self._answer is not None
-        status, headers, body = self._answer
-        start_response(f"{status} {HTTPStatus(status).phrase}", headers)
-        return [body]

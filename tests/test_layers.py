@@ -45,6 +45,7 @@ LOWER = [
     "asgi_files",
     "signals",
     "threads",
+    "wsgi_exchange",
     "_wheel",
     "_ids",
     "options",
@@ -85,6 +86,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     "asgi_files": ["static"],
     "signals": [],
     "threads": [],  # loops and pools, of whatever
+    "wsgi_exchange": ["_http", "threads"],  # the engine's Exchange over WSGI
     "engine": [
         "_fanout",
         "_codec",

@@ -5,10 +5,12 @@ As in applications, the test's own thread is none of the server's.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import fastsio
@@ -123,3 +125,26 @@ def assert_no_new_threads(before: set[threading.Thread]) -> None:
         return [one.name for one in now if not one.name.startswith(IGNORED_THREADS)]
 
     eventually(lambda: not left(), f"no thread left of {left()}")
+
+
+@contextlib.contextmanager
+def connected_sockets() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """(a server's end of a TCP connection, the client's)."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        client = socket.create_connection(listener.getsockname())
+        server, _ = listener.accept()
+    client.settimeout(DEADLINE_S)
+    with server, client:
+        yield server, client
+
+
+def read_until(client: socket.socket, mark: bytes) -> bytes:
+    """All that comes up to `mark` and a little more; AssertionError if the connection ends before."""
+    data = b""
+    while mark not in data:
+        chunk = client.recv(65536)
+        assert chunk, f"closed after {data!r}"
+        data += chunk
+    return data

@@ -23,7 +23,6 @@ from fastsio.api.sync_namespace import Namespace
 from fastsio.api.sync_views import Manager, SyncEngineView
 from fastsio.api.views import Environs, Handlers, NamespaceHandlers
 from fastsio.core.handlers import check_event_name
-from fastsio.core.operator import NOBODY_EXCEPT, as_rooms
 from fastsio.core.reasons import Reason
 from fastsio.core.registry import RESERVED
 from fastsio.options import Options, nearest
@@ -206,9 +205,7 @@ class Server:
             return
         encoded = target.encode_event([event, *_arguments(data)])
         recipients = room if to is None else to
-        rooms = None if recipients is None else as_rooms(recipients)
-        excluded = NOBODY_EXCEPT if skip_sid is None else as_rooms(skip_sid)
-        bridge.post(target.adapter.deliver, encoded, rooms, excluded)
+        bridge.post(target.send_to_rooms, encoded, _frozen(recipients), _frozen(skip_sid))
 
     def send(
         self, data: Any, to: Any = None, room: Any = None, skip_sid: Any = None, namespace: str | None = None,
@@ -387,6 +384,11 @@ def _arguments(data: Any) -> tuple[Any, ...]:
     if data is None:
         return ()
     return data if isinstance(data, tuple) else (data,)
+
+
+def _frozen(rooms: Any) -> Any:
+    """Rooms that the caller may change no more."""
+    return frozenset(rooms) if isinstance(rooms, (list, set)) else rooms
 
 
 def _drop_unknown(kwargs: dict[str, Any]) -> None:

@@ -151,15 +151,20 @@ class Namespace(NamespaceBase):
         self, args: list[Any], room: Any, skip: Any, callback: Callable[..., Any] | None
     ) -> None:
         """emit_to() where it takes sets of rooms. As in python-socketio a tuple is several, unless it is a room."""
+        if callback is None:
+            self.send_to_rooms(self.encode_event(args), room, skip)
+            return
         rooms = None if room is None else self._rooms_of(room)
         excluded = NOBODY_EXCEPT if skip is None else self._rooms_of(skip)
-        if callback is None:
-            encoded = self.encode_event(args)
-            if not self.joining or not self._hold(encoded, room, excluded):
-                self.adapter.deliver(encoded, rooms, excluded)
-            return
         for socket in self.adapter.members(rooms, excluded):
             socket.send_event(args, socket.pending(callback))
+
+    def send_to_rooms(self, encoded: Encoded, room: Any, skip: Any) -> None:
+        """emit_to() of an event that is encoded already (sync.py does that in the caller's thread)."""
+        rooms = None if room is None else self._rooms_of(room)
+        excluded = NOBODY_EXCEPT if skip is None else self._rooms_of(skip)
+        if not self.joining or not self._hold(encoded, room, excluded):
+            self.adapter.deliver(encoded, rooms, excluded)
 
     def _hold(self, encoded: Encoded, room: Any, excluded: Rooms) -> bool:
         """Keep a packet to everyone for those who are still asked about; True if it is for nobody else.

@@ -78,21 +78,12 @@ def preflight_headers(options: Options, request: Request) -> Headers:
     return headers
 
 
-def refused_origin(options: Options, request: Request, is_secure: bool) -> str | None:
-    """The handshake's Origin if check_origin refuses it, else None. Programs that are no browsers send none.
-
-    Only handshakes are asked: whoever knows a session's id has been let in.
-    """
-    origin = request.header("origin") if options.check_origin else None
+def is_accepted(options: Options, request: Request, origin: str, is_secure: bool) -> bool:
+    """Whether check_origin lets a handshake in that names this Origin. Programs that are no browsers name none."""
     allowed = options.cors_allowed_origins
-    if origin is None or allowed == NONE_NAMED:
-        return None
-    is_accepted = (
-        _is_same_origin(request, origin, is_secure)
-        if allowed is None
-        else _is_allowed(allowed, origin, request)
-    )
-    return None if is_accepted else origin
+    if allowed is None:
+        return _is_same_origin(request, origin, is_secure)
+    return allowed == NONE_NAMED or _is_allowed(allowed, origin, request)
 
 
 def _is_same_origin(request: Request, origin: str, is_secure: bool) -> bool:

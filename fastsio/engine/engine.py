@@ -16,7 +16,7 @@ from fastsio._fanout import Flusher
 from fastsio._ids import new_id
 from fastsio._wheel import Wheel
 from fastsio.engine.admission import Admission
-from fastsio.engine.cors import cors_headers, preflight_headers, refused_origin
+from fastsio.engine.cors import cors_headers, is_accepted, preflight_headers
 from fastsio.engine.errors import (
     BAD_HANDSHAKE_METHOD,
     BAD_REQUEST,
@@ -47,6 +47,7 @@ class Engine:
     ) -> None:  # fmt: skip
         """`head_timeout_s`: the shortest delay that connections will put on the wheel."""
         self.options = options
+        self._checks_origin = options.check_origin
         self.handler = handler
         # What the handler may have besides open(); see ports.py.
         self._new_id: Callable[[], str] = getattr(handler, "generate_id", new_id)
@@ -168,8 +169,11 @@ class Engine:
 
     def _open(self, transport: str, request: Request, exchange: Exchange) -> None:
         """A handshake: make the session, and open it unless the layer above is to be asked first."""
-        origin = refused_origin(self.options, request, exchange.is_secure)
-        if origin is not None:
+        # Only here: whoever knows a session's id has been let in.
+        origin = request.header("origin") if self._checks_origin else None
+        if origin is not None and not is_accepted(
+            self.options, request, origin, exchange.is_secure
+        ):
             self._refuse_origin(origin, request, exchange)
             return
         session = Session(self, self._new_id(), request, exchange.remote, exchange.is_secure)

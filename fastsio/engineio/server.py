@@ -20,6 +20,8 @@ from fastsio.options import TRANSPORTS, Options, nearest
 ASYNC_MODES = ("aiohttp", "sanic", "tornado", "asgi")
 EVENTS = ("connect", "disconnect", "message")
 LOGGERS = ("fastsio.engineio", *ENGINE_LOGGERS)
+# What has a meaning of its own in the JSON, the URL or the cookie that an id is put into.
+NOT_IN_SID = set('"\\ &#%+;,<>')
 # Attributes of python-engineio's servers, and the options that they are.
 ATTRIBUTES = {
     name: name
@@ -188,8 +190,10 @@ class AsyncServer:
 
     def _new_id(self) -> str:
         sid = self.generate_id()
-        if not isinstance(sid, str) or not sid or sid in self.hub.peers:
-            raise ValueError(f"generate_id() returned {sid!r}: a text that no client has is needed")
+        if not _is_sid(sid) or sid in self.hub.peers:
+            raise ValueError(
+                f"generate_id() returned {sid!r}: a text that no client has is needed, fit for a URL and a cookie"
+            )
         return sid
 
     async def handle_request(self, *args: Any, **kwargs: Any) -> Any:
@@ -235,6 +239,16 @@ class AsyncServer:
 
     def create_event(self, *args: Any, **kwargs: Any) -> asyncio.Event:
         return asyncio.Event(*args, **kwargs)
+
+
+def _is_sid(sid: Any) -> bool:
+    return (
+        isinstance(sid, str)
+        and sid.isascii()
+        and sid.isprintable()
+        and bool(sid)
+        and not NOT_IN_SID & set(sid)
+    )
 
 
 def _known_transports(given: Any) -> tuple[str, ...]:

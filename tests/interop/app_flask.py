@@ -50,6 +50,11 @@ def burst(threads: int, count: int) -> Any:
     return jsonify(emitted=threads * count)
 
 
+@pages.get("/sessions")
+def sessions() -> Any:
+    return jsonify(list(sio.eio.sockets))
+
+
 @pages.post("/shutdown")
 def shutdown() -> Any:
     sio.shutdown()

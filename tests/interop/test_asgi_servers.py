@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import signal
 from collections.abc import Iterator
@@ -38,7 +39,6 @@ SCENARIOS: dict[str, dict[str, Any]] = {
     "serverAsksWithBytes": {},
     "carries900kB": {},
     "clientGetsAcks": {},
-    "serverAcksOutOfOrder": {},
     "serverGetsAcks": {},
     "clientSendsManyAtOnce": {},
     "serverSendsManyAtOnce": {},
@@ -145,7 +145,11 @@ async def test_clients_that_came_and_went_leave_nothing(node: Any, own: AsgiProc
 @pytest.mark.parametrize(
     ("transport", "client_reason", "server_reason"),
     [
-        ("polling", "transport error", "transport close"),  # the POST is answered 413
+        (
+            "polling",
+            "transport error",
+            "client disconnect",
+        ),  # its POST is answered 413, and it leaves
         ("websocket", "transport close", "transport error"),  # closed with 1009
     ],
 )
@@ -205,7 +209,8 @@ async def test_client_that_does_not_read_is_cut_off(own: AsgiProcess) -> None:
         if own.of("disconnect"):
             break
         await peer.send('42["bounce","' + "x" * 500_000 + '"]')
-        await asyncio.wait_for(peer.ws.connection.writer.drain(), DEADLINE_S)
+        with contextlib.suppress(ConnectionError):  # granian's way of cutting it off
+            await asyncio.wait_for(peer.ws.connection.writer.drain(), DEADLINE_S)
     assert await own.reasons(1) == ["transport error"]
     assert "over 200000 bytes unread (max_buffered_bytes)" in own.text
     # The server ends the connection behind what it had taken from us.

@@ -30,10 +30,13 @@ def our_server() -> Iterator[PeerServer]:
     server.kill()
 
 
-def play(server: PeerServer, kind: str, how: str, folder: str) -> Any:
-    """What their client saw; AssertionError with its output if it failed."""
+def play(
+    server: PeerServer, kind: str, how: str, folder: str = "", module: str = "socketio"
+) -> Any:
+    """What a client saw; AssertionError with its output if it failed."""
     assert not folder or OLDER.exists(), f"{OLDER} is missing: `make test` installs it"
-    command = [sys.executable, str(SCRIPT), kind, server.url, json.dumps(TRANSPORTS[how][0])]
+    transports = json.dumps(TRANSPORTS[how][0])
+    command = [sys.executable, str(SCRIPT), kind, server.url, transports, module]
     environment = {**os.environ, "PYTHONPATH": folder}
     done = subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=RUN_S, check=False
@@ -79,3 +82,13 @@ def test_their_simple_client_is_served(
         "received": ["said", "a", "bytes 62"],
         "echo": "c",
     }
+
+
+@pytest.mark.parametrize("kind", ["async", "sync", "simple", "asyncsimple"])
+def test_a_program_for_their_client_sees_the_same_with_ours(
+    peer_server: PeerServer, kind: str
+) -> None:
+    """The same program twice, its import changed, against each of the three servers."""
+    root = str(Path(__file__).parents[2])
+    ours = play(peer_server, kind, "upgrade", root, "fastsio")
+    assert ours == play(peer_server, kind, "upgrade")

@@ -6,6 +6,9 @@ Each is a process of its own. What an application that was moved by its import s
 from __future__ import annotations
 
 import asyncio
+import json
+import ssl
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +16,10 @@ from typing import Any
 import pytest
 import socketio
 
+from harness import DEADLINE_S
 from node_driver import NodeDriver
 from test_ported import GUNICORN, OURS, UVICORN, WERKZEUG, Served, serving
+from thread_stage import eventually
 
 SOURCE = (Path(__file__).parent / "app_flask.py").read_text(encoding="utf-8")
 SERVERS = {
@@ -140,6 +145,19 @@ async def test_server_that_keeps_its_connections_gets_clients_that_poll(
     async with serving(SOURCE, "app_flask", command, tmp_path) as served:
         url = served.url.replace("http:", "https:") if "TLS" in server else served.url
         await node.play("onlyPolling", url, "polling")
+        # A poll that is still held would keep gunicorn from stopping, for ping_interval seconds.
+        await asyncio.to_thread(
+            eventually, lambda: get_json(f"{url}/sessions") == [], "the end of the clients"
+        )
+
+
+def get_json(url: str) -> Any:
+    context = ssl.create_default_context() if url.startswith("https") else None
+    if context is not None:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    with urllib.request.urlopen(url, context=context, timeout=DEADLINE_S) as answer:
+        return json.load(answer)
 
 
 @pytest.mark.parametrize("server", [OURS, GUNICORN], ids=["fastsio", "gunicorn"])

@@ -1,19 +1,20 @@
-"""python-socketio's own client at work: `python their_client.py STYLE URL TRANSPORTS_JSON` prints what it saw as JSON.
+"""A program written for python-socketio's clients: `python their_client.py STYLE URL TRANSPORTS_JSON [MODULE]`.
 
-STYLE async, sync, simple or asyncsimple. Knows nothing of fastsio; run with whatever release is on the path.
+STYLE async, sync, simple or asyncsimple. Prints what it saw as JSON. Its one import is MODULE: socketio, in whatever
+release is on the path, or fastsio in its place.
 """
 
 from __future__ import annotations
 
 import asyncio
+import importlib
 import inspect
 import json
 import queue
 import sys
 from typing import Any
 
-import socketio
-
+socketio = importlib.import_module(sys.argv[4] if len(sys.argv) > 4 else "socketio")
 WAIT_S = 10
 
 
@@ -116,7 +117,7 @@ async def play_simple(client: Any, url: str, transports: Any) -> dict[str, Any]:
     return seen
 
 
-async def main(style: str, url: str, transports_json: str) -> None:
+async def main(style: str, url: str, transports_json: str, *_: str) -> None:
     transports = json.loads(transports_json)
     if style == "async":
         seen = await play(socketio.AsyncClient, url, transports)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,7 @@ SERVERS: dict[str, Callable[[Any, Any], tuple[Any, Any]]] = {
     "always": simple(always_connect=True),
     "listed": simple(namespaces=["/", "/listed"]),
     "every": simple(namespaces="*"),
+    "json": simple(json=json),
     "msgpack": simple(serializer="msgpack"),
     "polling": simple(transports=["polling"]),
     "no_upgrade": simple(allow_upgrades=False),

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import socketio
+from starlette.testclient import TestClient
 
 import fastsio
 from asgi_tools import CONNECT, NO_BODY, Call, Client, scope_of
@@ -258,8 +259,6 @@ async def test_startup_that_fails_in_the_other_application_stays_a_failure(sio: 
 
 
 def test_starlettes_test_client_talks_to_it() -> None:
-    from starlette.testclient import TestClient
-
     server = fastsio.AsyncServer()
     server.on("echo", lambda sid, *args: args)
     with TestClient(ASGIApp(server)) as client:

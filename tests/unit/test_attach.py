@@ -18,6 +18,7 @@ from aiohttp.test_utils import TestServer
 
 import fastsio
 import fastsio.attach
+from fastsio import engineio
 from fastsio.attach import attach
 from harness import until
 
@@ -108,6 +109,24 @@ async def test_answers_have_their_headers_and_methods(make_site: Any) -> None:
         assert response.headers["Content-Type"] == "text/plain; charset=UTF-8"
     async with site.client.put(site.url(HANDSHAKE)) as response:
         assert (response.status, (await response.json())["code"]) == (400, 2)
+
+
+async def test_engineio_server_is_attached_too() -> None:
+    eio, app = engineio.AsyncServer(), web.Application()
+
+    @eio.on("message")
+    async def message(sid: str, data: Any) -> None:
+        await eio.send(sid, data)
+
+    attach(eio, app, "engine.io")
+    async with TestServer(app) as server, ClientSession() as client:
+        url = str(server.make_url("/engine.io/")) + WEBSOCKET
+        async with client.ws_connect(url) as websocket:
+            assert (await websocket.receive_str()).startswith("0{")
+            await websocket.send_str("4hello")
+            assert await websocket.receive_str() == "4hello"
+            await websocket.send_bytes(b"\x00")
+            assert await websocket.receive_bytes() == b"\x00"
 
 
 async def test_held_get_is_answered_and_its_loss_noticed(make_site: Any) -> None:

@@ -226,3 +226,7 @@ def test_trusted_proxies_are_addresses_networks_and_two_words(given, names):
 def test_trusted_proxies_that_are_none_are_refused_by_name(given):
     with pytest.raises(ValueError, match=r"trusted_proxies=.*give addresses, networks"):
         Options(trusted_proxies=given)
+
+
+def test_a_star_on_a_list_of_origins_is_the_star():
+    assert Options(cors_allowed_origins=["http://a", "*"]).cors_allowed_origins == "*"

@@ -51,7 +51,6 @@ _MEMBERSHIP = "membership is the core's: it would never be called"
 MISSING = {
     "AsyncServer.instrument": _ADMIN,
     "Server.instrument": _ADMIN,
-    "engineio.AsyncServer.attach": "aiohttp and sanic applications attach Socket.IO's server",
     **{
         f"{manager}.{method}": _MEMBERSHIP
         for manager in ("AsyncManager", "Manager")

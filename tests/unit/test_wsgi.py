@@ -20,12 +20,12 @@ from typing import Any
 import pytest
 
 import fastsio
-from fastsio import wsgi
+from fastsio import wsgi, wsgi_exchange
 from fastsio.asgi import ASGIApp
 from fastsio.threads import Bridge, LoopThread
-from fastsio.wsgi import Middleware, Server, WSGIApp, take_over
+from fastsio.wsgi import Middleware, Server, WSGIApp
 from harness import DEADLINE_S, TEXT, frame_bytes
-from thread_stage import assert_no_new_threads, eventually
+from thread_stage import assert_no_new_threads, connected_sockets, eventually, read_until
 
 HANDSHAKE = "EIO=4&transport=polling"
 
@@ -274,7 +274,7 @@ def test_answers_carry_their_length_and_cors_headers(serve):
 def test_loop_that_does_not_answer_is_a_503(sio, app, monkeypatch):
     session = Session(app)
     monkeypatch.setattr(wsgi, "GRACE_S", -1000)
-    monkeypatch.setattr(wsgi, "LOOK_S", 0.01)
+    monkeypatch.setattr(wsgi_exchange, "LOOK_S", 0.01)
     assert session.get().status == 503
 
 
@@ -284,24 +284,8 @@ def test_loop_that_does_not_answer_is_a_503(sio, app, monkeypatch):
 @pytest.fixture
 def connection() -> Iterator[tuple[socket.socket, socket.socket]]:
     """(the WSGI server's end, the client's)."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        client = socket.create_connection(listener.getsockname())
-        server, _ = listener.accept()
-    client.settimeout(DEADLINE_S)
-    yield server, client
-    server.close()
-    client.close()
-
-
-def read_until(client: socket.socket, mark: bytes) -> bytes:
-    data = b""
-    while mark not in data:
-        chunk = client.recv(65536)
-        assert chunk, f"closed after {data!r}"
-        data += chunk
-    return data
+    with connected_sockets() as both:
+        yield both
 
 
 UPGRADE = {
@@ -339,44 +323,6 @@ def test_client_of_a_taken_connection_is_who_the_environ_says(sio, app, connecti
     read_until(client, b'40{"sid":"')
     assert {key: seen[0][key] for key in given} == given
     assert "gunicorn.socket" not in seen[0]
-
-
-def test_what_the_wsgi_server_still_does_with_its_connection_reaches_nobody(connection):
-    server, client = connection
-    taken, remains = take_over(server)
-    server.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-    remains.close()
-    assert server.recv(10) == b""
-    with pytest.raises(BrokenPipeError):
-        server.sendall(b"more")
-    server.close()
-    taken.sendall(b"ours")
-    assert client.recv(10) == b"ours"
-    client.sendall(b"theirs")
-    taken.settimeout(DEADLINE_S)
-    assert taken.recv(10) == b"theirs"
-    taken.close()
-
-
-def test_shutdown_of_the_wsgi_servers_connection_does_not_end_ours(connection):
-    server, client = connection
-    taken, remains = take_over(server)
-    server.shutdown(socket.SHUT_RDWR)
-    server.close()
-    remains.close()
-    taken.sendall(b"x")
-    assert client.recv(1) == b"x"
-    taken.close()
-    assert client.recv(1) == b""
-
-
-def test_taking_over_leaks_no_descriptor(connection):
-    server, _ = connection
-    open_before = len(list(Path("/proc/self/fd").iterdir()))
-    taken, remains = take_over(server)
-    remains.close()
-    assert len(list(Path("/proc/self/fd").iterdir())) == open_before + 1
-    taken.close()
 
 
 def test_upgrade_is_offered_where_the_connection_can_be_had(app, connection):
@@ -427,14 +373,24 @@ def test_connection_over_tls_is_not_taken(app, connection):
     secure.close()
 
 
-def test_connection_is_not_taken_on_windows(app, connection, monkeypatch):
-    monkeypatch.setattr(wsgi.sys, "platform", "win32")
-    assert wsgi.socket_of({"werkzeug.socket": connection[0]}) is None
-
-
-def test_connection_that_is_closed_is_not_taken(connection):
-    connection[0].close()
-    assert wsgi.socket_of({"werkzeug.socket": connection[0]}) is None
+def test_client_that_goes_frees_the_thread_that_waits_for_it(sio, app, connection, monkeypatch):
+    monkeypatch.setattr(wsgi_exchange, "LOOK_S", 0.01)
+    monkeypatch.setattr(wsgi, "can_be_taken", lambda connection: False)  # as with TLS
+    server, client = connection
+    gone = []
+    sio.on("disconnect", lambda sid, reason: gone.append(reason))
+    session = Session(app, **{"gunicorn.socket": server})
+    session.post(b"40")
+    session.get()
+    calls: list[Call] = []
+    poll = threading.Thread(target=lambda: calls.append(session.get()))
+    poll.start()
+    poll.join(0.1)
+    assert poll.is_alive()
+    client.close()
+    poll.join(DEADLINE_S)
+    assert calls[0].status == 503
+    eventually(lambda: gone == ["transport error"], "the end of the session")
 
 
 # --- the end --------------------------------------------------------------------------------------

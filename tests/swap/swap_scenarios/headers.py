@@ -18,7 +18,7 @@ async def handshakes(stage: Any, *origins: str) -> None:
     for origin in origins:
         status, headers, _ = await stage.request("GET", PATH, {"Origin": origin} if origin else {})
         cors = {name: value for name, value in headers.items() if name.startswith(ALLOW)}
-        stage.say(origin, status, cors if status == 200 else "refused")
+        stage.say(origin, cors if status == 200 else "refused")
 
 
 async def websockets(stage: Any, *origins: str) -> None:
@@ -74,6 +74,15 @@ class SameOriginByDefault:
 
 
 @scenario(clients=("raw-http",), is_synchronized=False)
+class StatusOfARefusedOrigin:
+    def serve(app: App) -> None: ...
+
+    async def play(stage: Any) -> None:
+        status, _, _ = await stage.request("GET", PATH, {"Origin": ELSEWHERE})
+        stage.say(status)
+
+
+@scenario(clients=("raw-http",), is_synchronized=False)
 class HostThatAProxySays:
     """Behind a proxy the page's host stands in X-Forwarded-Host."""
 
@@ -83,7 +92,7 @@ class HostThatAProxySays:
         said = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "app.example"}
         for origin in ("https://app.example", "http://app.example", "https://evil.example"):
             status, _, _ = await stage.request("GET", PATH, {"Origin": origin, **said})
-            stage.say(origin, status)
+            stage.say(origin, "let in" if status == 200 else "refused")
 
 
 @scenario(server="one_origin", clients=("raw-http",), is_synchronized=False)

@@ -1,4 +1,4 @@
-"""serializer="msgpack", with clients that have it too."""
+"""json= and serializer="msgpack", the latter with clients that have it too."""
 
 from __future__ import annotations
 
@@ -6,6 +6,21 @@ from typing import Any
 
 from swap_scenario import App, scenario
 from swap_scenarios.sending import BINARY, SHAPES, sender
+
+
+@scenario(server="json")
+class JsonModule:
+    """json=: a module with dumps and loads, here the standard library's."""
+
+    def serve(app: App) -> None:
+        app.on("echo")(lambda sid, *args: args)
+        sender(app, SHAPES | BINARY)
+
+    async def play(stage: Any) -> None:
+        client = await stage.connect("a", auth={"ü": 1})
+        await client.ask("echo", 1, "ü 😀", {"a": [b"1", None]}, 1.5)
+        await client.ask("go")
+        await client.got("long")
 
 
 @scenario(server="msgpack", clients=("py",))

@@ -274,15 +274,41 @@ def test_emit_in_a_namespace_reaches_that_alone(sio, join):
     assert peer.receive() == '42["x",2]'
 
 
-def test_data_is_encoded_before_emit_returns(sio, join, stage):
-    peer, _ = join(sio)
+def test_what_emit_was_given_may_be_changed_when_it_has_returned(sio, join, stage):
+    peer, sid = join(sio)
     gate = threading.Event()
     stage._bridge.post(gate.wait)
-    data = [1]
-    sio.emit("x", data)
+    data, to, skip = [1], [sid], ["nobody"]
+    sio.emit("x", data, to=to, skip_sid=skip)
     data.append(2)
+    to.clear()
+    skip.append(sid)
     gate.set()
     assert peer.receive() == '42["x",[1]]'
+
+
+def test_tuple_of_rooms_is_several_rooms(sio, join):
+    peers = [join(sio) for _ in range(3)]
+    sio.enter_room(peers[0][1], "a")
+    sio.enter_room(peers[1][1], "b")
+    sio.emit("x", 1, to=("a", "b"))
+    sio.emit("x", 2, skip_sid=(peers[0][1], peers[1][1]))
+    assert [peer.receive() for peer, _ in peers] == ['42["x",1]', '42["x",1]', '42["x",2]']
+
+
+def test_client_that_is_being_admitted_gets_what_is_emitted_meanwhile_with_its_admission(
+    sio, stage
+):
+    @sio.event
+    def connect(sid, environ):
+        sio.emit("to all", 1)
+        sio.emit("to it", 2, to=sid)
+
+    peer = stage.peers.open(stage.serve(sio))
+    peer.send("40")
+    packets = [peer.receive() for _ in range(3)]
+    assert packets[:2] == ['42["to all",1]', '42["to it",2]']
+    assert packets[2].startswith('40{"sid":')
 
 
 def test_what_can_not_be_emitted_raises_in_the_callers_thread(sio, join):

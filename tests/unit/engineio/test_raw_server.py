@@ -329,13 +329,23 @@ def test_generated_ids_differ():
     assert len({eio.generate_id() for _ in range(100)}) == 100
 
 
-def test_id_that_is_none_is_refused():
+@pytest.mark.parametrize("sid", ["", None, 5, 'a"b', "a&b", "a b", "é", "a\n", "a;b", "a%20"])
+def test_id_that_would_not_come_back_is_refused(sid):
     class Careless(AsyncServer):
         def generate_id(self):
-            return ""
+            return sid
 
-    with pytest.raises(ValueError, match="generate_id\\(\\) returned ''"):
+    with pytest.raises(ValueError, match=r"generate_id\(\) returned"):
         Careless().hub.generate_id()
+
+
+@pytest.mark.parametrize("sid", ["a", "user:1", "6f1b-22_x.y~z", "a=b/c"])
+def test_other_ids_are_fine(sid):
+    class Own(AsyncServer):
+        def generate_id(self):
+            return sid
+
+    assert Own().hub.generate_id() == sid
 
 
 async def test_shutdown_ends_every_session(stage):
