@@ -43,7 +43,12 @@ async def test_client_that_closes_its_connection_is_a_transport_close(
 ) -> None:
     await stage.play("clientClosesItsEngine", mode)
     await stage.all_gone()
-    assert stage.log.reasons() == ["transport close"]
+    (reason,) = stage.log.reasons()
+    if stage.style == "aio" and mode in ("polling", "upgrading"):
+        # It says so with a packet if it polls, which is the one thing that python-socketio tells apart.
+        assert reason == "client disconnect" or (mode, reason) == ("upgrading", "transport close")
+    else:
+        assert reason == "transport close"
 
 
 @pytest.mark.parametrize(
