@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -36,6 +38,14 @@ def free_port() -> int:
         return port
 
 
+def _is_alive(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 class AsgiProcess(ServerProcess):
     """`await serve()`, then as ServerProcess. `server` is a key of COMMANDS."""
 
@@ -65,7 +75,23 @@ class AsgiProcess(ServerProcess):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
+            start_new_session=True,
         )
+
+    def kill(self) -> None:
+        """End it and its workers, which outlive the process that started them if that is killed."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        super().kill()
+
+    async def terminate(self, within_s: float, with_signal: int = signal.SIGTERM) -> int:
+        """As ServerProcess, and nothing of it may be left: AssertionError if a worker is."""
+        assert self._process is not None
+        group = self._process.pid
+        code = await super().terminate(within_s, with_signal)
+        await until(lambda: not _is_alive(group), "the end of every worker")
+        return code
 
     async def _answers(self) -> bool:
         try:
