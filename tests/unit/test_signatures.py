@@ -89,7 +89,7 @@ def pairs() -> Iterator[Any]:
                 yield pytest.param(key, getattr(cls, method), (module, name, method), id=key)
 
 
-@pytest.mark.parametrize(("key", "theirs", "place"), pairs())
+@pytest.mark.parametrize(("key", "theirs", "place"), list(pairs()))
 def test_signature_is_that_of_python_socketio(
     key: str, theirs: Any, place: tuple[str, str, str | None]
 ) -> None:
