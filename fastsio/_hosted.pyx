@@ -1,6 +1,6 @@
 """A WebSocket that another server carries: the engine's Exchange and a session's outlet over ASGI messages.
 
-hosted.py drives it: one coroutine per client receives. What is sent needs none: the server's send() is begun
+doors/hosted.py drives it: one coroutine per client receives. What is sent needs none: the server's send() is begun
 at the end of the loop turn for every client, and as a Task only where it has to wait, which servers do
 when the client reads too slowly. Until then this is not writable and keeps what is queued, within
 max_buffered_bytes.

@@ -1,6 +1,6 @@
 """ASGIApp: a Socket.IO server, static files and another ASGI application behind any ASGI server.
 
-Signature and attributes: python-socketio 5. Requests of the engine's path go to hosted.py. Unlike
+Signature and attributes: python-socketio 5. Requests of the engine's path go to doors/hosted.py. Unlike
 python-socketio it ends every session when the server stops, at the latest with lifespan.shutdown.
 """
 
@@ -8,10 +8,10 @@ import asyncio
 import logging
 from typing import Any
 
-from fastsio.asgi_files import answer_file, find_file
-from fastsio.hosted import Message, Receive, Send, plain_answer, refuse_websocket, serve
+from fastsio.doors.files import answer_file, find_file
+from fastsio.doors.hosted import Message, Receive, Send, plain_answer, refuse_websocket, serve
+from fastsio.doors.signals import ExitWatch
 from fastsio.server import SHUTDOWN_REASON, Application, engine_of, release_engine, wind_up
-from fastsio.signals import ExitWatch
 
 logger = logging.getLogger("fastsio.asgi")
 

@@ -1,6 +1,6 @@
 """`sio.attach(app)`: Socket.IO from an aiohttp or sanic application, on that framework's own server.
 
-Each request of theirs is given to hosted.py as an ASGI one, so that sessions, limits and ends are the same
+Each request of theirs is given to doors/hosted.py as an ASGI one, so that sessions, limits and ends are the same
 there. Neither aiohttp nor sanic is imported before an application of it is given.
 """
 
@@ -8,8 +8,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from fastsio.doors.hosted import Message, serve
 from fastsio.engine.engine import Engine
-from fastsio.hosted import Message, serve
 from fastsio.server import Application, engine_of, release_engine, wind_up
 
 # These servers do not tell a request that its client has gone; a held GET looks so often.

@@ -6,9 +6,9 @@ import sys
 from typing import Any
 
 from fastsio import check_swap
-from fastsio.beside import MissingExtra
-from fastsio.carriers import find_carried
-from fastsio.lifespan import StartupFailed
+from fastsio.doors.beside import MissingExtra
+from fastsio.doors.carriers import find_carried
+from fastsio.doors.lifespan import StartupFailed
 from fastsio.serve import SERVABLE, run
 
 

@@ -16,12 +16,12 @@ from urllib.parse import unquote
 
 from fastsio._conn import Conn, SecureConn
 from fastsio._shared import SecureSharedConn, SharedConn
-from fastsio.asgi_files import find_file
-from fastsio.beside import beside_for
-from fastsio.carriers import Carried, find_carried
-from fastsio.lifespan import Lifespan
+from fastsio.doors.beside import beside_for
+from fastsio.doors.carriers import Carried, find_carried
+from fastsio.doors.files import find_file
+from fastsio.doors.lifespan import Lifespan
+from fastsio.doors.shared import Connections, SharedServer
 from fastsio.server import Server
-from fastsio.shared import Connections, SharedServer
 from fastsio.static import StaticFiles
 
 BACKLOG = 2048
@@ -70,7 +70,7 @@ async def start(
     """Serve `app` on the running loop; returns when it listens.
 
     `app` is an AsyncServer, an IO, an engineio.AsyncServer; an ASGIApp, or an ASGI application that carries one
-    (see carriers.py): then what is not Socket.IO's is served by uvicorn's protocol on the same port, from the
+    (see doors/carriers.py): then what is not Socket.IO's is served by uvicorn's protocol on the same port, from the
     application's lifespan startup to its shutdown.
     port 0 takes a free one (see RunningServer.port). static_files: {"/": "index.html", "/static": "./public"}.
     socketio_path: None for the application's own, "socket.io" where it has none. That and static_files are an

@@ -11,12 +11,12 @@ from typing import Any
 
 from fastsio._http import Request
 from fastsio._shared import SecureSharedConn, SharedConn
-from fastsio.beside import Beside, missing_uvicorn
-from fastsio.carriers import Carried, find_carried
+from fastsio.doors.beside import Beside, missing_uvicorn
+from fastsio.doors.carriers import Carried, find_carried
+from fastsio.doors.shared import SharedServer
+from fastsio.doors.signals import ExitWatch
 from fastsio.options import parse_proxies
 from fastsio.server import GOODBYE_S
-from fastsio.shared import SharedServer
-from fastsio.signals import ExitWatch
 
 try:
     from uvicorn.config import Config
@@ -36,7 +36,7 @@ SHUTDOWN_S = 5.0
 class SioHttpProtocol:
     """uvicorn's `http`: makes a connection of ours for each client. A class only because uvicorn calls it one.
 
-    An application that has its ASGIApp where it can't be found, or behind middleware (see carriers.py), is served
+    An application that has its ASGIApp where it can't be found, or behind middleware (see doors/carriers.py), is served
     by uvicorn's protocol alone, Socket.IO included; a warning says so. A subclass may name another protocol
     than httptools', which is the one that uvicorn prefers, such as h11's.
     """

@@ -20,10 +20,8 @@ from fastsio._conn import Conn
 from fastsio._http import Request
 from fastsio.api.sync import Server, check_threads
 from fastsio.asgi import ASGIApp
-from fastsio.asgi_files import find_file
-from fastsio.server import Server as Router
-from fastsio.threads import Bridge, LoopThread
-from fastsio.wsgi_exchange import (
+from fastsio.doors.files import find_file
+from fastsio.doors.wsgi_exchange import (
     TEXT,
     Environ,
     Reply,
@@ -35,6 +33,8 @@ from fastsio.wsgi_exchange import (
     take_over,
     what_takes_long,
 )
+from fastsio.server import Server as Router
+from fastsio.threads import Bridge, LoopThread
 
 logger = logging.getLogger("fastsio.engine")
 

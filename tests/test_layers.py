@@ -37,15 +37,8 @@ LOWER = [
     "_http",
     "_conn",
     "_shared",
-    "beside",
-    "carriers",
-    "lifespan",
     "_hosted",
-    "hosted",
-    "asgi_files",
-    "signals",
     "threads",
-    "wsgi_exchange",
     "_wheel",
     "_ids",
     "options",
@@ -71,9 +64,6 @@ MAY_IMPORT: dict[str, list[str]] = {
     "static": ["_http"],  # files as answers to requests
     "_conn": ["_frames", "_encoded", "_codec", "_fanout", "_http"],
     "_shared": ["_conn", "_http"],  # as _conn, and whose a request is
-    "beside": ["_shared"],  # what uvicorn's protocol is to a shared connection
-    "carriers": [],
-    "lifespan": [],
     "_hosted": [
         "_frames",
         "_encoded",
@@ -82,11 +72,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "_eager",
         "_http",
     ],  # as _conn, over ASGI
-    "hosted": ["_hosted", "_http", "engine"],  # the engine's Exchange over ASGI
-    "asgi_files": ["static"],
-    "signals": [],
     "threads": [],  # loops and pools, of whatever
-    "wsgi_exchange": ["_http", "threads"],  # the engine's Exchange over WSGI
     "engine": [
         "_fanout",
         "_codec",
@@ -138,15 +124,22 @@ MAY_IMPORT: dict[str, list[str]] = {
     **{style: ["core", "options"] for style in STYLES},
     "api": ["_aio", "core", "options", "threads"],
     "server": LOWER,
-    "shared": [*LOWER, "server"],
-    "engineio": ["_raw", *LOWER, *STYLES, *FRONT_DOORS, "server"],  # a whole API of its own
+    "doors": ["_shared", "_hosted", "_http", "static", "threads", "engine", "server"],
+    "engineio": [
+        "_raw",
+        *LOWER,
+        *STYLES,
+        *FRONT_DOORS,
+        "server",
+        "doors",
+    ],  # a whole API of its own
     "swap_table": [],  # data
     "check_swap": ["swap_table"],  # reads source, serves nothing
     **{
-        door: [*LOWER, *STYLES, *FRONT_DOORS, "server", "shared", "check_swap"]
+        door: [*LOWER, *STYLES, *FRONT_DOORS, "server", "doors", "check_swap"]
         for door in FRONT_DOORS
     },
-    "__init__": [*LOWER, *STYLES, *FRONT_DOORS, "server", "shared"],
+    "__init__": [*LOWER, *STYLES, *FRONT_DOORS, "server", "doors"],
 }
 
 # What stands above a layer, and is loaded by it only when an application asks a server for it: attach(),

@@ -198,7 +198,7 @@ class AsyncServer:
 
     async def handle_request(self, *args: Any, **kwargs: Any) -> Any:
         """Serve one request or WebSocket of an ASGI server: (scope, receive, send)."""
-        from fastsio.hosted import serve
+        from fastsio.doors.hosted import serve
         from fastsio.server import engine_of
 
         await serve(engine_of(self.hub), *args, **kwargs)

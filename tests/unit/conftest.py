@@ -14,7 +14,7 @@ import pytest_asyncio
 import fastsio
 from clock_loop import pytest_asyncio_loop_factories
 from fastsio.core.handshake import make_environ
-from fastsio.hosted import serve as serve_hosted
+from fastsio.doors.hosted import serve as serve_hosted
 from fastsio.server import engine_of, release_engine
 from frame_tools import byte_by_byte, in_one_piece
 from harness import until

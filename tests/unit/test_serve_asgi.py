@@ -12,7 +12,7 @@ import pytest
 import fastsio
 from asgi_pages import Pages, answer
 from fastsio.asgi import ASGIApp
-from fastsio.lifespan import StartupFailed
+from fastsio.doors.lifespan import StartupFailed
 from harness import (
     CLOSE,
     DEADLINE_S,

@@ -20,8 +20,9 @@ from typing import Any
 import pytest
 
 import fastsio
-from fastsio import wsgi, wsgi_exchange
+from fastsio import wsgi
 from fastsio.asgi import ASGIApp
+from fastsio.doors import wsgi_exchange
 from fastsio.threads import Bridge, LoopThread
 from fastsio.wsgi import Middleware, Server, WSGIApp
 from harness import DEADLINE_S, TEXT, frame_bytes

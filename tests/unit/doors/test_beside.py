@@ -9,7 +9,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from asgi_pages import Pages
-from fastsio.beside import LentTransport, beside_for, protocol_class
+from fastsio.doors.beside import LentTransport, beside_for, protocol_class
 from memory_conn import answer, responses
 from shared_tools import SharedRouter
 

@@ -7,7 +7,7 @@ import asyncio
 from typing import Any
 
 from fastsio._shared import SharedConn
-from fastsio.beside import Beside
+from fastsio.doors.beside import Beside
 from fastsio.server import GOODBYE_S, Application, IsEnginePath, Server, end_tasks
 
 

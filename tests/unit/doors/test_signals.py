@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fastsio.signals import ExitWatch
+from fastsio.doors.signals import ExitWatch
 from harness import until
 
 

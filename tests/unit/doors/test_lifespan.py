@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from fastsio.lifespan import Lifespan, StartupFailed
+from fastsio.doors.lifespan import Lifespan, StartupFailed
 from harness import MS
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from fastsio import wsgi_exchange
-from fastsio.wsgi_exchange import (
+from fastsio.doors import wsgi_exchange
+from fastsio.doors.wsgi_exchange import (
     POLL,
     WEBSOCKET,
     Reply,

@@ -6,7 +6,7 @@ import pytest
 
 import fastsio
 from fastsio.asgi import ASGIApp
-from fastsio.carriers import Carried, find_carried, is_asgi_app
+from fastsio.doors.carriers import Carried, find_carried, is_asgi_app
 
 
 class Route:

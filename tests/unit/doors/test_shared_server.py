@@ -9,7 +9,7 @@ import fastsio
 from asgi_pages import Pages
 from fastsio._frames import build_frame
 from fastsio.asgi import ASGIApp
-from fastsio.shared import Connections
+from fastsio.doors.shared import Connections
 from harness import MS, FakePeer, RawWebSocket
 
 

@@ -14,7 +14,7 @@ import pytest
 from engineio.async_drivers.asgi import translate_request
 
 from asgi_tools import CONNECT, DISCONNECT, NO_BODY, Call, Client, scope_of
-from fastsio.hosted import DISCARD_BYTES, HostedRequest
+from fastsio.doors.hosted import DISCARD_BYTES, HostedRequest
 from harness import until
 
 OK = (200, b"ok")

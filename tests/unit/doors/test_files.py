@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from engineio.static_files import get_static_file
 
-from fastsio.asgi_files import answer_file, find_file
+from fastsio.doors.files import answer_file, find_file
 
 
 @pytest.fixture
