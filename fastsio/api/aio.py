@@ -331,6 +331,24 @@ class AsyncServer(AsyncServerBase):
                 session.shut_down(SHUTDOWN_REASON)
             await self.hub.drain(SHUTDOWN_S)
 
+    def instrument(
+        self, auth: Any = None, mode: Any = "development", read_only: bool = False, server_id: str | None = None,
+        namespace: str = "/admin", server_stats_interval: float = 2,
+    ) -> Any:  # fmt: skip
+        """Show this server to the Socket.IO Admin UI; returns what has uninstrument() and, to await, shutdown().
+
+        auth: a dict that the page's login has to equal, a list of them, a function of it (plain or coroutine)
+        that returns whether it is right, or False to let everybody in. mode: "development" tells of each socket,
+        room and event, "production" sends only figures, every `server_stats_interval` seconds. read_only: admins
+        can change nothing. server_id: this server's name, the host's if it is left out. Raises ValueError for
+        values that can't be, RuntimeError if it is instrumented already.
+        """
+        from fastsio.admin import InstrumentedAsyncServer
+
+        return InstrumentedAsyncServer(
+            self.hub, auth, mode, read_only, server_id, namespace, server_stats_interval
+        )
+
     # --- tasks -------------------------------------------------------------------------------
 
     def start_background_task(

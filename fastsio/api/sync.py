@@ -195,7 +195,7 @@ class Server:
         JSON can't hold, ValueError for a reserved name.
         """
         bridge = self._bridge_to_clients()
-        if bridge is None or bridge.is_here or callback is not None or self.hub.is_traced:
+        if bridge is None or bridge.is_here or callback is not None or self.hub.notes_events:
             answer = None if callback is None else self._answer_to(callback)
             self._do(self._server.emit, event, data, to, room, skip_sid, namespace, answer)
             return
@@ -297,6 +297,20 @@ class Server:
     def transport(self, sid: str, namespace: str | None = None) -> str:
         """What the client uses now: "polling" or "websocket". Raises KeyError for an unknown sid."""
         return self._ask(self._server.transport, sid, namespace)
+
+    def instrument(
+        self, auth: Any = None, mode: Any = "development", read_only: bool = False, server_id: str | None = None,
+        namespace: str = "/admin", server_stats_interval: float = 2,
+    ) -> Any:  # fmt: skip
+        """Show this server to the Socket.IO Admin UI: see AsyncServer.instrument().
+
+        A function given as `auth` is a plain one, and runs in the pool.
+        """
+        from fastsio.admin import InstrumentedServer
+
+        return InstrumentedServer(
+            self._ask, self.hub, auth, mode, read_only, server_id, namespace, server_stats_interval
+        )
 
     # --- threads -----------------------------------------------------------------------------
 

@@ -182,7 +182,7 @@ class Socket(SocketBase):
         if self.namespace.is_elsewhere():
             encoded = self.namespace.encode_event(args)  # what can't be is this caller's error
             if pending is None:
-                self.namespace.hub.call_soon(self._send, encoded)
+                self.namespace.hub.call_soon(self._send, encoded, args)
             else:
                 self.namespace.hub.call_soon(self.send_event, args, pending)
             return -1
@@ -191,7 +191,7 @@ class Socket(SocketBase):
                 pending.fail()
             return -1
         if pending is None:
-            self.send_packet(self.namespace.encode_event(args))
+            self._send(self.namespace.encode_event(args), args)
             return -1
         ack_id = self._ack_count
         encoded = self.namespace.encode_event(args, ack_id)
@@ -199,7 +199,7 @@ class Socket(SocketBase):
         if self.acks is None:
             self.acks = {}
         self.acks[ack_id] = pending
-        self.send_packet(encoded)
+        self._send(encoded, args)
         return ack_id
 
     def overflow(self) -> None:
@@ -208,10 +208,12 @@ class Socket(SocketBase):
         if outlet is not None:
             asyncio.get_running_loop().call_soon(outlet.overflow)
 
-    def _send(self, encoded: Encoded) -> None:
-        """Send what was encoded in another thread, if the client is still there."""
+    def _send(self, encoded: Encoded, args: list[Any]) -> None:
+        """Send an event, which may have been encoded in another thread, if the client is still there."""
         if self._can_receive:
             self.send_packet(encoded)
+            if self.namespace.observer is not None:
+                self.namespace.observer.event_sent([self], args)
 
     # --- rooms -------------------------------------------------------------------------------
 
@@ -237,6 +239,8 @@ class Socket(SocketBase):
             self._joined = set()
         for one in as_rooms(room):
             if one != self.id:
+                if self.namespace.observer is not None and one not in self._joined:
+                    self.namespace.observer.room_joined(self, one)
                 self._joined.add(one)
                 self.namespace.adapter.add(self, one)
 
@@ -248,13 +252,18 @@ class Socket(SocketBase):
         for one in as_rooms(room):
             if self._joined is not None and one in self._joined:
                 self._joined.discard(one)
-                self.namespace.adapter.remove(self, one)
+                self._is_out_of(one)
 
     def stop_receiving(self) -> None:
         """Broadcasts to its rooms reach it no longer; `rooms` still names them while handlers run."""
         if self._joined is not None:
             for one in self._joined:
-                self.namespace.adapter.remove(self, one)
+                self._is_out_of(one)
+
+    def _is_out_of(self, room: Any) -> None:
+        self.namespace.adapter.remove(self, room)
+        if self.namespace.observer is not None:
+            self.namespace.observer.room_left(self, room)
 
     def to(self, room: Any) -> BroadcastOperator:
         """The clients in a room, or in any room of a list, without this one."""
