@@ -6,8 +6,8 @@ Source: socketio.md 2, "JSON dialect".
 from __future__ import annotations
 
 import json
-import sys
 import math
+import sys
 from types import SimpleNamespace
 from typing import Any
 
