@@ -1,6 +1,6 @@
 """fastsio: the fastest Socket.IO server there is, in Python. Two API styles, AsyncServer and IO."""
 
-from fastsio import exceptions
+from fastsio import exceptions, packet
 from fastsio.api.aio import AsyncServer
 from fastsio.api.io import IO
 from fastsio.api.manager import AsyncManager
@@ -37,6 +37,7 @@ __all__ = [
     "SimpleClient",
     "WSGIApp",
     "exceptions",
+    "packet",
     "run",
     "start",
 ]

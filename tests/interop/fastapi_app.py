@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -20,7 +21,9 @@ from fastsio.asgi import ASGIApp
 
 
 def say(*words: object) -> None:
-    print(*words, flush=True)
+    # In one piece: workers share their output.
+    sys.stdout.write(" ".join(map(str, words)) + "\n")
+    sys.stdout.flush()
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -176,7 +177,8 @@ def test_json_argument_without_dumps_and_loads_is_a_type_error(thing):
         _codec.encode_packet(2, ["a"], json=thing)
 
 
-def test_data_that_is_too_deep_for_the_stack_it_is_emitted_from_is_a_value_error():
+def test_data_that_is_too_deep_for_the_stack_it_is_emitted_from_is_a_value_error_or_sent():
+    # Since Python 3.12 the depth of calls in C does not count with that of Python's.
     data: list = []
     for _ in range(890):
         data = [data]
@@ -184,5 +186,8 @@ def test_data_that_is_too_deep_for_the_stack_it_is_emitted_from_is_a_value_error
     def emit(frames: int):
         return emit(frames - 1) if frames else _codec.encode_packet(2, ["x", {1: data}])
 
-    with pytest.raises(ValueError, match="nested"):
-        emit(800)
+    if sys.version_info < (3, 12):
+        with pytest.raises(ValueError, match="nested"):
+            emit(800)
+    else:
+        assert emit(800).text == b'42["x",{"1":' + b"[" * 891 + b"]" * 891 + b"}]"

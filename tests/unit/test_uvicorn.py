@@ -299,8 +299,11 @@ async def test_limit_concurrency_is_a_503_for_both(under_uvicorn):
     await peer.close()
 
 
-async def test_requests_of_both_are_in_the_access_log(under_uvicorn, caplog):
-    caplog.set_level(logging.INFO, "uvicorn")
+async def test_requests_of_both_are_in_the_access_log(under_uvicorn, caplog, monkeypatch):
+    # uvicorn's own set-up, which a test before may have called, keeps these from caplog.
+    for name in ("uvicorn", "uvicorn.access", "uvicorn.error"):
+        monkeypatch.setattr(logging.getLogger(name), "propagate", True)
+        caplog.set_level(logging.INFO, name)
     server = await under_uvicorn(ASGIApp(echo_server(), Pages()))
     connection = await RawConnection.open(server.url)
     _, port = connection.writer.get_extra_info("sockname")

@@ -166,6 +166,6 @@ async def test_public_names_are_what_the_package_exports():
         "get_tornado_handler",
     }  # fmt: skip
     ours = set(fastsio.__all__) - set(socketio.__all__)
-    assert ours == {"IO", "RunningServer", "exceptions", "run", "start"}
+    assert ours == {"IO", "RunningServer", "exceptions", "packet", "run", "start"}
     for name in fastsio.__all__:
         assert getattr(fastsio, name).__doc__
