@@ -86,19 +86,20 @@ class Admin:
         if socket is None or socket.is_dropped or not socket.session.is_open:
             return  # gone meanwhile
         if sid in self._namespace.sockets:  # always_connect
-            self._welcome(socket, session_id)
+            self._welcome(socket, session_id, is_told=True)
             return
         # Others may be on their way too; who went before the admission is forgotten here.
         joining = self._namespace.joining
         self._granted = {one: its for one, its in self._granted.items() if one in joining}
         self._granted[sid] = session_id
 
-    def _welcome(self, socket: Socket, session_id: str | None) -> None:
-        """A new admin: what can be done here, and what there is."""
+    def _welcome(self, socket: Socket, session_id: str | None, is_told: bool = False) -> None:
+        """A new admin: what can be done here, and what there is. `is_told`: the others know of its socket."""
         self._admins[socket.id] = socket
         if session_id is not None:
             socket.emit("session", session_id)
-        self._tell_joined(socket)
+        if not is_told:
+            self._tell_joined(socket)
         features = ["AGGREGATED_EVENTS", *([] if self._read_only else COMMANDS)]
         if self.watches_events:
             features.append("ALL_EVENTS")

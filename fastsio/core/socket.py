@@ -191,7 +191,9 @@ class Socket(SocketBase):
                 pending.fail()
             return -1
         if pending is None:
-            self._send(self.namespace.encode_event(args), args)
+            self.send_packet(self.namespace.encode_event(args))
+            if self.namespace.observer is not None:
+                self.namespace.observer.event_sent([self], args)
             return -1
         ack_id = self._ack_count
         encoded = self.namespace.encode_event(args, ack_id)
@@ -199,7 +201,9 @@ class Socket(SocketBase):
         if self.acks is None:
             self.acks = {}
         self.acks[ack_id] = pending
-        self._send(encoded, args)
+        self.send_packet(encoded)
+        if self.namespace.observer is not None:
+            self.namespace.observer.event_sent([self], args)
         return ack_id
 
     def overflow(self) -> None:
@@ -209,7 +213,7 @@ class Socket(SocketBase):
             asyncio.get_running_loop().call_soon(outlet.overflow)
 
     def _send(self, encoded: Encoded, args: list[Any]) -> None:
-        """Send an event, which may have been encoded in another thread, if the client is still there."""
+        """Send an event that was encoded in another thread, if the client is still there."""
         if self._can_receive:
             self.send_packet(encoded)
             if self.namespace.observer is not None:
@@ -252,18 +256,18 @@ class Socket(SocketBase):
         for one in as_rooms(room):
             if self._joined is not None and one in self._joined:
                 self._joined.discard(one)
-                self._is_out_of(one)
+                self.namespace.adapter.remove(self, one)
+                if self.namespace.observer is not None:
+                    self.namespace.observer.room_left(self, one)
 
     def stop_receiving(self) -> None:
         """Broadcasts to its rooms reach it no longer; `rooms` still names them while handlers run."""
         if self._joined is not None:
             for one in self._joined:
-                self._is_out_of(one)
-
-    def _is_out_of(self, room: Any) -> None:
-        self.namespace.adapter.remove(self, room)
-        if self.namespace.observer is not None:
-            self.namespace.observer.room_left(self, room)
+                self.namespace.adapter.remove(self, one)
+            if self.namespace.observer is not None:
+                for one in self._joined:
+                    self.namespace.observer.room_left(self, one)
 
     def to(self, room: Any) -> BroadcastOperator:
         """The clients in a room, or in any room of a list, without this one."""
