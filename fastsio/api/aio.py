@@ -7,7 +7,7 @@ import asyncio
 import warnings
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from fastsio._aio import AsyncServerBase
 from fastsio.api import logs
@@ -22,6 +22,9 @@ from fastsio.core.reasons import Reason
 from fastsio.core.registry import RESERVED
 from fastsio.core.socket import Socket
 from fastsio.options import Options, nearest
+
+if TYPE_CHECKING:
+    from fastsio.admin import InstrumentedAsyncServer
 
 ASYNC_MODES = ("aiohttp", "sanic", "tornado", "asgi")
 # Arguments besides the options. Clients are always monitored; async_mode is only a name here.
@@ -334,7 +337,7 @@ class AsyncServer(AsyncServerBase):
     def instrument(
         self, auth: Any = None, mode: Any = "development", read_only: bool = False, server_id: str | None = None,
         namespace: str = "/admin", server_stats_interval: float = 2,
-    ) -> Any:  # fmt: skip
+    ) -> "InstrumentedAsyncServer":  # fmt: skip
         """Show this server to the Socket.IO Admin UI; returns what has uninstrument() and, to await, shutdown().
 
         auth: a dict that the page's login has to equal, a list of them, a function of it (plain or coroutine)

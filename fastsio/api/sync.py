@@ -14,7 +14,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Coroutine, Iterator
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from fastsio.api.aio import ARGUMENTS, AsyncServer
 from fastsio.api.manager import checked
@@ -27,6 +27,9 @@ from fastsio.core.reasons import Reason
 from fastsio.core.registry import RESERVED
 from fastsio.options import Options, nearest
 from fastsio.threads import Bridge, HandlerPool, run_inline
+
+if TYPE_CHECKING:
+    from fastsio.admin import InstrumentedServer
 
 __all__ = ["Manager", "Namespace", "Server"]
 
@@ -301,7 +304,7 @@ class Server:
     def instrument(
         self, auth: Any = None, mode: Any = "development", read_only: bool = False, server_id: str | None = None,
         namespace: str = "/admin", server_stats_interval: float = 2,
-    ) -> Any:  # fmt: skip
+    ) -> "InstrumentedServer":  # fmt: skip
         """Show this server to the Socket.IO Admin UI: see AsyncServer.instrument().
 
         A function given as `auth` is a plain one, and runs in the pool.

@@ -2,8 +2,7 @@
 
     python -m admin_app socketio|fastsio async|sync
 
-`build` makes it of a library; as a program it is served by uvicorn (or werkzeug) with the one, by fastsio.run()
-with the other.
+`build` makes it of a library; as a program it is served by uvicorn, or by werkzeug if it is "sync".
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ import sys
 from typing import Any
 
 LOGIN = {"username": "admin", "password": "pw"}
-ROOMS = {"async": "AsyncServer", "sync": "Server"}
 
 
 def build(library: Any, kind: str = "async", **options: Any) -> Any:
@@ -51,9 +49,7 @@ def build(library: Any, kind: str = "async", **options: Any) -> Any:
 def main(library: str, kind: str) -> None:
     socketio = importlib.import_module(library)
     sio = build(socketio, kind)
-    if library == "fastsio":
-        socketio.run(sio, host="127.0.0.1", port=0)
-    elif kind == "async":
+    if kind == "async":
         import uvicorn
 
         uvicorn.run(socketio.ASGIApp(sio), host="127.0.0.1", port=0)

@@ -36,15 +36,27 @@ def play(node: Any, serve: Any) -> Any:
     return play
 
 
+async def process_of(library: str, kind: str) -> AsyncIterator[tuple[str, str]]:
+    process = ServingProcess("admin_app", library, kind)
+    try:
+        await process.start()
+        yield kind, process.url
+    finally:
+        await process.kill()
+
+
 @pytest_asyncio.fixture(params=KINDS)
 async def theirs(request: pytest.FixtureRequest) -> AsyncIterator[tuple[str, str]]:
     """The kind and the address of python-socketio's server with the same application."""
-    process = ServingProcess("admin_app", "socketio", request.param)
-    try:
-        await process.start()
-        yield request.param, process.url
-    finally:
-        await process.kill()
+    async for served in process_of("socketio", request.param):
+        yield served
+
+
+@pytest_asyncio.fixture(params=KINDS)
+async def guest(request: pytest.FixtureRequest) -> AsyncIterator[tuple[str, str]]:
+    """The kind and the address of ours under a server that is not: uvicorn, werkzeug."""
+    async for served in process_of("fastsio", request.param):
+        yield served
 
 
 def counted(transcript: dict[str, list[Any]], name: str) -> Counter[str]:
@@ -150,6 +162,18 @@ async def test_the_transcript_is_python_socketios_but_for_what_is_listed(
                 assert differing(one, other) <= {"clientId", "handshake"}, (one, other)
                 assert (one["clientId"], other["clientId"]) == (12, 20)
                 assert set(one["handshake"]) - set(other["handshake"]) == {"xdomain"}
+
+
+@pytest.mark.asyncio(loop_factories=["asyncio"])
+@pytest.mark.parametrize("mode", ["polling", "websocket"])
+async def test_under_uvicorn_and_werkzeug_admins_see_what_they_see_under_our_server(
+    play: Any, node: Any, guest: tuple[str, str], mode: str
+) -> None:
+    kind, url = guest
+    said = await node.play("adminWatches", url, mode, login=LOGIN, commands=True, clients=1)
+    ours = await play("adminWatches", mode, kind, commands=True, clients=1)
+    del said["transcript"]["session"], ours["transcript"]["session"]  # random
+    assert said == ours
 
 
 def flat(args: Any) -> list[dict[str, Any]]:
