@@ -6,7 +6,7 @@ server side.
 
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from fastsio.admin.figures import Figures
@@ -19,6 +19,7 @@ from fastsio.core.socket import Socket
 
 logger = logging.getLogger("fastsio.core")
 
+ALREADY = "instrument(): there is an observer already; uninstrument() ends one"
 DEVELOPMENT, PRODUCTION = "development", "production"
 COMMANDS = ["EMIT", "JOIN", "LEAVE", "DISCONNECT", "MJOIN", "MLEAVE", "MDISCONNECT"]
 
@@ -30,7 +31,9 @@ class Admin:
         self, hub: Hub, auth: Any, mode: Any, read_only: bool, server_id: str | None, namespace: str,
         server_stats_interval: float,
     ) -> None:  # fmt: skip
-        """Only checks: see begin(). Raises ValueError."""
+        """Only checks: see begin(). Raises ValueError, and RuntimeError as that does."""
+        if hub.observer is not None:
+            raise RuntimeError(ALREADY)
         self._logins = Logins(auth, hub.registry.adapt)
         self.watches_events = _is_development(mode)
         self._read_only = bool(read_only)
@@ -97,29 +100,31 @@ class Admin:
         """A new admin: what can be done here, and what there is. `is_told`: the others know of its socket."""
         self._admins[socket.id] = socket
         if session_id is not None:
-            socket.emit("session", session_id)
+            self._send([socket], "session", session_id)
         if not is_told:
             self._tell_joined(socket)
         features = ["AGGREGATED_EVENTS", *([] if self._read_only else COMMANDS)]
         if self.watches_events:
             features.append("ALL_EVENTS")
-        socket.emit("config", {"supportedFeatures": features})
+        self._send([socket], "config", {"supportedFeatures": features})
         if self.watches_events:
             namespaces = list(self._hub.namespaces.values())
             everyone = [described(one) for name in namespaces for one in name.sockets.values()]
-            socket.emit("all_sockets", everyone)
+            self._send([socket], "all_sockets", everyone)
         self.figures.start()
 
     def _tell(self, event: str, *args: Any) -> None:
-        """Send an event to every admin. What can't be sent is logged: whoever looks on is in nobody's way."""
-        if not self._admins:
-            return
+        if self._admins:
+            self._send(self._admins.values(), event, *args)
+
+    def _send(self, sockets: Iterable[Socket], event: str, *args: Any) -> None:
+        """Send an event to admins. What can't be sent is logged: whoever looks on is in nobody's way."""
         try:
             encoded = self._namespace.encode_event([event, *args])
         except Exception as error:  # noqa: BLE001 - a module given as json= may raise anything
             logger.warning("admins are not told of an %s: %r", event, error)
             return
-        for socket in self._admins.values():
+        for socket in sockets:
             socket.send_packet(encoded)
 
     # --- what the core tells -----------------------------------------------------------------

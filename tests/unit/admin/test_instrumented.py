@@ -33,6 +33,8 @@ async def test_another_thread_may_instrument_a_server_that_runs(join, enter, sio
     peer, socket = await join(sio)
     handle = await asyncio.to_thread(sio.instrument, LOGIN)
     await until(lambda: sio.hub.observer is not None, "it is instrumented")
+    with pytest.raises(RuntimeError, match="there is an observer already"):
+        await asyncio.to_thread(sio.instrument, LOGIN)
     page = await enter(sio)
     await peer.send('42["e"]')
     assert await page.next("event_received") == ["/", socket.id, ["e"]]
