@@ -44,12 +44,14 @@ cdef class NamespaceBase:
 
 cdef class SocketBase(Member):
     cdef readonly NamespaceBase namespace
-    cdef public dict listeners      # event -> tuple of Handler; None if there are none
+    cdef public dict by_event       # its listeners: event -> tuple of Handler; None if there are none
+    cdef public tuple of_any        # Handlers of every event, before these; None if there are none
     cdef public dict acks           # id -> core.acks.PendingAck; None if there are none
     cdef public bint is_connected
     cdef public bint is_dropped     # disconnect() was called; if before it was admitted, it will be refused
     cdef public bint is_refused     # always_connect: its connect handler did not want it
     cdef int dispatch(self, list args, int64_t id) except -1
+    cdef int run_any(self, list args, int64_t id) except -1
     cdef int run_several(self, list handlers, list args, int64_t id) except -1
     cdef object invoke(self, Handler handler, list args, AckSender ack)
     cdef int run(self, Handler handler, list args, int64_t id, Replies replies) except -1

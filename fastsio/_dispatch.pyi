@@ -49,7 +49,8 @@ class NamespaceBase:
 
 class SocketBase(Member):
     namespace: Any
-    listeners: dict[str, tuple[Handler, ...]] | None
+    by_event: dict[str, tuple[Handler, ...]] | None
+    of_any: tuple[Handler, ...] | None
     acks: dict[int, Any] | None
     is_connected: bool
     is_dropped: bool

@@ -207,10 +207,13 @@ cdef class SocketBase(Member):
     cdef int dispatch(self, list args, int64_t id) except -1:
         """Run the handlers of an event, in order: the namespace's, then this socket's listeners."""
         cdef object event = args[0]
-        cdef Handler handler = self.namespace.handlers.get(event)
+        cdef Handler handler
         cdef tuple listeners = None
-        if self.listeners is not None:
-            listeners = self.listeners.get(event)
+        if self.of_any is not None:  # unlikely
+            self.run_any(args, id)
+        handler = self.namespace.handlers.get(event)
+        if self.by_event is not None:
+            listeners = self.by_event.get(event)
         if listeners is None:  # likely for one style
             if handler is None:
                 handler = self.namespace.fallback
@@ -219,6 +222,13 @@ cdef class SocketBase(Member):
         if handler is None and len(listeners) == 1:  # likely for the other
             return self.run(listeners[0], args, id, None)
         return self.run_several(([] if handler is None else [handler]) + list(listeners), args, id)
+
+    cdef int run_any(self, list args, int64_t id) except -1:
+        """What listens to all events; only one that takes `ack` can answer."""
+        cdef Handler handler
+        for handler in self.of_any:
+            self.run(handler, args, id if handler.takes_ack else -1, None)
+        return 0
 
     cdef int run_several(self, list handlers, list args, int64_t id) except -1:
         cdef Replies replies = Replies.__new__(Replies)
@@ -382,13 +392,13 @@ cdef class SocketBase(Member):
     def forget(self, event, Handler handler) -> None:
         """Remove one listener of `event`, if it is there."""
         cdef tuple left
-        if self.listeners is None or event not in self.listeners:
+        if self.by_event is None or event not in self.by_event:
             return
-        left = tuple([one for one in self.listeners[event] if one is not handler])
+        left = tuple([one for one in self.by_event[event] if one is not handler])
         if left:
-            self.listeners[event] = left
+            self.by_event[event] = left
         else:
-            del self.listeners[event]
+            del self.by_event[event]
 
     def run_handler(self, Handler handler, event, *args) -> None:
         """Run a handler of one of the server's own events (connection, disconnect…)."""

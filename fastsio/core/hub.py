@@ -68,7 +68,7 @@ class Hub:
             namespace = self.namespaces[name] = Namespace(name, self.json, self.tasks, self)
             namespace.home = self._home
             namespace.on_failure = self.failures.handle if self.failures.is_used else None
-            namespace.observer = self._event_observer
+            namespace.observe(self._event_observer)
             self.registry.apply(namespace)
         return self.namespaces[name]
 
@@ -108,7 +108,7 @@ class Hub:
         self.notes_events = self.is_traced or self._event_observer is not None
         self.diverts = self.is_serial or self.notes_events
         for namespace in self.namespaces.values():
-            namespace.observer = self._event_observer
+            namespace.observe(self._event_observer)
         if self._engine is not None:
             self._observe_engine()
             for session in self._engine.sessions.values():

@@ -12,7 +12,9 @@ from fastsio._encoded import Encoded
 from fastsio.core.adapter import Adapter
 from fastsio.core.handlers import make_handler, positional_count
 from fastsio.core.held import Held
+from fastsio.core.observer import Observer
 from fastsio.core.operator import NOBODY_EXCEPT, BroadcastOperator, Rooms, as_rooms
+from fastsio.core.watch import Watch
 
 if TYPE_CHECKING:
     from fastsio.core.hub import Hub
@@ -39,7 +41,29 @@ class Namespace(NamespaceBase):
         self.adapter = Adapter(self)
         self.guards: list[Guard] = []
         self._entry_guard: Guard | None = None
+        # Who hears of more than the hub's observer does, once there was anybody.
+        self.watch: Watch | None = None
         self.connection_handlers: list[Handler] = []
+
+    def observe(self, observer: Observer | None) -> None:
+        """Tell `observer` of events and rooms, besides those who watch this namespace alone."""
+        if self.watch is None:
+            self.observer = observer
+        else:
+            self.watch.observer = observer
+            self.place_watch()
+
+    def watched(self) -> Watch:
+        """The Watch of this namespace, made if there is none."""
+        if self.watch is None:
+            self.watch = Watch(self)
+            self.watch.observer = self.observer
+        return self.watch
+
+    def place_watch(self) -> None:
+        """What is told of events and rooms: the watch while it is used, else the hub's observer, if there is one."""
+        assert self.watch is not None
+        self.observer = self.watch if self.watch.is_used else self.watch.observer
 
     def find(self, sid: Any) -> "Socket | None":
         """The socket with that id, also while it joins or leaves."""

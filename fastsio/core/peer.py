@@ -234,7 +234,7 @@ class Peer(PeerBase):
         if self.find(namespace.name) is not socket:
             return
         self.detach(socket)
-        if socket.listeners is not None:
+        if socket.by_event is not None:
             socket.run_listeners("disconnecting", reason, description)
         socket.is_connected = False
         namespace.leaving[socket.id] = socket
@@ -247,7 +247,7 @@ class Peer(PeerBase):
                 pending.fail()
             socket.acks = None
         self._run_disconnect(socket, reason)
-        if socket.listeners is not None:
+        if socket.by_event is not None:
             socket.run_listeners("disconnect", reason, description)
 
     def _run_disconnect(self, socket: Socket, reason: str) -> None:

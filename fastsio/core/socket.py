@@ -1,7 +1,7 @@
 """Sockets: one client in one namespace, Node's Socket.
 
-What is on the hot path is in _dispatch.SocketBase. Optional parts (rooms, data, listeners, acks) are made
-when they are first needed: an idle socket has none of them.
+What is on the hot path is in _dispatch.SocketBase, listeners are in listening.py. Optional parts (rooms, data,
+listeners, acks) are made when they are first needed: an idle socket has none of them.
 """
 
 import asyncio
@@ -10,11 +10,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from fastsio._codec import NO_DATA
-from fastsio._dispatch import Handler, SocketBase
 from fastsio._encoded import Encoded
 from fastsio.core.acks import PendingAck, wait_for_ack
-from fastsio.core.handlers import check_event_name, make_handler
+from fastsio.core.handlers import check_event_name
 from fastsio.core.handshake import Handshake
+from fastsio.core.listening import Listening
 from fastsio.core.operator import BroadcastOperator, as_rooms
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 DISCONNECT = 1
 
 
-class Socket(SocketBase):
+class Socket(Listening):
     """One client in one namespace.
 
     id: str, 20 characters. nsp: the Namespace. data: a dict of the application's own.
@@ -104,47 +104,6 @@ class Socket(SocketBase):
     @data.setter
     def data(self, value: dict[str, Any]) -> None:
         self._data = value
-
-    # --- listening ---------------------------------------------------------------------------
-
-    def on(self, event: str, fn: Callable[..., Any] | None = None) -> Any:
-        """Call `fn(*args)` for each such event of the client, after listeners added earlier.
-
-        Works as a decorator. `fn` may be a coroutine function. What it returns answers the client's ack
-        (None: no value, a tuple: several); one with a parameter named `ack` answers by calling that. Extra
-        arguments are dropped, as JavaScript does. Own events: "disconnecting" and "disconnect", with
-        (reason, description).
-        """
-        return self._listen(event, fn, False)
-
-    def once(self, event: str, fn: Callable[..., Any] | None = None) -> Any:
-        """on(), for the next such event only."""
-        return self._listen(event, fn, True)
-
-    def _listen(self, event: str, fn: Callable[..., Any] | None, once: bool) -> Any:
-        if fn is None:
-            return lambda fn: self._listen(event, fn, once)
-        if self.listeners is None:
-            self.listeners = {}
-        self.listeners[event] = (*self.listeners.get(event, ()), make_handler(fn, once=once))
-        return fn
-
-    def off(self, event: str, fn: Callable[..., Any] | None = None) -> None:
-        """Remove one listener of `event` (the last one added with `fn`), or all of them."""
-        for handler in reversed(self._listeners_of(event)):
-            if fn is None or handler.fn == fn:
-                self.forget(event, handler)
-                if fn is not None:
-                    return
-
-    def _listeners_of(self, event: str) -> tuple[Handler, ...]:
-        return () if self.listeners is None else self.listeners.get(event, ())
-
-    def run_listeners(self, event: str, *args: Any) -> None:
-        """Run the listeners of one of the server's own events."""
-        if self.listeners is not None:
-            for handler in self._listeners_of(event):
-                self.run_handler(handler, event, *args)
 
     # --- sending -----------------------------------------------------------------------------
 
@@ -262,6 +221,8 @@ class Socket(SocketBase):
 
     def stop_receiving(self) -> None:
         """Broadcasts to its rooms reach it no longer; `rooms` still names them while handlers run."""
+        if self.namespace.watch is not None:
+            self.namespace.watch.listen(self.id, ())
         if self._joined is not None:
             for one in self._joined:
                 self.namespace.adapter.remove(self, one)

@@ -29,6 +29,7 @@ def build(log: Log, **options: Any) -> fastsio.IO:
     io.of("/admin").use(_admins_only)
     _guarded(io)
     _greeting(io)
+    _watched(io)
     return io
 
 
@@ -74,6 +75,27 @@ def _greeting(io: fastsio.IO) -> None:
         socket.emit("greeting", "first")
         socket.emit("greeting", "second", b"bytes")
         socket.on("echo", lambda *args: args)
+
+
+def _watched(io: fastsio.IO) -> None:
+    @io.of("/watched").on("connection")
+    def connection(socket: Any) -> None:
+        heard: list[Any] = []
+        sent: list[Any] = []
+        order: list[str] = []
+        socket.on_any(lambda *event: heard.append(event))
+        socket.on_any(lambda event: order.append("any") if event == "order" else None)
+        socket.on_any_outgoing(lambda *event: sent.append(event))
+
+        @socket.on("echo back")
+        def echo_back(*args: Any) -> None:
+            socket.emit("greeting", *args)
+            socket.nsp.emit("greeting", "all")
+
+        socket.on("order", lambda: order.append("on"))
+        socket.prepend("order", lambda: order.append("prepended"))
+        socket.on("order", lambda: order)
+        socket.on("watched", lambda: [heard, sent])
 
 
 class _Handlers:

@@ -70,7 +70,7 @@ class World:
         self.root.namespace.handlers[event] = Handler(fn, prefix=prefix, **how)
 
     def listen(self, event: str, *fns: Any, **how: Any) -> None:
-        self.root.listeners = {event: tuple(Handler(fn, **how) for fn in fns)}
+        self.root.by_event = {event: tuple(Handler(fn, **how) for fn in fns)}
 
     def text(self, data: bytes) -> list[bytes]:
         """Feed one packet; the Engine.IO packets that came of it."""
@@ -244,7 +244,7 @@ def test_an_ack_that_nobody_asked_for_is_false_and_does_nothing(world):
 
 def test_with_an_ack_parameter_somewhere_the_results_of_the_others_are_no_answer(world):
     acks = []
-    world.root.listeners = {
+    world.root.by_event = {
         "x": (
             Handler(lambda: "result"),
             Handler(lambda ack: acks.append(ack), max_args=0, takes_ack=True),
@@ -259,7 +259,7 @@ def test_once_is_once(world):
     world.listen("x", lambda: "answer", once=True)
     assert world.text(b'21["x"]') == [b'431["answer"]']
     assert world.text(b'22["x"]') == []
-    assert world.root.listeners == {}
+    assert world.root.by_event == {}
 
 
 # --- coroutines --------------------------------------------------------------------------------
