@@ -6,6 +6,7 @@ from fastsio.core.errors import (
     ConnectionError,
     ConnectionRefusedError,
     DisconnectedError,
+    PartialAnswersError,
     SocketIOError,
     TimeoutError,
 )
@@ -16,6 +17,7 @@ __all__ = [
     "ConnectionError",
     "ConnectionRefusedError",
     "DisconnectedError",
+    "PartialAnswersError",
     "SocketIOError",
     "TimeoutError",
 ]

@@ -41,9 +41,17 @@ class IO:
         """Middleware of "/": see Namespace.use()."""
         return self.sockets.use(middleware)
 
-    def emit(self, event: str, *args: Any) -> None:
-        """Send an event to every client in "/"."""
-        self.sockets.emit(event, *args)
+    def emit(self, event: str, *args: Any, ack: Callable[..., Any] | None = None) -> None:
+        """Send an event to every client in "/": see BroadcastOperator.emit()."""
+        self.sockets.emit(event, *args, ack=ack)
+
+    async def emit_with_ack(self, event: str, *args: Any) -> list[Any]:
+        """Send an event to every client in "/" and return their answers: see BroadcastOperator.emit_with_ack()."""
+        return await self.sockets.emit_with_ack(event, *args)
+
+    def timeout(self, seconds: float) -> BroadcastOperator:
+        """Wait for answers that long: `await io.timeout(5).emit_with_ack(…)`."""
+        return self.sockets.timeout(seconds)
 
     def send(self, *args: Any) -> None:
         """emit("message", *args)."""

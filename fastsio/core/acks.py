@@ -69,17 +69,28 @@ async def wait_for_first_ack(
     sockets: "list[Socket]", args: list[Any], timeout_s: float | None
 ) -> Any:
     """wait_for_ack() for several clients: what the first of them answers; it fails when all of them are gone."""
+    return value_of(await wait_for_values(sockets, args, timeout_s))
+
+
+async def wait_for_values(
+    sockets: "list[Socket]", args: list[Any], timeout_s: float | None
+) -> list[Any]:
+    """wait_for_first_ack(), as the list of the answer's values."""
     pending = AwaitedAck(len(sockets))
     if not sockets:
         pending.fail()
     asked = [(socket, socket.send_event(args, pending)) for socket in sockets]
     try:
         async with asyncio.timeout(timeout_s):
-            values = await pending.future
+            return await pending.future
     except TimeoutError:
         raise errors.TimeoutError("operation has timed out") from None
     finally:
         for socket, ack_id in asked:
             if socket.acks is not None:
                 socket.acks.pop(ack_id, None)
+
+
+def value_of(values: list[Any]) -> Any:
+    """What an answer is to who waits for it: None, one value, or a tuple of several."""
     return None if not values else values[0] if len(values) == 1 else tuple(values)

@@ -33,6 +33,14 @@ class TimeoutError(SocketIOError):
     """The client did not answer in time."""
 
 
+class PartialAnswersError(TimeoutError):
+    """Not all clients answered a broadcast in time; `responses` is a list of the answers that came."""
+
+    def __init__(self, responses: list[Any]) -> None:
+        super().__init__("operation has timed out")
+        self.responses = responses
+
+
 class BadNamespaceError(SocketIOError):
     """The namespace is not connected."""
 

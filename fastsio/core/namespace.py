@@ -117,9 +117,17 @@ class Namespace(NamespaceBase):
         self.guards.append(_with_next(middleware) if needed == 2 else middleware)
         return middleware
 
-    def emit(self, event: str, *args: Any) -> None:
-        """Send an event to every client in the namespace."""
-        BroadcastOperator(self).emit(event, *args)
+    def emit(self, event: str, *args: Any, ack: Callable[..., Any] | None = None) -> None:
+        """Send an event to every client in the namespace: see BroadcastOperator.emit()."""
+        BroadcastOperator(self).emit(event, *args, ack=ack)
+
+    async def emit_with_ack(self, event: str, *args: Any) -> list[Any]:
+        """Send an event to every client in the namespace and return their answers."""
+        return await BroadcastOperator(self).emit_with_ack(event, *args)
+
+    def timeout(self, seconds: float) -> BroadcastOperator:
+        """Wait for answers that long: see BroadcastOperator.timeout()."""
+        return BroadcastOperator(self).timeout(seconds)
 
     def send(self, *args: Any) -> None:
         """emit("message", *args)."""

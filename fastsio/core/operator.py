@@ -1,8 +1,9 @@
-"""Whom an emit reaches: the chain to().in_().except_().volatile, immutable."""
+"""Whom an emit reaches: the chain to().in_().except_().volatile.timeout(), immutable."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from fastsio.core.gather import calling, gather, wait_for_all
 from fastsio.core.handlers import check_event_name
 
 if TYPE_CHECKING:
@@ -27,41 +28,61 @@ class BroadcastOperator:
     from any thread; from another than the engine's it takes effect soon, in the order of the calls.
     """
 
-    __slots__ = ("_excluded", "_is_volatile", "_namespace", "_rooms")
+    __slots__ = ("_excluded", "_is_volatile", "_namespace", "_rooms", "_timeout_s")
 
     def __init__(
         self, namespace: "Namespace", rooms: Rooms | None = None, excluded: Rooms = NOBODY_EXCEPT,
-        is_volatile: bool = False,
+        is_volatile: bool = False, timeout_s: float | None = None,
     ) -> None:  # fmt: skip
         self._namespace = namespace
         self._rooms = rooms
         self._excluded = excluded
         self._is_volatile = is_volatile
+        self._timeout_s = timeout_s
+
+    def _but(
+        self, *, rooms: Rooms | None = None, excluded: Rooms = NOBODY_EXCEPT, is_volatile: bool = False,
+        timeout_s: float | None = None,
+    ) -> "BroadcastOperator":  # fmt: skip
+        """The same with something more."""
+        return BroadcastOperator(
+            self._namespace,
+            self._rooms if rooms is None else rooms,
+            self._excluded | excluded if excluded else self._excluded,
+            self._is_volatile or is_volatile,
+            self._timeout_s if timeout_s is None else timeout_s,
+        )
 
     def to(self, room: Any) -> "BroadcastOperator":
         """Also the clients in `room` (or in any room of a list)."""
-        rooms = as_rooms(room) | (self._rooms or frozenset())
-        return BroadcastOperator(self._namespace, rooms, self._excluded, self._is_volatile)
+        return self._but(rooms=as_rooms(room) | (self._rooms or frozenset()))
 
     in_ = to
 
     def except_(self, room: Any) -> "BroadcastOperator":
         """But no client that is in `room`."""
-        excluded = self._excluded | as_rooms(room)
-        return BroadcastOperator(self._namespace, self._rooms, excluded, self._is_volatile)
+        return self._but(excluded=as_rooms(room))
 
     @property
     def volatile(self) -> "BroadcastOperator":
         """Only to clients that can take it now: the packet is dropped for the others."""
-        return BroadcastOperator(self._namespace, self._rooms, self._excluded, True)
+        return self._but(is_volatile=True)
 
-    def emit(self, event: str, *args: Any) -> None:
+    def timeout(self, seconds: float) -> "BroadcastOperator":
+        """Wait for answers that long: `await io.to("room").timeout(5).emit_with_ack(…)`."""
+        return self._but(timeout_s=seconds)
+
+    def emit(self, event: str, *args: Any, ack: Callable[..., Any] | None = None) -> None:
         """Send an event to all of them. It is encoded once; a client's packets keep the calls' order.
 
-        Raises TypeError for what JSON can't hold, ValueError for a reserved name or over 10 binary values.
+        `ack(error, answers)` is called once with what emit_with_ack() returns, or its exception and the answers that
+        came. Raises TypeError for what JSON can't hold, ValueError for a reserved name or over 10 binary values.
         """
         check_event_name(event)
         namespace = self._namespace
+        if ack is not None:
+            self._gather([event, *args], ack)
+            return
         if namespace.is_elsewhere():
             # Encoded here: what can't be is this caller's error, and what is changed later is not sent.
             encoded = namespace.encode_event([event, *args])
@@ -76,6 +97,29 @@ class BroadcastOperator:
         namespace.adapter.broadcast([event, *args], self._rooms, self._excluded, self._is_volatile)
         if namespace.observer is not None:
             namespace.tell_sent_to([event, *args], self._rooms, self._excluded)
+
+    def _gather(self, args: list[Any], ack: Callable[..., Any]) -> None:
+        namespace = self._namespace
+        call = (
+            namespace, args, self._rooms, self._excluded, self._is_volatile, self._timeout_s, calling(namespace, ack),
+        )  # fmt: skip
+        if namespace.is_elsewhere():
+            namespace.encode_event(args)  # what can't be is this caller's error
+            namespace.hub.call_soon(gather, *call)
+        else:
+            gather(*call)
+
+    async def emit_with_ack(self, event: str, *args: Any) -> list[Any]:
+        """Send an event to all of them and return their answers, in the order in which they come.
+
+        Each is None, one value, or a tuple of several. A client that goes is no longer waited for. Raises
+        PartialAnswersError (a TimeoutError; `responses` has the answers that came) when the seconds of timeout()
+        are over; without, there is no limit.
+        """
+        check_event_name(event)
+        return await wait_for_all(
+            self._namespace, [event, *args], self._rooms, self._excluded, self._is_volatile, self._timeout_s
+        )  # fmt: skip
 
     def send(self, *args: Any) -> None:
         """emit("message", *args)."""

@@ -10,8 +10,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from fastsio._codec import NO_DATA
+from fastsio._eager import start_eager
 from fastsio._encoded import Encoded
-from fastsio.core.acks import PendingAck, wait_for_ack
+from fastsio.core.acks import PendingAck, wait_for_ack, wait_for_values
+from fastsio.core.errors import TimeoutError
 from fastsio.core.handlers import check_event_name
 from fastsio.core.handshake import Handshake
 from fastsio.core.listening import Listening
@@ -156,14 +158,23 @@ class Socket(Listening):
             return -1
         ack_id = self._ack_count
         encoded = self.namespace.encode_event(args, ack_id)
-        self._ack_count += 1
-        if self.acks is None:
-            self.acks = {}
-        self.acks[ack_id] = pending
+        self.expect(ack_id, pending)
         self.send_packet(encoded)
         if self.namespace.observer is not None:
             self.namespace.observer.event_sent([self], args)
         return ack_id
+
+    @property
+    def next_ack_id(self) -> int:
+        """No event was sent with this id, nor with a larger one."""
+        return self._ack_count
+
+    def expect(self, ack_id: int, pending: PendingAck) -> None:
+        """An event with this id, from next_ack_id up, is sent now: `pending` waits for the answer."""
+        self._ack_count = ack_id + 1
+        if self.acks is None:
+            self.acks = {}
+        self.acks[ack_id] = pending
 
     def overflow(self) -> None:
         """End the session, which is sent more than it takes; in a turn of its own, as handlers may run."""
@@ -272,13 +283,40 @@ class Socket(Listening):
 
 
 class TimedEmit:
-    """A socket whose emit_with_ack has a time limit."""
+    """A socket whose answers have a time limit."""
 
     __slots__ = ("_seconds", "_socket")
 
     def __init__(self, socket: Socket, seconds: float) -> None:
         self._socket = socket
         self._seconds = seconds
+
+    def emit(self, event: str, *args: Any, ack: Callable[..., Any] | None = None) -> None:
+        """As Socket.emit, but the callback is `ack(error, *values)`.
+
+        error: None, a TimeoutError if no answer comes in time, a ClientGoneError when the client goes.
+        """
+        if ack is None:
+            self._socket.emit(event, *args)
+            return
+        check_event_name(event)
+        namespace = self._socket.namespace
+        if namespace.is_elsewhere():
+            namespace.encode_event([event, *args])  # what can't be is this caller's error
+            namespace.hub.call_soon(lambda: self.emit(event, *args, ack=ack))
+            return
+        waiting = self._call(ack, [event, *args])
+        start_eager(waiting, namespace.tasks, "callback of an ack")
+
+    async def _call(self, ack: Callable[..., Any], args: list[Any]) -> None:
+        try:
+            values = await wait_for_values([self._socket], args, self._seconds)
+        except TimeoutError as error:
+            result = ack(error)
+        else:
+            result = ack(None, *values)
+        if asyncio.iscoroutine(result):
+            await result
 
     async def emit_with_ack(self, event: str, *args: Any) -> Any:
         """As Socket.emit_with_ack; raises TimeoutError if no answer comes in time. A late one is ignored."""

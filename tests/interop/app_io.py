@@ -96,6 +96,18 @@ def _watched(io: fastsio.IO) -> None:
         socket.prepend("order", lambda: order.append("prepended"))
         socket.on("order", lambda: order)
         socket.on("watched", lambda: [heard, sent])
+        socket.on("ask all", _asker(socket))
+
+
+def _asker(socket: Any) -> Callable[..., Any]:
+    async def ask_all(event: str, timeout_s: float | None) -> Any:
+        everyone = socket.nsp if timeout_s is None else socket.nsp.timeout(timeout_s)
+        try:
+            return {"answers": await everyone.emit_with_ack(event, "x")}
+        except fastsio.exceptions.PartialAnswersError as error:
+            return {"error": type(error).__name__, "answers": error.responses}
+
+    return ask_all
 
 
 class _Handlers:
