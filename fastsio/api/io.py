@@ -9,6 +9,7 @@ from typing import Any
 from fastsio.core.hub import Hub
 from fastsio.core.namespace import Namespace
 from fastsio.core.operator import BroadcastOperator
+from fastsio.core.remote import RemoteSocket
 from fastsio.options import Options
 
 
@@ -71,6 +72,33 @@ class IO:
     def volatile(self) -> BroadcastOperator:
         """All clients of "/" that can take the packet now."""
         return self.sockets.volatile
+
+    @property
+    def local(self) -> BroadcastOperator:
+        """All clients of "/" on this server."""
+        return self.sockets.local
+
+    def compress(self, is_wanted: bool) -> BroadcastOperator:
+        """See BroadcastOperator.compress()."""
+        return self.sockets.compress(is_wanted)
+
+    async def fetch_sockets(self) -> list[RemoteSocket]:
+        """All clients of "/", as they are now."""
+        return await self.sockets.fetch_sockets()
+
+    async def all_sockets(self) -> set[str]:
+        """The ids of all clients of "/"."""
+        return await self.sockets.all_sockets()
+
+    def server_side_emit(
+        self, event: str, *args: Any, ack: Callable[..., Any] | None = None
+    ) -> None:
+        """Send an event to the other servers: see Namespace.server_side_emit()."""
+        self.sockets.server_side_emit(event, *args, ack=ack)
+
+    async def server_side_emit_with_ack(self, event: str, *args: Any) -> list[Any]:
+        """Send an event to the other servers and return their answers."""
+        return await self.sockets.server_side_emit_with_ack(event, *args)
 
     def sockets_join(self, room: Any) -> None:
         """Make every client of "/" join a room."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fastsio._dispatch import Handler, NamespaceBase
 from fastsio._encoded import Encoded
 from fastsio.core.adapter import Adapter
+from fastsio.core.gather import calling
 from fastsio.core.handlers import make_handler, positional_count
 from fastsio.core.held import Held
 from fastsio.core.observer import Observer
@@ -18,6 +19,7 @@ from fastsio.core.watch import Watch
 
 if TYPE_CHECKING:
     from fastsio.core.hub import Hub
+    from fastsio.core.remote import RemoteSocket
     from fastsio.core.socket import Socket
 
 # A guard admits a socket by returning and refuses it by raising; it may be a coroutine function.
@@ -146,6 +148,44 @@ class Namespace(NamespaceBase):
     @property
     def volatile(self) -> BroadcastOperator:
         return BroadcastOperator(self).volatile
+
+    @property
+    def local(self) -> BroadcastOperator:
+        """The clients of this server."""
+        return BroadcastOperator(self).local
+
+    def compress(self, is_wanted: bool) -> BroadcastOperator:
+        """See BroadcastOperator.compress()."""
+        return BroadcastOperator(self).compress(is_wanted)
+
+    async def fetch_sockets(self) -> "list[RemoteSocket]":
+        """All clients of the namespace, as they are now."""
+        return await BroadcastOperator(self).fetch_sockets()
+
+    async def all_sockets(self) -> set[str]:
+        """The ids of all clients of the namespace."""
+        return await BroadcastOperator(self).all_sockets()
+
+    def server_side_emit(
+        self, event: str, *args: Any, ack: Callable[..., Any] | None = None
+    ) -> None:
+        """Send an event to the other servers; there are none, so `ack(None, [])` is called at once.
+
+        Raises TypeError for what JSON can't hold, ValueError for the names of a namespace's own events.
+        """
+        self._check_server_event([event, *args])
+        if ack is not None:
+            calling(self, ack)(None, [])
+
+    async def server_side_emit_with_ack(self, event: str, *args: Any) -> list[Any]:
+        """Send an event to the other servers and return their answers; there are none."""
+        self._check_server_event([event, *args])
+        return []
+
+    def _check_server_event(self, args: list[Any]) -> None:
+        if args[0] in (*OWN_EVENTS, "new_namespace"):
+            raise ValueError(f"{args[0]!r} is a reserved event name")
+        self.encode_event(args)
 
     def sockets_join(self, room: Any) -> None:
         BroadcastOperator(self).sockets_join(room)

@@ -8,6 +8,7 @@ from fastsio.core.handlers import check_event_name
 
 if TYPE_CHECKING:
     from fastsio.core.namespace import Namespace
+    from fastsio.core.remote import RemoteSocket
 
 Rooms = frozenset[Any]
 NOBODY_EXCEPT: Rooms = frozenset()
@@ -68,6 +69,16 @@ class BroadcastOperator:
         """Only to clients that can take it now: the packet is dropped for the others."""
         return self._but(is_volatile=True)
 
+    @property
+    def local(self) -> "BroadcastOperator":
+        """Only clients of this server; as long as servers do not know of each other, these are all."""
+        return self
+
+    def compress(self, is_wanted: bool) -> "BroadcastOperator":
+        """For programs that come from Node: WebSocket messages are never compressed, polling answers as the options
+        http_compression and compression_threshold say."""
+        return self
+
     def timeout(self, seconds: float) -> "BroadcastOperator":
         """Wait for answers that long: `await io.to("room").timeout(5).emit_with_ack(…)`."""
         return self._but(timeout_s=seconds)
@@ -124,6 +135,20 @@ class BroadcastOperator:
     def send(self, *args: Any) -> None:
         """emit("message", *args)."""
         self.emit("message", *args)
+
+    async def fetch_sockets(self) -> "list[RemoteSocket]":
+        """All of them, as they are now."""
+        from fastsio.core.remote import RemoteSocket  # it needs this module
+
+        if self._namespace.is_elsewhere():
+            there: list[RemoteSocket] = await self._namespace.hub.hand_over(self.fetch_sockets())
+            return there
+        members = self._namespace.adapter.members(self._rooms, self._excluded)
+        return [RemoteSocket(socket) for socket in members]
+
+    async def all_sockets(self) -> set[str]:
+        """The ids of all of them."""
+        return {socket.id for socket in await self.fetch_sockets()}
 
     def _for_each(self, act: Callable[[Any], None]) -> None:
         """Do it to all of them, as they are now; on the engine's loop, wherever the caller is."""

@@ -10,10 +10,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from fastsio._codec import NO_DATA
-from fastsio._eager import start_eager
 from fastsio._encoded import Encoded
-from fastsio.core.acks import PendingAck, wait_for_ack, wait_for_values
-from fastsio.core.errors import TimeoutError
+from fastsio.core.acks import PendingAck, wait_for_ack
+from fastsio.core.flags import FlaggedSocket
 from fastsio.core.handlers import check_event_name
 from fastsio.core.handshake import Handshake
 from fastsio.core.listening import Listening
@@ -131,15 +130,21 @@ class Socket(Listening):
         check_event_name(event)
         return await wait_for_ack(self, [event, *args], None)
 
-    def timeout(self, seconds: float) -> "TimedEmit":
+    def timeout(self, seconds: float) -> FlaggedSocket:
         """`await socket.timeout(5).emit_with_ack(…)` raises TimeoutError after 5 seconds."""
-        return TimedEmit(self, seconds)
+        return FlaggedSocket(self, seconds=seconds)
+
+    def compress(self, is_wanted: bool) -> FlaggedSocket:
+        """See BroadcastOperator.compress()."""
+        return FlaggedSocket(self)
 
     def pending(self, callback: Callable[..., Any]) -> PendingAck:
         return PendingAck(callback, self.namespace.tasks)
 
-    def send_event(self, args: list[Any], pending: PendingAck | None = None) -> int:
-        """Send [event, *args]; with `pending`, ask for an answer and return its id."""
+    def send_event(
+        self, args: list[Any], pending: PendingAck | None = None, is_volatile: bool = False
+    ) -> int:
+        """Send [event, *args]; with `pending`, ask for an answer and return its id. `is_volatile` only with that."""
         if self.namespace.is_elsewhere():
             encoded = self.namespace.encode_event(args)  # what can't be is this caller's error
             if pending is None:
@@ -159,7 +164,7 @@ class Socket(Listening):
         ack_id = self._ack_count
         encoded = self.namespace.encode_event(args, ack_id)
         self.expect(ack_id, pending)
-        self.send_packet(encoded)
+        self.send_packet(encoded, is_volatile)
         if self.namespace.observer is not None:
             self.namespace.observer.event_sent([self], args)
         return ack_id
@@ -257,9 +262,14 @@ class Socket(Listening):
         return BroadcastOperator(self.namespace, None, frozenset((self.id,)))
 
     @property
-    def volatile(self) -> BroadcastOperator:
+    def local(self) -> BroadcastOperator:
+        """broadcast, on this server alone."""
+        return self.broadcast.local
+
+    @property
+    def volatile(self) -> FlaggedSocket:
         """This client, if it can take the packet now: `socket.volatile.emit(…)` drops it otherwise."""
-        return BroadcastOperator(self.namespace, frozenset((self.id,)), is_volatile=True)
+        return FlaggedSocket(self, is_volatile=True)
 
     # --- the end -----------------------------------------------------------------------------
 
@@ -280,45 +290,3 @@ class Socket(Listening):
             self.is_dropped = True
             self.send_packet(self.namespace.encode_control(DISCONNECT, NO_DATA))
             self.peer.leave(self, "server namespace disconnect")
-
-
-class TimedEmit:
-    """A socket whose answers have a time limit."""
-
-    __slots__ = ("_seconds", "_socket")
-
-    def __init__(self, socket: Socket, seconds: float) -> None:
-        self._socket = socket
-        self._seconds = seconds
-
-    def emit(self, event: str, *args: Any, ack: Callable[..., Any] | None = None) -> None:
-        """As Socket.emit, but the callback is `ack(error, *values)`.
-
-        error: None, a TimeoutError if no answer comes in time, a ClientGoneError when the client goes.
-        """
-        if ack is None:
-            self._socket.emit(event, *args)
-            return
-        check_event_name(event)
-        namespace = self._socket.namespace
-        if namespace.is_elsewhere():
-            namespace.encode_event([event, *args])  # what can't be is this caller's error
-            namespace.hub.call_soon(lambda: self.emit(event, *args, ack=ack))
-            return
-        waiting = self._call(ack, [event, *args])
-        start_eager(waiting, namespace.tasks, "callback of an ack")
-
-    async def _call(self, ack: Callable[..., Any], args: list[Any]) -> None:
-        try:
-            values = await wait_for_values([self._socket], args, self._seconds)
-        except TimeoutError as error:
-            result = ack(error)
-        else:
-            result = ack(None, *values)
-        if asyncio.iscoroutine(result):
-            await result
-
-    async def emit_with_ack(self, event: str, *args: Any) -> Any:
-        """As Socket.emit_with_ack; raises TimeoutError if no answer comes in time. A late one is ignored."""
-        check_event_name(event)
-        return await wait_for_ack(self._socket, [event, *args], self._seconds)
