@@ -3,6 +3,7 @@
 Methods named as Node's, in snake_case, are those of the namespace "/"; of() has the others.
 """
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -35,8 +36,19 @@ class IO:
         return namespace
 
     def on(self, event: str, fn: Callable[..., Any] | None = None) -> Any:
-        """Call `fn(socket)` on "connection", of every client that joins "/". Works as a decorator."""
-        return self.sockets.on(event, fn)
+        """Call `fn(socket)` on "connection", of every client that joins "/". Works as a decorator.
+
+        "new_namespace" calls `fn(namespace)`, a plain function, for each namespace that is made after that, by of() or
+        for a client: there it can add middleware and listeners in time.
+        """
+        if event != "new_namespace":
+            return self.sockets.on(event, fn)
+        if fn is None:
+            return lambda fn: self.on(event, fn)
+        if not callable(fn) or inspect.iscoroutinefunction(fn):
+            raise TypeError(f"a listener of new_namespace is a plain function, not {fn!r}")
+        self.hub.on_new_namespace.append(fn)
+        return fn
 
     def use(self, middleware: Callable[..., Any]) -> Callable[..., Any]:
         """Middleware of "/": see Namespace.use()."""

@@ -4,7 +4,7 @@ A socket's own room, named by its id, is not stored: looking the id up finds the
 while somebody is in it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from fastsio._encoded import Encoded
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from fastsio.core.namespace import Namespace
     from fastsio.core.socket import Socket
 
+ROOM_EVENTS = ("create-room", "delete-room", "join-room", "leave-room")
+
 
 class Adapter:
     """`rooms`: room to {sid: Socket}."""
@@ -22,6 +24,28 @@ class Adapter:
     def __init__(self, namespace: "Namespace") -> None:
         self.namespace = namespace
         self.rooms: dict[Any, dict[str, Socket]] = namespace.rooms
+
+    def on(self, event: str, fn: Callable[..., Any] | None = None) -> Any:
+        """Hear of rooms: "create-room" and "delete-room" call `fn(room)`, "join-room" and "leave-room" `fn(room, sid)`.
+
+        Works as a decorator; `fn` may be a coroutine function. Called when it has happened, also for the room that
+        each client has of its own, named by its id. Raises ValueError for another event.
+        """
+        if fn is None:
+            return lambda fn: self.on(event, fn)
+        if event not in ROOM_EVENTS:
+            raise ValueError(f"adapter event {event!r}: one of {', '.join(ROOM_EVENTS)}")
+        if not callable(fn):
+            raise TypeError(f"{fn!r} is not callable")
+        watch = self.namespace.watched()
+        watch.listen_to_rooms(event, (*watch.of_rooms.get(event, ()), fn))
+        return fn
+
+    def off(self, event: str, fn: Callable[..., Any] | None = None) -> None:
+        """Remove a function given to on(), or all of the event."""
+        watch = self.namespace.watched()
+        left = [one for one in watch.of_rooms.get(event, ()) if fn is not None and one != fn]
+        watch.listen_to_rooms(event, tuple(left))
 
     def add(self, socket: "Socket", room: Any) -> None:
         self.rooms.setdefault(room, {})[socket.id] = socket

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fastsio._eager import start_eager
 from fastsio.core import errors
 from fastsio.core.acks import PendingAck, value_of
+from fastsio.core.handlers import called
 
 if TYPE_CHECKING:
     from fastsio.core.namespace import Namespace
@@ -121,13 +122,10 @@ async def wait_for_all(
 def calling(namespace: "Namespace", callback: Callable[..., Any]) -> Done:
     """`callback(error, answers)`, which may be a coroutine function, as what gather() calls."""
 
-    async def call(error: errors.PartialAnswersError | None, answers: list[Any]) -> None:
-        result = callback(error, answers)
-        if asyncio.iscoroutine(result):
-            await result
-
     def done(error: errors.PartialAnswersError | None, answers: list[Any]) -> None:
         # What it raises is logged: a client may be leaving just now, and that goes on.
-        start_eager(call(error, answers), namespace.tasks, "callback of a broadcast's acks")
+        start_eager(
+            called(callback, error, answers), namespace.tasks, "callback of a broadcast's acks"
+        )
 
     return done

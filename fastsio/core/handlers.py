@@ -12,6 +12,7 @@ __all__ = [
     "PREFIX_NAMESPACE",
     "PREFIX_NONE",
     "PREFIX_SID",
+    "called",
     "check_event_name",
     "make_event_handler",
     "make_handler",
@@ -49,6 +50,12 @@ def _parameters(fn: Callable[..., Any], is_own: bool = False) -> list[inspect.Pa
         return list(inspect.signature(fn, follow_wrapped=not is_own).parameters.values())
     except ValueError:  # a builtin that tells nothing: let it have everything
         return [inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL)]
+
+
+async def called(fn: Callable[..., Any], *args: Any) -> Any:
+    """Call `fn`, and await what it returns if it is a coroutine function."""
+    result = fn(*args)
+    return await result if inspect.iscoroutine(result) else result
 
 
 def make_handler(fn: Callable[..., Any], prefix: int = PREFIX_NONE, once: bool = False) -> Handler:

@@ -51,6 +51,8 @@ class Hub:
         self.is_serial = self.diverts = not options.async_handlers
         # python-socketio: with `namespaces` given, "/" exists only if it is among them or has handlers.
         self.is_root_optional = False
+        # Called with each namespace that is made from now on.
+        self.on_new_namespace: list[Callable[[Namespace], Any]] = []
         # Names of namespaces that only clients have asked for.
         self.passing: set[str] = set()
         self.root = self.namespace("/")
@@ -70,7 +72,16 @@ class Hub:
             namespace.on_failure = self.failures.handle if self.failures.is_used else None
             namespace.observe(self._event_observer)
             self.registry.apply(namespace)
+            self._tell_of(namespace)
         return self.namespaces[name]
+
+    def _tell_of(self, namespace: Namespace) -> None:
+        """A namespace was made, by the application or for a client."""
+        for fn in self.on_new_namespace:
+            try:
+                fn(namespace)
+            except Exception:
+                logger.exception("listener of new_namespace failed for %r", namespace.name)
 
     def get(self, name: str) -> Namespace | None:
         """The namespace of that name, None if there is none."""

@@ -163,6 +163,8 @@ class Peer(PeerBase):
         socket.is_connected = True
         self.session.clear_deadline()
         self.attach(socket)
+        if namespace.watch is not None:
+            namespace.watch.socket_joined(socket.id)
         socket.send_packet(namespace.encode_connect(socket.id))
         if self.hub.observer is not None:
             self.hub.observer.socket_joined(socket)
@@ -240,6 +242,8 @@ class Peer(PeerBase):
         namespace.leaving[socket.id] = socket
         namespace.sockets.pop(socket.id, None)
         socket.stop_receiving()
+        if namespace.watch is not None:
+            namespace.watch.socket_left(socket.id)
         if self.hub.observer is not None:
             self.hub.observer.socket_left(socket, reason)
         if socket.acks is not None:

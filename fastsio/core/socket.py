@@ -218,10 +218,11 @@ class Socket(Listening):
             self._joined = set()
         for one in as_rooms(room):
             if one != self.id:
-                if self.namespace.observer is not None and one not in self._joined:
-                    self.namespace.observer.room_joined(self, one)
+                is_in = one in self._joined
                 self._joined.add(one)
                 self.namespace.adapter.add(self, one)
+                if self.namespace.observer is not None and not is_in:
+                    self.namespace.observer.room_joined(self, one)
 
     def leave(self, room: Any) -> None:
         """Leave a room, or every room of a list."""

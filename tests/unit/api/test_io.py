@@ -169,3 +169,33 @@ async def test_public_names_are_what_the_package_exports():
     assert ours == {"IO", "RunningServer", "exceptions", "packet", "run", "start"}
     for name in fastsio.__all__:
         assert getattr(fastsio, name).__doc__
+
+
+async def test_new_namespaces_are_told_of_before_anybody_is_in_them(join, watch):
+    io = fastsio.IO(namespaces="*")
+    log = []
+
+    @io.on("new_namespace")
+    def new(namespace):
+        log.append(namespace.name)
+        namespace.on("connection", lambda socket: log.append(f"joined {socket.nsp.name}"))
+
+    io.of("/"), io.of("made"), io.of("/made")
+    assert log == ["/made"]
+    await join(io, "/asked for")
+    assert log == ["/made", "/asked for", "joined /asked for"]
+
+    def fail(namespace):
+        raise RuntimeError("on purpose")
+
+    assert io.on("new_namespace", fail) is fail
+    assert io.of("/last").name == "/last"
+    assert log[-1] == "/last"
+    watch.expect_error("on purpose")
+
+
+async def test_listener_of_new_namespaces_is_a_plain_function(io):
+    async def listener(namespace): ...
+
+    with pytest.raises(TypeError, match="plain function"):
+        io.on("new_namespace", listener)
