@@ -111,6 +111,8 @@ class Peer(PeerBase):
             self._joining.discard(namespace.name)
             if not is_admitted:
                 socket.stop_receiving()
+                if namespace.watch is not None:
+                    namespace.watch.forget(socket.id)
                 namespace.joining.pop(socket.id, None)
                 self.hub.tidy(namespace)
             namespace.release(socket, is_admitted)
@@ -163,7 +165,7 @@ class Peer(PeerBase):
         socket.is_connected = True
         self.session.clear_deadline()
         self.attach(socket)
-        if namespace.watch is not None:
+        if namespace.observer is not None and namespace.watch is not None:
             namespace.watch.socket_joined(socket.id)
         socket.send_packet(namespace.encode_connect(socket.id))
         if self.hub.observer is not None:
@@ -242,7 +244,7 @@ class Peer(PeerBase):
         namespace.leaving[socket.id] = socket
         namespace.sockets.pop(socket.id, None)
         socket.stop_receiving()
-        if namespace.watch is not None:
+        if namespace.observer is not None and namespace.watch is not None:
             namespace.watch.socket_left(socket.id)
         if self.hub.observer is not None:
             self.hub.observer.socket_left(socket, reason)

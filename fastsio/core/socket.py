@@ -238,8 +238,6 @@ class Socket(Listening):
 
     def stop_receiving(self) -> None:
         """Broadcasts to its rooms reach it no longer; `rooms` still names them while handlers run."""
-        if self.namespace.watch is not None:
-            self.namespace.watch.listen(self.id, ())
         if self._joined is not None:
             for one in self._joined:
                 self.namespace.adapter.remove(self, one)

@@ -79,8 +79,14 @@ class Watch:
 
     def socket_left(self, sid: str) -> None:
         """A client has gone, and left its own room after the others."""
+        self.forget(sid)
         if self.of_rooms:
             self._tell_of_leave(sid, sid)
+
+    def forget(self, sid: str) -> None:
+        """Nothing is sent to this client any more."""
+        if sid in self.outgoing:
+            self.listen(sid, ())
 
     def _tell_of_join(self, sid: str, room: Any, is_new: bool) -> None:
         if is_new:
