@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from fastsio.api.engine_events import EngineEvents
 from fastsio.core.hub import Hub
 from fastsio.core.namespace import Namespace
 from fastsio.core.operator import BroadcastOperator
@@ -15,13 +16,14 @@ from fastsio.options import Options
 
 
 class IO:
-    """A Socket.IO server in Node's style. Options: see fastsio.options.Options.
+    """A Socket.IO server in Node's style. Options: see fastsio.options.Options. `engine`: see EngineEvents.
 
     Raises TypeError for an option that does not exist, ValueError for one that can't be.
     """
 
     def __init__(self, **options: Any) -> None:
         self.hub = Hub(Options.of(options))
+        self.hub.events = self.engine = EngineEvents(self.hub)
 
     @property
     def sockets(self) -> Namespace:

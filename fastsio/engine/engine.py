@@ -28,7 +28,7 @@ from fastsio.engine.errors import (
 )
 from fastsio.engine.headers import cookie_header, payload_headers
 from fastsio.engine.polling import PollingTransport
-from fastsio.engine.ports import EngineHandler, Exchange, Request
+from fastsio.engine.ports import EngineHandler, Exchange, Headers, Hooks, Request
 from fastsio.engine.session import Session
 from fastsio.engine.upgrade import Outcast, Probe
 from fastsio.options import Options
@@ -52,6 +52,7 @@ class Engine:
         # What the handler may have besides open(); see ports.py.
         self._new_id: Callable[[], str] = getattr(handler, "generate_id", new_id)
         self._ask: Callable[[Admission], None] | None = getattr(handler, "admit", None)
+        self._events: Hooks | None = getattr(handler, "events", None)
         self.loop = loop
         self.is_open = True
         self.doors: set[object] = set()
@@ -149,6 +150,8 @@ class Engine:
         self, refusal: Refusal, request: Request, exchange: Exchange, is_upgrade: bool
     ) -> None:
         logger.info("refused %s from %s: %s", request.method, exchange.remote, refusal.message)
+        if self._events is not None:
+            self._events.refused(request, refusal.code, refusal.message)
         headers = cors_headers(self.options, request)
         if is_upgrade:
             # Plain text, and always 400: so Node answers what asked to be upgraded.
@@ -164,6 +167,8 @@ class Engine:
         logger.warning(
             "refused a client from %s: %s See cors_allowed_origins.", exchange.remote, message
         )
+        if self._events is not None:
+            self._events.refused(request, FORBIDDEN, message)
         # RFC 6455 4.2.2: 403 for an Origin that is not acceptable.
         body = orjson.dumps({"code": FORBIDDEN, "message": message})
         headers = [("Content-Type", "application/json")]
@@ -194,16 +199,24 @@ class Engine:
         if transport == "polling":
             session.start_polling()
             self._admit(session)
-            headers = payload_headers(request) + cors_headers(self.options, request)
+            headers = payload_headers(request) + self._initial_headers(request)
             headers += cookie_header(self.options, session.id)
             exchange.respond(200, headers, open_packet)
             return True
-        if not exchange.accept_websocket(request, cors_headers(self.options, request), session):
+        headers = self._initial_headers(request)
+        if not exchange.accept_websocket(request, headers, session):
             return False
         session.start_websocket(exchange)
         session.outlet.send(encode_engine_packet(open_packet))
         self._admit(session)
         return True
+
+    def _initial_headers(self, request: Request) -> Headers:
+        """What the answer that opens a session has besides its content's headers."""
+        headers = cors_headers(self.options, request)
+        if self._events is not None and self._events.adds_headers:
+            headers += self._events.initial_headers(request)
+        return headers
 
     def _admit(self, session: Session) -> None:
         self.sessions[session.id] = session

@@ -42,10 +42,19 @@ class EngineHandler(Protocol):
     """Who takes sessions: a MessageHandler for each, told when the session ends.
 
     It may also have generate_id() -> str for the sessions' ids, and admit(Admission), which is asked before a session
-    is opened (see admission.py). The engine looks once, when it is made.
+    is opened (see admission.py), and `events`, a Hooks or None. The engine looks once, when it is made.
     """
 
     def open(self, session: "Session") -> "SessionHandler": ...
+
+
+class Hooks(Protocol):
+    """Is told of refused requests; while `adds_headers`, asked for headers of each answer that opens a session."""
+
+    @property
+    def adds_headers(self) -> bool: ...
+    def refused(self, request: Request, code: int, message: str) -> None: ...
+    def initial_headers(self, request: Request) -> Headers: ...
 
 
 class SessionHandler(Protocol):
@@ -56,4 +65,4 @@ class SessionHandler(Protocol):
     def closed(self, reason: str, description: str | None) -> None: ...
 
 
-__all__ = ["EngineHandler", "Exchange", "Headers", "Request", "SessionHandler"]
+__all__ = ["EngineHandler", "Exchange", "Headers", "Hooks", "Request", "SessionHandler"]
