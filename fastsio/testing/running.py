@@ -35,8 +35,10 @@ class Running:
             )
         self.hub = hub
         # The path as the application will see it; an ASGIApp with None takes any.
-        engine_path = "socket.io" if carried is None else carried.asgi_app.engineio_path
-        self.path = f"/{(engine_path or 'socket.io').strip('/')}/".replace("//", "/")
+        mount, path = "", "socket.io"
+        if carried is not None:
+            mount, path = carried.mount, carried.asgi_app.engineio_path or path
+        self.path = f"{mount}/{path.strip('/')}/".replace("//", "/")
         self._lifespan = None if carried is None else Lifespan(app)
         self._server: Server | None = None
         self._lock = asyncio.Lock()

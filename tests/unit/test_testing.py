@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
+import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from starlette.applications import Starlette
@@ -18,6 +21,7 @@ from fastsio import engineio
 from fastsio.engine.session import Session
 from fastsio.testing import ConnectionRefused, Event, TestClient, TestServer, running
 
+ROOT = Path(__file__).resolve().parents[2]
 MS = 0.001
 TRANSPORTS = pytest.mark.parametrize("transport", ["websocket", "polling"])
 
@@ -192,6 +196,21 @@ async def test_call_without_an_answer_says_that_the_handler_raised(sio, clean):
         ):
             await client.call("broken", timeout=20 * MS)
     clean.expect_error("broken", "on purpose")
+
+
+async def test_answer_that_comes_too_late_is_ignored(sio):
+    @sio.event
+    async def slow(sid):
+        await asyncio.sleep(30 * MS)
+        await sio.emit("done", to=sid)
+
+    async with TestClient(sio) as client:
+        with pytest.raises(
+            AssertionError, match=r"no answer to 'slow' within 0.001 s; nothing else came"
+        ):
+            await client.call("slow", timeout=1 * MS)
+        await client.expect("done")
+        assert await client.nothing()
 
 
 @TRANSPORTS
@@ -486,6 +505,8 @@ async def test_application_that_carries_one(sio):
     app = Starlette(routes=[Route("/hello", hello), Mount("/ws", fastsio.ASGIApp(sio))])
     async with TestClient(app) as client:
         assert await client.call("echo", 1) == 1
+        environ = (await sio.get_session(client.sid))["environ"]
+        assert environ["PATH_INFO"] == "/ws/socket.io/"
 
 
 @pytest.mark.parametrize("wrong", [object(), "app", fastsio.Server(), engineio.AsyncServer()])
@@ -557,6 +578,29 @@ def test_one_application_is_tested_on_one_loop_after_the_other(sio):
 
     for _ in range(3):
         assert asyncio.run(once()) == "x"
+
+
+def test_every_example_of_the_manual_runs(tmp_path):
+    manual = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
+    for name, code in re.findall(r"```python\n# (\w+\.py)\n(.*?)```", manual, re.DOTALL):
+        (tmp_path / name).write_text(code, encoding="utf-8")
+    assert manual.count("```python") == len(list(tmp_path.iterdir())) == 3
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    scope = ["-o", "asyncio_default_fixture_loop_scope=function"]
+    pytest_ = ["-m", "pytest", "-q", "-W", "error", *scope, "test_chat.py"]
+    for arguments, said in ((pytest_, "5 passed"), (["plain.py"], "")):
+        done = subprocess.run(
+            [sys.executable, *arguments], cwd=tmp_path, env=environment, timeout=60, capture_output=True, text=True
+        )  # fmt: skip
+        assert done.returncode == 0 and said in done.stdout, done.stdout + done.stderr
+
+
+async def test_example_of_the_readme_runs(sio):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    code = readme.split("## Test your application")[1].split("```python\n")[1].split("```")[0]
+    scope = {"sio": sio}
+    exec(code, scope)
+    await scope["test_echo"]()
 
 
 def test_fastsio_itself_does_not_load_it():
