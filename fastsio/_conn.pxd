@@ -42,6 +42,7 @@ cdef class Conn(Outlet):
     cdef int read_frames(self, bytes data) except -1
     cdef int end_of_read(self) except -1
     cdef bytes take_some(self)
+    cdef int count_out(self, Py_ssize_t packets, Py_ssize_t size) noexcept
     cdef int write(self, bytes data) except -1
     cdef int queue_raw(self, bytes data) except -1
 

@@ -112,6 +112,8 @@ cdef class Conn(Outlet):
         cdef SessionBase session = self.session
         if session is not None:
             session.heard = True
+            if self.flusher.is_counting:
+                self.flusher.bytes_in += len(data)
         if self.is_waiting:
             # Written to earlier in this turn: the flusher sends these answers with that.
             self.read_frames(data) if self.phase != HTTP else self.read_http(data)
@@ -391,6 +393,8 @@ cdef class Conn(Outlet):
         while self.is_writable and self.queue:
             queue = self.queue
             if self.buffered_bytes <= JOIN_BYTES or len(queue) == 1:  # likely
+                if self.flusher.is_counting:
+                    self.count_out(len(queue), self.buffered_bytes)
                 data = join_frames(queue)
                 queue.clear()
                 self.buffered_bytes = 0
@@ -416,7 +420,15 @@ cdef class Conn(Outlet):
         data = join_frames(queue[:count])
         del queue[:count]
         self.buffered_bytes -= size
+        if self.flusher.is_counting:
+            self.count_out(count, size)
         return data
+
+    cdef int count_out(self, Py_ssize_t packets, Py_ssize_t size) noexcept:
+        if self.session is not None:  # what goes out over HTTP is counted by who polls
+            self.flusher.packets_out += packets
+            self.flusher.bytes_out += size
+        return 0
 
     cdef int write(self, bytes data) except -1:
         """One send() where the kernel takes it all; the rest is the transport's, which then pauses us."""
@@ -543,6 +555,8 @@ cdef int on_message(object owner, int opcode, const unsigned char* data, Py_ssiz
     if session is not None:
         if not session.is_open:
             return 0
+        if conn.flusher.is_counting:
+            conn.flusher.packets_in += 1
         # A reference of our own: the session lets go of its handler when it ends, maybe in this call.
         handler = session.handler
         if opcode != TEXT:

@@ -36,6 +36,7 @@ class NamespaceBase:
     tasks: set[asyncio.Task[Any]]
     handler_errors: int
     on_failure: Callable[[Any, Exception, list[Any], int], None] | None
+    observer: Any
     home: int
     sockets: dict[str, Any]
     joining: dict[str, Any]

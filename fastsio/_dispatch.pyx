@@ -158,6 +158,8 @@ cdef class NamespaceBase:
         # Most emits go to one client, named by its sid, or to one room: without sets 1.7 us -> 0.5 us.
         if type(room) is not str or skip is not None or callback is not None or not self.emit_to_room(args, room):
             self.emit_to_rooms(args, room, skip, callback)
+        if self.observer is not None and callback is None:  # with one, each socket sends an event of its own
+            self.tell_sent(args, room, skip)
 
     cdef bint emit_to_room(self, list args, str room) except -1:
         """Send to the room or to the socket with that id; False, and nothing is sent, if it is neither, or both."""
@@ -174,6 +176,10 @@ cdef class NamespaceBase:
 
     def emit_to_rooms(self, list args, room, skip, callback) -> None:
         """emit_to() where it takes sets of rooms."""
+        raise NotImplementedError
+
+    def tell_sent(self, list args, room, skip) -> None:
+        """emit_to() has sent an event, and somebody looks."""
         raise NotImplementedError
 
     def is_elsewhere(self) -> bool:

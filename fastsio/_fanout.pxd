@@ -1,4 +1,6 @@
 """C interface of _fanout: where bytes go (Outlet), who gets them (Session, Member), fan_out."""
+from libc.stdint cimport int64_t
+
 from fastsio._encoded cimport Encoded
 
 
@@ -14,6 +16,12 @@ cdef class Flusher:
     cdef list waiting
     cdef readonly bint is_scheduled
     cdef readonly Py_ssize_t failures
+    # Of all sessions, while is_counting is set: packets of Engine.IO, and the bytes that carried them.
+    cdef public bint is_counting
+    cdef public int64_t packets_in
+    cdef public int64_t packets_out
+    cdef public int64_t bytes_in
+    cdef public int64_t bytes_out
     cdef int add(self, Outlet outlet) except -1
 
 

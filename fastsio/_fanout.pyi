@@ -23,6 +23,11 @@ class Member:
 class Flusher:
     is_scheduled: bool
     failures: int
+    is_counting: bool
+    packets_in: int
+    packets_out: int
+    bytes_in: int
+    bytes_out: int
     def __init__(self, call_soon: Callable[..., Any], loop: Any = None) -> None: ...
     def run(self) -> None: ...
 

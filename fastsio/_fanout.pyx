@@ -46,7 +46,8 @@ cdef class Flusher:
     """Collects the outlets that were written to in a loop turn and flushes each once, at its end.
 
     Eight frames to a client cost 7 us joined and 50 us written one by one: the system call is what
-    costs. `call_soon` is the loop's; `loop` is for those who start tasks while it runs.
+    costs. `call_soon` is the loop's; `loop` is for those who start tasks while it runs. With `is_counting`,
+    the connections sum up here what all sessions receive and send (`packets_in`, `bytes_out`…).
     """
 
     def __cinit__(self, call_soon, loop=None):

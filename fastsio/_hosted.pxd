@@ -36,6 +36,7 @@ cdef class HostedSocket(Outlet):
     cdef dict next_message(self)
     cdef bint transmit(self, dict message) except -1
     cdef bint begin(self, object sent) except -1
+    cdef int count_in(self, Py_ssize_t n) noexcept
     cdef int end_of_read(self) except -1
     cdef int finish(self) except -1
     cdef int tell_driver(self) except -1

@@ -119,6 +119,7 @@ cdef class HostedSocket(Outlet):
                 session.heard = True
                 if not session.is_open:
                     return
+                self.count_in(n)
                 # A reference of our own: the session lets go of its handler when it ends, maybe in this call.
                 handler = session.handler
                 if n > 1 and data[0] == c"4":  # likely: a message
@@ -145,6 +146,7 @@ cdef class HostedSocket(Outlet):
                 self.receiver.websocket_message(self, False, data)
             elif session.is_open:
                 session.heard = True
+                self.count_in(len(data))
                 handler = session.handler
                 handler.binary(data)
         except ProtocolError as error:
@@ -152,6 +154,12 @@ cdef class HostedSocket(Outlet):
         finally:
             if not was_waiting:
                 self.end_of_read()
+
+    cdef int count_in(self, Py_ssize_t n) noexcept:
+        if self.flusher.is_counting:
+            self.flusher.packets_in += 1
+            self.flusher.bytes_in += n
+        return 0
 
     def check_size(self, Py_ssize_t n) -> bool:
         """False, and the connection fails, if a message is over max_http_buffer_size."""
@@ -206,6 +214,9 @@ cdef class HostedSocket(Outlet):
         self.batch[self.position] = None
         self.position += 1
         self.buffered_bytes -= encoded.size
+        if self.flusher.is_counting:
+            self.flusher.packets_out += 1
+            self.flusher.bytes_out += encoded.size
         self.buffers = encoded.buffers
         self.buffer = 0
         if encoded.is_binary_():

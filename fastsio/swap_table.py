@@ -27,7 +27,6 @@ def unsupported(note: str) -> Verdict:
 
 
 _QUEUE = unsupported("servers are not joined through a message queue yet")
-_ADMIN = unsupported("the admin UI is not here yet")
 _CORE = unsupported("clients and rooms are kept by the core: this is never called")
 _TORNADO = unsupported("Tornado has no ASGI: serve Socket.IO on a port of its own")
 _THREADS = differs("runs in threads; monkey patching by eventlet or gevent has to go")
@@ -62,7 +61,6 @@ MODULES: dict[str, Verdict] = {
          "kafka_manager", "zmq_manager", "async_aiopika_manager"),
         _QUEUE,
     ),
-    **dict.fromkeys(("admin", "async_admin"), _ADMIN),
     "tornado": _TORNADO,
 }  # fmt: skip
 INTERNAL_MODULE = differs("an internal module: import the name from fastsio itself")
@@ -105,9 +103,9 @@ _SERVER = dict.fromkeys(
      "rooms", "get_session", "save_session", "session", "disconnect", "transport", "get_environ", "shutdown",
      "handle_request", "start_background_task", "sleep", "is_asyncio_based", "reason", "reserved_events",
      "environ", "handlers", "namespace_handlers", "async_handlers", "always_connect", "namespaces",
-     "async_mode", "logger", "not_handled", "manager_initialized", "packet_class", "manager"),
+     "async_mode", "logger", "not_handled", "manager_initialized", "packet_class", "manager", "instrument"),
     AS_IS,
-) | {"instrument": _ADMIN, "eio": _ENGINE}  # fmt: skip
+) | {"eio": _ENGINE}  # fmt: skip
 _NAMESPACE = dict.fromkeys(
     ("trigger_event", "emit", "send", "call", "enter_room", "leave_room", "close_room", "rooms", "get_session",
      "save_session", "session", "disconnect", "namespace", "server", "is_asyncio_based"),

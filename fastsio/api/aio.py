@@ -7,7 +7,7 @@ import asyncio
 import warnings
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from fastsio._aio import AsyncServerBase
 from fastsio.api import logs
@@ -22,6 +22,9 @@ from fastsio.core.reasons import Reason
 from fastsio.core.registry import RESERVED
 from fastsio.core.socket import Socket
 from fastsio.options import Options, nearest
+
+if TYPE_CHECKING:
+    from fastsio.admin import InstrumentedAsyncServer
 
 ASYNC_MODES = ("aiohttp", "sanic", "tornado", "asgi")
 # Arguments besides the options. Clients are always monitored; async_mode is only a name here.
@@ -330,6 +333,24 @@ class AsyncServer(AsyncServerBase):
             for session in list(engine.sessions.values()):
                 session.shut_down(SHUTDOWN_REASON)
             await self.hub.drain(SHUTDOWN_S)
+
+    def instrument(
+        self, auth: Any = None, mode: Any = "development", read_only: bool = False, server_id: str | None = None,
+        namespace: str = "/admin", server_stats_interval: float = 2,
+    ) -> "InstrumentedAsyncServer":  # fmt: skip
+        """Show this server to the Socket.IO Admin UI; returns what has uninstrument() and, to await, shutdown().
+
+        auth: a dict that the page's login has to equal, a list of them, a function of it (plain or coroutine)
+        that returns whether it is right, or False to let everybody in. mode: "development" tells of each socket,
+        room and event, "production" sends only figures, every `server_stats_interval` seconds. read_only: admins
+        can change nothing. server_id: this server's name, the host's if it is left out. Raises ValueError for
+        values that can't be, RuntimeError if it is instrumented already.
+        """
+        from fastsio.admin import InstrumentedAsyncServer
+
+        return InstrumentedAsyncServer(
+            self.hub, auth, mode, read_only, server_id, namespace, server_stats_interval
+        )
 
     # --- tasks -------------------------------------------------------------------------------
 

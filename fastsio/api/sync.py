@@ -14,7 +14,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Coroutine, Iterator
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from fastsio.api.aio import ARGUMENTS, AsyncServer
 from fastsio.api.manager import checked
@@ -27,6 +27,9 @@ from fastsio.core.reasons import Reason
 from fastsio.core.registry import RESERVED
 from fastsio.options import Options, nearest
 from fastsio.threads import Bridge, HandlerPool, run_inline
+
+if TYPE_CHECKING:
+    from fastsio.admin import InstrumentedServer
 
 __all__ = ["Manager", "Namespace", "Server"]
 
@@ -195,7 +198,7 @@ class Server:
         JSON can't hold, ValueError for a reserved name.
         """
         bridge = self._bridge_to_clients()
-        if bridge is None or bridge.is_here or callback is not None or self.hub.is_traced:
+        if bridge is None or bridge.is_here or callback is not None or self.hub.notes_events:
             answer = None if callback is None else self._answer_to(callback)
             self._do(self._server.emit, event, data, to, room, skip_sid, namespace, answer)
             return
@@ -297,6 +300,20 @@ class Server:
     def transport(self, sid: str, namespace: str | None = None) -> str:
         """What the client uses now: "polling" or "websocket". Raises KeyError for an unknown sid."""
         return self._ask(self._server.transport, sid, namespace)
+
+    def instrument(
+        self, auth: Any = None, mode: Any = "development", read_only: bool = False, server_id: str | None = None,
+        namespace: str = "/admin", server_stats_interval: float = 2,
+    ) -> "InstrumentedServer":  # fmt: skip
+        """Show this server to the Socket.IO Admin UI: see AsyncServer.instrument().
+
+        A function given as `auth` is a plain one, and runs in the pool.
+        """
+        from fastsio.admin import InstrumentedServer
+
+        return InstrumentedServer(
+            self._ask, self.hub, auth, mode, read_only, server_id, namespace, server_stats_interval
+        )
 
     # --- threads -----------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from fastsio._encoded import Encoded, encode_engine_packet
 from fastsio._ids import new_id
 from fastsio.core.failures import Failures
 from fastsio.core.namespace import Namespace
+from fastsio.core.observer import Observer
 from fastsio.core.parsers import make_json
 from fastsio.core.peer import CONNECT_ERROR, Peer
 from fastsio.core.registry import Registry
@@ -26,7 +27,7 @@ class Hub:
     """`namespaces` by name; `tasks`: handlers that have not ended; `background`: the application's own tasks.
 
     `registry` has python-socketio's handlers, `failures` its exception handlers. `engine` is what serves it, None
-    until it is served; `loop` and the thread it runs in are the engine's.
+    until it is served; `loop` and the thread it runs in are the engine's. `observer`: see observe().
     """
 
     def __init__(self, options: Options) -> None:
@@ -40,10 +41,13 @@ class Hub:
         self.loop: asyncio.AbstractEventLoop | None = None
         self._engine: Any = None
         self._home = 0
-        # Events are noted in the log (see trace()); handlers of a client run one after the other; either of both.
-        self.is_traced = False
+        # Events are noted in the log (see trace()), or also told to an observer.
+        self.is_traced = self.notes_events = False
+        self.observer: Observer | None = None
+        self._event_observer: Observer | None = None
         # Called when an engine begins to serve this.
         self.on_served: Callable[[], None] | None = None
+        # Handlers of a client run one after the other; that, or events are noted.
         self.is_serial = self.diverts = not options.async_handlers
         # python-socketio: with `namespaces` given, "/" exists only if it is among them or has handlers.
         self.is_root_optional = False
@@ -64,6 +68,7 @@ class Hub:
             namespace = self.namespaces[name] = Namespace(name, self.json, self.tasks, self)
             namespace.home = self._home
             namespace.on_failure = self.failures.handle if self.failures.is_used else None
+            namespace.observer = self._event_observer
             self.registry.apply(namespace)
         return self.namespaces[name]
 
@@ -89,7 +94,31 @@ class Hub:
 
     def trace(self) -> None:
         """Note every event that comes in the log, from the next client on."""
-        self.is_traced = self.diverts = True
+        self.is_traced = self.notes_events = self.diverts = True
+
+    def observe(self, observer: Observer | None) -> None:
+        """Tell `observer` from now on, of the clients that are here too; None ends it. On the engine's loop.
+
+        Raises RuntimeError if there is another one.
+        """
+        if observer is not None and self.observer is not None:
+            raise RuntimeError(f"there is an observer already: {self.observer!r}")
+        self.observer = observer
+        self._event_observer = None if observer is None or not observer.watches_events else observer
+        self.notes_events = self.is_traced or self._event_observer is not None
+        self.diverts = self.is_serial or self.notes_events
+        for namespace in self.namespaces.values():
+            namespace.observer = self._event_observer
+        if self._engine is not None:
+            self._observe_engine()
+            for session in self._engine.sessions.values():
+                if session.handler is not None:
+                    session.handler.is_diverted = self.diverts or session.handler.line is not None
+
+    def _observe_engine(self) -> None:
+        observer = self.observer
+        self._engine.on_upgrade = None if observer is None else observer.session_upgraded
+        self._engine.flusher.is_counting = observer is not None
 
     def tidy(self, namespace: Namespace) -> None:
         """Forget a namespace that is there only because a client asked for it, and where nobody is any more.
@@ -105,6 +134,8 @@ class Hub:
         peer = Peer(session, self.json, self)
         if self.diverts:
             peer.is_diverted = True
+        if self.observer is not None:
+            self.observer.session_opened(session)
         session.set_deadline(self.options.connect_timeout, peer.never_joined)
         return peer
 
@@ -149,6 +180,8 @@ class Hub:
         self._home = 0 if engine is None else threading.get_ident()
         for namespace in self.namespaces.values():
             namespace.home = self._home
+        if engine is not None and self.observer is not None:
+            self._observe_engine()
         if engine is not None and self.on_served is not None:
             self.on_served()
 

@@ -159,6 +159,16 @@ class Namespace(NamespaceBase):
         for socket in self.adapter.members(rooms, excluded):
             socket.send_event(args, socket.pending(callback))
 
+    def tell_sent(self, args: list[Any], room: Any, skip: Any) -> None:
+        rooms = None if room is None else self._rooms_of(room)
+        excluded = NOBODY_EXCEPT if skip is None else self._rooms_of(skip)
+        self.tell_sent_to(args, rooms, excluded)
+
+    def tell_sent_to(self, args: list[Any], rooms: Rooms | None, excluded: Rooms) -> None:
+        """An event was sent to these: the observer shall know, if there is one."""
+        if self.observer is not None:
+            self.observer.event_sent(list(self.adapter.members(rooms, excluded)), args)
+
     def send_to_rooms(self, encoded: Encoded, room: Any, skip: Any) -> None:
         """emit_to() of an event that is encoded already (sync.py does that in the caller's thread)."""
         rooms = None if room is None else self._rooms_of(room)

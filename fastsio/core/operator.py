@@ -68,8 +68,14 @@ class BroadcastOperator:
             namespace.hub.call_soon(
                 namespace.adapter.deliver, encoded, self._rooms, self._excluded, self._is_volatile
             )
+            if namespace.observer is not None:
+                namespace.hub.call_soon(
+                    namespace.tell_sent_to, [event, *args], self._rooms, self._excluded
+                )
             return
         namespace.adapter.broadcast([event, *args], self._rooms, self._excluded, self._is_volatile)
+        if namespace.observer is not None:
+            namespace.tell_sent_to([event, *args], self._rooms, self._excluded)
 
     def send(self, *args: Any) -> None:
         """emit("message", *args)."""

@@ -164,6 +164,8 @@ class Peer(PeerBase):
         self.session.clear_deadline()
         self.attach(socket)
         socket.send_packet(namespace.encode_connect(socket.id))
+        if self.hub.observer is not None:
+            self.hub.observer.socket_joined(socket)
         for handler in namespace.connection_handlers:
             socket.run_handler(handler, "connection", socket)
 
@@ -178,7 +180,7 @@ class Peer(PeerBase):
     def _let_go(self) -> None:
         """Nothing waits, and events that come need not wait any longer."""
         self.line = None
-        self.is_diverted = self.hub.is_traced
+        self.is_diverted = self.hub.notes_events
 
     # --- one after the other -----------------------------------------------------------------
 
@@ -191,9 +193,11 @@ class Peer(PeerBase):
         return line
 
     def divert(self, socket: Socket, args: list[Any], ack_id: int) -> None:
-        """An event, where the log shall have it or it may have to wait."""
+        """An event, where the log or an observer shall have it or it may have to wait."""
         if self.hub.is_traced:
             logger.info("event %r from sid=%.6s… in %r", args[0], socket.id, socket.namespace.name)
+        if socket.namespace.observer is not None:
+            socket.namespace.observer.event_received(socket, args)
         if self.hub.is_serial or self.line is not None:
             self._hold().add(self._its_turn, socket, args, ack_id)
         else:
@@ -236,6 +240,8 @@ class Peer(PeerBase):
         namespace.leaving[socket.id] = socket
         namespace.sockets.pop(socket.id, None)
         socket.stop_receiving()
+        if self.hub.observer is not None:
+            self.hub.observer.socket_left(socket, reason)
         if socket.acks is not None:
             for pending in list(socket.acks.values()):
                 pending.fail()
@@ -282,3 +288,5 @@ class Peer(PeerBase):
         for socket in self.sockets.values():
             self.leave(socket, reason, description)
         self.drop_partial()
+        if self.hub.observer is not None:
+            self.hub.observer.session_closed(self.session, reason)

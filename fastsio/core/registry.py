@@ -60,9 +60,10 @@ class Registry:
 
     # --- registering -------------------------------------------------------------------------
 
-    def add(self, event: str, fn: Function, name: str) -> None:
+    def add(self, event: str, fn: Function, name: str, is_ours: bool = False) -> None:
         """Let `fn` handle an event in a namespace ("*": any). The last one given wins.
 
+        `is_ours`: not an application's function, so it is called as it is, without `adapt`.
         Raises TypeError if `fn` can't take what it will be called with.
         """
         prefix = PREFIX_SID
@@ -72,7 +73,7 @@ class Registry:
             name = self._hub.namespace(name).name
         if event == ANY:
             prefix |= PREFIX_EVENT
-        entry = Entry(fn, self._caller(event, fn, prefix))
+        entry = Entry(fn, self._caller(event, fn, prefix, is_ours))
         self.functions.setdefault(name, {})[event] = entry
         self._apply_to(name)
 
@@ -108,8 +109,8 @@ class Registry:
         self._apply_to(name)
         return name
 
-    def _caller(self, event: str, fn: Function, prefix: int) -> Any:
-        call = self.adapt(fn)
+    def _caller(self, event: str, fn: Function, prefix: int, is_ours: bool = False) -> Any:
+        call = fn if is_ours else self.adapt(fn)
         if event in RESERVED and positional_count(fn, is_own=True)[1] < 0:
             call = lenient(call)
         if event == "connect":

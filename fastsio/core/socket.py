@@ -182,7 +182,7 @@ class Socket(SocketBase):
         if self.namespace.is_elsewhere():
             encoded = self.namespace.encode_event(args)  # what can't be is this caller's error
             if pending is None:
-                self.namespace.hub.call_soon(self._send, encoded)
+                self.namespace.hub.call_soon(self._send, encoded, args)
             else:
                 self.namespace.hub.call_soon(self.send_event, args, pending)
             return -1
@@ -192,6 +192,8 @@ class Socket(SocketBase):
             return -1
         if pending is None:
             self.send_packet(self.namespace.encode_event(args))
+            if self.namespace.observer is not None:
+                self.namespace.observer.event_sent([self], args)
             return -1
         ack_id = self._ack_count
         encoded = self.namespace.encode_event(args, ack_id)
@@ -200,6 +202,8 @@ class Socket(SocketBase):
             self.acks = {}
         self.acks[ack_id] = pending
         self.send_packet(encoded)
+        if self.namespace.observer is not None:
+            self.namespace.observer.event_sent([self], args)
         return ack_id
 
     def overflow(self) -> None:
@@ -208,10 +212,12 @@ class Socket(SocketBase):
         if outlet is not None:
             asyncio.get_running_loop().call_soon(outlet.overflow)
 
-    def _send(self, encoded: Encoded) -> None:
-        """Send what was encoded in another thread, if the client is still there."""
+    def _send(self, encoded: Encoded, args: list[Any]) -> None:
+        """Send an event that was encoded in another thread, if the client is still there."""
         if self._can_receive:
             self.send_packet(encoded)
+            if self.namespace.observer is not None:
+                self.namespace.observer.event_sent([self], args)
 
     # --- rooms -------------------------------------------------------------------------------
 
@@ -237,6 +243,8 @@ class Socket(SocketBase):
             self._joined = set()
         for one in as_rooms(room):
             if one != self.id:
+                if self.namespace.observer is not None and one not in self._joined:
+                    self.namespace.observer.room_joined(self, one)
                 self._joined.add(one)
                 self.namespace.adapter.add(self, one)
 
@@ -249,12 +257,17 @@ class Socket(SocketBase):
             if self._joined is not None and one in self._joined:
                 self._joined.discard(one)
                 self.namespace.adapter.remove(self, one)
+                if self.namespace.observer is not None:
+                    self.namespace.observer.room_left(self, one)
 
     def stop_receiving(self) -> None:
         """Broadcasts to its rooms reach it no longer; `rooms` still names them while handlers run."""
         if self._joined is not None:
             for one in self._joined:
                 self.namespace.adapter.remove(self, one)
+            if self.namespace.observer is not None:
+                for one in self._joined:
+                    self.namespace.observer.room_left(self, one)
 
     def to(self, room: Any) -> BroadcastOperator:
         """The clients in a room, or in any room of a list, without this one."""

@@ -58,6 +58,8 @@ class Engine:
         # Whose X-Forwarded-For is believed: the option, unless the server beneath has a list of its own.
         self.trusted_proxies: Any = options.trusted_proxies
         self.sessions: dict[str, Session] = {}
+        # Called with a session that has gone from polling to a WebSocket.
+        self.on_upgrade: Callable[[Session], None] | None = None
         self.now = loop.time
         self.flusher = Flusher(loop.call_soon, loop)
         delays = (

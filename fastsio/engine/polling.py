@@ -97,6 +97,10 @@ class PollingTransport(Outlet):
             packets = decode_payload(request.body)
         except ProtocolError as caught:
             error, packets = caught, caught.packets
+        flusher = self.session.engine.flusher
+        if flusher.is_counting:
+            flusher.bytes_in += len(request.body)
+            flusher.packets_in += len(packets)
         for kind, data in packets:
             if self.session.is_open:
                 self.session.receive(kind, data)
@@ -109,7 +113,8 @@ class PollingTransport(Outlet):
     def drain(self) -> None:
         """Answer the held GET with all that is queued."""
         if self._poll is not None and self.queue:
-            self._answer(b"\x1e".join([encoded.payload for encoded in self.take_queue()]))
+            queue = self.take_queue()
+            self._answer(b"\x1e".join([encoded.payload for encoded in queue]), len(queue))
 
     def release(self) -> None:
         """An upgrade has probed: answer the held GET and, until it is finished or dropped, each next one."""
@@ -126,8 +131,12 @@ class PollingTransport(Outlet):
             self._answer(packet)
         return True
 
-    def _answer(self, payload: bytes) -> None:
+    def _answer(self, payload: bytes, packets: int = 1) -> None:
         exchange, request = self._poll, self._request
+        flusher = self.session.engine.flusher
+        if flusher.is_counting:
+            flusher.bytes_out += len(payload)
+            flusher.packets_out += packets
         assert exchange is not None and request is not None
         self._poll = self._request = None
         self.is_writable = False

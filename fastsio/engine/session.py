@@ -94,6 +94,8 @@ class Session(SessionBase):
             # Closed during the upgrade, with the client between its transports: its end goes this way.
             conn.close_websocket()
             self.forget()
+        elif self.engine.on_upgrade is not None:
+            self.engine.on_upgrade(self)
 
     # --- what comes in -----------------------------------------------------------------------
 

@@ -45,12 +45,9 @@ NOT_HERE_YET = {
 # "Class.method", "Class" for its constructor: why it differs.
 DIFFERENCES: dict[str, str] = {}
 
-_ADMIN = "the official admin UI speaks to Node's server; it is not here yet"
 _MEMBERSHIP = "membership is the core's: it would never be called"
 # Methods that are not here, and why. One that appears has to go from this list.
 MISSING = {
-    "AsyncServer.instrument": _ADMIN,
-    "Server.instrument": _ADMIN,
     **{
         f"{manager}.{method}": _MEMBERSHIP
         for manager in ("AsyncManager", "Manager")
