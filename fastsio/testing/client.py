@@ -12,6 +12,7 @@ import orjson
 
 from fastsio._client import PacketReader
 from fastsio._codec import NO_DATA, Parser, encode_packet
+from fastsio._frames import ProtocolError
 from fastsio.exceptions import ConnectionError
 from fastsio.testing.errors import ConnectionRefused
 from fastsio.testing.link import Link
@@ -104,12 +105,14 @@ class TestClient(TestSocket):
         await self.wait_for(lambda: self.eio_sid, self._timeout)
 
     def _guarded(self, call: Callable[[bytes], None]) -> Callable[[bytes], None]:
-        """What goes wrong while bytes are read, the test hears at its next wait."""
+        """Bytes that break the protocol the test hears of at its next wait."""
 
         def guarded(data: bytes) -> None:
+            if self._running is None:
+                return
             try:
                 call(data)
-            except Exception as error:  # noqa: BLE001 - of the test's own functions it may be any
+            except ProtocolError as error:
                 self._failure = self._failure or error
             self._news.set()
 
@@ -130,13 +133,13 @@ class TestClient(TestSocket):
         self._refusals.pop(name, None)
         self.put_packet(CONNECT, name, NO_DATA if auth is None else auth, None)
         await self.wait_for(
-            lambda: socket.sid or name in self._refusals or self.disconnect_reason, self._timeout
+            lambda: socket.sid or name in self._refusals or self._is_lost, self._timeout
         )
         if name in self._refusals:
             del self._sockets[name]
             raise self._refusals[name]
         if socket.sid is None:
-            why = self.disconnect_reason or f"no answer within {self._timeout:g} s"
+            why = "connection lost" if self._is_lost else f"no answer within {self._timeout:g} s"
             raise ConnectionError(f"{name!r} was not joined: {why}")
         await self.settle()
 
@@ -235,6 +238,8 @@ class TestClient(TestSocket):
             if self.eio_sid is not None:
                 await self.disconnect()
         finally:
+            if self._wire is not None and not self._is_lost:
+                self._wire.lose()
             self._running = None
             if self.reader is not None:
                 self.reader.stop()
@@ -263,6 +268,13 @@ class TestClient(TestSocket):
             self._take_packet(packet.type, packet.namespace, packet.id, data)
 
     def _take_packet(self, kind: int, namespace: str, ack_id: int | None, data: Any) -> None:
+        try:
+            self._take(kind, namespace, ack_id, data)
+        except Exception as error:  # noqa: BLE001 - of the test's own functions it may be any
+            # Not here: the packets behind this one have to come too.
+            self._failure = self._failure or error
+
+    def _take(self, kind: int, namespace: str, ack_id: int | None, data: Any) -> None:
         socket = self._sockets.get(namespace)
         if socket is None:
             raise AssertionError(

@@ -49,8 +49,14 @@ class TestServer:
         running, self._running = self._running, None
         if running is None:
             return
+        failures: list[AssertionError] = []
         try:
             while self._clients:
-                await self._clients.pop().close()
+                try:
+                    await self._clients.pop().close()
+                except AssertionError as failure:
+                    failures.append(failure)
         finally:
             await running.release(self._timeout)
+        if failures:
+            raise failures[0]

@@ -154,6 +154,15 @@ async def test_client_that_the_server_disconnects(sio, transport):
 
 
 @TRANSPORTS
+async def test_client_that_was_put_out_may_join_again(sio, transport):
+    async with TestClient(sio, transport=transport) as client:
+        await sio.disconnect(client.sid)
+        await client.expect_disconnect()
+        again = await client.join_namespace("/")
+        assert await again.call("echo", 1) == 1
+
+
+@TRANSPORTS
 async def test_session_that_the_server_ends(sio, transport):
     io = fastsio.IO()
     sockets = []

@@ -8,7 +8,7 @@ import itertools
 import pytest
 
 import fastsio
-from fastsio.testing import Event, TestClient, TestServer
+from fastsio.testing import Event, TestClient, TestServer, running
 
 MS = 0.001
 TRANSPORTS = pytest.mark.parametrize("transport", ["websocket", "polling"])
@@ -91,7 +91,9 @@ async def test_what_goes_wrong_at_the_end_does_not_hide_why_the_test_failed(sio)
     with pytest.raises(AssertionError, match="not settled") as caught:
         async with TestServer(sio, timeout=300 * MS) as server:
             client = await server.connect()
+            await server.connect()
             await client.emit("spin")
+    assert not running._running
     assert any("and at the end: not settled" in note for note in caught.value.__notes__)
     assert not sio.hub.tasks
 
@@ -194,12 +196,17 @@ async def test_server_call_is_answered_by_a_listener(sio):
             client.on("ask", sio.call)
 
 
-async def test_what_a_listener_raises_is_raised_by_the_next_wait(sio):
-    async with TestClient(sio) as client:
+@TRANSPORTS
+async def test_what_a_listener_raises_is_raised_by_the_next_wait(sio, transport):
+    async with TestClient(sio, transport=transport) as client:
         client.on("news", lambda: 1 / 0)
         await sio.emit("news", to=client.sid)
+        await sio.emit("more", to=client.sid)
         with pytest.raises(ZeroDivisionError):
             await client.settle()
+        await client.expect("more")
+        await sio.emit("last", to=client.sid)
+        await client.expect("last")
         assert await client.nothing()
 
 
