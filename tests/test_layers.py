@@ -133,6 +133,12 @@ MAY_IMPORT: dict[str, list[str]] = {
         "server",
         "doors",
     ],  # a whole API of its own
+    "testing": [
+        *LOWER,
+        *STYLES,
+        "server",
+        "doors",
+    ],  # a front door without a port, and its clients
     "swap_table": [],  # data
     "check_swap": ["swap_table"],  # reads source, serves nothing
     **{

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from swap_scenario import App, scenario
@@ -282,12 +283,16 @@ class BackgroundTaskFromTheConnectHandler:
     """It may call the client once it is connected."""
 
     def serve(app: App) -> None:
+        ready = asyncio.Event()
+
         async def ask(sid: str) -> None:
-            for _ in range(1000):
-                if app.sio.manager.is_connected(sid, app.namespace):
-                    break
-                await app.sio.sleep(0.001)
+            await ready.wait()
+            app.log("connected", app.sio.manager.is_connected(sid, app.namespace))
             app.log("answer", await app.sio.call("ask", to=sid, namespace=app.namespace))
+
+        @app.on("ready")
+        def is_ready(sid: str) -> None:
+            ready.set()
 
         @app.on("connect")
         async def connect(sid: str, environ: Any, auth: Any) -> None:
@@ -296,6 +301,7 @@ class BackgroundTaskFromTheConnectHandler:
     async def play(stage: Any) -> None:
         client = await stage.open("a")
         await client.answers("ask", "!")
+        await client.emit("ready")
         await stage.saw("answer")
 
 
