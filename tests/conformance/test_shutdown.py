@@ -164,20 +164,23 @@ async def test_what_hangs_is_cut_after_the_shutdown_timeout(hangs: str) -> None:
 
 async def test_a_second_signal_does_not_wait_for_handlers_that_hang() -> None:
     async with running(hangs="handler", shutdown_timeout=60) as program:
-        await Client.open(program.url, "websocket")
+        client = await Client.open(program.url, "websocket")
         program.process.send_signal(signal.SIGTERM)
         await program.noted("gone")
         program.process.send_signal(signal.SIGTERM)
         assert await program.exit_status(within_s=2) == -signal.SIGTERM
+    # Kept until here: a client that goes by itself would be gone before the first signal.
+    assert program.gone() == [("/", client.sid, SHUTTING_DOWN["io"])]
 
 
 async def test_a_second_interrupt_does_not_wait_for_handlers_that_hang() -> None:
     async with running(hangs="handler", shutdown_timeout=60) as program:
-        await Client.open(program.url, "websocket")
+        client = await Client.open(program.url, "websocket")
         program.process.send_signal(signal.SIGINT)
         await program.noted("gone")
         program.process.send_signal(signal.SIGINT)
         assert await program.exit_status(within_s=2) != 0
+    assert program.gone() == [("/", client.sid, SHUTTING_DOWN["io"])]
 
 
 async def test_no_new_client_is_taken_while_stopping() -> None:
