@@ -329,7 +329,7 @@ async def test_mounted_below_a_prefix_of_fastapi(node: Any, own: AsgiProcess) ->
     poll.write(request_bytes("GET", peer.target()))
     await asyncio.sleep(100 * MS)  # granian drops a request whose client goes before it is read
     poll.abort()
-    await until(lambda: own.of("disconnect"), "the end of the client that polls")
+    await until(lambda: len(own.of("disconnect")) == 2, "the end of both sockets that poll")
     assert [entry[3] for entry in own.of("disconnect")] == ["transport error"] * 2
     # No lifespan reaches a mounted application, and two clients are connected.
     await own.terminate(STOP_S)
