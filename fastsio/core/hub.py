@@ -220,14 +220,19 @@ class Hub:
 
     async def drain(self, timeout_s: float) -> None:
         """Wait until no handler runs; those that run after `timeout_s` seconds are cancelled."""
-        tasks = {task for task in self.tasks if task is not asyncio.current_task()}
-        if not tasks:
-            return
-        _, late = await asyncio.wait(tasks, timeout=timeout_s)
-        for task in late:
-            logger.warning(
-                "handler cancelled, it did not end within %s s: %r", timeout_s, task.get_coro()
-            )
-            task.cancel()
-        if late:
-            await asyncio.wait(late, timeout=1.0)
+        await end_handlers(self.tasks, timeout_s, logger)
+
+
+async def end_handlers(
+    running: set[asyncio.Task[Any]], timeout_s: float, log: logging.Logger
+) -> None:
+    """Wait until these tasks, but the calling one, have ended; cancel those late after `timeout_s` seconds."""
+    tasks = {task for task in running if task is not asyncio.current_task()}
+    if not tasks:
+        return
+    _, late = await asyncio.wait(tasks, timeout=timeout_s)
+    for task in late:
+        log.warning("handler cancelled, it did not end within %s s: %r", timeout_s, task.get_coro())
+        task.cancel()
+    if late:
+        await asyncio.wait(late, timeout=1.0)

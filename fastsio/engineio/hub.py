@@ -13,6 +13,7 @@ from fastsio._json import Json
 from fastsio._raw import RawMessages
 from fastsio.core.handlers import positional_count
 from fastsio.core.handshake import make_environ
+from fastsio.core.hub import end_handlers
 from fastsio.engineio.peer import RawPeer
 from fastsio.options import Options
 
@@ -144,14 +145,4 @@ class RawHub:
 
     async def drain(self, timeout_s: float) -> None:
         """Wait until no handler runs; those that run after `timeout_s` seconds are cancelled."""
-        tasks = {task for task in self.tasks if task is not asyncio.current_task()}
-        if not tasks:
-            return
-        _, late = await asyncio.wait(tasks, timeout=timeout_s)
-        for task in late:
-            logger.warning(
-                "handler cancelled, it did not end within %s s: %r", timeout_s, task.get_coro()
-            )
-            task.cancel()
-        if late:
-            await asyncio.wait(late, timeout=1.0)
+        await end_handlers(self.tasks, timeout_s, logger)
