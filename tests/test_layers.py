@@ -25,6 +25,7 @@ PURE = [
     "_client",
     "_codec",
     "_encoded",
+    "_dialects",
     "_payload",
     "_json",
     "_frames",
@@ -62,10 +63,11 @@ MAY_IMPORT: dict[str, list[str]] = {
     "_ids": [],  # random, and no more
     "options": [],  # values that every layer may read
     "static": ["_http"],  # files as answers to requests
-    "_conn": ["_frames", "_encoded", "_codec", "_fanout", "_http"],
+    "_conn": ["_frames", "_dialects", "_encoded", "_codec", "_fanout", "_http"],
     "_shared": ["_conn", "_http"],  # as _conn, and whose a request is
     "_hosted": [
         "_frames",
+        "_dialects",
         "_encoded",
         "_codec",
         "_fanout",
@@ -77,6 +79,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "_fanout",
         "_codec",
         "_encoded",
+        "_dialects",
         "_payload",
         "_frames",
         "_http",
@@ -161,6 +164,7 @@ MUST_NOT_IMPORT = {
     "_frames": IO | HTTP,
     "_codec": IO | HTTP,
     "_encoded": IO | HTTP,
+    "_dialects": IO | HTTP,
     "_json": IO | HTTP,
     "_payload": IO | HTTP,
     "_msgpack": IO | HTTP,

@@ -11,12 +11,14 @@ from typing import Any
 
 import orjson
 
+from fastsio._dialects import dialect_of
 from fastsio._encoded import encode_engine_packet
 from fastsio._fanout import Flusher
 from fastsio._ids import new_id
 from fastsio._wheel import Wheel
 from fastsio.engine.admission import Admission
 from fastsio.engine.cors import cors_headers, is_accepted, preflight_headers
+from fastsio.engine.eio3 import Eio3Session, what_speaks
 from fastsio.engine.errors import (
     BAD_HANDSHAKE_METHOD,
     BAD_REQUEST,
@@ -132,24 +134,30 @@ class Engine:
         """What is wrong with a request: the official server's checks in its order."""
         if transport not in self.options.transports:
             return UNKNOWN_TRANSPORT
-        is_eio4 = request.argument("EIO") == "4"
+        # Node takes every other version, and none, for 3.
+        protocol = 4 if request.argument("EIO") == "4" else 3
         if sid:
             session = self.sessions.get(sid)
             if session is None:
                 return UNKNOWN_SID
             if not is_upgrade and session.transport != transport:
                 return BAD_REQUEST
-            return None if is_eio4 else BAD_REQUEST
+            return None if protocol == session.protocol else BAD_REQUEST
         if request.method != "GET":
             return BAD_HANDSHAKE_METHOD
         if transport == "websocket" and not is_upgrade:
             return BAD_REQUEST
-        return None if is_eio4 else UNSUPPORTED_PROTOCOL_VERSION
+        is_served = protocol == 4 or self.options.allow_eio3
+        return None if is_served else UNSUPPORTED_PROTOCOL_VERSION
 
     def _refuse(
         self, refusal: Refusal, request: Request, exchange: Exchange, is_upgrade: bool
     ) -> None:
         logger.info("refused %s from %s: %s", request.method, exchange.remote, refusal.message)
+        if refusal in (UNKNOWN_TRANSPORT, UNSUPPORTED_PROTOCOL_VERSION):
+            client = what_speaks(request)
+            if client:
+                logger.warning("refused %s, from %s", client, exchange.remote)
         if self._events is not None:
             self._events.refused(request, refusal.code, refusal.message)
         headers = cors_headers(self.options, request)
@@ -183,7 +191,8 @@ class Engine:
         ):
             self._refuse_origin(origin, request, exchange)
             return
-        session = Session(self, self._new_id(), request, exchange.remote, exchange.is_secure)
+        kind = Session if request.argument("EIO") == "4" else Eio3Session
+        session = kind(self, self._new_id(), request, exchange.remote, exchange.is_secure)
         if self._ask is None:
             if not self.begin(session, transport, exchange):
                 session.forget()
@@ -197,18 +206,22 @@ class Engine:
         upgrades_of = transport if getattr(exchange, "can_upgrade", True) else "websocket"
         open_packet = self._open_packets[upgrades_of] % session.id.encode()
         if transport == "polling":
-            session.start_polling()
+            polling = session.start_polling()
             self._admit(session)
-            headers = payload_headers(request) + self._initial_headers(request)
+            body, content_type = polling.open_answer(open_packet)
+            headers = payload_headers(request, content_type) + self._initial_headers(request)
             headers += cookie_header(self.options, session.id)
-            exchange.respond(200, headers, open_packet)
+            exchange.respond(200, headers, body)
+            self._opened(session)
             return True
         headers = self._initial_headers(request)
         if not exchange.accept_websocket(request, headers, session):
             return False
+        self._set_dialect(exchange, session, request)
         session.start_websocket(exchange)
         session.outlet.send(encode_engine_packet(open_packet))
         self._admit(session)
+        self._opened(session)
         return True
 
     def _initial_headers(self, request: Request) -> Headers:
@@ -222,11 +235,22 @@ class Engine:
         self.sessions[session.id] = session
         session.handler = self.handler.open(session)
 
+    def _opened(self, session: Session) -> None:
+        if session.protocol == 3 and session.handler is not None:
+            session.handler.opened()
+
+    def _set_dialect(self, exchange: Any, session: Session, request: Request) -> None:
+        """What is sent over a WebSocket, and comes, is as its own request asks for it (`b64`)."""
+        in_base64 = bool(request.argument("b64"))
+        if in_base64 or session.protocol == 3:
+            exchange.dialect = dialect_of(session.protocol, in_base64)
+
     def _upgrade(self, session: Session, request: Request, exchange: Exchange) -> None:
         is_free = session.polling is not None and session.probe is None and session.is_open
         if not is_free or not self.options.allow_upgrades:
             self._accept_and_close(request, exchange)
         elif exchange.accept_websocket(request, cors_headers(self.options, request), None):
+            self._set_dialect(exchange, session, request)
             exchange.receiver = Probe(session, exchange)
 
     def _accept_and_close(self, request: Request, exchange: Exchange) -> None:

@@ -58,8 +58,13 @@ class Hooks(Protocol):
 
 
 class SessionHandler(Protocol):
-    """A session's messages and its end. It is a _fanout.MessageHandler: the compiled path calls that."""
+    """A session's messages and its end. It is a _fanout.MessageHandler: the compiled path calls that.
 
+    opened() is called for clients of Engine.IO v3 alone, which wait for the layer above to speak first: what is sent
+    from then on comes behind the handshake's packet.
+    """
+
+    def opened(self) -> None: ...
     def receive_text(self, data: bytes) -> None: ...
     def receive_binary(self, data: bytes) -> None: ...
     def closed(self, reason: str, description: str | None) -> None: ...

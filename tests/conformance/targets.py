@@ -115,7 +115,12 @@ async def _open_fastsio() -> AsyncIterator[Target]:
 
     async with LoopWatch():
         target = FastsioTarget("")
-        app = build_app(target.heard, target.reasons, max_http_buffer_size=MAX_HTTP_BUFFER_SIZE)
+        app = build_app(
+            target.heard,
+            target.reasons,
+            max_http_buffer_size=MAX_HTTP_BUFFER_SIZE,
+            allow_eio3=False,
+        )
         target.server = await fastsio.start(app, host="127.0.0.1", port=0)
         target.url = target.server.url
         try:
