@@ -20,5 +20,5 @@ cdef class Encoded:
 
 cdef Encoded new_encoded()
 cdef Encoded binary_message(bytes data)
-cdef bytes join_frames(list packets, int dialect=*)
+cdef bytes join_frames(list packets, int dialect)
 cdef void forget_joined() noexcept

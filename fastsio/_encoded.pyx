@@ -142,7 +142,7 @@ cdef tuple NOTHING_JOINED = ([], b"")
 cdef tuple joined = NOTHING_JOINED
 
 
-cdef bytes join_frames(list packets, int dialect=EIO4):
+cdef bytes join_frames(list packets, int dialect):
     """The WebSocket frames of packets in a row, for a client of that dialect.
 
     The members of a room are due the same packets at the end of a loop turn. They are joined for the first

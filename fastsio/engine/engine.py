@@ -88,7 +88,9 @@ class Engine:
         is_upgrade = request.is_upgrade and (
             transport == "websocket" or (request.header("upgrade") or "").lower() == "websocket"
         )
-        refusal = self._refusal(request, transport, sid, is_upgrade)
+        # Node takes every other version, and none, for 3.
+        protocol = 4 if request.argument("EIO") == "4" else 3
+        refusal = self._refusal(request, transport, sid, is_upgrade, protocol)
         if refusal is not None:
             self._refuse(refusal, request, exchange, is_upgrade)
             return
@@ -97,7 +99,7 @@ class Engine:
         if is_upgrade and transport == "polling":
             self._accept_and_close(request, exchange)
         elif session is None:
-            self._open(transport, request, exchange)
+            self._open(transport, request, exchange, protocol)
         elif is_upgrade:
             self._upgrade(session, request, exchange)
         elif session.polling is not None:
@@ -121,21 +123,19 @@ class Engine:
         """The transport of the session that a POST will reach, None for one that will be refused."""
         sid = request.argument("sid")
         session = self.sessions.get(sid) if sid and request.method == "POST" else None
-        if (
-            session is None
-            or self._refusal(request, request.argument("transport"), sid, False) is not None
-        ):
+        if session is None:
             return None
-        return session.polling
+        protocol = 4 if request.argument("EIO") == "4" else 3
+        transport = request.argument("transport")
+        is_refused = self._refusal(request, transport, sid, False, protocol) is not None
+        return None if is_refused else session.polling
 
     def _refusal(
-        self, request: Request, transport: str | None, sid: str | None, is_upgrade: bool
-    ) -> Refusal | None:
+        self, request: Request, transport: str | None, sid: str | None, is_upgrade: bool, protocol: int
+    ) -> Refusal | None:  # fmt: skip
         """What is wrong with a request: the official server's checks in its order."""
         if transport not in self.options.transports:
             return UNKNOWN_TRANSPORT
-        # Node takes every other version, and none, for 3.
-        protocol = 4 if request.argument("EIO") == "4" else 3
         if sid:
             session = self.sessions.get(sid)
             if session is None:
@@ -182,7 +182,7 @@ class Engine:
         headers = [("Content-Type", "application/json")]
         exchange.respond(403, headers, body, keep_alive=not request.is_upgrade)
 
-    def _open(self, transport: str, request: Request, exchange: Exchange) -> None:
+    def _open(self, transport: str, request: Request, exchange: Exchange, protocol: int) -> None:
         """A handshake: make the session, and open it unless the layer above is to be asked first."""
         # Only here: whoever knows a session's id has been let in.
         origin = request.header("origin") if self._checks_origin else None
@@ -191,7 +191,7 @@ class Engine:
         ):
             self._refuse_origin(origin, request, exchange)
             return
-        kind = Session if request.argument("EIO") == "4" else Eio3Session
+        kind = Session if protocol == 4 else Eio3Session
         session = kind(self, self._new_id(), request, exchange.remote, exchange.is_secure)
         if self._ask is None:
             if not self.begin(session, transport, exchange):
@@ -202,27 +202,38 @@ class Engine:
     def begin(self, session: Session, transport: str, exchange: Exchange) -> bool:
         """Tell the client its session's id; False if the WebSocket's handshake is not valid, which was said then."""
         request = session.request
-        # Under some WSGI servers a connection can't become a WebSocket, so none is offered.
-        upgrades_of = transport if getattr(exchange, "can_upgrade", True) else "websocket"
-        open_packet = self._open_packets[upgrades_of] % session.id.encode()
         if transport == "polling":
-            polling = session.start_polling()
-            self._admit(session)
-            body, content_type = polling.open_answer(open_packet)
-            headers = payload_headers(request, content_type) + self._initial_headers(request)
-            headers += cookie_header(self.options, session.id)
-            exchange.respond(200, headers, body)
-            self._opened(session)
+            self._begin_polling(session, request, exchange)
             return True
+        protocol = session.protocol
         headers = self._initial_headers(request)
         if not exchange.accept_websocket(request, headers, session):
             return False
-        self._set_dialect(exchange, session, request)
+        in_base64 = request.argument("b64")
+        if in_base64 or protocol == 3:
+            exchange.dialect = dialect_of(protocol, bool(in_base64))  # type: ignore[attr-defined]
         session.start_websocket(exchange)
+        open_packet = self._open_packets["websocket"] % session.id.encode()
         session.outlet.send(encode_engine_packet(open_packet))
-        self._admit(session)
-        self._opened(session)
+        self.sessions[session.id] = session
+        session.handler = self.handler.open(session)
+        if protocol == 3:
+            self._opened(session)
         return True
+
+    def _begin_polling(self, session: Session, request: Request, exchange: Exchange) -> None:
+        # Under some WSGI servers a connection can't become a WebSocket, so none is offered.
+        upgrades_of = "polling" if getattr(exchange, "can_upgrade", True) else "websocket"
+        open_packet = self._open_packets[upgrades_of] % session.id.encode()
+        polling = session.start_polling()
+        self.sessions[session.id] = session
+        session.handler = self.handler.open(session)
+        body, content_type = polling.open_answer(open_packet)
+        headers = payload_headers(request, content_type) + self._initial_headers(request)
+        headers += cookie_header(self.options, session.id)
+        exchange.respond(200, headers, body)
+        if session.protocol == 3:
+            self._opened(session)
 
     def _initial_headers(self, request: Request) -> Headers:
         """What the answer that opens a session has besides its content's headers."""
@@ -231,26 +242,19 @@ class Engine:
             headers += self._events.initial_headers(request)
         return headers
 
-    def _admit(self, session: Session) -> None:
-        self.sessions[session.id] = session
-        session.handler = self.handler.open(session)
-
     def _opened(self, session: Session) -> None:
-        if session.protocol == 3 and session.handler is not None:
+        """A client of Engine.IO v3 has been told its session."""
+        if session.handler is not None:
             session.handler.opened()
-
-    def _set_dialect(self, exchange: Any, session: Session, request: Request) -> None:
-        """What is sent over a WebSocket, and comes, is as its own request asks for it (`b64`)."""
-        in_base64 = bool(request.argument("b64"))
-        if in_base64 or session.protocol == 3:
-            exchange.dialect = dialect_of(session.protocol, in_base64)
 
     def _upgrade(self, session: Session, request: Request, exchange: Exchange) -> None:
         is_free = session.polling is not None and session.probe is None and session.is_open
         if not is_free or not self.options.allow_upgrades:
             self._accept_and_close(request, exchange)
         elif exchange.accept_websocket(request, cors_headers(self.options, request), None):
-            self._set_dialect(exchange, session, request)
+            # As this request asks for it, whatever the session's own did.
+            dialect = dialect_of(session.protocol, bool(request.argument("b64")))
+            exchange.dialect = dialect  # type: ignore[attr-defined]
             exchange.receiver = Probe(session, exchange)
 
     def _accept_and_close(self, request: Request, exchange: Exchange) -> None:

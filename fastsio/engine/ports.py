@@ -14,7 +14,8 @@ Headers = list[tuple[str, str]]
 class Exchange(Protocol):
     """One request that waits for its answer; after a WebSocket's, the connection itself.
 
-    The raw server's is _conn.Conn: its connection serves one request at a time.
+    The raw server's is _conn.Conn: its connection serves one request at a time. One whose accept_websocket() was
+    True is an Outlet from then on.
     """
 
     on_abort: Callable[[], None] | None
