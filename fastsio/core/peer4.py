@@ -24,7 +24,9 @@ class Peer4(Peer):
 
     def opened(self) -> None:
         """The client knows its session: it is in "/" as soon as it has been asked about."""
-        self._connect("/", None)
+        # A refusal of "/" is an error event in every namespace of such a client, and it has asked for none.
+        if self.hub.find_namespace("/") is not None:
+            self._connect("/", None)
 
     def control(self, packet_type: int, name: str, data: Any) -> None:
         if packet_type == CONNECT:

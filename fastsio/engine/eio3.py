@@ -12,6 +12,7 @@ from fastsio.engine.ports import Request
 from fastsio.engine.session import NEVER, Session
 
 PONG = encode_engine_packet(b"3")
+TYPES = frozenset("0123456")
 # Where clients of Socket.IO 0.9 begin; they speak no Engine.IO at all.
 FIRST_GENERATION = "/1/"
 
@@ -45,13 +46,13 @@ class Eio3Session(Session):
             super().websocket_message(conn, is_text, data)
             return
         if is_text:
-            kind, content = data[1:2], decode_base64(data[2:])
+            kind, content = data[1:2].decode("latin-1"), decode_base64(data[2:])
         else:
-            kind, content = bytes((data[0] + ord("0"),)) if data[:1] < b"\x07" else b"", data[1:]
-        if kind == b"4":
+            kind, content = "".join(str(byte) for byte in data[:1]), data[1:]
+        if kind == "4":
             self.handler.receive_binary(content)
-        elif kind and kind in b"012356":  # others Node leaves alone
-            self.receive(kind.decode(), content)
+        elif kind in TYPES:  # others Node leaves alone
+            self.receive(kind, content)
 
     def _beat(self, now: float) -> float:
         """The client must ping within ping_interval + ping_timeout of its last ping; any other byte is life too."""
