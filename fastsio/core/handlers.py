@@ -17,6 +17,7 @@ __all__ = [
     "make_event_handler",
     "make_handler",
     "positional_count",
+    "takes_named",
 ]
 
 # What a handler gets before the event's own arguments (the bits of _dispatch.Prefix).
@@ -43,6 +44,14 @@ def positional_count(fn: Callable[..., Any], is_own: bool = False) -> tuple[int,
     return needed, taken
 
 
+def takes_named(fn: Callable[..., Any], name: str) -> bool:
+    """Whether `fn` has a parameter of that name that can be given by it."""
+    return any(
+        parameter.name == name and parameter.kind is not parameter.POSITIONAL_ONLY
+        for parameter in _parameters(fn)
+    )
+
+
 def _parameters(fn: Callable[..., Any], is_own: bool = False) -> list[inspect.Parameter]:
     if not callable(fn):
         raise TypeError(f"{fn!r} is not callable")
@@ -63,10 +72,7 @@ def make_handler(fn: Callable[..., Any], prefix: int = PREFIX_NONE, once: bool =
 
     Raises TypeError if `fn` can't take what `prefix` puts before the event's arguments.
     """
-    takes_ack = any(
-        parameter.name == "ack" and parameter.kind is not parameter.POSITIONAL_ONLY
-        for parameter in _parameters(fn)
-    )
+    takes_ack = takes_named(fn, "ack")
     max_args = _room_for(fn, prefix.bit_count(), False)
     if takes_ack and max_args > 0 and _has_positional_ack(fn):
         max_args -= 1

@@ -17,6 +17,7 @@ from fastsio.core.handlers import check_event_name
 from fastsio.core.handshake import Handshake
 from fastsio.core.listening import Listening
 from fastsio.core.operator import BroadcastOperator, as_rooms
+from fastsio.core.packets import PacketMiddleware
 
 if TYPE_CHECKING:
     from fastsio.core.namespace import Namespace
@@ -40,6 +41,7 @@ class Socket(Listening):
         "_handshake",
         "_issued",
         "_joined",
+        "middleware",
         "peer",
     )
 
@@ -60,6 +62,7 @@ class Socket(Listening):
         self._joined: set[Any] | None = None
         self._data: dict[str, Any] | None = None
         self._ack_count = 0
+        self.middleware: PacketMiddleware | None = None
 
     def __repr__(self) -> str:
         return f"<Socket {self.id[:6]}… in {self.namespace.name!r}>"
@@ -91,6 +94,11 @@ class Socket(Listening):
         return self.session.request
 
     @property
+    def params(self) -> dict[str, Any]:
+        """What the namespace's name says where that is dynamic: {"id": "7"} in "/room/7" of "/room/{id}"."""
+        return self.namespace.params
+
+    @property
     def transport(self) -> str:
         """What the session uses now: "polling" or "websocket"."""
         transport: str = self.session.transport
@@ -105,6 +113,23 @@ class Socket(Listening):
     @data.setter
     def data(self, value: dict[str, Any]) -> None:
         self._data = value
+
+    # --- what comes in -----------------------------------------------------------------------
+
+    def use(self, middleware: Callable[..., Any]) -> Callable[..., Any]:
+        """Run `middleware(event)` for each event of the client before its listeners, after those added earlier.
+
+        `event` is a list, [name, *arguments], that it may change. It drops the event by raising, which the listeners
+        of "error" get, and may be a coroutine function: events keep their order. Node's form `(event, next)` works too;
+        next is waited for as Namespace.use() says. With a parameter named `ack` it can answer in the listeners' place.
+        on_any() hears of events before it. Returns `middleware`, so it can decorate. Raises TypeError for a function
+        that can't be called so.
+        """
+        if self.middleware is None:
+            self.middleware = PacketMiddleware(self)
+        self.middleware.add(middleware)
+        self.peer.is_filtered = self.peer.is_diverted = True
+        return middleware
 
     # --- sending -----------------------------------------------------------------------------
 
@@ -129,6 +154,8 @@ class Socket(Listening):
         """
         check_event_name(event)
         return await wait_for_ack(self, [event, *args], None)
+
+    write = send
 
     def timeout(self, seconds: float) -> FlaggedSocket:
         """`await socket.timeout(5).emit_with_ack(…)` raises TimeoutError after 5 seconds."""
