@@ -27,14 +27,18 @@ PREFIX_NAMESPACE = 2
 PREFIX_SID = 4
 
 
-def positional_count(fn: Callable[..., Any], is_own: bool = False) -> tuple[int, int]:
+def positional_count(
+    fn: Callable[..., Any], is_own: bool = False, but: str | None = None
+) -> tuple[int, int]:
     """How many positional arguments `fn` needs and how many it takes, -1 for any number.
 
     Of one that a decorator put around another (functools.wraps) it is what the other takes; with `is_own` what
-    it takes itself, as the decorator may put in arguments or keep some back.
+    it takes itself, as the decorator may put in arguments or keep some back. A parameter named `but` is not counted.
     """
     needed = taken = 0
     for parameter in _parameters(fn, is_own):
+        if parameter.name == but:
+            continue
         if parameter.kind is parameter.VAR_POSITIONAL:
             return needed, -1
         if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):

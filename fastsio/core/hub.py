@@ -49,6 +49,7 @@ class Hub:
         self.is_traced = self.notes_events = False
         self.observer: Observer | None = None
         self._event_observer: Observer | None = None
+        self._hears_upgrades = False
         # Called when an engine begins to serve this.
         self.on_served: Callable[[], None] | None = None
         # Handlers of a client run one after the other; that, or events are noted.
@@ -151,10 +152,24 @@ class Hub:
                 if session.handler is not None:
                     session.handler.divert_again()
 
+    def hear_upgrades(self) -> None:
+        """A conn's listener wants to know when a session has switched to WebSocket."""
+        self._hears_upgrades = True
+        if self._engine is not None:
+            self._observe_engine()
+
     def _observe_engine(self) -> None:
         observer = self.observer
-        self._engine.on_upgrade = None if observer is None else observer.session_upgraded
         self._engine.flusher.is_counting = observer is not None
+        if self._hears_upgrades:
+            self._engine.on_upgrade = self._session_upgraded
+        else:
+            self._engine.on_upgrade = None if observer is None else observer.session_upgraded
+
+    def _session_upgraded(self, session: Any) -> None:
+        if self.observer is not None:
+            self.observer.session_upgraded(session)
+        session.handler.upgraded()
 
     def tidy(self, namespace: Namespace) -> None:
         """Forget a namespace that is there only because a client asked for it, and where nobody is any more.
@@ -218,7 +233,7 @@ class Hub:
         self._home = 0 if engine is None else threading.get_ident()
         for namespace in self.namespaces.values():
             namespace.home = self._home
-        if engine is not None and self.observer is not None:
+        if engine is not None and (self.observer is not None or self._hears_upgrades):
             self._observe_engine()
         if engine is not None and self.on_served is not None:
             self.on_served()

@@ -12,7 +12,7 @@ from typing import Any
 
 from fastsio._eager import start_eager
 from fastsio.core.errors import ConnectionRefusedError
-from fastsio.core.handlers import positional_count, takes_named
+from fastsio.core.handlers import positional_count
 
 logger = logging.getLogger("fastsio.core")
 
@@ -30,9 +30,7 @@ def make_step(
     `keyword`: a parameter that is given by its name. Once `fn(subject, next)` has returned, next is waited for at
     most `seconds`. Raises TypeError for a function that needs other arguments.
     """
-    needed, taken = positional_count(fn)
-    if keyword is not None and takes_named(fn, keyword):
-        needed = min(needed, 2)  # the third is given by its name
+    needed, taken = positional_count(fn, but=keyword)
     if needed > 2 or taken == 0:
         raise TypeError(f"{fn!r}: a middleware takes ({takes}) or ({takes}, next)")
     return fn if needed < 2 else Waiting(fn, seconds, tasks)

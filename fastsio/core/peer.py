@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fastsio._dispatch import PeerBase
 from fastsio._eager import start_eager
 from fastsio._ids import new_id
+from fastsio.core.conn import RawSocket
 from fastsio.core.errors import ConnectionRefusedError
 from fastsio.core.handshake import make_environ
 from fastsio.core.line import Line
@@ -32,11 +33,12 @@ INVALID_NAMESPACE = {"message": "Invalid namespace"}
 class Peer(PeerBase):
     """One client: its sockets by namespace (`sockets`), and those still waiting to be admitted."""
 
-    __slots__ = ("_joining", "hub")
+    __slots__ = ("_conn", "_joining", "hub")
 
     def __init__(self, session: Any, json: Any, hub: "Hub") -> None:
         self.hub = hub
         self._joining: set[str] | None = None
+        self._conn: RawSocket | None = None
 
     @property
     def environ(self) -> dict[str, Any]:
@@ -44,6 +46,23 @@ class Peer(PeerBase):
         if self.environ_made is None:
             self.environ_made = make_environ(self.session)
         return self.environ_made
+
+    @property
+    def conn(self) -> RawSocket:
+        """The connection, as Node shows it; always the same object."""
+        if self._conn is None:
+            self._conn = RawSocket(self)
+        return self._conn
+
+    @property
+    def request(self) -> Any:
+        """The HTTP request that opened the session."""
+        return self.session.request
+
+    def upgraded(self) -> None:
+        """The session has switched to WebSocket, and somebody may listen."""
+        if self._conn is not None:
+            self._conn.tell("upgrade", self._conn.transport)
 
     # --- control packets ---------------------------------------------------------------------
 
@@ -331,5 +350,7 @@ class Peer(PeerBase):
         for socket in self.sockets.values():
             self.leave(socket, reason, description)
         self.drop_partial()
+        if self._conn is not None:
+            self._conn.tell("close", reason, description)
         if self.hub.observer is not None:
             self.hub.observer.session_closed(self.session, reason)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from fastsio._codec import NO_DATA
 from fastsio._encoded import Encoded
 from fastsio.core.acks import PendingAck, wait_for_ack
+from fastsio.core.conn import RawSocket
 from fastsio.core.flags import FlaggedSocket
 from fastsio.core.handlers import check_event_name
 from fastsio.core.handshake import Handshake
@@ -92,6 +93,16 @@ class Socket(Listening):
     def request(self) -> Any:
         """The HTTP request that opened the session: method, url, path, query, headers."""
         return self.session.request
+
+    @property
+    def conn(self) -> RawSocket:
+        """The connection that the client's sockets share."""
+        return self.peer.conn
+
+    @property
+    def client(self) -> "Peer":
+        """The client whose socket in a namespace this is: it has `conn` and `request`."""
+        return self.peer
 
     @property
     def params(self) -> dict[str, Any]:
