@@ -370,7 +370,9 @@ async def test_handlers_in_the_other_style_pass_middleware_too():
     async def handler(sid, value):
         return value
 
-    sio.io.on("connection", lambda socket: socket.use(lambda event: event.__setitem__(1, "changed")))
+    sio.io.on(
+        "connection", lambda socket: socket.use(lambda event: event.__setitem__(1, "changed"))
+    )
     async with TestClient(sio) as client:
         assert await client.call("x", "given") == "changed"
 
