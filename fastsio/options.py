@@ -43,6 +43,8 @@ class Options:
         handler before it has ended.
     always_connect: a client is in before its connect handler has been asked, and is put out if that refuses;
         its events wait so long.
+    middleware_timeout: how long a middleware that takes `next` may wait with calling it, once it has returned.
+    cleanup_empty_child_namespaces: a namespace of a parent namespace is forgotten when its last client leaves.
     trusted_proxies: addresses and networks ("10.0.0.0/8"), "unix" for Unix sockets, or "*", from which X-Forwarded-For,
         -Proto, -Host and Forwarded are believed: then REMOTE_ADDR, wsgi.url_scheme and Node's handshake.address are
         the client's. Proxies must overwrite these headers or add to them. None believes nobody.
@@ -69,6 +71,8 @@ class Options:
     namespaces: None | str | Iterable[str] = None
     async_handlers: bool = True
     always_connect: bool = False
+    middleware_timeout: float = 10.0
+    cleanup_empty_child_namespaces: bool = False
     trusted_proxies: None | str | Iterable[str] = None
 
     def __post_init__(self) -> None:
@@ -79,6 +83,7 @@ class Options:
             object.__setattr__(self, "ping_grace", grace)
         for name in ("ping_interval", "ping_timeout", "connect_timeout", "upgrade_timeout"):
             _check_number(name, getattr(self, name), "seconds")
+        _check_number("middleware_timeout", self.middleware_timeout, "seconds")
         for name in ("max_http_buffer_size", "max_buffered_bytes"):
             _check_number(name, getattr(self, name), "bytes")
         object.__setattr__(self, "transports", _transports(self.transports))

@@ -154,7 +154,7 @@ MAY_IMPORT: dict[str, list[str]] = {
 # What stands above a layer, and is loaded by it only when an application asks a server for it: attach(),
 # handle_request(), packet_class. At the head of a module such an import would fail at once.
 MAY_ASK_FOR: dict[str, list[str]] = {
-    "api": ["admin", "asgi", "attach", "packet", "msgpack_packet", "wsgi"]
+    "api": ["admin", "asgi", "attach", "packet", "msgpack_packet", "serve", "wsgi"]
 }
 
 IO = {"asyncio", "socket", "ssl", "select", "selectors", "threading", "uvloop", "subprocess"}

@@ -46,7 +46,7 @@ class BroadcastOperator:
         timeout_s: float | None = None,
     ) -> "BroadcastOperator":  # fmt: skip
         """The same with something more."""
-        return BroadcastOperator(
+        return type(self)(
             self._namespace,
             self._rooms if rooms is None else rooms,
             self._excluded | excluded if excluded else self._excluded,

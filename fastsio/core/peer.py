@@ -11,10 +11,12 @@ from fastsio._dispatch import PeerBase
 from fastsio._eager import start_eager
 from fastsio._encoded import Encoded
 from fastsio._ids import new_id
+from fastsio.core.conn import RawSocket
 from fastsio.core.errors import ConnectionRefusedError
 from fastsio.core.handshake import make_environ
 from fastsio.core.line import Line
 from fastsio.core.namespace import Namespace
+from fastsio.core.packets import take_in_turn
 from fastsio.core.reasons import python_reason
 from fastsio.core.socket import Socket
 
@@ -26,16 +28,18 @@ logger = logging.getLogger("fastsio.core")
 CONNECT = 0
 DISCONNECT = 1
 CONNECT_ERROR = 4
+INVALID_NAMESPACE = {"message": "Invalid namespace"}
 
 
 class Peer(PeerBase):
     """One client: its sockets by namespace (`sockets`), and those still waiting to be admitted."""
 
-    __slots__ = ("_joining", "hub")
+    __slots__ = ("_conn", "_joining", "hub")
 
     def __init__(self, session: Any, json: Any, hub: "Hub") -> None:
         self.hub = hub
         self._joining: set[str] | None = None
+        self._conn: RawSocket | None = None
 
     @property
     def environ(self) -> dict[str, Any]:
@@ -43,6 +47,23 @@ class Peer(PeerBase):
         if self.environ_made is None:
             self.environ_made = make_environ(self.session)
         return self.environ_made
+
+    @property
+    def conn(self) -> RawSocket:
+        """The connection, as Node shows it; always the same object."""
+        if self._conn is None:
+            self._conn = RawSocket(self)
+        return self._conn
+
+    @property
+    def request(self) -> Any:
+        """The HTTP request that opened the session."""
+        return self.session.request
+
+    def upgraded(self) -> None:
+        """The session has switched to WebSocket, and somebody may listen."""
+        if self._conn is not None:
+            self._conn.tell("upgrade", self._conn.transport)
 
     # --- control packets ---------------------------------------------------------------------
 
@@ -82,9 +103,35 @@ class Peer(PeerBase):
             self.misplaced(CONNECT, name)
             return
         namespace = self.hub.find_namespace(name)
-        if namespace is None:
-            self.hub.refuse(self.session, name, {"message": "Invalid namespace"})
-            return
+        if namespace is not None:
+            self._join(namespace, auth)
+        elif self.hub.parents:
+            self._note_joining(name)
+            start_eager(self._join_child(name, auth), self.hub.tasks, f"connect to {name!r}")
+        else:
+            self.hub.refuse(self.session, name, INVALID_NAMESPACE)
+
+    def _note_joining(self, name: str) -> None:
+        if self._joining is None:
+            self._joining = set()
+        self._joining.add(name)
+
+    async def _join_child(self, name: str, auth: dict[str, Any] | None) -> None:
+        """Join a namespace that a parent namespace may have, or make."""
+        assert self._joining is not None
+        try:
+            namespace = await self.hub.parents.find(name, auth or {})
+        finally:
+            self._joining.discard(name)
+        if not self.session.is_open:
+            if namespace is not None:
+                self.hub.tidy(namespace)
+        elif namespace is None:
+            self.hub.refuse(self.session, name, INVALID_NAMESPACE)
+        else:
+            self._join(namespace, auth)
+
+    def _join(self, namespace: Namespace, auth: dict[str, Any] | None) -> None:
         socket = Socket(self._new_socket_id(namespace), self.session, namespace, self, auth)
         if not namespace.guards:
             self._welcome(namespace, socket)
@@ -93,10 +140,10 @@ class Peer(PeerBase):
             self._welcome(namespace, socket)
             self._hold().add(self._ask_afterwards, namespace, socket)
             return
-        if self._joining is None:
-            self._joining = set()
-        self._joining.add(name)
-        start_eager(self._admit(namespace, socket), self.hub.tasks, f"connect to {name!r}")
+        self._note_joining(namespace.name)
+        start_eager(
+            self._admit(namespace, socket), self.hub.tasks, f"connect to {namespace.name!r}"
+        )
 
     # --- joining -----------------------------------------------------------------------------
 
@@ -184,8 +231,8 @@ class Peer(PeerBase):
         socket.send_packet(self._connect_packet(socket))
         if self.hub.observer is not None:
             self.hub.observer.socket_joined(socket)
-        for handler in namespace.connection_handlers:
-            socket.run_handler(handler, "connection", socket)
+        if namespace.connection_handlers:
+            namespace.run_connection(socket)
 
     async def _ask_afterwards(self, namespace: Namespace, socket: Socket) -> None:
         """always_connect: the guards of a client that is in already; it goes if they refuse it."""
@@ -198,7 +245,11 @@ class Peer(PeerBase):
     def _let_go(self) -> None:
         """Nothing waits, and events that come need not wait any longer."""
         self.line = None
-        self.is_diverted = self.hub.notes_events
+        self.divert_again()
+
+    def divert_again(self) -> None:
+        """Find out anew whether events go straight to their handlers."""
+        self.is_diverted = self.hub.diverts or self.is_filtered or self.line is not None
 
     # --- one after the other -----------------------------------------------------------------
 
@@ -219,17 +270,22 @@ class Peer(PeerBase):
         if self.hub.is_serial or self.line is not None:
             self._hold().add(self._its_turn, socket, args, ack_id)
         else:
+            self._deliver(socket, args, ack_id)
+
+    def _deliver(self, socket: Socket, args: list[Any], ack_id: int) -> None:
+        if socket.middleware is None:
             socket.take(args, ack_id)
+        else:
+            socket.middleware.take(args, ack_id)
 
     def _its_turn(self, socket: Socket, args: list[Any], ack_id: int) -> Any:
         """An event that has waited; not of a client that was put out meanwhile."""
         if socket.is_dropped:
             return None
         if not self.hub.is_serial:
-            socket.take(args, ack_id)
+            self._deliver(socket, args, ack_id)
             return None
-        handler = socket.namespace.lookup(args[0])
-        return None if handler is None else socket.answer(handler, args, ack_id)
+        return take_in_turn(socket, args, ack_id)
 
     def _leave_unseen(self, socket: Socket) -> None:
         """The client went while the guards were at work.
@@ -279,7 +335,7 @@ class Peer(PeerBase):
         handler = namespace.handlers.get("disconnect")
         if handler is None:
             namespace.leaving.pop(socket.id, None)
-            if self.hub.passing:
+            if namespace.is_passing:
                 self.hub.tidy(namespace)
             return
 
@@ -308,5 +364,7 @@ class Peer(PeerBase):
         for socket in self.sockets.values():
             self.leave(socket, reason, description)
         self.drop_partial()
+        if self._conn is not None:
+            self._conn.tell("close", reason, description)
         if self.hub.observer is not None:
             self.hub.observer.session_closed(self.session, reason)

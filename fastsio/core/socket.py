@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 from fastsio._codec import NO_DATA
 from fastsio._encoded import Encoded
 from fastsio.core.acks import PendingAck, wait_for_ack
+from fastsio.core.conn import RawSocket
 from fastsio.core.flags import FlaggedSocket
 from fastsio.core.handlers import check_event_name
 from fastsio.core.handshake import Handshake
 from fastsio.core.listening import Listening
 from fastsio.core.operator import BroadcastOperator, as_rooms
+from fastsio.core.packets import PacketMiddleware
 
 if TYPE_CHECKING:
     from fastsio.core.namespace import Namespace
@@ -40,6 +42,7 @@ class Socket(Listening):
         "_handshake",
         "_issued",
         "_joined",
+        "middleware",
         "peer",
     )
 
@@ -60,6 +63,7 @@ class Socket(Listening):
         self._joined: set[Any] | None = None
         self._data: dict[str, Any] | None = None
         self._ack_count = 0
+        self.middleware: PacketMiddleware | None = None
 
     def __repr__(self) -> str:
         return f"<Socket {self.id[:6]}… in {self.namespace.name!r}>"
@@ -94,6 +98,21 @@ class Socket(Listening):
         return self.session.request
 
     @property
+    def conn(self) -> RawSocket:
+        """The connection that the client's sockets share."""
+        return self.peer.conn
+
+    @property
+    def client(self) -> "Peer":
+        """The client whose socket in a namespace this is: it has `conn` and `request`."""
+        return self.peer
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """What the namespace's name says where that is dynamic: {"id": "7"} in "/room/7" of "/room/{id}"."""
+        return self.namespace.params
+
+    @property
     def transport(self) -> str:
         """What the session uses now: "polling" or "websocket"."""
         transport: str = self.session.transport
@@ -108,6 +127,23 @@ class Socket(Listening):
     @data.setter
     def data(self, value: dict[str, Any]) -> None:
         self._data = value
+
+    # --- what comes in -----------------------------------------------------------------------
+
+    def use(self, middleware: Callable[..., Any]) -> Callable[..., Any]:
+        """Run `middleware(event)` for each event of the client before its listeners, after those added earlier.
+
+        `event` is a list, [name, *arguments], that it may change. It drops the event by raising, which the listeners
+        of "error" get, and may be a coroutine function: events keep their order. Node's form `(event, next)` works too;
+        next is waited for as Namespace.use() says. With a parameter named `ack` it can answer in the listeners' place.
+        on_any() hears of events before it. Returns `middleware`, so it can decorate. Raises TypeError for a function
+        that can't be called so.
+        """
+        if self.middleware is None:
+            self.middleware = PacketMiddleware(self)
+        self.middleware.add(middleware)
+        self.peer.is_filtered = self.peer.is_diverted = True
+        return middleware
 
     # --- sending -----------------------------------------------------------------------------
 
@@ -132,6 +168,8 @@ class Socket(Listening):
         """
         check_event_name(event)
         return await wait_for_ack(self, [event, *args], None)
+
+    write = send
 
     def timeout(self, seconds: float) -> FlaggedSocket:
         """`await socket.timeout(5).emit_with_ack(…)` raises TimeoutError after 5 seconds."""
