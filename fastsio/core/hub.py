@@ -17,6 +17,7 @@ from fastsio.core.namespace import Namespace
 from fastsio.core.observer import Observer
 from fastsio.core.parsers import make_json
 from fastsio.core.peer import CONNECT_ERROR, Peer
+from fastsio.core.recovery_store import SessionStore
 from fastsio.core.registry import Registry
 from fastsio.options import Options
 
@@ -55,6 +56,8 @@ class Hub:
         self.events: Any = None
         # Called with each namespace that is made from now on.
         self.on_new_namespace: list[Callable[[Namespace], Any]] = []
+        # What clients come back to who lost their connection; None: they do not.
+        self.lost_sessions = SessionStore.of(self)
         # Names of namespaces that only clients have asked for.
         self.passing: set[str] = set()
         self.root = self.namespace("/")

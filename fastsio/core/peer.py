@@ -13,7 +13,7 @@ from fastsio._ids import new_id
 from fastsio.core.errors import ConnectionRefusedError
 from fastsio.core.handshake import make_environ
 from fastsio.core.line import Line
-from fastsio.core.namespace import Namespace
+from fastsio.core.namespace import Guard, Namespace
 from fastsio.core.reasons import python_reason
 from fastsio.core.socket import Socket
 
@@ -84,37 +84,55 @@ class Peer(PeerBase):
         if namespace is None:
             self.hub.refuse(self.session, name, {"message": "Invalid namespace"})
             return
+        if namespace.recovery is not None:
+            namespace.recovery.connect(self, auth)
+            return
         socket = Socket(new_id(), self.session, namespace, self, auth)
-        if not namespace.guards:
+        if namespace.guards:
+            self.enter(namespace, socket)
+        else:  # enter() would be a call more: 1 % of a connect
+            self._welcome(namespace, socket)
+
+    # --- joining -----------------------------------------------------------------------------
+
+    def enter(self, namespace: Namespace, socket: Socket) -> None:
+        """Let a socket join its namespace, if whoever is asked about it admits it."""
+        if not self._guards_of(namespace, socket):
             self._welcome(namespace, socket)
             return
         if self.hub.options.always_connect:
             self._welcome(namespace, socket)
             self._hold().add(self._ask_afterwards, namespace, socket)
             return
+        self.reserve(namespace.name)
+        what = f"connect to {namespace.name!r}"
+        start_eager(self._admit(namespace, socket), self.hub.tasks, what)
+
+    def _guards_of(self, namespace: Namespace, socket: Socket) -> list[Guard]:
+        recovery = namespace.recovery
+        return namespace.guards if recovery is None else recovery.guards_of(socket)
+
+    def reserve(self, name: str) -> None:
+        """A client is joining this namespace: a second CONNECT would be one too many."""
         if self._joining is None:
             self._joining = set()
         self._joining.add(name)
-        start_eager(self._admit(namespace, socket), self.hub.tasks, f"connect to {name!r}")
 
-    # --- joining -----------------------------------------------------------------------------
+    def unreserve(self, name: str) -> None:
+        assert self._joining is not None
+        self._joining.discard(name)
 
     async def _admit(self, namespace: Namespace, socket: Socket) -> None:
         """Guards, then the CONNECT reply, then the connection handlers."""
-        assert self._joining is not None
         namespace.joining[socket.id] = socket
         is_admitted = False
         try:
             error = await self._ask_guards(namespace, socket)
             is_admitted = error is None and self.session.is_open
         finally:
-            self._joining.discard(namespace.name)
+            self.unreserve(namespace.name)
             if not is_admitted:
-                socket.stop_receiving()
-                if namespace.watch is not None:
-                    namespace.watch.forget(socket.id)
-                namespace.joining.pop(socket.id, None)
-                self.hub.tidy(namespace)
+                self._give_up(namespace, socket)
             namespace.release(socket, is_admitted)
         if error is not None:
             if self.session.is_open:
@@ -123,6 +141,18 @@ class Peer(PeerBase):
             self._leave_unseen(socket)
         else:
             self._welcome(namespace, socket)
+
+    def _give_up(self, namespace: Namespace, socket: Socket) -> None:
+        """A socket is not admitted: what it was given meanwhile is taken back."""
+        socket.stop_receiving()
+        if namespace.watch is not None:
+            namespace.watch.forget(socket.id)
+        # A client that is back has its id again: here may be the socket that it has by now.
+        if namespace.joining.get(socket.id) is socket:
+            del namespace.joining[socket.id]
+        if namespace.recovery is not None:
+            namespace.recovery.put_back(socket)
+        self.hub.tidy(namespace)
 
     def _refuse(self, namespace: Namespace, error: dict[str, Any]) -> None:
         try:
@@ -135,7 +165,7 @@ class Peer(PeerBase):
     async def _ask_guards(self, namespace: Namespace, socket: Socket) -> dict[str, Any] | None:
         """None if all admit the socket, else what the client's connect_error says."""
         try:
-            for guard in list(namespace.guards):
+            for guard in list(self._guards_of(namespace, socket)):
                 result = guard(socket)
                 if hasattr(result, "__await__"):
                     await result
@@ -167,7 +197,10 @@ class Peer(PeerBase):
         self.attach(socket)
         if namespace.observer is not None and namespace.watch is not None:
             namespace.watch.socket_joined(socket.id)
-        socket.send_packet(namespace.encode_connect(socket.id))
+        if namespace.recovery is None:
+            socket.send_packet(namespace.encode_connect(socket.id))
+        else:
+            namespace.recovery.welcome(socket)
         if self.hub.observer is not None:
             self.hub.observer.socket_joined(socket)
         for handler in namespace.connection_handlers:
@@ -240,6 +273,8 @@ class Peer(PeerBase):
         self.detach(socket)
         if socket.by_event is not None:
             socket.run_listeners("disconnecting", reason, description)
+        if namespace.recovery is not None:
+            namespace.recovery.left(socket, reason)
         socket.is_connected = False
         namespace.leaving[socket.id] = socket
         namespace.sockets.pop(socket.id, None)
@@ -275,13 +310,19 @@ class Peer(PeerBase):
                     said = python_reason(reason, self.session.has_said_goodbye)
                     await socket.answer(handler, ["disconnect", said], -1)
             finally:
-                namespace.leaving.pop(socket.id, None)
-                self.hub.tidy(namespace)
+                self._has_left(socket)
 
         if self.line is not None:
             self.line.add(run)
         else:
             start_eager(run(), self.hub.tasks, "disconnect handler")
+
+    def _has_left(self, socket: Socket) -> None:
+        namespace = socket.namespace
+        # The client may be back, and have gone again, with the same id: that is another socket's entry.
+        if namespace.leaving.get(socket.id) is socket:
+            del namespace.leaving[socket.id]
+        self.hub.tidy(namespace)
 
     def disconnect_all(self) -> None:
         """Leave every namespace, telling the client, and close the connection behind it."""

@@ -286,6 +286,7 @@ class TestClient(TestSocket):
             socket.take_ack(data, ack_id)
         elif kind == CONNECT:
             socket.sid = data["sid"]
+            socket.pid = data.get("pid")
             socket.is_connected = True
         elif kind == CONNECT_ERROR:
             self._refusals[namespace] = ConnectionRefused(data.get("message", ""), data.get("data"))

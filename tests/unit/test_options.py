@@ -37,6 +37,7 @@ def test_defaults_are_the_documented_ones():
         "async_handlers": True,
         "always_connect": False,
         "trusted_proxies": None,
+        "connection_state_recovery": None,
     }
 
 
