@@ -55,18 +55,24 @@ class RecoverableSocket(Socket):
     def catch_up(self) -> None:
         """Be in its rooms, and send what it has missed: all that comes later comes behind that."""
         session, self.returned_to = self.returned_to, None
-        namespace = self.namespace
-        for room in () if self._joined is None or session is None else self._joined:
-            namespace.adapter.add(self, room)
-            if namespace.observer is not None:
-                namespace.observer.room_joined(self, room)
-        packets = [] if session is None else session.missed_packets + self._waiting
-        self._waiting = []
-        for packet in packets:
+        position = self.namespace.adapter.position()
+        if session is None:
+            # Its client will know its pid by the CONNECT, and so has had all that was sent before that.
+            self._since = position
+            return
+        # The client has known that for long: what is sent now it may never get, and ask for it once more.
+        self._since = session.since
+        self._joined_at = {room: session.rooms.get(room, position) for room in self._joined or ()}
+        for room in self._joined_at:
+            self._take_part_in(room)
+        for packet in session.missed_packets + self._waiting:
             self.send_packet(packet)
-        # What was sent up to here the client has, once it knows that it has joined.
-        self._since = namespace.adapter.position()
-        self._joined_at = None
+        self._waiting = []
+
+    def _take_part_in(self, room: Any) -> None:
+        self.namespace.adapter.add(self, room)
+        if self.namespace.observer is not None:
+            self.namespace.observer.room_joined(self, room)
 
     def rooms_since(self) -> dict[Any, Any]:
         """Its rooms, its own among them, and the position behind which their packets are its own; see SavedSession."""

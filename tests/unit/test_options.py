@@ -41,6 +41,11 @@ def test_defaults_are_the_documented_ones():
     }
 
 
+RECOVERY = {
+    "max_disconnection_duration": 1, "skip_middlewares": False, "max_packets": 2, "max_bytes": 3, "max_sessions": 4,
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("style", [fastsio.AsyncServer, fastsio.IO])
 def test_both_styles_take_every_option(style):
     given = {
@@ -49,7 +54,7 @@ def test_both_styles_take_every_option(style):
         "allow_upgrades": False, "cors_allowed_origins": "*", "cors_credentials": False, "check_origin": True,
         "cookie": {"name": "x"}, "http_compression": False, "compression_threshold": 7,
         "json": json, "serializer": Packet, "namespaces": ("/a",), "async_handlers": False, "always_connect": True,
-        "trusted_proxies": ("*",),
+        "trusted_proxies": ("*",), "connection_state_recovery": RECOVERY,
     }  # fmt: skip
     assert set(given) == {field.name for field in dataclasses.fields(Options)}
     options = style(**given).hub.options
