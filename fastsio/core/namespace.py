@@ -42,19 +42,15 @@ class Namespace(NamespaceBase):
         self.leaving: dict[str, Socket] = {}
         # What those who are joining get when they are admitted, by id.
         self.held: dict[str, Held] = {}
-        self.adapter, self.recovery = self._make_adapter()
+        self.adapter = Adapter(self)
+        if hub.lost_sessions is not None:
+            self.adapter = SessionAwareAdapter(self, hub.lost_sessions)
+            self.recovery = Recovery(self)
         self.guards: list[Guard] = []
         self._entry_guard: Guard | None = None
         # Who hears of more than the hub's observer does, once there was anybody.
         self.watch: Watch | None = None
         self.connection_handlers: list[Handler] = []
-
-    def _make_adapter(self) -> tuple[Adapter, Recovery | None]:
-        store = self.hub.lost_sessions
-        if store is None:
-            return Adapter(self), None
-        adapter = SessionAwareAdapter(self, store)
-        return adapter, Recovery(self, adapter)
 
     def observe(self, observer: Observer | None) -> None:
         """Tell `observer` of events and rooms, besides those who watch this namespace alone."""

@@ -33,14 +33,17 @@ TAKEN_OVER = "the client has come back on another connection"
 class Recovery:
     """`living`: the sockets by pid, also those whose client is still asked about. One for each namespace."""
 
-    def __init__(self, namespace: "Namespace", adapter: SessionAwareAdapter) -> None:
+    def __init__(self, namespace: "Namespace") -> None:
         self._namespace = namespace
-        self._adapter = adapter
         self._hub = namespace.hub
         self.living: dict[str, RecoverableSocket] = {}
         recovery = self._hub.options.connection_state_recovery
         assert isinstance(recovery, dict)
         self._skips_middlewares: bool = recovery["skip_middlewares"]
+
+    @property
+    def _adapter(self) -> SessionAwareAdapter:
+        return cast(SessionAwareAdapter, self._namespace.adapter)
 
     # --- joining -----------------------------------------------------------------------------
 

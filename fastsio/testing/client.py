@@ -131,7 +131,9 @@ class TestClient(TestSocket):
         name = socket.namespace
         self._sockets[name] = socket
         self._refusals.pop(name, None)
-        if isinstance(auth, Mapping):  # the official client keeps what it has had in its former life
+        if isinstance(
+            auth, Mapping
+        ):  # the official client keeps what it has had in its former life
             socket.offset = auth.get("offset")
         self.put_packet(CONNECT, name, NO_DATA if auth is None else auth, None)
         await self.wait_for(
