@@ -48,6 +48,10 @@ class Options:
     trusted_proxies: addresses and networks ("10.0.0.0/8"), "unix" for Unix sockets, or "*", from which X-Forwarded-For,
         -Proto, -Host and Forwarded are believed: then REMOTE_ADDR, wsgi.url_scheme and Node's handshake.address are
         the client's. Proxies must overwrite these headers or add to them. None believes nobody.
+    connection_state_recovery: None, or a dict, which may be empty: a client that has lost its connection and is back
+        within max_disconnection_duration (120 seconds) has its id, rooms, data and what it missed. skip_middlewares
+        (True): the namespaces' middleware is not asked about it again. What is kept for it, the oldest of it going
+        first: max_packets (100,000) and max_bytes (64 MiB) in each namespace, and max_sessions (100,000) in all.
     """
 
     ping_interval: float = 25.0
@@ -74,6 +78,7 @@ class Options:
     middleware_timeout: float = 10.0
     cleanup_empty_child_namespaces: bool = False
     trusted_proxies: None | str | Iterable[str] = None
+    connection_state_recovery: None | bool | dict[str, Any] = None
 
     def __post_init__(self) -> None:
         given: Any = self.ping_interval
@@ -99,6 +104,8 @@ class Options:
             object.__setattr__(self, "namespaces", tuple(self.namespaces))
         if self.trusted_proxies is not None:
             object.__setattr__(self, "trusted_proxies", parse_proxies(self.trusted_proxies))
+        recovery = _recovery(self.connection_state_recovery)
+        object.__setattr__(self, "connection_state_recovery", recovery)
 
     @classmethod
     def names(cls) -> set[str]:
@@ -152,6 +159,39 @@ def _check_serializer(given: Any) -> None:
         raise ValueError(
             f'serializer={given!r}: "default", "msgpack", or a class with encode() and decode()'
         )
+
+
+# Options of connection_state_recovery with their units, None for what is a bool.
+_RECOVERY_UNITS = {
+    "max_disconnection_duration": "seconds", "skip_middlewares": None,
+    "max_packets": "packets", "max_bytes": "bytes", "max_sessions": "sessions",
+}  # fmt: skip
+_RECOVERY_DEFAULTS = {
+    "max_disconnection_duration": 120.0, "skip_middlewares": True,
+    "max_packets": 100_000, "max_bytes": 64 * 1024 * 1024, "max_sessions": 100_000,
+}  # fmt: skip
+
+
+def _recovery(given: Any) -> dict[str, Any] | None:
+    """connection_state_recovery with all its options; True is an empty dict, False is None."""
+    if given is None or given is False:
+        return None
+    options = {} if given is True else given
+    if not isinstance(options, dict):
+        raise ValueError(
+            f"connection_state_recovery={given!r}: None, or a dict, which may be empty"
+        )
+    for name, value in options.items():
+        if name not in _RECOVERY_UNITS:
+            raise TypeError(
+                f"unknown option {name!r} of connection_state_recovery{nearest(name, _RECOVERY_UNITS)}"
+            )
+        unit = _RECOVERY_UNITS[name]
+        if unit is not None:
+            _check_number(name, value, unit)
+        elif not isinstance(value, bool):
+            raise ValueError(f"{name}={value!r}: True or False")
+    return _RECOVERY_DEFAULTS | options
 
 
 def _transports(given: Any) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from fastsio.core.parent import ParentNamespace, Parents
 from fastsio.core.parsers import make_json
 from fastsio.core.peer import CONNECT_ERROR, Peer
 from fastsio.core.peer4 import Peer4
+from fastsio.core.recovery_store import SessionStore
 from fastsio.core.registry import Registry
 from fastsio.options import Options
 
@@ -62,6 +63,8 @@ class Hub:
         # The application's object, as namespaces show it: an IO or an AsyncServer.
         self.server: Any = None
         self.parents = Parents(self)
+        # What clients come back to who lost their connection; None: they do not.
+        self.lost_sessions = SessionStore.of(self)
         self.root = self.namespace("/")
         self._accepts_any = options.namespaces == "*"
         for name in () if isinstance(options.namespaces, str) else options.namespaces or ():

@@ -96,10 +96,10 @@ class BroadcastOperator:
             return
         if namespace.is_elsewhere():
             # Encoded here: what can't be is this caller's error, and what is changed later is not sent.
-            encoded = namespace.encode_event([event, *args])
+            packet, ticket = namespace.adapter.prepare([event, *args], self._is_volatile)
             namespace.hub.call_soon(
-                namespace.adapter.deliver, encoded, self._rooms, self._excluded, self._is_volatile
-            )
+                namespace.adapter.deliver, packet, self._rooms, self._excluded, self._is_volatile, ticket
+            )  # fmt: skip
             if namespace.observer is not None:
                 namespace.hub.call_soon(
                     namespace.tell_sent_to, [event, *args], self._rooms, self._excluded

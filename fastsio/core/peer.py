@@ -15,7 +15,7 @@ from fastsio.core.conn import RawSocket
 from fastsio.core.errors import ConnectionRefusedError
 from fastsio.core.handshake import make_environ
 from fastsio.core.line import Line
-from fastsio.core.namespace import Namespace
+from fastsio.core.namespace import Guard, Namespace
 from fastsio.core.packets import take_in_turn
 from fastsio.core.reasons import python_reason
 from fastsio.core.socket import Socket
@@ -106,23 +106,17 @@ class Peer(PeerBase):
         if namespace is not None:
             self._join(namespace, auth)
         elif self.hub.parents:
-            self._note_joining(name)
+            self.reserve(name)
             start_eager(self._join_child(name, auth), self.hub.tasks, f"connect to {name!r}")
         else:
             self.hub.refuse(self.session, name, INVALID_NAMESPACE)
 
-    def _note_joining(self, name: str) -> None:
-        if self._joining is None:
-            self._joining = set()
-        self._joining.add(name)
-
     async def _join_child(self, name: str, auth: dict[str, Any] | None) -> None:
         """Join a namespace that a parent namespace may have, or make."""
-        assert self._joining is not None
         try:
             namespace = await self.hub.parents.find(name, auth or {})
         finally:
-            self._joining.discard(name)
+            self.unreserve(name)
         if not self.session.is_open:
             if namespace is not None:
                 self.hub.tidy(namespace)
@@ -131,46 +125,65 @@ class Peer(PeerBase):
         else:
             self._join(namespace, auth)
 
+    # --- joining -----------------------------------------------------------------------------
+
     def _join(self, namespace: Namespace, auth: dict[str, Any] | None) -> None:
-        socket = Socket(self._new_socket_id(namespace), self.session, namespace, self, auth)
-        if not namespace.guards:
+        if namespace.recovery is not None:
+            namespace.recovery.connect(self, auth)
+            return
+        socket = Socket(self.new_socket_id(namespace), self.session, namespace, self, auth)
+        if namespace.guards:
+            self.enter(namespace, socket)
+        else:  # enter() would be a call more: 1 % of a connect
+            self._welcome(namespace, socket)
+
+    def enter(self, namespace: Namespace, socket: Socket) -> None:
+        """Let a socket join its namespace, if whoever is asked about it admits it."""
+        if not self._guards_of(namespace, socket):
             self._welcome(namespace, socket)
             return
         if self.hub.options.always_connect:
             self._welcome(namespace, socket)
             self._hold().add(self._ask_afterwards, namespace, socket)
             return
-        self._note_joining(namespace.name)
-        start_eager(
-            self._admit(namespace, socket), self.hub.tasks, f"connect to {namespace.name!r}"
-        )
+        self.reserve(namespace.name)
+        what = f"connect to {namespace.name!r}"
+        start_eager(self._admit(namespace, socket), self.hub.tasks, what)
 
-    # --- joining -----------------------------------------------------------------------------
+    def _guards_of(self, namespace: Namespace, socket: Socket) -> list[Guard]:
+        recovery = namespace.recovery
+        return namespace.guards if recovery is None else recovery.guards_of(socket)
 
-    def _new_socket_id(self, namespace: Namespace) -> str:
+    def reserve(self, name: str) -> None:
+        """A client is joining this namespace: a second CONNECT would be one too many."""
+        if self._joining is None:
+            self._joining = set()
+        self._joining.add(name)
+
+    def unreserve(self, name: str) -> None:
+        assert self._joining is not None
+        self._joining.discard(name)
+
+    def new_socket_id(self, namespace: Namespace) -> str:
+        """The id of a socket of this client in a namespace."""
         # Never the session's: whoever has that can speak as the client.
         return new_id()
 
-    def _connect_packet(self, socket: Socket) -> Encoded:
+    def connect_packet(self, socket: Socket) -> Encoded:
         """What tells the client that it has joined, and its id."""
         return socket.namespace.encode_connect(socket.id)
 
     async def _admit(self, namespace: Namespace, socket: Socket) -> None:
         """Guards, then the CONNECT reply, then the connection handlers."""
-        assert self._joining is not None
         namespace.joining[socket.id] = socket
         is_admitted = False
         try:
             error = await self._ask_guards(namespace, socket)
             is_admitted = error is None and self.session.is_open
         finally:
-            self._joining.discard(namespace.name)
+            self.unreserve(namespace.name)
             if not is_admitted:
-                socket.stop_receiving()
-                if namespace.watch is not None:
-                    namespace.watch.forget(socket.id)
-                namespace.joining.pop(socket.id, None)
-                self.hub.tidy(namespace)
+                self._give_up(namespace, socket)
             namespace.release(socket, is_admitted)
         if error is not None:
             if self.session.is_open:
@@ -179,6 +192,18 @@ class Peer(PeerBase):
             self._leave_unseen(socket)
         else:
             self._welcome(namespace, socket)
+
+    def _give_up(self, namespace: Namespace, socket: Socket) -> None:
+        """A socket is not admitted: what it was given meanwhile is taken back."""
+        socket.stop_receiving()
+        if namespace.watch is not None:
+            namespace.watch.forget(socket.id)
+        # A client that is back has its id again: here may be the socket that it has by now.
+        if namespace.joining.get(socket.id) is socket:
+            del namespace.joining[socket.id]
+        if namespace.recovery is not None:
+            namespace.recovery.put_back(socket)
+        self.hub.tidy(namespace)
 
     def _refuse(self, namespace: Namespace, error: dict[str, Any]) -> None:
         try:
@@ -196,7 +221,7 @@ class Peer(PeerBase):
     async def _ask_guards(self, namespace: Namespace, socket: Socket) -> dict[str, Any] | None:
         """None if all admit the socket, else what the client's connect_error says."""
         try:
-            for guard in list(namespace.guards):
+            for guard in list(self._guards_of(namespace, socket)):
                 result = guard(socket)
                 if hasattr(result, "__await__"):
                     await result
@@ -228,7 +253,10 @@ class Peer(PeerBase):
         self.attach(socket)
         if namespace.observer is not None and namespace.watch is not None:
             namespace.watch.socket_joined(socket.id)
-        socket.send_packet(self._connect_packet(socket))
+        if namespace.recovery is None:
+            socket.send_packet(self.connect_packet(socket))
+        else:
+            namespace.recovery.welcome(socket)
         if self.hub.observer is not None:
             self.hub.observer.socket_joined(socket)
         if namespace.connection_handlers:
@@ -310,6 +338,8 @@ class Peer(PeerBase):
         self.detach(socket)
         if socket.by_event is not None:
             socket.run_listeners("disconnecting", reason, description)
+        if namespace.recovery is not None:
+            namespace.recovery.left(socket, reason)
         socket.is_connected = False
         namespace.leaving[socket.id] = socket
         namespace.sockets.pop(socket.id, None)
@@ -345,13 +375,19 @@ class Peer(PeerBase):
                     said = python_reason(reason, self.session.has_said_goodbye)
                     await socket.answer(handler, ["disconnect", said], -1)
             finally:
-                namespace.leaving.pop(socket.id, None)
-                self.hub.tidy(namespace)
+                self._has_left(socket)
 
         if self.line is not None:
             self.line.add(run)
         else:
             start_eager(run(), self.hub.tasks, "disconnect handler")
+
+    def _has_left(self, socket: Socket) -> None:
+        namespace = socket.namespace
+        # The client may be back, and have gone again, with the same id: that is another socket's entry.
+        if namespace.leaving.get(socket.id) is socket:
+            del namespace.leaving[socket.id]
+        self.hub.tidy(namespace)
 
     def disconnect_all(self) -> None:
         """Leave every namespace, telling the client, and close the connection behind it."""

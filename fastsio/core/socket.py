@@ -33,7 +33,12 @@ class Socket(Listening):
     id: str, 20 characters. nsp: the Namespace. data: a dict of the application's own.
     connected: False before it is admitted and after it is gone. emit, send, join, leave and disconnect may
     be called from any thread; from another than the engine's they take effect soon, in the order of the calls.
+    recovered: it has the id, the rooms and the data of one whose connection was lost (connection_state_recovery).
     """
+
+    recovered = False
+    # It comes back to a session, and is still asked about.
+    is_returning = False
 
     __slots__ = (
         "_ack_count",

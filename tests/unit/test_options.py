@@ -40,7 +40,13 @@ def test_defaults_are_the_documented_ones():
         "trusted_proxies": None,
         "middleware_timeout": 10.0,
         "cleanup_empty_child_namespaces": False,
+        "connection_state_recovery": None,
     }
+
+
+RECOVERY = {
+    "max_disconnection_duration": 1, "skip_middlewares": False, "max_packets": 2, "max_bytes": 3, "max_sessions": 4,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("style", [fastsio.AsyncServer, fastsio.IO])
@@ -53,6 +59,7 @@ def test_both_styles_take_every_option(style):
         "cookie": {"name": "x"}, "http_compression": False, "compression_threshold": 7,
         "json": json, "serializer": Packet, "namespaces": ("/a",), "async_handlers": False, "always_connect": True,
         "trusted_proxies": ("*",), "middleware_timeout": 8, "cleanup_empty_child_namespaces": True,
+        "connection_state_recovery": RECOVERY,
     }  # fmt: skip
     assert set(given) == {field.name for field in dataclasses.fields(Options)}
     options = style(**given).hub.options
