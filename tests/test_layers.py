@@ -74,6 +74,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     ],  # as _conn, over ASGI
     "threads": [],  # loops and pools, of whatever
     "engine": [
+        "_eager",  # middleware and questions that do not wait are answered at once
         "_fanout",
         "_codec",
         "_encoded",

@@ -12,7 +12,7 @@ from fastsio.core.hub import Hub
 from fastsio.core.namespace import Namespace
 from fastsio.core.operator import BroadcastOperator
 from fastsio.core.remote import RemoteSocket
-from fastsio.options import Options
+from fastsio.options import Options, node_cookie
 
 
 class IO:
@@ -22,8 +22,10 @@ class IO:
     """
 
     def __init__(self, **options: Any) -> None:
-        self.hub = Hub(Options.of(options))
-        self.hub.events = self.engine = EngineEvents(self.hub)
+        if isinstance(options.get("cookie"), dict):
+            options["cookie"] = node_cookie(options["cookie"])
+        self.hub = Hub(Options.of({"serve_client": True} | options))
+        self.engine = EngineEvents(self.hub)
 
     @property
     def sockets(self) -> Namespace:
