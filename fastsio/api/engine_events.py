@@ -48,6 +48,14 @@ class EngineEvents:
         self.middleware: tuple[tuple[Callable[..., Any], int], ...] = ()
         self.make_id: Callable[..., Any] | None = None
 
+    @staticmethod
+    def of(hub: "Hub") -> "EngineEvents":
+        """The one of a hub, whichever style asks for it."""
+        if hub.engine_events is None:
+            hub.engine_events = EngineEvents(hub)
+        events: EngineEvents = hub.engine_events
+        return events
+
     @property
     def clients_count(self) -> int:
         """The sessions that are open now; 0 while nothing is served."""

@@ -25,7 +25,7 @@ class IO:
         if isinstance(options.get("cookie"), dict):
             options["cookie"] = node_cookie(options["cookie"])
         self.hub = Hub(Options.of({"serve_client": True} | options))
-        self.engine = EngineEvents(self.hub)
+        self.engine = EngineEvents.of(self.hub)
 
     @property
     def sockets(self) -> Namespace:
