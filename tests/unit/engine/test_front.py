@@ -50,7 +50,9 @@ async def test_every_request_and_each_upgrade_passes_the_middleware_in_its_order
 
 @USE
 @pytest.mark.parametrize("style", ["plain", "coroutine", "next"])
-async def test_middleware_that_fails_refuses_with_code_3_and_says_why_to_the_listener(io, serve, style):
+async def test_middleware_that_fails_refuses_with_code_3_and_says_why_to_the_listener(
+    io, serve, style
+):
     def plain(request):
         raise LookupError("who are you?")
 
@@ -120,7 +122,12 @@ async def test_what_middleware_sets_on_the_response_goes_with_every_answer(io, s
     opened = await peer.get()
     peer._queued.append(opened.body.decode())
     await peer.open()
-    answers = [opened, await peer.post(b"40"), await peer.get(), await http(server.url, "GET", "/socket.io/")]
+    answers = [
+        opened,
+        await peer.post(b"40"),
+        await peer.get(),
+        await http(server.url, "GET", "/socket.io/"),
+    ]
     ws = await RawWebSocket.open(server.url, WEBSOCKET)
     answers.append(ws.response)
     await ws.connection.close()
@@ -191,8 +198,12 @@ async def test_post_that_is_refused_harms_neither_its_session_nor_the_next_post(
     refuses = True
     # In two pieces: the session is told of the POST before its body is here.
     connection = await RawConnection.open(server.url)
-    connection.write(f"POST {peer.target()} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n4".encode())
-    await until(lambda: next(iter(server.engine.sessions.values())).polling._post, "the POST has begun")
+    connection.write(
+        f"POST {peer.target()} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n4".encode()
+    )
+    await until(
+        lambda: next(iter(server.engine.sessions.values())).polling._post, "the POST has begun"
+    )
     connection.write(b"2")
     assert (await connection.read_response()).status == 400
     refuses = False
@@ -241,7 +252,7 @@ async def test_python_socketios_server_has_it_on_its_eio(serve):
     server = await serve(sio)
     response = await http(server.url, "GET", PATH)
     assert (seen, response.headers["x-eio"], sio.eio.clients_count) == (["GET"], "1", 1)
-    await sio.eio.disconnect()
+    server.engine.sessions.popitem()[1].abort("forced close")
 
 
 def test_what_can_not_be_middleware_is_refused_where_it_is_given(io):
@@ -255,7 +266,14 @@ def test_response_refuses_what_is_no_header_and_what_comes_too_late(io):
     from fastsio.engine.response import Response
 
     response = Response()
-    for name, value in (("X\r\n", "1"), ("", "1"), ("X", "a\r\nY: 1"), ("X", None), ("X", "\u20ac"), (1, "a")):
+    for name, value in (
+        ("X\r\n", "1"),
+        ("", "1"),
+        ("X", "a\r\nY: 1"),
+        ("X", None),
+        ("X", "\u20ac"),
+        (1, "a"),
+    ):
         with pytest.raises(ValueError, match="header"):
             response.set_header(name, value)
     response.set_header("X-One", ["a", "b"])
@@ -278,8 +296,12 @@ def test_response_refuses_what_is_no_header_and_what_comes_too_late(io):
 @pytest.mark.feature("1.3 response header hooks")
 async def test_headers_are_told_for_each_answer_of_a_session_and_initial_ones_before(io, serve):
     calls: list[Any] = []
-    io.engine.on("headers", lambda headers, request: calls.append(("headers", request.method, dict(headers))))
-    io.engine.on("initial_headers", lambda headers, request: calls.append(("initial", request.method, {})))
+    io.engine.on(
+        "headers", lambda headers, request: calls.append(("headers", request.method, dict(headers)))
+    )
+    io.engine.on(
+        "initial_headers", lambda headers, request: calls.append(("initial", request.method, {}))
+    )
     server = await serve(io)
     peer = await FakePeer(server.url, "polling").open()
     await peer.post(b"40")
@@ -317,7 +339,9 @@ async def test_listener_of_headers_may_change_and_remove_them(serve):
 
 async def test_connection_is_told_for_each_session_once_its_application_has_it(io, serve):
     told = []
-    io.engine.on("connection", lambda session: told.append((session.id, session.handler is not None)))
+    io.engine.on(
+        "connection", lambda session: told.append((session.id, session.handler is not None))
+    )
     once = []
     io.engine.once("connection", lambda session: once.append(session.id))
     server = await serve(io)
@@ -340,7 +364,11 @@ async def test_connection_is_told_for_each_session_once_its_application_has_it(i
         (
             "GET",
             WEBSOCKET + "&sid={sid}",
-            {"name": "TRANSPORT_MISMATCH", "transport": "websocket", "previous_transport": "polling"},
+            {
+                "name": "TRANSPORT_MISMATCH",
+                "transport": "websocket",
+                "previous_transport": "polling",
+            },
         ),
         (
             "GET",
