@@ -88,6 +88,8 @@ class Front:
     ) -> None:
         engine, response = self._engine, request.answer
         error: Exception | None = None
+        if self._asks_origin:
+            response.allows_origin = False  # until it has said otherwise
         try:
             async with asyncio.timeout(engine.options.connect_timeout) as deadline:
                 if self._asks_origin:

@@ -156,7 +156,7 @@ async def test_what_middleware_keeps_on_the_request_is_there_in_handlers(io, ser
 @USE
 async def test_middleware_may_answer_itself_and_the_engine_does_not_see_the_request(io, serve):
     @io.engine.use
-    def answer(request, response, next):
+    def reply(request, response, next):
         if request.header("x-ask") == "json":
             response.status(202).json({"a": 1})
         elif request.header("x-ask") == "text":
