@@ -43,6 +43,7 @@ LOWER = [
     "_ids",
     "options",
     "static",
+    "pages",
     "engine",
     "core",
     "adapters",
@@ -62,6 +63,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     "_ids": [],  # random, and no more
     "options": [],  # values that every layer may read
     "static": ["_http"],  # files as answers to requests
+    "pages": ["static", "_http", "_eager"],  # and texts and functions
     "_conn": ["_frames", "_encoded", "_codec", "_fanout", "_http"],
     "_shared": ["_conn", "_http"],  # as _conn, and whose a request is
     "_hosted": [
