@@ -44,6 +44,7 @@ LOWER = [
     "_ids",
     "options",
     "static",
+    "pages",
     "engine",
     "core",
     "adapters",
@@ -63,6 +64,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     "_ids": [],  # random, and no more
     "options": [],  # values that every layer may read
     "static": ["_http"],  # files as answers to requests
+    "pages": ["static", "_http", "_eager"],  # and texts and functions
     "_conn": ["_frames", "_dialects", "_encoded", "_codec", "_fanout", "_http"],
     "_shared": ["_conn", "_http"],  # as _conn, and whose a request is
     "_hosted": [
@@ -76,6 +78,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     ],  # as _conn, over ASGI
     "threads": [],  # loops and pools, of whatever
     "engine": [
+        "_eager",  # middleware and questions that do not wait are answered at once
         "_fanout",
         "_codec",
         "_encoded",

@@ -103,7 +103,9 @@ class Recovery:
         return size > self._hub.options.max_buffered_bytes
 
     def _enter_as_new(self, peer: "Peer", auth: dict[str, Any] | None) -> None:
-        socket = RecoverableSocket(peer.new_socket_id(self._namespace), peer.session, self._namespace, peer, auth)
+        socket = RecoverableSocket(
+            peer.new_socket_id(self._namespace), peer.session, self._namespace, peer, auth
+        )
         if can_recover(peer):
             socket.pid = new_id()
             self.living[socket.pid] = socket

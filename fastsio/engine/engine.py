@@ -17,6 +17,7 @@ from fastsio._fanout import Flusher
 from fastsio._ids import new_id
 from fastsio._wheel import Wheel
 from fastsio.engine.admission import Admission
+from fastsio.engine.bundle import Bundle
 from fastsio.engine.cors import cors_headers, is_accepted, preflight_headers
 from fastsio.engine.eio3 import Eio3Session, what_speaks
 from fastsio.engine.errors import (
@@ -27,10 +28,13 @@ from fastsio.engine.errors import (
     UNKNOWN_TRANSPORT,
     UNSUPPORTED_PROTOCOL_VERSION,
     Refusal,
+    context_of,
 )
+from fastsio.engine.front import Front
 from fastsio.engine.headers import cookie_header, payload_headers
 from fastsio.engine.polling import PollingTransport
 from fastsio.engine.ports import EngineHandler, Exchange, Headers, Hooks, Request
+from fastsio.engine.questions import Questions
 from fastsio.engine.session import Session
 from fastsio.engine.upgrade import Outcast, Probe
 from fastsio.options import Options
@@ -52,9 +56,10 @@ class Engine:
         self._checks_origin = options.check_origin
         self.handler = handler
         # What the handler may have besides open(); see ports.py.
-        self._new_id: Callable[[], str] = getattr(handler, "generate_id", new_id)
+        self.new_id: Callable[[], str] = getattr(handler, "generate_id", new_id)
         self._ask: Callable[[Admission], None] | None = getattr(handler, "admit", None)
-        self._events: Hooks | None = getattr(handler, "events", None)
+        self.bundle = Bundle.of(options)
+        self.use_hooks(getattr(handler, "events", None))
         self.loop = loop
         self.is_open = True
         self.doors: set[object] = set()
@@ -78,10 +83,20 @@ class Engine:
             "websocket": _open_packet(options, []),
         }
 
+    def use_hooks(self, hooks: Hooks | None) -> None:
+        """What the application has hung in: see ports.py. Clients may be here already."""
+        self._hooks = hooks
+        self.front = Front.of(self, hooks)
+        self._questions = Questions.of(self, hooks)
+
     def handle(self, request: Request, exchange: Exchange) -> None:
         """Serve one request on the engine's path; its answer may come later."""
+        if self.front is not None and self.front.takes(request, exchange):
+            return
         if request.method == "OPTIONS" and self.options.cors_allowed_origins is not None:
-            exchange.respond(204, preflight_headers(self.options, request), b"")
+            status = self.options.cors.options_success_status
+            headers = preflight_headers(self.options, request)
+            exchange.respond(status, headers + self.added_headers(request), b"")
             return
         transport = request.argument("transport")
         sid = request.argument("sid")
@@ -92,7 +107,9 @@ class Engine:
         protocol = 4 if request.argument("EIO") == "4" else 3
         refusal = self._refusal(request, transport, sid, is_upgrade, protocol)
         if refusal is not None:
-            self._refuse(refusal, request, exchange, is_upgrade)
+            # A file's request names no transport.
+            if self.bundle is None or not self.bundle.answers(request, exchange):
+                self.refuse(refusal, request, exchange)
             return
         assert transport is not None
         session = self.sessions.get(sid) if sid else None
@@ -105,7 +122,7 @@ class Engine:
         elif session.polling is not None:
             session.polling.handle(request, exchange)
         else:  # transport=websocket without an Upgrade, on a session that is one
-            self._refuse(BAD_REQUEST, request, exchange, False)
+            self.refuse(BAD_REQUEST, request, exchange)
 
     def announce(self, request: Request, exchange: Exchange) -> None:
         """A request whose body is still coming. Of a session's POSTs there may be one at a time."""
@@ -130,6 +147,12 @@ class Engine:
         is_refused = self._refusal(request, transport, sid, False, protocol) is not None
         return None if is_refused else session.polling
 
+    def release_post(self, request: Request, exchange: Exchange) -> None:
+        """A request that was answered, or lost, before its session got it: another POST may come."""
+        session = self.sessions.get(request.argument("sid") or "")
+        if session is not None and session.polling is not None:
+            session.polling.release_post(exchange)
+
     def _refusal(
         self, request: Request, transport: str | None, sid: str | None, is_upgrade: bool, protocol: int
     ) -> Refusal | None:  # fmt: skip
@@ -150,18 +173,22 @@ class Engine:
         is_served = protocol == 4 or self.options.allow_eio3
         return None if is_served else UNSUPPORTED_PROTOCOL_VERSION
 
-    def _refuse(
-        self, refusal: Refusal, request: Request, exchange: Exchange, is_upgrade: bool
-    ) -> None:
+    def refuse(
+        self, refusal: Refusal, request: Request, exchange: Exchange, context: dict[str, Any] | None = None
+    ) -> None:  # fmt: skip
+        """Answer with `refusal`; `context` is what listeners are told of it."""
         logger.info("refused %s from %s: %s", request.method, exchange.remote, refusal.message)
         if refusal in (UNKNOWN_TRANSPORT, UNSUPPORTED_PROTOCOL_VERSION):
             client = what_speaks(request)
             if client:
                 logger.warning("refused %s, from %s", client, exchange.remote)
-        if self._events is not None:
-            self._events.refused(request, refusal.code, refusal.message)
-        headers = cors_headers(self.options, request)
-        if is_upgrade:
+        if self._hooks is not None:
+            session = self.sessions.get(request.argument("sid") or "")
+            context = context or context_of(refusal, request, session)
+            message = "Forbidden" if refusal.code == FORBIDDEN else refusal.message
+            self._hooks.refused(request, refusal.code, message, context)
+        headers = self.answer_headers(request)
+        if asks_for_websocket(request):
             # Plain text, and always 400: so Node answers what asked to be upgraded.
             headers.append(("Content-Type", "text/html"))
             exchange.respond(400, headers, refusal.message.encode(), keep_alive=False)
@@ -175,8 +202,9 @@ class Engine:
         logger.warning(
             "refused a client from %s: %s See cors_allowed_origins.", exchange.remote, message
         )
-        if self._events is not None:
-            self._events.refused(request, FORBIDDEN, message)
+        if self._hooks is not None:
+            context = {"name": "INVALID_ORIGIN", "origin": origin}
+            self._hooks.refused(request, FORBIDDEN, message, context)
         # RFC 6455 4.2.2: 403 for an Origin that is not acceptable.
         body = orjson.dumps({"code": FORBIDDEN, "message": message})
         headers = [("Content-Type", "application/json")]
@@ -191,8 +219,20 @@ class Engine:
         ):
             self._refuse_origin(origin, request, exchange)
             return
+        if self._questions is None:
+            self.make(self.new_id(), transport, request, exchange, protocol)
+        else:
+            self._questions.ask(transport, request, exchange, protocol)
+
+    def make(
+        self, sid: str, transport: str, request: Request, exchange: Exchange, protocol: int
+    ) -> None:
+        """A handshake that may be: its session."""
+        if not self.is_open:
+            exchange.respond(503, [], b"The server is shutting down", keep_alive=False)
+            return
         kind = Session if protocol == 4 else Eio3Session
-        session = kind(self, self._new_id(), request, exchange.remote, exchange.is_secure)
+        session = kind(self, sid, request, exchange.remote, exchange.is_secure)
         if self._ask is None:
             if not self.begin(session, transport, exchange):
                 session.forget()
@@ -206,7 +246,7 @@ class Engine:
             self._begin_polling(session, request, exchange)
             return True
         protocol = session.protocol
-        headers = self._initial_headers(request)
+        headers = self.told(request, cors_headers(self.options, request))
         if not exchange.accept_websocket(request, headers, session):
             return False
         in_base64 = request.argument("b64")
@@ -215,8 +255,7 @@ class Engine:
         session.start_websocket(exchange)
         open_packet = self._open_packets["websocket"] % session.id.encode()
         session.outlet.send(encode_engine_packet(open_packet))
-        self.sessions[session.id] = session
-        session.handler = self.handler.open(session)
+        self._admit(session)
         if protocol == 3:
             self._opened(session)
         return True
@@ -226,32 +265,44 @@ class Engine:
         upgrades_of = "polling" if getattr(exchange, "can_upgrade", True) else "websocket"
         open_packet = self._open_packets[upgrades_of] % session.id.encode()
         polling = session.start_polling()
-        self.sessions[session.id] = session
-        session.handler = self.handler.open(session)
+        self._admit(session)
         body, content_type = polling.open_answer(open_packet)
-        headers = payload_headers(request, content_type) + self._initial_headers(request)
+        headers = payload_headers(request, content_type) + cors_headers(self.options, request)
         headers += cookie_header(self.options, session.id)
-        exchange.respond(200, headers, body)
+        exchange.respond(200, self.told(request, headers), body)
         if session.protocol == 3:
             self._opened(session)
-
-    def _initial_headers(self, request: Request) -> Headers:
-        """What the answer that opens a session has besides its content's headers."""
-        headers = cors_headers(self.options, request)
-        if self._events is not None and self._events.adds_headers:
-            headers += self._events.initial_headers(request)
-        return headers
 
     def _opened(self, session: Session) -> None:
         """A client of Engine.IO v3 has been told its session."""
         if session.handler is not None:
             session.handler.opened()
 
+    def _admit(self, session: Session) -> None:
+        self.sessions[session.id] = session
+        session.handler = self.handler.open(session)
+        if self._hooks is not None:
+            self._hooks.tell("connection", session)
+
+    def answer_headers(self, request: Request) -> Headers:
+        """What an answer has whatever it says: CORS, and the headers that middleware has set."""
+        return cors_headers(self.options, request) + self.added_headers(request)
+
+    def added_headers(self, request: Request) -> Headers:
+        """What middleware has set."""
+        return [] if self.front is None else self.front.added_headers(request)
+
+    def told(self, request: Request, headers: Headers) -> Headers:
+        """The headers of an answer that opens a session or begins a WebSocket, after all who listen were asked."""
+        return headers if self.front is None else self.front.told(request, headers)
+
     def _upgrade(self, session: Session, request: Request, exchange: Exchange) -> None:
         is_free = session.polling is not None and session.probe is None and session.is_open
         if not is_free or not self.options.allow_upgrades:
             self._accept_and_close(request, exchange)
-        elif exchange.accept_websocket(request, cors_headers(self.options, request), None):
+        elif exchange.accept_websocket(
+            request, self.told(request, cors_headers(self.options, request)), None
+        ):
             # As this request asks for it, whatever the session's own did.
             dialect = dialect_of(session.protocol, bool(request.argument("b64")))
             exchange.dialect = dialect  # type: ignore[attr-defined]
@@ -259,7 +310,8 @@ class Engine:
 
     def _accept_and_close(self, request: Request, exchange: Exchange) -> None:
         """Node takes such a WebSocket and closes it; the session it names is unharmed."""
-        if exchange.accept_websocket(request, cors_headers(self.options, request), Outcast()):
+        headers = self.told(request, cors_headers(self.options, request))
+        if exchange.accept_websocket(request, headers, Outcast()):
             exchange.close_websocket()  # type: ignore[attr-defined]
 
     def close(self, reason: str) -> None:
@@ -268,6 +320,14 @@ class Engine:
         for session in list(self.sessions.values()):
             session.shut_down(reason)
         self.wheel.close()
+
+
+def asks_for_websocket(request: Request) -> bool:
+    """Whether a request is to become a WebSocket, as far as its head says."""
+    return request.is_upgrade and (
+        request.argument("transport") == "websocket"
+        or (request.header("upgrade") or "").lower() == "websocket"
+    )
 
 
 def _open_packet(options: Options, upgrades: list[str]) -> bytes:

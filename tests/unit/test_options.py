@@ -8,7 +8,7 @@ import json
 import pytest
 
 import fastsio
-from fastsio.options import Options
+from fastsio.options import Cors, Options
 from fastsio.packet import Packet
 
 STYLES = [Options, fastsio.AsyncServer, fastsio.IO]
@@ -28,8 +28,12 @@ def test_defaults_are_the_documented_ones():
         "allow_eio3": True,
         "cors_allowed_origins": None,
         "cors_credentials": True,
+        "cors": dataclasses.asdict(Cors()),
         "check_origin": False,
         "cookie": None,
+        "allow_request": None,
+        "generate_id": None,
+        "serve_client": False,
         "http_compression": True,
         "compression_threshold": 1024,
         "json": None,
@@ -56,7 +60,9 @@ def test_both_styles_take_every_option(style):
         "max_http_buffer_size": 5, "max_buffered_bytes": 6, "transports": ("websocket",),
         "allow_upgrades": False, "allow_eio3": False,
         "cors_allowed_origins": "*", "cors_credentials": False, "check_origin": True,
-        "cookie": {"name": "x"}, "http_compression": False, "compression_threshold": 7,
+        "cors": Cors(max_age="1"), "allow_request": print, "generate_id": repr, "serve_client": True,
+        "cookie": {"name": "x", "Path": "/x", "HttpOnly": False, "SameSite": "Strict"},
+        "http_compression": False, "compression_threshold": 7,
         "json": json, "serializer": Packet, "namespaces": ("/a",), "async_handlers": False, "always_connect": True,
         "trusted_proxies": ("*",), "middleware_timeout": 8, "cleanup_empty_child_namespaces": True,
         "connection_state_recovery": RECOVERY,
