@@ -86,6 +86,11 @@ class Client {
     return within(came, `ack of ${event} to ${this.name}`);
   }
 
+  // All that was sent before has arrived on both ends.
+  step() {
+    return this.ask(BARRIER);
+  }
+
   // Answers every such event with these values from now on.
   answer(event, ...values) {
     this.answers.set(event, values);
@@ -293,9 +298,7 @@ class Play {
 
   // All that was sent before has arrived on both ends.
   async synchronize() {
-    for (const { socket, ask, name, log } of this.clients) {
-      if (socket?.connected) await ask.call({ socket, name, log }, BARRIER);
-    }
+    for (const client of this.clients) if (client.socket?.connected) await client.step();
   }
 
   lines() {

@@ -42,7 +42,7 @@ class LineProcess:
     @property
     def errors(self) -> str:
         """What the process wrote to stderr, at most the end of it."""
-        return self._errors.read_text(errors="replace")[-6000:]
+        return self._errors.read_text(errors="replace")[-1500:]
 
     async def do(self, op: str, run: str, **more: Any) -> Any:
         """The result of an operation; AssertionError with the process's error if it failed."""

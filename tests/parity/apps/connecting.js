@@ -7,6 +7,10 @@ exports.greetingFollowsTheConnect = (io, app) => {
     socket.emit("greeting", "first", socket.id);
     socket.emit("greeting", "second");
   });
+};
+
+exports.connectComesBeforeConnection = (io, app) => {
+  io.on("connection", (socket) => app.log("connection", socket.id));
   io.on("connect", (socket) => app.log("connect", socket.id));
 };
 

@@ -24,6 +24,11 @@ def greeting_follows_the_connect(io: Any, app: App) -> None:
         socket.emit("greeting", "second")
 
     io.on("connection", connection)
+
+
+@scenario("1.5 connection event")
+def connect_comes_before_connection(io: Any, app: App) -> None:
+    io.on("connection", lambda socket: app.log("connection", socket.id))
     io.on("connect", lambda socket: app.log("connect", socket.id))
 
 

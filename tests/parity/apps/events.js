@@ -22,8 +22,14 @@ exports.listenersAreTakenOff = (io, app) => {
     socket.on("x", one);
     socket.on("y", two);
     socket.on("count", (ack) => ack([socket.listenerCount("x"), socket.listeners("y").length]));
-    socket.on("off one", (ack) => ack(void socket.off("x", one)));
-    socket.on("off x", (ack) => ack(void socket.removeAllListeners("x")));
+    socket.on("off one", (ack) => {
+      socket.off("x", one);
+      ack();
+    });
+    socket.on("off x", (ack) => {
+      socket.removeAllListeners("x");
+      ack();
+    });
   });
 };
 
@@ -63,8 +69,14 @@ exports.onAnyIsTakenOff = (io, app) => {
     const two = (event) => app.log("two", event);
     socket.onAny(one);
     socket.onAny(two);
-    socket.on("off", (ack) => ack(void socket.offAny(one)));
-    socket.on("off all", (ack) => ack(void socket.offAny()));
+    socket.on("off", (ack) => {
+      socket.offAny(one);
+      ack();
+    });
+    socket.on("off all", (ack) => {
+      socket.offAny();
+      ack();
+    });
     socket.on("count", (ack) => ack(socket.listenersAny().length));
   });
 };
@@ -80,7 +92,10 @@ exports.onAnyOutgoingSeesWhatIsSent = (io, app) => {
       io.to(socket.id).emit("to my id");
       ack("an ack is no event");
     });
-    socket.on("off", (ack) => ack(void socket.offAnyOutgoing()));
+    socket.on("off", (ack) => {
+      socket.offAnyOutgoing();
+      ack();
+    });
   });
 };
 
@@ -115,7 +130,7 @@ exports.reservedNamesCanNotBeEmitted = (io, app) => {
 exports.reservedNamesFromAClient = (io, app) => {
   io.on("connection", (socket) => {
     socket.on("disconnect", (reason) => app.log("disconnect", reason));
-    socket.on("error", (error) => app.log("error", error));
+    socket.on("error", (error) => app.log("error", error instanceof Error));
     socket.on("connection", (...args) => app.log("connection", args));
   });
 };
@@ -123,13 +138,12 @@ exports.reservedNamesFromAClient = (io, app) => {
 exports.namesOfEvents = (io, app) => {
   io.on("connection", (socket) => {
     socket.onAny((event, ...args) => app.log("any", String(event), args));
-    socket.on("", () => app.log("empty name"));
   });
 };
 
 exports.errorEventOfAMalformedPacket = (io, app) => {
   io.on("connection", (socket) => {
-    socket.on("error", (error) => app.log("error", error));
+    socket.on("error", (error) => app.log("error", error instanceof Error));
     socket.on("disconnecting", (reason) => app.log("disconnecting", reason));
     socket.on("disconnect", (reason) => app.log("disconnect", reason));
   });

@@ -6,6 +6,8 @@ exports.greetingFollowsTheConnect = async (play) => {
   await a.got("greeting", 2);
 };
 
+exports.connectComesBeforeConnection = (play) => play.connect("a");
+
 exports.authReachesTheHandshake = async (play) => {
   await play.connect("a");
   await play.connect("b", "/", { auth: { token: "x", deep: { é: [1, "😀", null, true] } } });

@@ -37,7 +37,10 @@ exports.sendIsAnEventCalledMessage = async (play) => {
 
 exports.onAnyComesBeforeListeners = async (play) => {
   const a = await play.connect("a");
-  a.emit("x", 1, "é").emit("nobody listens", [null]).emit("x", Buffer.from([1]));
+  for (const args of [["x", 1, "é"], ["nobody listens", [null]], ["x", Buffer.from([1])]]) {
+    a.emit(...args);
+    await a.step();
+  }
 };
 
 exports.onAnyIsTakenOff = async (play) => {
@@ -61,7 +64,10 @@ exports.onAnyOutgoingSeesWhatIsSent = async (play) => {
 
 exports.socketUseLetsPassOrBlocks = async (play) => {
   const a = await play.connect("a");
-  a.emit("good", 1, [2]).emit("bad", 3).emit("good", "again");
+  for (const args of [["good", 1, [2]], ["bad", 3], ["good", "again"]]) {
+    a.emit(...args);
+    await a.step();
+  }
 };
 
 exports.reservedNamesCanNotBeEmitted = async (play) => {
@@ -72,8 +78,8 @@ exports.reservedNamesCanNotBeEmitted = async (play) => {
 exports.reservedNamesFromAClient = async (play) => {
   for (const name of ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"]) {
     const client = await play.raw(name);
-    client.send("40", "40/nowhere,");
-    await client.packets(2);
+    client.send("40");
+    await client.packets(1);
     client.send(`42["${name}","forged"]`);
     await client.closed();
     await play.sawTimes(play.clients.length, "disconnect");
