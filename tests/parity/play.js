@@ -118,15 +118,15 @@ class Client {
 
 // A WebSocket on which the script writes packets by hand. The handshake is not in the log.
 class Raw {
-  constructor(name, ws) {
-    this.name = name;
-    this.ws = ws;
+  constructor(name, ws, isOpen = false) {
+    Object.assign(this, { name, ws, isOpen });
     this.log = new Log();
     this.opened = new Promise((resolve, reject) => {
-      ws.once("message", (data) => resolve(JSON.parse(String(data).slice(1))));
+      if (!isOpen) ws.once("message", (data) => resolve(JSON.parse(String(data).slice(1))));
       ws.once("error", reject);
       ws.once("unexpected-response", (_request, response) => reject(new Error(response.statusCode)));
     });
+    this.opened.catch(() => {});
     ws.on("message", (data, isBinary) => {
       if (this.isOpen) this.log.add("packet", isBinary ? data : String(data));
       this.isOpen = true;
@@ -199,6 +199,17 @@ class Play {
     await within(new Promise((resolve) => engine.once("upgrade", resolve)), "upgrade");
   }
 
+  // Resolves when the server holds a GET of a client that polls: one was sent before this POST was answered.
+  async held(client) {
+    await client.step();
+    const { engine } = client.socket.io;
+    if (engine.transport.name !== "polling") return;
+    await new Promise((resolve) => setImmediate(resolve));
+    const drained = new Promise((resolve) => engine.once("drain", resolve));
+    client.emit("nobody listens");
+    await within(drained, "drain");
+  }
+
   // A client that was refused.
   async refused(name, namespace, options) {
     const client = this.open(name, namespace, options);
@@ -224,6 +235,28 @@ class Play {
     this.clients.push(client);
     client.handshake = await within(client.opened, `handshake of ${name}`);
     return client;
+  }
+
+  // A WebSocket for the session of a polling client; it gets no handshake.
+  async probe(name, { path }) {
+    const url = this.url.replace("http", "ws") + path.replace("transport=polling", "transport=websocket");
+    const client = new Raw(name, new WebSocket(url), true);
+    this.clients.push(client);
+    await within(new Promise((resolve, reject) => {
+      client.ws.once("open", resolve);
+      client.ws.once("error", reject);
+    }), `WebSocket ${name}`);
+    return client;
+  }
+
+  // The headers of the answer that opens a WebSocket.
+  upgradeHeaders(path) {
+    const ws = new WebSocket(this.url.replace("http", "ws") + path);
+    ws.on("error", () => {});
+    return within(new Promise((resolve) => {
+      ws.once("upgrade", ({ headers }) => resolve(headers));
+      ws.once("unexpected-response", (_request, { headers }) => resolve(headers));
+    }), "answer to an upgrade").finally(() => ws.terminate());
   }
 
   // One HTTP request: {status, headers, body}.

@@ -23,7 +23,8 @@ class Run {
   }
 
   async open(port = 0) {
-    this.http = http.createServer();
+    // As `new Server(port)` makes it.
+    this.http = http.createServer((_request, response) => response.writeHead(404).end());
     this.io = new Server(this.http, this.options);
     this.words = new Map();
     for (const name of this.barrier) {
