@@ -130,7 +130,12 @@ def pytest_generate_tests(metafunc: Any) -> None:
     metafunc.parametrize(
         ("scenario", "mode"),
         [
-            pytest.param(scenario, mode, id=f"{scenario.topic}.{scenario.name}-{mode}", marks=_marks(scenario))
+            pytest.param(
+                scenario,
+                mode,
+                id=f"{scenario.topic}.{scenario.name}-{mode}",
+                marks=_marks(scenario),
+            )
             for scenario in load().values()
             for mode in scenario.modes
         ],

@@ -54,6 +54,16 @@ class Log {
   }
 }
 
+// Calls `fn` for every event, also with a client that has no onAny(): one of the second generation.
+function hearAll(socket, fn) {
+  if (socket.onAny) return socket.onAny(fn);
+  const { onevent } = socket;
+  socket.onevent = function (packet) {
+    fn(...packet.data, ...(packet.id === undefined || packet.id === null ? [] : [this.ack(packet.id)]));
+    onevent.call(this, packet);
+  };
+}
+
 // A socket of the official client. All that it sees is in its log at once.
 class Client {
   constructor(name, socket) {
@@ -65,7 +75,7 @@ class Client {
     socket.on("connect", () => see("connect", socket.id));
     socket.on("connect_error", (error) => see("connect_error", error.message, error.data));
     socket.on("disconnect", (reason) => see("disconnect", reason));
-    socket.onAny((event, ...args) => {
+    hearAll(socket, (event, ...args) => {
       const ack = typeof args.at(-1) === "function" ? args.pop() : null;
       see("event", event, args, ...(ack ? ["wants an ack"] : []));
       if (ack && this.answers.has(event)) ack(...this.answers.get(event));
@@ -169,6 +179,18 @@ class Play {
     });
     this.managers.push(manager);
     return this.watch(name, manager.socket(namespace, { auth }));
+  }
+
+  // The same with a client of another release: "2.0.2", "2.5.0", "3.1.3", "4.0.2".
+  old(version, name, namespace = "/", options = {}) {
+    const { Manager } = require(`../clients/node_modules/client-${version}`);
+    const manager = Manager(this.url, {
+      transports: TRANSPORTS[this.mode], reconnection: false, timeout: DEADLINE_MS, ...options,
+    });
+    this.managers.push(manager);
+    const client = this.watch(name, manager.socket(namespace, options));
+    client.socket.on("error", (error) => client.log.add("error", error));
+    return client;
   }
 
   watch(name, socket) {
@@ -345,7 +367,7 @@ class Play {
     for (const { ws } of this.clients) ws?.terminate();
     for (const manager of this.managers) {
       manager.reconnection(false);
-      manager._close();
+      (manager._close ?? manager.close).call(manager);
       manager.engine?.close();
     }
     this.agent.destroy();

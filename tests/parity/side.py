@@ -1,7 +1,7 @@
 """Processes that are driven line by line: one JSON command a line of stdin, one answer each on stdout.
 
-    in   {"id":1,"op":"open","run":"...",...}
-    out  {"id":1,"result":...} or {"id":1,"error":"..."}, and lines without an id, which are news
+in   {"id":1,"op":"open","run":"...",...}
+out  {"id":1,"result":...} or {"id":1,"error":"..."}, and lines without an id, which are news
 """
 
 from __future__ import annotations

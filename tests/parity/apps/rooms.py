@@ -157,7 +157,9 @@ def names_of_events_between_servers(io: Any, app: App) -> None:
     def emit(name: str) -> Any:
         return app.error(lambda: io.server_side_emit(name))
 
-    app.on_word("emit", lambda: app.log(*[emit(n) for n in ("connect", "connection", "new_namespace")]))
+    app.on_word(
+        "emit", lambda: app.log(*[emit(n) for n in ("connect", "connection", "new_namespace")])
+    )
 
 
 @scenario("1.8 join")

@@ -170,7 +170,9 @@ def bytes_wherever_they_are(io: Any, app: App) -> None:
             socket.emit("echo", *args)
             return args
 
-        socket.emit("made", b"\x01", {"a": [b"", {"b": bytearray(b"\xff")}], "c": memoryview(b"mv")})
+        socket.emit(
+            "made", b"\x01", {"a": [b"", {"b": bytearray(b"\xff")}], "c": memoryview(b"mv")}
+        )
 
 
 @scenario("1.7 emit to one", modes=RAW)
@@ -179,7 +181,7 @@ def values_on_the_wire(io: Any, app: App) -> None:
     def connection(socket: Any) -> None:
         socket.emit("none")
         socket.emit("null", None, [None])
-        socket.emit("text", "é😀\u2028/\"\\\n\x01", "")
+        socket.emit("text", 'é😀\u2028/"\\\n\x01', "")
         socket.emit("numbers", 0, -1, 1.5, 1e21, 1e-7, 2**53, 1.0, 0.1)
         socket.emit("nan", float("nan"), float("inf"))
         socket.emit("deep", {"a": [{"b": {}}], "": [], "one": True})
