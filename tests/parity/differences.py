@@ -3,8 +3,6 @@
 The key is a scenario, or scenario.mode where it differs otherwise with each mode.
 """
 
-# ruff: noqa: E501 - a line of a transcript is a line here
-
 from __future__ import annotations
 
 from dataclasses import dataclass

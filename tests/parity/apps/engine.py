@@ -7,6 +7,11 @@ from typing import Any
 from parity.scenario import RAW, App, scenario
 
 ORIGIN = "http://good.example"
+COOKIE = {"name": "io", "Path": "/", "HttpOnly": True, "SameSite": "Lax"}
+
+
+def id_of(request: Any) -> str:
+    return f"id-of-{request.query['who']}"
 
 
 def greets(io: Any, app: App) -> None:
@@ -56,7 +61,7 @@ def headers_that_listeners_add(io: Any, app: App) -> None:
     io.engine.on("headers", every)
 
 
-@scenario("1.2 cookie", modes=RAW, options={"cookie": {"name": "io", "Path": "/", "HttpOnly": True, "SameSite": "Lax"}})  # fmt: skip
+@scenario("1.2 cookie", modes=RAW, options={"cookie": COOKIE})
 def cookie_of_the_handshake(io: Any, app: App) -> None:
     greets(io, app)
 
@@ -107,7 +112,7 @@ def bundle_is_not_served(io: Any, app: App) -> None:
     greets(io, app)
 
 
-@scenario("1.2 custom id", modes=RAW, options={"generate_id": lambda request: f"id-of-{request.query['who']}"})  # fmt: skip
+@scenario("1.2 custom id", modes=RAW, options={"generate_id": id_of})
 def ids_of_the_application(io: Any, app: App) -> None:
     greets(io, app)
 

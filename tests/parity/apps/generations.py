@@ -12,7 +12,9 @@ OLD = {"allow_eio3": True}
 class Refusal(Exception):
     """An error with data for the client."""
 
-    data = {"code": 7}
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.data = {"code": 7}
 
 
 def serve(io: Any, app: App) -> None:

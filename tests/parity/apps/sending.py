@@ -297,7 +297,11 @@ def emits_and_then_the_end(io: Any, app: App) -> None:
         socket.emit("three", b"\x03")
         io.to(socket.id).emit("four")
         socket.on("disconnect", lambda reason: app.log("disconnect", reason))
-        socket.on("go", lambda: (socket.emit("last"), socket.disconnect(True)) and None)
+
+        @socket.on("go")
+        def go() -> None:
+            socket.emit("last")
+            socket.disconnect(True)
 
 
 @scenario("1.7 emit to one")
