@@ -262,7 +262,7 @@ class Socket(Listening):
             return
         if self._joined is None:
             self._joined = set()
-        for one in as_rooms(room):
+        for one in room if isinstance(room, list) else as_rooms(room):  # a list in its order
             if one != self.id:
                 is_in = one in self._joined
                 self._joined.add(one)
@@ -275,7 +275,7 @@ class Socket(Listening):
         if self.namespace.is_elsewhere():
             self.namespace.hub.call_soon(self.leave, room)
             return
-        for one in as_rooms(room):
+        for one in room if isinstance(room, list) else as_rooms(room):  # a list in its order
             if self._joined is not None and one in self._joined:
                 self._joined.discard(one)
                 self.namespace.adapter.remove(self, one)
