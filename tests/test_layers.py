@@ -35,6 +35,7 @@ LOWER = [
     "packet",
     "msgpack_packet",
     "_http",
+    "_deflate",
     "_conn",
     "_shared",
     "_hosted",
@@ -62,7 +63,8 @@ MAY_IMPORT: dict[str, list[str]] = {
     "_ids": [],  # random, and no more
     "options": [],  # values that every layer may read
     "static": ["_http"],  # files as answers to requests
-    "_conn": ["_frames", "_encoded", "_codec", "_fanout", "_http"],
+    "_deflate": ["_encoded", "_frames"],  # permessage-deflate, pure
+    "_conn": ["_frames", "_encoded", "_deflate", "_codec", "_fanout", "_http"],
     "_shared": ["_conn", "_http"],  # as _conn, and whose a request is
     "_hosted": [
         "_frames",
@@ -74,6 +76,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     ],  # as _conn, over ASGI
     "threads": [],  # loops and pools, of whatever
     "engine": [
+        "_deflate",
         "_fanout",
         "_codec",
         "_encoded",
@@ -164,6 +167,7 @@ MUST_NOT_IMPORT = {
     "_json": IO | HTTP,
     "_payload": IO | HTTP,
     "_msgpack": IO | HTTP,
+    "_deflate": IO | HTTP,
     "_fanout": HTTP | {"asyncio", "uvloop", "threading", "ssl"},
     "_dispatch": HTTP | {"socket", "ssl"},
     "_eager": HTTP | {"socket", "ssl"},

@@ -114,7 +114,9 @@ class PollingTransport(Outlet):
         """Answer the held GET with all that is queued."""
         if self._poll is not None and self.queue:
             queue = self.take_queue()
-            self._answer(b"\x1e".join([encoded.payload for encoded in queue]), len(queue))
+            # As Node: compressed if one of them may be.
+            is_plain = queue[0].is_plain and all(encoded.is_plain for encoded in queue)
+            self._answer(b"\x1e".join([encoded.payload for encoded in queue]), len(queue), is_plain)
 
     def release(self) -> None:
         """An upgrade has probed: answer the held GET and, until it is finished or dropped, each next one."""
@@ -131,7 +133,7 @@ class PollingTransport(Outlet):
             self._answer(packet)
         return True
 
-    def _answer(self, payload: bytes, packets: int = 1) -> None:
+    def _answer(self, payload: bytes, packets: int = 1, is_plain: bool = False) -> None:
         exchange, request = self._poll, self._request
         flusher = self.session.engine.flusher
         if flusher.is_counting:
@@ -140,7 +142,7 @@ class PollingTransport(Outlet):
         assert exchange is not None and request is not None
         self._poll = self._request = None
         self.is_writable = False
-        encoding, body = compress(self.options, request, payload)
+        encoding, body = ([], payload) if is_plain else compress(self.options, request, payload)
         headers: Headers = [
             *payload_headers(request),
             *encoding,

@@ -37,6 +37,7 @@ def test_defaults_are_the_documented_ones():
         "async_handlers": True,
         "always_connect": False,
         "trusted_proxies": None,
+        "per_message_deflate": False,
     }
 
 
@@ -49,6 +50,10 @@ def test_both_styles_take_every_option(style):
         "cookie": {"name": "x"}, "http_compression": False, "compression_threshold": 7,
         "json": json, "serializer": Packet, "namespaces": ("/a",), "async_handlers": False, "always_connect": True,
         "trusted_proxies": ("*",),
+        "per_message_deflate": {
+            "threshold": 8, "server_no_context_takeover": True, "client_no_context_takeover": True,
+            "server_max_window_bits": 9, "client_max_window_bits": 10, "level": 1, "mem_level": 2,
+        },
     }  # fmt: skip
     assert set(given) == {field.name for field in dataclasses.fields(Options)}
     options = style(**given).hub.options
