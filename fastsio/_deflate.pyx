@@ -33,6 +33,9 @@ cdef enum:
 # RFC 7692 7.2.1: the empty block that ends every message, and is not sent.
 cdef bytes TAIL = b"\x00\x00\xff\xff"
 
+cdef bytes PING = b"\x81\x012"
+cdef bytes PONG = b"\x81\x013"
+
 # Aligns to a byte, and keeps what was sent as context for what follows.
 cdef int SYNC_FLUSH = zlib.Z_SYNC_FLUSH
 # The same, and nothing that follows refers to it: byte for byte what a new compressor would write, which takes 48 us
@@ -97,7 +100,9 @@ cdef class Deflate:
     """What one connection has agreed on, and its contexts, which are made with the first message that needs them.
 
     A compressor with context takes 256 KB at the defaults, an inflater up to 40 KB; without context there is neither
-    between messages. window_bits: 9 to 15, of what is sent; peer_window_bits: 8 to 15, of what comes.
+    between messages. A compressor that had nothing to do from one heartbeat to the next is let go as well: a new one
+    refers to nothing, so the peer need not know. Its inflater stays, the peer may refer to whatever it has sent.
+    window_bits: 9 to 15, of what is sent; peer_window_bits: 8 to 15, of what comes.
     """
 
     def __init__(self, Compression compression, int window_bits, bint has_context,
@@ -119,12 +124,23 @@ cdef class Deflate:
         """A packet as it goes out. To be called in the order in which they are sent, once for each."""
         cdef Compression compression = self.compression
         if encoded.is_plain or encoded.size < compression.threshold:
+            if self.compressor is not None:
+                self.note_plain(encoded)
             return encoded.frames_()
         if not self.has_context:
             return compression.shared_frames(encoded, self.window_bits)
         if self.compressor is None:
             self.compressor = compression.make_compressor(self.window_bits)
+        self.has_compressed = True
         return compression.frames_by(self.compressor, SYNC_FLUSH, encoded)
+
+    cdef int note_plain(self, Encoded encoded) except -1:
+        """Let go of a compressor that has been idle since the heartbeat before this one (Engine.IO's packets 2 and 3)."""
+        if encoded.frame == PING or encoded.frame == PONG:
+            if not self.has_compressed:
+                self.compressor = None
+            self.has_compressed = False
+        return 0
 
     cdef bytes join(self, list packets):
         """The frames of packets in a row, which are sent now."""
