@@ -1,4 +1,5 @@
 """C interface of _conn: the connection that a raw server makes for each client."""
+from fastsio._deflate cimport Deflate
 from fastsio._fanout cimport Outlet, SessionBase
 from fastsio._frames cimport Reader
 from fastsio._http cimport Request, RequestReader
@@ -19,6 +20,7 @@ cdef class Conn(Outlet):
     cdef Phase phase
     cdef RequestReader http         # None unless requests came in pieces or ahead of their turn
     cdef Reader reader
+    cdef Deflate deflate            # None unless permessage-deflate was agreed
     cdef public SessionBase session
     cdef public object receiver     # gets what is no message for the session
     cdef public object on_abort     # called if the client goes before its request is answered

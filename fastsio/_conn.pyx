@@ -8,7 +8,8 @@ messages, a receiver the rest. The router is injected; it has
   cut_off(conn, request)     the connection is lost before that
   opened(conn), closed(conn) the connection came and went
   watch(conn, seconds), unwatch(conn)      call conn.on_due() then
-and the attributes flusher, max_message_bytes, max_buffered_bytes, max_head_bytes, head_timeout_s.
+and the attributes flusher, max_message_bytes, max_buffered_bytes, max_head_bytes, head_timeout_s, and
+  deflate                      None, or what agrees on permessage-deflate (see engine/deflate.py)
 Source: RFC 6455 5.5.1, 7 (closing); RFC 9112 9 (connection management).
 """
 import logging
@@ -23,7 +24,17 @@ from cpython.pythread cimport PyThread_get_thread_ident
 from fastsio._dialects cimport EIO3
 from fastsio._encoded cimport Encoded, join_frames
 from fastsio._fanout cimport MessageHandler, Outlet, SessionBase
-from fastsio._frames cimport CLOSE, PONG, TEXT, Sink, frame_of, reader_clear, reader_feed, reader_init
+from fastsio._frames cimport (
+    CLOSE,
+    COMPRESSED,
+    PONG,
+    TEXT,
+    Sink,
+    frame_of,
+    reader_clear,
+    reader_feed,
+    reader_init,
+)
 from fastsio._http cimport (
     Request,
     RequestReader,
@@ -155,6 +166,7 @@ cdef class Conn(Outlet):
         self.fd = -1
         self.transport = None
         reader_clear(&self.reader)
+        self.deflate = None
         self.take_queue()
         if self.http is not None:
             request = self.http.unfinished()
@@ -315,9 +327,20 @@ cdef class Conn(Outlet):
         self.receiver = receiver
         self.router.unwatch(self)
         reader_init(&self.reader, self.router.max_message_bytes, True)
+        if self.router.deflate is not None:
+            headers = headers + self.agree_on_deflate(request)
         self.queue_raw(switch_head(headers + chosen_protocol(request), accept))
         self.drop_reader()
         return True
+
+    def agree_on_deflate(self, Request request) -> list:
+        """The header that says what was agreed; none if nothing was."""
+        agreed = self.router.deflate.agree(request)
+        if agreed is None:
+            return []
+        answer, self.deflate = agreed
+        self.reader.takes_compressed = True
+        return [("Sec-WebSocket-Extensions", answer)]
 
     @property
     def remote(self) -> str:
@@ -332,7 +355,8 @@ cdef class Conn(Outlet):
             return 0
         try:
             return reader_feed(
-                &self.reader, <const unsigned char*> PyBytes_AS_STRING(data), len(data), self, &CONN_SINK
+                &self.reader, <const unsigned char*> PyBytes_AS_STRING(data), len(data), self,
+                &CONN_SINK if self.deflate is None else &DEFLATE_SINK,
             )
         except ProtocolError as error:
             self.fail(error)
@@ -394,9 +418,12 @@ cdef class Conn(Outlet):
         while self.is_writable and self.queue:
             queue = self.queue
             if self.buffered_bytes <= JOIN_BYTES or len(queue) == 1:  # likely
+                if self.deflate is None:  # likely
+                    data = join_frames(queue, self.dialect)
+                else:
+                    data = self.deflate.join(queue, self.dialect)
                 if self.flusher.is_counting:
-                    self.count_out(len(queue), self.buffered_bytes)
-                data = join_frames(queue, self.dialect)
+                    self.count_out(len(queue), len(data))
                 queue.clear()
                 self.buffered_bytes = 0
             else:
@@ -418,11 +445,14 @@ cdef class Conn(Outlet):
             count += 1
             if size >= JOIN_BYTES:
                 break
-        data = join_frames(queue[:count], self.dialect)
+        if self.deflate is None:
+            data = join_frames(queue[:count], self.dialect)
+        else:
+            data = self.deflate.join(queue[:count], self.dialect)
         del queue[:count]
         self.buffered_bytes -= size
         if self.flusher.is_counting:
-            self.count_out(count, size)
+            self.count_out(count, len(data))
         return data
 
     cdef int count_out(self, Py_ssize_t packets, Py_ssize_t size) noexcept:
@@ -573,6 +603,19 @@ cdef int on_message(object owner, int opcode, const unsigned char* data, Py_ssiz
     return 0
 
 
+cdef int on_compressible(object owner, int opcode, const unsigned char* data, Py_ssize_t n) except -1:
+    """on_message() where permessage-deflate was agreed: RFC 7692 6, each message may be compressed or not."""
+    cdef Conn conn = <Conn> owner
+    cdef bytes plain
+    if not opcode & COMPRESSED:
+        return on_message(owner, opcode, data, n)
+    if conn.phase != WEBSOCKET or conn.deflate is None:
+        return 0
+    opcode &= 0x0F
+    plain = conn.deflate.inflate(opcode, data, n, conn.reader.max_message_bytes)
+    return on_message(owner, opcode, <const unsigned char*> PyBytes_AS_STRING(plain), len(plain))
+
+
 cdef int on_ping(object owner, const unsigned char* data, Py_ssize_t n) except -1:
     if (<Conn> owner).phase == WEBSOCKET:
         # RFC 6455 5.5.3: a Pong with the Ping's payload.
@@ -594,3 +637,9 @@ CONN_SINK.message = on_message
 CONN_SINK.ping = on_ping
 CONN_SINK.pong = on_pong
 CONN_SINK.closed = on_closed
+
+cdef Sink DEFLATE_SINK
+DEFLATE_SINK.message = on_compressible
+DEFLATE_SINK.ping = on_ping
+DEFLATE_SINK.pong = on_pong
+DEFLATE_SINK.closed = on_closed

@@ -11,6 +11,23 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 TRANSPORTS = ("polling", "websocket")
+# per_message_deflate where a dict leaves it out.
+_DEFLATE: dict[str, Any] = {
+    "threshold": 1024,
+    "server_no_context_takeover": False,
+    "client_no_context_takeover": False,
+    "server_max_window_bits": 15,
+    "client_max_window_bits": 15,
+    "level": 6,
+    "mem_level": 8,
+}
+# zlib's own compressor has no window of 8 bits.
+_DEFLATE_RANGES = {
+    "server_max_window_bits": (9, 15),
+    "client_max_window_bits": (9, 15),
+    "level": (1, 9),
+    "mem_level": (1, 9),
+}
 # Characters that would end a header's line or a cookie's value.
 _COOKIE_FORBIDDEN = set(";\r\n\0")
 
@@ -92,6 +109,11 @@ class Options:
         within max_disconnection_duration (120 seconds) has its id, rooms, data and what it missed. skip_middlewares
         (True): the namespaces' middleware is not asked about it again. What is kept for it, the oldest of it going
         first: max_packets (100,000) and max_bytes (64 MiB) in each namespace, and max_sessions (100,000) in all.
+    per_message_deflate: compress WebSocket messages for clients that offer it (RFC 7692), on connections that are ours.
+        True, or a dict with some of: threshold, bytes from which on a message is compressed (1024);
+        server_no_context_takeover and client_no_context_takeover (False): each message by itself, so that no memory
+        is kept between messages and a broadcast is compressed once for all; server_max_window_bits and
+        client_max_window_bits, 9 to 15 (15); level, 1 to 9 (6), and mem_level, 1 to 9 (8), zlib's.
     """
 
     ping_interval: float = 25.0
@@ -123,6 +145,7 @@ class Options:
     cleanup_empty_child_namespaces: bool = False
     trusted_proxies: None | str | Iterable[str] = None
     connection_state_recovery: None | bool | dict[str, Any] = None
+    per_message_deflate: bool | dict[str, Any] = False
 
     def __post_init__(self) -> None:
         given: Any = self.ping_interval
@@ -169,6 +192,7 @@ class Options:
                 raise ValueError(f"cors={self.cors!r}: True, or a dict of Node's `cors` options")
             object.__setattr__(self, "cors", Cors())
         object.__setattr__(self, "cors_allowed_origins", _origins(origins))
+        object.__setattr__(self, "per_message_deflate", _deflate(self.per_message_deflate))
 
     @classmethod
     def names(cls) -> set[str]:
@@ -374,3 +398,24 @@ def _cookie(given: Any) -> dict[str, Any] | None:
         if _COOKIE_FORBIDDEN & set(part):
             raise ValueError(f"cookie={given!r}: {part!r} can't be part of a cookie")
     return cookie
+
+
+def _deflate(given: Any) -> bool | dict[str, Any]:
+    """per_message_deflate with all that a dict leaves out; False if it is off."""
+    if given is None or isinstance(given, bool):
+        return dict(_DEFLATE) if given else False
+    if not isinstance(given, dict):
+        raise ValueError(f"per_message_deflate={given!r}: True, False, or a dict")
+    for name, value in given.items():
+        if name not in _DEFLATE:
+            raise ValueError(f"per_message_deflate: unknown {name!r}{nearest(name, _DEFLATE)}")
+        where = f"per_message_deflate: {name}={value!r}"
+        if name.endswith("_no_context_takeover"):
+            if not isinstance(value, bool):
+                raise ValueError(f"{where}: True or False")
+            continue
+        low, high = _DEFLATE_RANGES.get(name, (0, 1 << 62))
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            ends = f"from {low} to {high}" if name in _DEFLATE_RANGES else "of bytes from 0 on"
+            raise ValueError(f"{where}: a number {ends}")
+    return _DEFLATE | given

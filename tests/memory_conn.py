@@ -134,6 +134,7 @@ class Router:
     max_buffered_bytes: int = 1 << 24
     max_head_bytes: int = 65_536
     head_timeout_s: float = 10.0
+    deflate: Any = None
     serve: Callable[[Conn, Any], None] = lambda conn, request: None
     requests: list[Any] = field(default_factory=list)
     announced: list[Any] = field(default_factory=list)

@@ -36,6 +36,7 @@ LOWER = [
     "packet",
     "msgpack_packet",
     "_http",
+    "_deflate",
     "_conn",
     "_shared",
     "_hosted",
@@ -64,8 +65,9 @@ MAY_IMPORT: dict[str, list[str]] = {
     "_ids": [],  # random, and no more
     "options": [],  # values that every layer may read
     "static": ["_http"],  # files as answers to requests
+    "_deflate": ["_encoded", "_frames"],  # permessage-deflate, pure
     "pages": ["static", "_http", "_eager"],  # and texts and functions
-    "_conn": ["_frames", "_dialects", "_encoded", "_codec", "_fanout", "_http"],
+    "_conn": ["_frames", "_dialects", "_encoded", "_deflate", "_codec", "_fanout", "_http"],
     "_shared": ["_conn", "_http"],  # as _conn, and whose a request is
     "_hosted": [
         "_frames",
@@ -79,6 +81,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     "threads": [],  # loops and pools, of whatever
     "engine": [
         "_eager",  # middleware and questions that do not wait are answered at once
+        "_deflate",
         "_fanout",
         "_codec",
         "_encoded",
@@ -171,6 +174,7 @@ MUST_NOT_IMPORT = {
     "_json": IO | HTTP,
     "_payload": IO | HTTP,
     "_msgpack": IO | HTTP,
+    "_deflate": IO | HTTP,
     "_fanout": HTTP | {"asyncio", "uvloop", "threading", "ssl"},
     "_dispatch": HTTP | {"socket", "ssl"},
     "_eager": HTTP | {"socket", "ssl"},

@@ -59,14 +59,17 @@ class Adapter:
                 del self.rooms[room]
 
     def broadcast(
-        self, args: list[Any], rooms: Rooms | None, excluded: Rooms, is_volatile: bool = False
-    ) -> int:
+        self, args: list[Any], rooms: Rooms | None, excluded: Rooms, is_volatile: bool = False,
+        is_plain: bool = False,
+    ) -> int:  # fmt: skip
         """Send [event, *args] to everyone (rooms None) or to the union of rooms; returns how many took it.
 
         Synchronous: packets of this and of later calls reach each client in the calls' order.
         """
         # Also where nobody listens: what can't be encoded is the caller's error.
-        return self.deliver(self.namespace.encode_event(args), rooms, excluded, is_volatile)
+        encoded = self.namespace.encode_event(args)
+        encoded.is_plain = is_plain
+        return self.deliver(encoded, rooms, excluded, is_volatile)
 
     def prepare(self, args: list[Any], is_volatile: bool = False) -> tuple[Encoded, Any]:
         """The first half of broadcast(), which any thread may call: what deliver() is to be given as packet and ticket.

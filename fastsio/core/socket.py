@@ -182,21 +182,21 @@ class Socket(Listening):
 
     def compress(self, is_wanted: bool) -> FlaggedSocket:
         """See BroadcastOperator.compress()."""
-        return FlaggedSocket(self)
+        return FlaggedSocket(self, is_plain=not is_wanted)
 
     def pending(self, callback: Callable[..., Any]) -> PendingAck:
         return PendingAck(callback, self.namespace.tasks)
 
     def send_event(
-        self, args: list[Any], pending: PendingAck | None = None, is_volatile: bool = False
-    ) -> int:
-        """Send [event, *args]; with `pending`, ask for an answer and return its id. `is_volatile` only with that."""
+        self, args: list[Any], pending: PendingAck | None = None, is_volatile: bool = False, is_plain: bool = False
+    ) -> int:  # fmt: skip
+        """Send [event, *args]; with `pending`, ask for an answer and return its id. The flags only with that."""
         if self.namespace.is_elsewhere():
             encoded = self.namespace.encode_event(args)  # what can't be is this caller's error
             if pending is None:
                 self.namespace.hub.call_soon(self._send, encoded, args)
             else:
-                self.namespace.hub.call_soon(self.send_event, args, pending)
+                self.namespace.hub.call_soon(self.send_event, args, pending, is_volatile, is_plain)
             return -1
         if not self._can_receive:
             if pending is not None:
@@ -209,6 +209,7 @@ class Socket(Listening):
             return -1
         ack_id = self._ack_count
         encoded = self.namespace.encode_event(args, ack_id)
+        encoded.is_plain = is_plain
         self.expect(ack_id, pending)
         self.send_packet(encoded, is_volatile)
         if self.namespace.observer is not None:
