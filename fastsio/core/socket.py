@@ -263,7 +263,7 @@ class Socket(Listening):
             return
         if self._joined is None:
             self._joined = set()
-        for one in room if isinstance(room, list) else as_rooms(room):  # a list in its order
+        for one in dict.fromkeys(room) if isinstance(room, list) else as_rooms(room):
             if one != self.id:
                 is_in = one in self._joined
                 self._joined.add(one)
@@ -276,7 +276,7 @@ class Socket(Listening):
         if self.namespace.is_elsewhere():
             self.namespace.hub.call_soon(self.leave, room)
             return
-        for one in room if isinstance(room, list) else as_rooms(room):  # a list in its order
+        for one in dict.fromkeys(room) if isinstance(room, list) else as_rooms(room):
             if self._joined is not None and one in self._joined:
                 self._joined.discard(one)
                 self.namespace.adapter.remove(self, one)
