@@ -109,10 +109,16 @@ async def test_middleware_of_the_root_is_waited_for(io, old):
 
 
 async def test_packet_for_the_root_before_it_is_joined_ends_the_session(io, old):
-    io.use(lambda socket: asyncio.sleep(60))
+    go_on = asyncio.Event()
+
+    @io.use
+    async def wait(socket: Any) -> None:
+        await go_on.wait()
+
     peer = await old(io)
     await peer.send('42["early"]')
     assert await peer.ws.receive_close() == (None, b"")
+    go_on.set()
 
 
 async def test_root_that_the_application_does_not_have_is_not_joined(old):

@@ -62,6 +62,7 @@ async def test_client_is_sent_away(stage, transport):
     assert app.events[-1] == ("disconnect", "server disconnect")
     assert await peer.receive() == "1"
     peer.handshake.pop("sid")
+    await peer.close()
 
 
 async def test_old_clients_are_refused_where_the_application_says_so(stage):
