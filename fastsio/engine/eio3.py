@@ -8,13 +8,10 @@ from typing import Any
 
 from fastsio._encoded import encode_engine_packet
 from fastsio._payload import decode_base64
-from fastsio.engine.ports import Request
 from fastsio.engine.session import NEVER, Session
 
 PONG = encode_engine_packet(b"3")
 TYPES = frozenset("0123456")
-# Where clients of Socket.IO 0.9 begin; they speak no Engine.IO at all.
-FIRST_GENERATION = "/1/"
 
 
 class Eio3Session(Session):
@@ -67,17 +64,3 @@ class Eio3Session(Session):
             return now + options.ping_timeout
         self.abort("ping timeout")
         return NEVER
-
-
-def what_speaks(request: Request) -> str:
-    """Which client sends such a request, for the log; "" if there is nothing to say of it."""
-    if request.argument("transport") is None and FIRST_GENERATION in request.path:
-        return "a client of Socket.IO 0.9, which can't be served: use one of version 2 or later"
-    version = request.argument("EIO")
-    if version == "4":
-        return ""
-    speaks = "no EIO in its query" if version is None else f"EIO={version[:20]!r}"
-    return (
-        f"a client of Socket.IO 1.x or 2.x (Engine.IO 3, {speaks}): let it in with allow_eio3=True, or use "
-        "a client of version 3 or later"
-    )

@@ -18,7 +18,7 @@ from fastsio._ids import new_id
 from fastsio._wheel import Wheel
 from fastsio.engine.admission import Admission
 from fastsio.engine.cors import cors_headers, is_accepted, preflight_headers
-from fastsio.engine.eio3 import Eio3Session, what_speaks
+from fastsio.engine.eio3 import Eio3Session
 from fastsio.engine.errors import (
     BAD_HANDSHAKE_METHOD,
     BAD_REQUEST,
@@ -29,6 +29,7 @@ from fastsio.engine.errors import (
     Refusal,
 )
 from fastsio.engine.headers import cookie_header, payload_headers
+from fastsio.engine.hints import hint
 from fastsio.engine.polling import PollingTransport
 from fastsio.engine.ports import EngineHandler, Exchange, Headers, Hooks, Request
 from fastsio.engine.session import Session
@@ -154,10 +155,9 @@ class Engine:
         self, refusal: Refusal, request: Request, exchange: Exchange, is_upgrade: bool
     ) -> None:
         logger.info("refused %s from %s: %s", request.method, exchange.remote, refusal.message)
-        if refusal in (UNKNOWN_TRANSPORT, UNSUPPORTED_PROTOCOL_VERSION):
-            client = what_speaks(request)
-            if client:
-                logger.warning("refused %s, from %s", client, exchange.remote)
+        why = hint(refusal, request, self.options)
+        if why:
+            logger.warning("can't serve a client from %s: %s", exchange.remote, why)
         if self._events is not None:
             self._events.refused(request, refusal.code, refusal.message)
         headers = cors_headers(self.options, request)

@@ -277,3 +277,29 @@ async def test_client_that_leaves_is_gone_from_all_namespaces(io, old, transport
     peer.handshake.pop("sid")
     await until(lambda: len(reasons) == 2, "both are gone")
     assert reasons == [("/", "transport close"), ("/chat", "transport close")]
+
+
+# --- clients with another parser ------------------------------------------------------------------
+
+
+async def test_client_with_another_parser_is_named_in_the_log(join, caplog):
+    """Both generations; only of a client that has not joined: what others do wrong is not their parser."""
+    plain, packed = fastsio.IO(), fastsio.IO(serializer="msgpack")
+    with caplog.at_level("WARNING", logger="fastsio.core"):
+        peer = await join.open(plain)
+        await peer.send(b"\x83\xa4type\x00")
+        await peer.ws.receive_close()
+        peer = await join.open(packed)
+        await peer.send("40")
+        await peer.ws.receive_close()
+    first, second = [record.getMessage() for record in caplog.records]
+    assert "`serializer` is 'default'" in first
+    assert "`serializer` is 'msgpack'" in second
+
+
+async def test_mistake_of_a_client_that_has_joined_is_not_its_parser(io, join, caplog):
+    peer, _ = await join(io)
+    with caplog.at_level("WARNING", logger="fastsio.core"):
+        await peer.send("4abc")
+        await peer.ws.receive_close()
+    assert caplog.records == []
