@@ -81,6 +81,14 @@ class Peer(PeerBase):
     def malformed(self, error: Exception) -> None:
         """A packet that can't be decoded: Node closes the connection, so do we."""
         logger.info("closing session %.6s…: %s", self.session.id, error)
+        if not self.sockets:
+            logger.warning(
+                "can't understand a client from %s: %s; the server's `serializer` is %r, and the client's parser must "
+                "be the same",
+                self.session.remote,
+                error,
+                self.hub.options.serializer,
+            )
         for socket in self.sockets.values():
             socket.run_listeners("error", error)
         self.session.close()

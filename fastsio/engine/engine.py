@@ -19,7 +19,7 @@ from fastsio._wheel import Wheel
 from fastsio.engine.admission import Admission
 from fastsio.engine.bundle import Bundle
 from fastsio.engine.cors import cors_headers, is_accepted, preflight_headers
-from fastsio.engine.eio3 import Eio3Session, what_speaks
+from fastsio.engine.eio3 import Eio3Session
 from fastsio.engine.errors import (
     BAD_HANDSHAKE_METHOD,
     BAD_REQUEST,
@@ -32,6 +32,7 @@ from fastsio.engine.errors import (
 )
 from fastsio.engine.front import Front
 from fastsio.engine.headers import cookie_header, payload_headers
+from fastsio.engine.hints import hint
 from fastsio.engine.polling import PollingTransport
 from fastsio.engine.ports import EngineHandler, Exchange, Headers, Hooks, Request
 from fastsio.engine.questions import Questions
@@ -178,10 +179,9 @@ class Engine:
     ) -> None:  # fmt: skip
         """Answer with `refusal`; `context` is what listeners are told of it."""
         logger.info("refused %s from %s: %s", request.method, exchange.remote, refusal.message)
-        if refusal in (UNKNOWN_TRANSPORT, UNSUPPORTED_PROTOCOL_VERSION):
-            client = what_speaks(request)
-            if client:
-                logger.warning("refused %s, from %s", client, exchange.remote)
+        why = hint(refusal, request, self.options)
+        if why:
+            logger.warning("can't serve a client from %s: %s", exchange.remote, why)
         if self._hooks is not None:
             session = self.sessions.get(request.argument("sid") or "")
             context = context or context_of(refusal, request, session)
