@@ -97,40 +97,18 @@ class Peer(PeerBase):
         )
         self.session.close()
 
-    def _connect(self, name: str, auth: dict[str, Any] | None) -> None:
-        if self.find(name) is not None or (self._joining and name in self._joining):
-            self.misplaced(CONNECT, name)
-            return
-        namespace = self.hub.find_namespace(name)
-        if namespace is not None:
-            self._join(namespace, auth)
-        elif self.hub.parents:
-            self._note_joining(name)
-            start_eager(self._join_child(name, auth), self.hub.tasks, f"connect to {name!r}")
-        else:
-            self.hub.refuse(self.session, name, INVALID_NAMESPACE)
-
-    def _note_joining(self, name: str) -> None:
-        if self._joining is None:
-            self._joining = set()
-        self._joining.add(name)
-
-    async def _join_child(self, name: str, auth: dict[str, Any] | None) -> None:
-        """Join a namespace that a parent namespace may have, or make."""
-        assert self._joining is not None
-        try:
-            namespace = await self.hub.parents.find(name, auth or {})
-        finally:
-            self._joining.discard(name)
-        if not self.session.is_open:
-            if namespace is not None:
-                self.hub.tidy(namespace)
-        elif namespace is None:
-            self.hub.refuse(self.session, name, INVALID_NAMESPACE)
-        else:
-            self._join(namespace, auth)
-
-    def _join(self, namespace: Namespace, auth: dict[str, Any] | None) -> None:
+    def _connect(
+        self, name: str, auth: dict[str, Any] | None, namespace: Namespace | None = None
+    ) -> None:
+        """A CONNECT; `namespace` is what was found for it, where that took time."""
+        if namespace is None:
+            if self.find(name) is not None or (self._joining and name in self._joining):
+                self.misplaced(CONNECT, name)
+                return
+            namespace = self.hub.find_namespace(name)
+            if namespace is None:
+                self._ask_parents(name, auth)
+                return
         socket = Socket(new_id(), self.session, namespace, self, auth)
         if not namespace.guards:
             self._welcome(namespace, socket)
@@ -144,6 +122,34 @@ class Peer(PeerBase):
             self._admit(namespace, socket), self.hub.tasks, f"connect to {namespace.name!r}"
         )
 
+    def _ask_parents(self, name: str, auth: dict[str, Any] | None) -> None:
+        """A CONNECT to a namespace that is not there."""
+        if not self.hub.parents:
+            self.hub.refuse(self.session, name, INVALID_NAMESPACE)
+            return
+        self._note_joining(name)
+        start_eager(self._find_child(name, auth), self.hub.tasks, f"connect to {name!r}")
+
+    def _note_joining(self, name: str) -> None:
+        if self._joining is None:
+            self._joining = set()
+        self._joining.add(name)
+
+    async def _find_child(self, name: str, auth: dict[str, Any] | None) -> None:
+        """Join a namespace that a parent namespace has or makes, if one knows it."""
+        assert self._joining is not None
+        try:
+            namespace = await self.hub.parents.find(name, auth or {})
+        finally:
+            self._joining.discard(name)
+        if not self.session.is_open:
+            if namespace is not None:
+                self.hub.tidy(namespace)
+        elif namespace is None:
+            self.hub.refuse(self.session, name, INVALID_NAMESPACE)
+        else:
+            self._connect(name, auth, namespace)
+
     # --- joining -----------------------------------------------------------------------------
 
     async def _admit(self, namespace: Namespace, socket: Socket) -> None:
@@ -151,6 +157,7 @@ class Peer(PeerBase):
         assert self._joining is not None
         namespace.joining[socket.id] = socket
         is_admitted = False
+        error: dict[str, Any] | None = {}  # what it is if this is cancelled
         try:
             error = await self._ask_guards(namespace, socket)
             is_admitted = error is None and self.session.is_open
@@ -161,7 +168,8 @@ class Peer(PeerBase):
                 if namespace.watch is not None:
                     namespace.watch.forget(socket.id)
                 namespace.joining.pop(socket.id, None)
-                self.hub.tidy(namespace)
+                if error is not None:  # else its `disconnect` handler comes first
+                    self.hub.tidy(namespace)
             namespace.release(socket, is_admitted)
         if error is not None:
             if self.session.is_open:
