@@ -71,7 +71,7 @@ cdef class AckSender:
 
 
 cdef class Replies:
-    cdef int due
+    cdef public int due
     cdef object result
     cdef int add(self, SocketBase socket, int64_t id, object result) except -1
 

@@ -29,7 +29,7 @@ class AckSender:
     def __bool__(self) -> bool: ...
 
 class Replies:
-    def __init__(self, due: int) -> None: ...
+    due: int
 
 class NamespaceBase:
     name: str

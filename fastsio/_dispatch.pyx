@@ -94,9 +94,6 @@ cdef class AckSender:
 cdef class Replies:
     """The results of `due` handlers of one event: the first that is not None is the answer."""
 
-    def __init__(self, int due):
-        self.due = due
-
     cdef int add(self, SocketBase socket, int64_t id, object result) except -1:
         self.due -= 1
         if self.result is None:
@@ -235,13 +232,14 @@ cdef class SocketBase(Member):
         return 0
 
     cpdef int run_several(self, list handlers, list args, int64_t id) except -1:
-        cdef Replies replies = Replies(len(handlers))
+        cdef Replies replies = Replies.__new__(Replies)
         cdef Handler handler
         # One that takes `ack` answers by itself; what the others return is not an answer then.
         if id >= 0 and any([(<Handler> handler).takes_ack for handler in handlers]):
             for handler in handlers:
                 self.run(handler, args, id if handler.takes_ack else -1, None)
             return 0
+        replies.due = len(handlers)
         for handler in handlers:
             self.run(handler, args, id, replies)
         return 0
@@ -301,7 +299,7 @@ cdef class SocketBase(Member):
 
         What it raises is logged, not passed on.
         """
-        cdef AckSender ack = self.prepare(handler, args, id)
+        cdef AckSender ack = self.prepare(handler, args, id) if handler.takes_ack or handler.once else None
         cdef Suspended suspended
         cdef bint is_suspended = False
         if ack is not None:

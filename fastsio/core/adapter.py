@@ -139,3 +139,27 @@ class Adapter:
         if not rooms:
             return None
         return {sid for room in rooms for sid in self._members_of(room)}
+
+    # --- what Node's adapter says ------------------------------------------------------------
+
+    @property
+    def nsp(self) -> "Namespace":
+        return self.namespace
+
+    @property
+    def sids(self) -> dict[str, set[Any]]:
+        """The rooms of each client that is here, by its id; a new dict each time."""
+        return {sid: socket.rooms for sid, socket in self.namespace.sockets.items()}
+
+    def socket_rooms(self, sid: str) -> set[Any] | None:
+        """The rooms that a client is in, its own among them; None if it is not here."""
+        socket = self.namespace.sockets.get(sid)
+        return None if socket is None else socket.rooms
+
+    def sockets(self, rooms: Iterable[Any] = ()) -> set[str]:
+        """The ids of the clients in any of these rooms; without rooms, of all."""
+        return {socket.id for socket in self.members(frozenset(rooms) or None)}
+
+    def server_count(self) -> int:
+        """How many servers share the namespace's clients."""
+        return 1

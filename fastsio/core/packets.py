@@ -126,7 +126,10 @@ async def _answer_in_turn(
 ) -> None:
     """What SocketBase.run_several() does, one after the other."""
     is_answered = ack_id >= 0 and any(handler.takes_ack for handler in handlers)
-    replies = None if is_answered else Replies(len(handlers))
+    replies = None
+    if not is_answered:
+        replies = Replies()
+        replies.due = len(handlers)
     for handler in handlers:
         answers_itself = handler.takes_ack or not is_answered
         await socket.answer(handler, args, ack_id if answers_itself else -1, replies)

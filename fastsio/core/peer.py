@@ -106,21 +106,37 @@ class Peer(PeerBase):
         )
         self.session.close()
 
-    def _connect(self, name: str, auth: dict[str, Any] | None) -> None:
-        if self.find(name) is not None or (self._joining and name in self._joining):
-            self.misplaced(CONNECT, name)
+    def _connect(
+        self, name: str, auth: dict[str, Any] | None, namespace: Namespace | None = None
+    ) -> None:
+        """A CONNECT; `namespace` is what was found for it, where that took time."""
+        if namespace is None:
+            if self.find(name) is not None or (self._joining and name in self._joining):
+                self.misplaced(CONNECT, name)
+                return
+            namespace = self.hub.find_namespace(name)
+            if namespace is None:
+                self._ask_parents(name, auth)
+                return
+        if namespace.recovery is not None:
+            namespace.recovery.connect(self, auth)
             return
-        namespace = self.hub.find_namespace(name)
-        if namespace is not None:
-            self._join(namespace, auth)
-        elif self.hub.parents:
-            self.reserve(name)
-            start_eager(self._join_child(name, auth), self.hub.tasks, f"connect to {name!r}")
-        else:
-            self.hub.refuse(self.session, name, INVALID_NAMESPACE)
+        socket = Socket(self.new_socket_id(namespace), self.session, namespace, self, auth)
+        if namespace.guards:
+            self.enter(namespace, socket)
+        else:  # enter() would be a call more: 1 % of a connect
+            self._welcome(namespace, socket)
 
-    async def _join_child(self, name: str, auth: dict[str, Any] | None) -> None:
-        """Join a namespace that a parent namespace may have, or make."""
+    def _ask_parents(self, name: str, auth: dict[str, Any] | None) -> None:
+        """A CONNECT to a namespace that is not there."""
+        if not self.hub.parents:
+            self.hub.refuse(self.session, name, INVALID_NAMESPACE)
+            return
+        self.reserve(name)
+        start_eager(self._find_child(name, auth), self.hub.tasks, f"connect to {name!r}")
+
+    async def _find_child(self, name: str, auth: dict[str, Any] | None) -> None:
+        """Join a namespace that a parent namespace has or makes, if one knows it."""
         try:
             namespace = await self.hub.parents.find(name, auth or {})
         finally:
@@ -131,19 +147,9 @@ class Peer(PeerBase):
         elif namespace is None:
             self.hub.refuse(self.session, name, INVALID_NAMESPACE)
         else:
-            self._join(namespace, auth)
+            self._connect(name, auth, namespace)
 
     # --- joining -----------------------------------------------------------------------------
-
-    def _join(self, namespace: Namespace, auth: dict[str, Any] | None) -> None:
-        if namespace.recovery is not None:
-            namespace.recovery.connect(self, auth)
-            return
-        socket = Socket(self.new_socket_id(namespace), self.session, namespace, self, auth)
-        if namespace.guards:
-            self.enter(namespace, socket)
-        else:  # enter() would be a call more: 1 % of a connect
-            self._welcome(namespace, socket)
 
     def enter(self, namespace: Namespace, socket: Socket) -> None:
         """Let a socket join its namespace, if whoever is asked about it admits it."""
@@ -185,13 +191,14 @@ class Peer(PeerBase):
         """Guards, then the CONNECT reply, then the connection handlers."""
         namespace.joining[socket.id] = socket
         is_admitted = False
+        error: dict[str, Any] | None = {}  # what it is if this is cancelled
         try:
             error = await self._ask_guards(namespace, socket)
             is_admitted = error is None and self.session.is_open
         finally:
             self.unreserve(namespace.name)
             if not is_admitted:
-                self._give_up(namespace, socket)
+                self._give_up(namespace, socket, is_refused=error is not None)
             namespace.release(socket, is_admitted)
         if error is not None:
             if self.session.is_open:
@@ -201,7 +208,7 @@ class Peer(PeerBase):
         else:
             self._welcome(namespace, socket)
 
-    def _give_up(self, namespace: Namespace, socket: Socket) -> None:
+    def _give_up(self, namespace: Namespace, socket: Socket, is_refused: bool) -> None:
         """A socket is not admitted: what it was given meanwhile is taken back."""
         socket.stop_receiving()
         if namespace.watch is not None:
@@ -211,7 +218,8 @@ class Peer(PeerBase):
             del namespace.joining[socket.id]
         if namespace.recovery is not None:
             namespace.recovery.put_back(socket)
-        self.hub.tidy(namespace)
+        if is_refused:  # else its `disconnect` handler comes first
+            self.hub.tidy(namespace)
 
     def _refuse(self, namespace: Namespace, error: dict[str, Any]) -> None:
         try:

@@ -46,7 +46,7 @@ def with_next(step):
     def middleware(event, next):
         try:
             step(event)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - it is the refusal
             next(error)
         else:
             next()

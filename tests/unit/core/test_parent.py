@@ -368,6 +368,32 @@ async def test_child_goes_after_the_other_styles_disconnect_handler():
         assert parent.children == {}
 
 
+async def test_client_that_went_while_it_was_asked_about_can_still_be_looked_up(join):
+    sio = fastsio.AsyncServer(cleanup_empty_child_namespaces=True)
+    parent = sio.io.of("/room/{id}")
+    gate = asyncio.Event()
+    log = []
+
+    @sio.on("connect", namespace="*")
+    async def connect(namespace, sid, environ):
+        await sio.save_session(sid, {"namespace": namespace}, namespace)
+        await gate.wait()
+
+    @sio.on("disconnect", namespace="*")
+    async def disconnect(namespace, sid, reason):
+        log.append((await sio.get_session(sid, namespace), reason))
+
+    peer = await join.open(sio)
+    await peer.send("40/room/1,")
+    await until(lambda: parent.children, "it is asked about")
+    await peer.close()
+    await until(lambda: not sio.hub.engine.sessions, "it has gone")
+    gate.set()
+    await until(lambda: log, "its disconnect handler has run")
+    assert log == [({"namespace": "/room/1"}, "transport close")]
+    await until(lambda: not parent.children, "the child has gone")
+
+
 # --- python-socketio's handlers -------------------------------------------------------------------
 
 
