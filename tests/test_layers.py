@@ -41,6 +41,7 @@ LOWER = [
     "threads",
     "_wheel",
     "_ids",
+    "_recovery_log",
     "options",
     "static",
     "engine",
@@ -60,6 +61,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     "_http": [],  # requests and response heads, pure like those above
     "_wheel": [],  # deadlines of whatever has them
     "_ids": [],  # random, and no more
+    "_recovery_log": ["_encoded", "_ids"],  # packets for clients that come back
     "options": [],  # values that every layer may read
     "static": ["_http"],  # files as answers to requests
     "_conn": ["_frames", "_encoded", "_codec", "_fanout", "_http"],
@@ -93,6 +95,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "_json",
         "_frames",
         "_ids",
+        "_recovery_log",
         "options",
         "packet",  # these two and _msgpack: core/parsers.py, for serializer=
         "msgpack_packet",
@@ -171,6 +174,7 @@ MUST_NOT_IMPORT = {
     "_wheel": IO | HTTP,
     "_client": IO | HTTP,
     "_ids": IO | HTTP,
+    "_recovery_log": IO | HTTP,
     "options": IO | HTTP,
     "core": {"httptools", "http", "aiohttp", "uvicorn", "uvloop", "socket", "ssl"},
     "_aio": HTTP | {"uvloop", "socket", "ssl"},
