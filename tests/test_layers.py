@@ -43,6 +43,7 @@ LOWER = [
     "threads",
     "_wheel",
     "_ids",
+    "_recovery_log",
     "options",
     "static",
     "pages",
@@ -63,6 +64,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     "_http": [],  # requests and response heads, pure like those above
     "_wheel": [],  # deadlines of whatever has them
     "_ids": [],  # random, and no more
+    "_recovery_log": ["_encoded", "_ids"],  # packets for clients that come back
     "options": [],  # values that every layer may read
     "static": ["_http"],  # files as answers to requests
     "_deflate": ["_encoded", "_frames"],  # permessage-deflate, pure
@@ -102,6 +104,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "_json",
         "_frames",
         "_ids",
+        "_recovery_log",
         "options",
         "packet",  # these two and _msgpack: core/parsers.py, for serializer=
         "msgpack_packet",
@@ -182,6 +185,7 @@ MUST_NOT_IMPORT = {
     "_wheel": IO | HTTP,
     "_client": IO | HTTP,
     "_ids": IO | HTTP,
+    "_recovery_log": IO | HTTP,
     "options": IO | HTTP,
     "core": {"httptools", "http", "aiohttp", "uvicorn", "uvloop", "socket", "ssl"},
     "_aio": HTTP | {"uvloop", "socket", "ssl"},

@@ -7,9 +7,10 @@ persist_session(), which may be coroutine functions there.
 from typing import TYPE_CHECKING, Any
 
 from fastsio._encoded import Encoded
+from fastsio._fanout import fan_out
+from fastsio._recovery_log import RecoveryLog
 from fastsio.core.adapter import Adapter
 from fastsio.core.operator import Rooms
-from fastsio.core.recovery_log import RecoveryLog
 
 if TYPE_CHECKING:
     from fastsio.core.namespace import Namespace
@@ -57,20 +58,20 @@ class SessionAwareAdapter(Adapter):
     def deliver(
         self, encoded: Encoded, rooms: Rooms | None, excluded: Rooms, is_volatile: bool = False, ticket: Any = None
     ) -> int:  # fmt: skip
-        if ticket is not None and self._is_anybody_concerned():
-            if not len(self.log):
+        namespace = self.namespace
+        # Only where there is a client that could ever miss it.
+        if ticket is not None and (
+            namespace.sockets or namespace.joining or self.store.count(namespace)
+        ):
+            if not self.log:
                 self.store.watch()
             self.log.append(encoded, ticket, rooms, excluded, self.store.now())
         if self.returning and not is_volatile:
             for socket in self.returning.values():
                 if socket.is_among(rooms, excluded):
                     socket.send_packet(encoded)
-        return super().deliver(encoded, rooms, excluded, is_volatile)
-
-    def _is_anybody_concerned(self) -> bool:
-        """Whether there is a client that could ever miss it."""
-        namespace = self.namespace
-        return bool(namespace.sockets or namespace.joining or self.store.count(namespace))
+        skip = self._ids(excluded) if excluded else None
+        return fan_out(self._union(rooms), encoded, skip, is_volatile)
 
     def position(self) -> int:
         return self.log.position
@@ -106,6 +107,6 @@ class SessionAwareAdapter(Adapter):
             super().remove(socket, room)
 
     def _members_of(self, room: Any) -> dict[str, "Socket"]:
-        if room in self.returning:
+        if self.returning and room in self.returning:
             return self.rooms.get(room, {})
         return super()._members_of(room)

@@ -31,7 +31,7 @@ class RecoverableSocket(Socket):
         self.returned_to: SavedSession | None = None
         self._since: Any = None
         self._joined_at: dict[Any, Any] | None = None
-        self._waiting: list[Encoded] = []
+        self._waiting: list[Encoded] | None = None
 
     # --- coming back -------------------------------------------------------------------------
 
@@ -65,9 +65,9 @@ class RecoverableSocket(Socket):
         self._joined_at = {room: session.rooms.get(room, position) for room in self._joined or ()}
         for room in self._joined_at:
             self._take_part_in(room)
-        for packet in session.missed_packets + self._waiting:
+        waiting, self._waiting = self._waiting, None
+        for packet in session.missed_packets + (waiting or []):
             self.send_packet(packet)
-        self._waiting = []
 
     def _take_part_in(self, room: Any) -> None:
         self.namespace.adapter.add(self, room)
@@ -110,6 +110,8 @@ class RecoverableSocket(Socket):
         if self.returned_to is None:
             return super().send_packet(encoded, is_volatile)
         if not is_volatile:
+            if self._waiting is None:
+                self._waiting = []
             self._waiting.append(encoded)
         return not is_volatile
 

@@ -403,7 +403,7 @@ async def test_what_was_sent_to_a_connection_that_was_dead_already_is_not_lost()
 
 
 @pytest.mark.feature("1.12 connection state recovery: limits")
-@pytest.mark.parametrize("limit", [{"max_packets": 4}, {"max_bytes": 3700}])
+@pytest.mark.parametrize("limit", [{"max_packets": 4}, {"max_bytes": 3300}])
 async def test_client_that_missed_more_than_is_kept_is_somebody_new(limit):
     app = App(connection_state_recovery=limit)
     async with TestServer(app.io) as server:
