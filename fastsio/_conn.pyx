@@ -20,6 +20,7 @@ from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.pythread cimport PyThread_get_thread_ident
 
+from fastsio._dialects cimport EIO3
 from fastsio._encoded cimport Encoded, join_frames
 from fastsio._fanout cimport MessageHandler, Outlet, SessionBase
 from fastsio._frames cimport CLOSE, PONG, TEXT, Sink, frame_of, reader_clear, reader_feed, reader_init
@@ -395,7 +396,7 @@ cdef class Conn(Outlet):
             if self.buffered_bytes <= JOIN_BYTES or len(queue) == 1:  # likely
                 if self.flusher.is_counting:
                     self.count_out(len(queue), self.buffered_bytes)
-                data = join_frames(queue)
+                data = join_frames(queue, self.dialect)
                 queue.clear()
                 self.buffered_bytes = 0
             else:
@@ -417,7 +418,7 @@ cdef class Conn(Outlet):
             count += 1
             if size >= JOIN_BYTES:
                 break
-        data = join_frames(queue[:count])
+        data = join_frames(queue[:count], self.dialect)
         del queue[:count]
         self.buffered_bytes -= size
         if self.flusher.is_counting:
@@ -560,10 +561,13 @@ cdef int on_message(object owner, int opcode, const unsigned char* data, Py_ssiz
         # A reference of our own: the session lets go of its handler when it ends, maybe in this call.
         handler = session.handler
         if opcode != TEXT:
-            return handler.binary(data[:n])
-        if n > 1 and data[0] == c"4":  # likely: a message
+            if not conn.dialect & EIO3:  # likely
+                return handler.binary(data[:n])
+            if n and data[0] == 4:
+                return handler.binary(data[1:n])
+        elif n > 1 and data[0] == c"4":  # likely: a message
             return handler.text(<const char*> data + 1, n - 1)
-        if n == 1 and data[0] == c"3":  # a pong: that something came is all it says
+        elif n == 1 and data[0] == c"3" and not conn.dialect & EIO3:  # a pong: that something came is all it says
             return 0
     conn.receiver.websocket_message(conn, opcode == TEXT, data[:n])
     return 0

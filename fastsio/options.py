@@ -56,6 +56,7 @@ class Options:
     max_http_buffer_size: bytes of one message or one POST body.
     max_buffered_bytes: bytes queued for one client; a session that is over it and is sent more ends.
     transports: "polling", "websocket" or both. allow_upgrades: from the one to the other.
+    allow_eio3: clients of Socket.IO 1.x and 2.x (Engine.IO 3) are served too; False: they get HTTP 400, code 5.
     cors_allowed_origins: None sends no CORS headers (browsers then allow the same origin only), "*", one
         origin, a regular expression, a list of both, or function(origin) or function(origin, environ), `async` too,
         that returns a bool or one of these. CORS tells browsers who may read answers; a WebSocket from elsewhere is
@@ -96,6 +97,7 @@ class Options:
     max_buffered_bytes: int = 16 * 1024 * 1024
     transports: tuple[str, ...] = TRANSPORTS
     allow_upgrades: bool = True
+    allow_eio3: bool = True
     cors_allowed_origins: None | str | Iterable[str] | Callable[[str], bool] = None
     cors_credentials: bool = True
     cors: Any = None

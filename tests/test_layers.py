@@ -25,6 +25,7 @@ PURE = [
     "_client",
     "_codec",
     "_encoded",
+    "_dialects",
     "_payload",
     "_json",
     "_frames",
@@ -64,10 +65,11 @@ MAY_IMPORT: dict[str, list[str]] = {
     "options": [],  # values that every layer may read
     "static": ["_http"],  # files as answers to requests
     "pages": ["static", "_http", "_eager"],  # and texts and functions
-    "_conn": ["_frames", "_encoded", "_codec", "_fanout", "_http"],
+    "_conn": ["_frames", "_dialects", "_encoded", "_codec", "_fanout", "_http"],
     "_shared": ["_conn", "_http"],  # as _conn, and whose a request is
     "_hosted": [
         "_frames",
+        "_dialects",
         "_encoded",
         "_codec",
         "_fanout",
@@ -80,6 +82,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "_fanout",
         "_codec",
         "_encoded",
+        "_dialects",
         "_payload",
         "_frames",
         "_http",
@@ -164,6 +167,7 @@ MUST_NOT_IMPORT = {
     "_frames": IO | HTTP,
     "_codec": IO | HTTP,
     "_encoded": IO | HTTP,
+    "_dialects": IO | HTTP,
     "_json": IO | HTTP,
     "_payload": IO | HTTP,
     "_msgpack": IO | HTTP,

@@ -17,6 +17,7 @@ from fastsio.core.namespace import Namespace
 from fastsio.core.observer import Observer
 from fastsio.core.parsers import make_json
 from fastsio.core.peer import CONNECT_ERROR, Peer
+from fastsio.core.peer4 import Peer4
 from fastsio.core.registry import Registry
 from fastsio.options import Options
 
@@ -146,7 +147,8 @@ class Hub:
 
     def open(self, session: Any) -> Peer:
         """The engine has a new session."""
-        peer = Peer(session, self.json, self)
+        kind = Peer4 if session.protocol == 3 else Peer
+        peer = kind(session, self.json, self)
         if self.diverts:
             peer.is_diverted = True
         if self.observer is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastsio._dispatch import PeerBase
 from fastsio._eager import start_eager
+from fastsio._encoded import Encoded
 from fastsio._ids import new_id
 from fastsio.core.errors import ConnectionRefusedError
 from fastsio.core.handshake import make_environ
@@ -84,7 +85,7 @@ class Peer(PeerBase):
         if namespace is None:
             self.hub.refuse(self.session, name, {"message": "Invalid namespace"})
             return
-        socket = Socket(new_id(), self.session, namespace, self, auth)
+        socket = Socket(self._new_socket_id(namespace), self.session, namespace, self, auth)
         if not namespace.guards:
             self._welcome(namespace, socket)
             return
@@ -98,6 +99,14 @@ class Peer(PeerBase):
         start_eager(self._admit(namespace, socket), self.hub.tasks, f"connect to {name!r}")
 
     # --- joining -----------------------------------------------------------------------------
+
+    def _new_socket_id(self, namespace: Namespace) -> str:
+        # Never the session's: whoever has that can speak as the client.
+        return new_id()
+
+    def _connect_packet(self, socket: Socket) -> Encoded:
+        """What tells the client that it has joined, and its id."""
+        return socket.namespace.encode_connect(socket.id)
 
     async def _admit(self, namespace: Namespace, socket: Socket) -> None:
         """Guards, then the CONNECT reply, then the connection handlers."""
@@ -126,11 +135,16 @@ class Peer(PeerBase):
 
     def _refuse(self, namespace: Namespace, error: dict[str, Any]) -> None:
         try:
-            packet = namespace.encode_control(CONNECT_ERROR, error)
+            packet = namespace.encode_control(CONNECT_ERROR, self._said_of(error))
         except Exception:  # a module given as json= may raise anything
             logger.exception("the data of a refusal in %r can't be sent", namespace.name)
-            packet = namespace.encode_control(CONNECT_ERROR, {"message": error["message"]})
+            without_data = {"message": error["message"]}
+            packet = namespace.encode_control(CONNECT_ERROR, self._said_of(without_data))
         self.session.outlet.send(packet)
+
+    def _said_of(self, error: dict[str, Any]) -> Any:
+        """What the client is told of a refusal."""
+        return error
 
     async def _ask_guards(self, namespace: Namespace, socket: Socket) -> dict[str, Any] | None:
         """None if all admit the socket, else what the client's connect_error says."""
@@ -167,7 +181,7 @@ class Peer(PeerBase):
         self.attach(socket)
         if namespace.observer is not None and namespace.watch is not None:
             namespace.watch.socket_joined(socket.id)
-        socket.send_packet(namespace.encode_connect(socket.id))
+        socket.send_packet(self._connect_packet(socket))
         if self.hub.observer is not None:
             self.hub.observer.socket_joined(socket)
         for handler in namespace.connection_handlers:

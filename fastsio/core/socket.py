@@ -75,6 +75,9 @@ class Socket(Listening):
         """The request that opened the session, and what the client sent along as `auth`."""
         if self._handshake is None:
             self._handshake = Handshake(self.session, self._auth or {}, self._issued)
+            if self._auth and self.session.protocol == 3:
+                # These clients call a namespace's query what others call auth.
+                self._handshake.query = {**self._handshake.query, **self._auth}
         return self._handshake
 
     @property

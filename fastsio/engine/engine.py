@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from fastsio._dialects import dialect_of
 from fastsio._encoded import encode_engine_packet
 from fastsio._fanout import Flusher
 from fastsio._ids import new_id
@@ -18,6 +19,7 @@ from fastsio._wheel import Wheel
 from fastsio.engine.admission import Admission
 from fastsio.engine.bundle import Bundle
 from fastsio.engine.cors import cors_headers, is_accepted, preflight_headers
+from fastsio.engine.eio3 import Eio3Session, what_speaks
 from fastsio.engine.errors import (
     BAD_HANDSHAKE_METHOD,
     BAD_REQUEST,
@@ -101,7 +103,9 @@ class Engine:
         is_upgrade = request.is_upgrade and (
             transport == "websocket" or (request.header("upgrade") or "").lower() == "websocket"
         )
-        refusal = self._refusal(request, transport, sid, is_upgrade)
+        # Node takes every other version, and none, for 3.
+        protocol = 4 if request.argument("EIO") == "4" else 3
+        refusal = self._refusal(request, transport, sid, is_upgrade, protocol)
         if refusal is not None:
             # A file's request names no transport.
             if self.bundle is None or not self.bundle.answers(request, exchange):
@@ -112,7 +116,7 @@ class Engine:
         if is_upgrade and transport == "polling":
             self._accept_and_close(request, exchange)
         elif session is None:
-            self._open(transport, request, exchange)
+            self._open(transport, request, exchange, protocol)
         elif is_upgrade:
             self._upgrade(session, request, exchange)
         elif session.polling is not None:
@@ -136,12 +140,12 @@ class Engine:
         """The transport of the session that a POST will reach, None for one that will be refused."""
         sid = request.argument("sid")
         session = self.sessions.get(sid) if sid and request.method == "POST" else None
-        if (
-            session is None
-            or self._refusal(request, request.argument("transport"), sid, False) is not None
-        ):
+        if session is None:
             return None
-        return session.polling
+        protocol = 4 if request.argument("EIO") == "4" else 3
+        transport = request.argument("transport")
+        is_refused = self._refusal(request, transport, sid, False, protocol) is not None
+        return None if is_refused else session.polling
 
     def release_post(self, request: Request, exchange: Exchange) -> None:
         """A request that was answered, or lost, before its session got it: another POST may come."""
@@ -150,30 +154,34 @@ class Engine:
             session.polling.release_post(exchange)
 
     def _refusal(
-        self, request: Request, transport: str | None, sid: str | None, is_upgrade: bool
-    ) -> Refusal | None:
+        self, request: Request, transport: str | None, sid: str | None, is_upgrade: bool, protocol: int
+    ) -> Refusal | None:  # fmt: skip
         """What is wrong with a request: the official server's checks in its order."""
         if transport not in self.options.transports:
             return UNKNOWN_TRANSPORT
-        is_eio4 = request.argument("EIO") == "4"
         if sid:
             session = self.sessions.get(sid)
             if session is None:
                 return UNKNOWN_SID
             if not is_upgrade and session.transport != transport:
                 return BAD_REQUEST
-            return None if is_eio4 else BAD_REQUEST
+            return None if protocol == session.protocol else BAD_REQUEST
         if request.method != "GET":
             return BAD_HANDSHAKE_METHOD
         if transport == "websocket" and not is_upgrade:
             return BAD_REQUEST
-        return None if is_eio4 else UNSUPPORTED_PROTOCOL_VERSION
+        is_served = protocol == 4 or self.options.allow_eio3
+        return None if is_served else UNSUPPORTED_PROTOCOL_VERSION
 
     def refuse(
         self, refusal: Refusal, request: Request, exchange: Exchange, context: dict[str, Any] | None = None
     ) -> None:  # fmt: skip
         """Answer with `refusal`; `context` is what listeners are told of it."""
         logger.info("refused %s from %s: %s", request.method, exchange.remote, refusal.message)
+        if refusal in (UNKNOWN_TRANSPORT, UNSUPPORTED_PROTOCOL_VERSION):
+            client = what_speaks(request)
+            if client:
+                logger.warning("refused %s, from %s", client, exchange.remote)
         if self._hooks is not None:
             session = self.sessions.get(request.argument("sid") or "")
             context = context or context_of(refusal, request, session)
@@ -202,7 +210,7 @@ class Engine:
         headers = [("Content-Type", "application/json")]
         exchange.respond(403, headers, body, keep_alive=not request.is_upgrade)
 
-    def _open(self, transport: str, request: Request, exchange: Exchange) -> None:
+    def _open(self, transport: str, request: Request, exchange: Exchange, protocol: int) -> None:
         """A handshake: make the session, and open it unless the layer above is to be asked first."""
         # Only here: whoever knows a session's id has been let in.
         origin = request.header("origin") if self._checks_origin else None
@@ -212,16 +220,19 @@ class Engine:
             self._refuse_origin(origin, request, exchange)
             return
         if self._questions is None:
-            self.make(self.new_id(), transport, request, exchange)
+            self.make(self.new_id(), transport, request, exchange, protocol)
         else:
-            self._questions.ask(transport, request, exchange)
+            self._questions.ask(transport, request, exchange, protocol)
 
-    def make(self, sid: str, transport: str, request: Request, exchange: Exchange) -> None:
+    def make(
+        self, sid: str, transport: str, request: Request, exchange: Exchange, protocol: int
+    ) -> None:
         """A handshake that may be: its session."""
         if not self.is_open:
             exchange.respond(503, [], b"The server is shutting down", keep_alive=False)
             return
-        session = Session(self, sid, request, exchange.remote, exchange.is_secure)
+        kind = Session if protocol == 4 else Eio3Session
+        session = kind(self, sid, request, exchange.remote, exchange.is_secure)
         if self._ask is None:
             if not self.begin(session, transport, exchange):
                 session.forget()
@@ -231,23 +242,38 @@ class Engine:
     def begin(self, session: Session, transport: str, exchange: Exchange) -> bool:
         """Tell the client its session's id; False if the WebSocket's handshake is not valid, which was said then."""
         request = session.request
-        # Under some WSGI servers a connection can't become a WebSocket, so none is offered.
-        upgrades_of = transport if getattr(exchange, "can_upgrade", True) else "websocket"
-        open_packet = self._open_packets[upgrades_of] % session.id.encode()
         if transport == "polling":
-            session.start_polling()
-            self._admit(session)
-            headers = payload_headers(request) + cors_headers(self.options, request)
-            headers += cookie_header(self.options, session.id)
-            exchange.respond(200, self.told(request, headers), open_packet)
+            self._begin_polling(session, request, exchange)
             return True
+        protocol = session.protocol
         headers = self.told(request, cors_headers(self.options, request))
         if not exchange.accept_websocket(request, headers, session):
             return False
+        in_base64 = request.argument("b64")
+        if in_base64 or protocol == 3:
+            exchange.dialect = dialect_of(protocol, bool(in_base64))  # type: ignore[attr-defined]
         session.start_websocket(exchange)
+        open_packet = self._open_packets["websocket"] % session.id.encode()
         session.outlet.send(encode_engine_packet(open_packet))
-        self._admit(session)
+        self.sessions[session.id] = session
+        session.handler = self.handler.open(session)
+        if protocol == 3 or self._hooks is not None:
+            self._opened(session)
         return True
+
+    def _begin_polling(self, session: Session, request: Request, exchange: Exchange) -> None:
+        # Under some WSGI servers a connection can't become a WebSocket, so none is offered.
+        upgrades_of = "polling" if getattr(exchange, "can_upgrade", True) else "websocket"
+        open_packet = self._open_packets[upgrades_of] % session.id.encode()
+        polling = session.start_polling()
+        self.sessions[session.id] = session
+        session.handler = self.handler.open(session)
+        body, content_type = polling.open_answer(open_packet)
+        headers = payload_headers(request, content_type) + cors_headers(self.options, request)
+        headers += cookie_header(self.options, session.id)
+        exchange.respond(200, self.told(request, headers), body)
+        if session.protocol == 3 or self._hooks is not None:
+            self._opened(session)
 
     def answer_headers(self, request: Request) -> Headers:
         """What an answer has whatever it says: CORS, and the headers that middleware has set."""
@@ -261,10 +287,11 @@ class Engine:
         """The headers of an answer that opens a session or begins a WebSocket, after all who listen were asked."""
         return headers if self.front is None else self.front.told(request, headers)
 
-    def _admit(self, session: Session) -> None:
-        self.sessions[session.id] = session
-        session.handler = self.handler.open(session)
-        if self._hooks is not None:
+    def _opened(self, session: Session) -> None:
+        """A client has been told its session."""
+        if session.protocol == 3 and session.handler is not None:
+            session.handler.opened()
+        if self._hooks is not None and session.is_open:
             self._hooks.tell("connection", session)
 
     def _upgrade(self, session: Session, request: Request, exchange: Exchange) -> None:
@@ -274,6 +301,9 @@ class Engine:
         elif exchange.accept_websocket(
             request, self.told(request, cors_headers(self.options, request)), None
         ):
+            # As this request asks for it, whatever the session's own did.
+            dialect = dialect_of(session.protocol, bool(request.argument("b64")))
+            exchange.dialect = dialect  # type: ignore[attr-defined]
             exchange.receiver = Probe(session, exchange)
 
     def _accept_and_close(self, request: Request, exchange: Exchange) -> None:

@@ -28,9 +28,9 @@ def cookie_header(options: Options, sid: str) -> Headers:
     return [("Set-Cookie", "; ".join(parts))]
 
 
-def payload_headers(request: Request) -> Headers:
+def payload_headers(request: Request, content_type: str = "text/plain; charset=UTF-8") -> Headers:
     """What goes with every polling payload."""
-    headers = [("Content-Type", "text/plain; charset=UTF-8"), ("Cache-Control", "no-store")]
+    headers = [("Content-Type", content_type), ("Cache-Control", "no-store")]
     agent = request.header("user-agent") or ""
     if ";MSIE" in agent or "Trident/" in agent:
         headers.append(("X-XSS-Protection", "0"))

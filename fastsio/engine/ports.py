@@ -14,7 +14,8 @@ Headers = list[tuple[str, str]]
 class Exchange(Protocol):
     """One request that waits for its answer; after a WebSocket's, the connection itself.
 
-    The raw server's is _conn.Conn: its connection serves one request at a time.
+    The raw server's is _conn.Conn: its connection serves one request at a time. One whose accept_websocket() was
+    True is an Outlet from then on.
     """
 
     on_abort: Callable[[], None] | None
@@ -72,8 +73,13 @@ class Hooks(Protocol):
 
 
 class SessionHandler(Protocol):
-    """A session's messages and its end. It is a _fanout.MessageHandler: the compiled path calls that."""
+    """A session's messages and its end. It is a _fanout.MessageHandler: the compiled path calls that.
 
+    opened() is called for clients of Engine.IO v3 alone, which wait for the layer above to speak first: what is sent
+    from then on comes behind the handshake's packet.
+    """
+
+    def opened(self) -> None: ...
     def receive_text(self, data: bytes) -> None: ...
     def receive_binary(self, data: bytes) -> None: ...
     def closed(self, reason: str, description: str | None) -> None: ...

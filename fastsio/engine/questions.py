@@ -40,13 +40,15 @@ class Questions:
         is_asking = engine.options.allow_request is not None or generate is not None
         return Questions(engine, generate) if is_asking else None
 
-    def ask(self, transport: str, request: Request, exchange: Exchange) -> None:
+    def ask(self, transport: str, request: Request, exchange: Exchange, protocol: int) -> None:
         """Decide on a handshake that is right so far."""
-        task = start_eager(self._ask(transport, request, exchange), self._tasks, "allow_request")
+        task = start_eager(self._ask(transport, request, exchange, protocol), self._tasks, "allow_request")
         if task is not None and not task.done():
             exchange.on_abort = functools.partial(end_task, task)
 
-    async def _ask(self, transport: str, request: Request, exchange: Exchange) -> None:
+    async def _ask(
+        self, transport: str, request: Request, exchange: Exchange, protocol: int
+    ) -> None:
         engine = self._engine
         context: dict[str, Any] | None = None
         sid = ""
@@ -66,7 +68,7 @@ class Questions:
         if refusal is not None:
             engine.refuse(refusal, request, exchange, context)
         else:
-            engine.make(sid, transport, request, exchange)
+            engine.make(sid, transport, request, exchange, protocol)
 
     async def _asked_to_allow(
         self, allow: Callable[[Request], Any], request: Request

@@ -31,7 +31,8 @@ async def test_clients_are_counted(io, join):
         ("GET", "/socket.io/?EIO=2&transport=polling", 5, "Unsupported protocol version"),
     ],
 )
-async def test_refused_request_is_a_connection_error(io, serve, method, target, code, message):
+async def test_refused_request_is_a_connection_error(serve, method, target, code, message):
+    io = fastsio.IO(allow_eio3=False)
     server = await serve(io)
     errors = []
     assert io.engine.on("connection_error", errors.append) == errors.append

@@ -1,0 +1,83 @@
+"""Sessions that speak Engine.IO v3, as the clients of Socket.IO 1.x and 2.x do: the client pings, the server answers.
+
+Source: engine.io-protocol v3; engine.io 6.6 with `allowEIO3` for what a v3 client may do wrong. Payloads and binary
+messages of v3 are in payloads.py and _dialects.pyx.
+"""
+
+from typing import Any
+
+from fastsio._encoded import encode_engine_packet
+from fastsio._payload import decode_base64
+from fastsio.engine.ports import Request
+from fastsio.engine.session import NEVER, Session
+
+PONG = encode_engine_packet(b"3")
+TYPES = frozenset("0123456")
+# Where clients of Socket.IO 0.9 begin; they speak no Engine.IO at all.
+FIRST_GENERATION = "/1/"
+
+
+class Eio3Session(Session):
+    """A client of Engine.IO v3."""
+
+    __slots__ = ()
+
+    protocol = 3
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        # The wheel looks at no ping of ours, so a deadline always has to ask for a look of its own.
+        self._awaits_pong = True
+
+    def receive(self, kind: str, data: bytes) -> None:
+        if kind == "2":
+            # "2probe" is answered so only where it comes on a WebSocket that takes over; see Probe.
+            self._ping_at = self.engine.now() + self.engine.options.ping_interval
+            self.heard = False
+            self.outlet.send(PONG)
+        elif kind == "3":
+            self.abort("transport error", "invalid heartbeat direction")
+        else:
+            super().receive(kind, data)
+
+    def websocket_message(self, conn: Any, is_text: bool, data: bytes) -> None:
+        """A message that the compiled path did not take: text but a plain message, or binary but a message."""
+        if is_text and data[:1] != b"b":
+            super().websocket_message(conn, is_text, data)
+            return
+        if is_text:
+            kind, content = data[1:2].decode("latin-1"), decode_base64(data[2:])
+        else:
+            kind, content = "".join(str(byte) for byte in data[:1]), data[1:]
+        if kind == "4":
+            self.handler.receive_binary(content)
+        elif kind in TYPES:  # others Node leaves alone
+            self.receive(kind, content)
+
+    def _beat(self, now: float) -> float:
+        """The client must ping within ping_interval + ping_timeout of its last ping; any other byte is life too."""
+        options = self.engine.options
+        ends_at = self._ping_at + options.ping_grace + options.ping_timeout
+        if now < ends_at:
+            return ends_at
+        if self.heard:
+            # Its ping may be queued behind a large upload.
+            self.heard = False
+            self._ping_at = now - options.ping_grace
+            return now + options.ping_timeout
+        self.abort("ping timeout")
+        return NEVER
+
+
+def what_speaks(request: Request) -> str:
+    """Which client sends such a request, for the log; "" if there is nothing to say of it."""
+    if request.argument("transport") is None and FIRST_GENERATION in request.path:
+        return "a client of Socket.IO 0.9, which can't be served: use one of version 2 or later"
+    version = request.argument("EIO")
+    if version == "4":
+        return ""
+    speaks = "no EIO in its query" if version is None else f"EIO={version[:20]!r}"
+    return (
+        f"a client of Socket.IO 1.x or 2.x (Engine.IO 3, {speaks}): let it in with allow_eio3=True, or use "
+        "a client of version 3 or later"
+    )
