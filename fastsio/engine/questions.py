@@ -42,7 +42,9 @@ class Questions:
 
     def ask(self, transport: str, request: Request, exchange: Exchange, protocol: int) -> None:
         """Decide on a handshake that is right so far."""
-        task = start_eager(self._ask(transport, request, exchange, protocol), self._tasks, "allow_request")
+        task = start_eager(
+            self._ask(transport, request, exchange, protocol), self._tasks, "allow_request"
+        )
         if task is not None and not task.done():
             exchange.on_abort = functools.partial(end_task, task)
 
@@ -68,7 +70,7 @@ class Questions:
         if refusal is not None:
             engine.refuse(refusal, request, exchange, context)
         else:
-            engine.make(sid, transport, request, exchange, protocol)
+            engine.open(transport, request, exchange, protocol, sid)
 
     async def _asked_to_allow(
         self, allow: Callable[[Request], Any], request: Request
