@@ -117,7 +117,7 @@ class Engine:
         if is_upgrade and transport == "polling":
             self._accept_and_close(request, exchange)
         elif session is None:
-            self._open(transport, request, exchange, protocol)
+            self.open(transport, request, exchange, protocol)
         elif is_upgrade:
             self._upgrade(session, request, exchange)
         elif session.polling is not None:
@@ -210,25 +210,26 @@ class Engine:
         headers = [("Content-Type", "application/json")]
         exchange.respond(403, headers, body, keep_alive=not request.is_upgrade)
 
-    def _open(self, transport: str, request: Request, exchange: Exchange, protocol: int) -> None:
-        """A handshake: make the session, and open it unless the layer above is to be asked first."""
-        # Only here: whoever knows a session's id has been let in.
-        origin = request.header("origin") if self._checks_origin else None
-        if origin is not None and not is_accepted(
-            self.options, request, origin, exchange.is_secure
-        ):
-            self._refuse_origin(origin, request, exchange)
-            return
-        if self._questions is None:
-            self.make(self.new_id(), transport, request, exchange, protocol)
-        else:
-            self._questions.ask(transport, request, exchange, protocol)
+    def open(
+        self, transport: str, request: Request, exchange: Exchange, protocol: int, sid: str | None = None
+    ) -> None:  # fmt: skip
+        """A handshake: make the session, and open it unless the layer above is to be asked first.
 
-    def make(
-        self, sid: str, transport: str, request: Request, exchange: Exchange, protocol: int
-    ) -> None:
-        """A handshake that may be: its session."""
-        if not self.is_open:
+        `sid` is given once the application has been asked for it and whether the client may come in.
+        """
+        if sid is None:
+            # Only here: whoever knows a session's id has been let in.
+            origin = request.header("origin") if self._checks_origin else None
+            if origin is not None and not is_accepted(
+                self.options, request, origin, exchange.is_secure
+            ):
+                self._refuse_origin(origin, request, exchange)
+                return
+            if self._questions is not None:
+                self._questions.ask(transport, request, exchange, protocol)
+                return
+            sid = self.new_id()
+        elif not self.is_open:
             exchange.respond(503, [], b"The server is shutting down", keep_alive=False)
             return
         kind = Session if protocol == 4 else Eio3Session
@@ -246,7 +247,9 @@ class Engine:
             self._begin_polling(session, request, exchange)
             return True
         protocol = session.protocol
-        headers = self.told(request, cors_headers(self.options, request))
+        headers = cors_headers(self.options, request)
+        if self.front is not None:
+            headers = self.front.told(request, headers)
         if not exchange.accept_websocket(request, headers, session):
             return False
         in_base64 = request.argument("b64")
@@ -255,8 +258,9 @@ class Engine:
         session.start_websocket(exchange)
         open_packet = self._open_packets["websocket"] % session.id.encode()
         session.outlet.send(encode_engine_packet(open_packet))
-        self._admit(session)
-        if protocol == 3:
+        self.sessions[session.id] = session
+        session.handler = self.handler.open(session)
+        if protocol == 3 or self._hooks is not None:
             self._opened(session)
         return True
 
@@ -265,24 +269,14 @@ class Engine:
         upgrades_of = "polling" if getattr(exchange, "can_upgrade", True) else "websocket"
         open_packet = self._open_packets[upgrades_of] % session.id.encode()
         polling = session.start_polling()
-        self._admit(session)
+        self.sessions[session.id] = session
+        session.handler = self.handler.open(session)
         body, content_type = polling.open_answer(open_packet)
         headers = payload_headers(request, content_type) + cors_headers(self.options, request)
         headers += cookie_header(self.options, session.id)
         exchange.respond(200, self.told(request, headers), body)
-        if session.protocol == 3:
+        if session.protocol == 3 or self._hooks is not None:
             self._opened(session)
-
-    def _opened(self, session: Session) -> None:
-        """A client of Engine.IO v3 has been told its session."""
-        if session.handler is not None:
-            session.handler.opened()
-
-    def _admit(self, session: Session) -> None:
-        self.sessions[session.id] = session
-        session.handler = self.handler.open(session)
-        if self._hooks is not None:
-            self._hooks.tell("connection", session)
 
     def answer_headers(self, request: Request) -> Headers:
         """What an answer has whatever it says: CORS, and the headers that middleware has set."""
@@ -295,6 +289,13 @@ class Engine:
     def told(self, request: Request, headers: Headers) -> Headers:
         """The headers of an answer that opens a session or begins a WebSocket, after all who listen were asked."""
         return headers if self.front is None else self.front.told(request, headers)
+
+    def _opened(self, session: Session) -> None:
+        """A client has been told its session."""
+        if session.protocol == 3 and session.handler is not None:
+            session.handler.opened()
+        if self._hooks is not None and session.is_open:
+            self._hooks.tell("connection", session)
 
     def _upgrade(self, session: Session, request: Request, exchange: Exchange) -> None:
         is_free = session.polling is not None and session.probe is None and session.is_open

@@ -70,7 +70,7 @@ class Questions:
         if refusal is not None:
             engine.refuse(refusal, request, exchange, context)
         else:
-            engine.make(sid, transport, request, exchange, protocol)
+            engine.open(transport, request, exchange, protocol, sid)
 
     async def _asked_to_allow(
         self, allow: Callable[[Request], Any], request: Request
