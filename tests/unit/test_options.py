@@ -77,6 +77,7 @@ def test_both_styles_take_every_option(style):
     assert {name: getattr(options, name) for name in given} == given
 
 
+@pytest.mark.feature("1.2 unknown options")
 @pytest.mark.parametrize("style", [Options.of, fastsio.IO])
 @pytest.mark.parametrize(
     ("name", "message"),
@@ -128,6 +129,7 @@ def test_ping_interval_of_another_shape_is_refused(value):
         Options(ping_interval=value)
 
 
+@pytest.mark.feature("1.2 namespaces")
 @pytest.mark.parametrize(
     ("given", "names"), [("*", "*"), ("/a", ("/a",)), (["/a", "/b"], ("/a", "/b")), (None, None)]
 )
@@ -140,6 +142,7 @@ def test_time_may_be_any_positive_number(value):
     assert Options(ping_interval=value).ping_interval == value
 
 
+@pytest.mark.feature("1.2 transports")
 @pytest.mark.parametrize(
     ("given", "transports"),
     [

@@ -13,7 +13,7 @@ function greets(io, app) {
 
 exports.requestsThatAreRefused = (io, app) => {
   io.engine.on("connection_error", ({ code, message, context }) => {
-    app.log("connection_error", code, message, { ...context });
+    app.log("connection_error", code, message, Object.values(context));
   });
   greets(io, app);
 };

@@ -22,16 +22,20 @@ def greets(io: Any, app: App) -> None:
         socket.on("disconnect", lambda reason: app.log("disconnect", reason))
 
 
-@scenario("1.3 connection_error", modes=RAW)
+@scenario(
+    "1.3 connection_error", "1.3 bad request bodies", modes=RAW, options={"allow_eio3": False}
+)
 def requests_that_are_refused(io: Any, app: App) -> None:
     def refused(error: Any) -> None:
-        app.log("connection_error", error.code, error.message, error.context)
+        app.log("connection_error", error.code, error.message, list(error.context.values()))
 
     io.engine.on("connection_error", refused)
     greets(io, app)
 
 
-@scenario("1.3 order of checks (Node)", modes=RAW, options={"transports": ["polling"]})
+@scenario(
+    "1.3 order of checks (Node)", "1.2 transports", modes=RAW, options={"transports": ["polling"]}
+)
 def transport_that_is_off(io: Any, app: App) -> None:
     greets(io, app)
 

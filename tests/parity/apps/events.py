@@ -200,7 +200,7 @@ def coroutine_handlers(io: Any, app: App) -> None:
             return n * 2
 
 
-@scenario("1.6 `disconnecting`")
+@scenario("1.6 `disconnecting`", "1.6 disconnect")
 def rooms_while_disconnecting(io: Any, app: App) -> None:
     @io.on("connection")
     def connection(socket: Any) -> None:

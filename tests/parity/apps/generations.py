@@ -40,7 +40,9 @@ def refusing(io: Any, app: App) -> None:
     io.of("/data").use(lambda socket, next: next(Refusal("not you")))
 
 
-@scenario("1.15 v2 client events", modes=MODES, options=OLD, barrier=("/", "/a"))
+@scenario(
+    "1.15 v2 client events", "1.15 v2 Node client", modes=MODES, options=OLD, barrier=("/", "/a")
+)
 def client_2_0_2(io: Any, app: App) -> None:
     serve(io, app)
 
@@ -60,12 +62,19 @@ def refusals_of_an_old_client(io: Any, app: App) -> None:
     refusing(io, app)
 
 
-@scenario("1.15 mixing", modes=MODES, options=OLD, barrier=("/", "/a"))
+@scenario("1.15 mixing", "1.15 CSR / acks", modes=MODES, options=OLD, barrier=("/", "/a"))
 def old_and_new_clients_together(io: Any, app: App) -> None:
     serve(io, app)
 
 
-@scenario("1.15 polling payload", modes=RAW, options=OLD, barrier=("/", "/a"))
+@scenario(
+    "1.15 polling payload",
+    "1.15 handshake",
+    "1.15 heartbeat",
+    modes=RAW,
+    options=OLD,
+    barrier=("/", "/a"),
+)
 def old_payloads_by_hand(io: Any, app: App) -> None:
     serve(io, app)
 

@@ -60,7 +60,12 @@ def new_namespaces_are_told_of(io: Any, app: App) -> None:
     app.on_word("make", lambda: [io.of(name).name for name in ("/a", "/a", "b", "/")])
 
 
-@scenario("1.9 dynamic regex / fn", barrier=("/",))
+@scenario(
+    "1.9 dynamic regex / fn",
+    "1.9 access child socket's ns",
+    "1.6 catch-all namespace",
+    barrier=("/",),
+)
 def namespaces_by_a_pattern(io: Any, app: App) -> None:
     parent = io.of(re.compile(r"^/dynamic-\d+$"))
     says(parent, app)

@@ -63,7 +63,7 @@ def recovery_that_comes_too_late(io: Any, app: App) -> None:
     serve(io, app)
 
 
-@scenario("1.12 wire", modes=RAW, options=KEEP)
+@scenario("1.12 wire", "1.12 order trap", modes=RAW, options=KEEP)
 def recovery_on_the_wire(io: Any, app: App) -> None:
     serve(io, app)
 

@@ -188,7 +188,7 @@ def values_on_the_wire(io: Any, app: App) -> None:
         socket.emit("bytes", {"x": b"\x01"}, b"\x02")
 
 
-@scenario("1.7 emit to all / room")
+@scenario("1.7 emit to all / room", "1.7 broadcast")
 def everybody_or_all_others(io: Any, app: App) -> None:
     @io.on("connection")
     def connection(socket: Any) -> None:
@@ -278,7 +278,7 @@ def volatile_behind_another_emit(io: Any, app: App) -> None:
             socket.emit("last")
 
 
-@scenario("1.7 compress")
+@scenario("1.7 compress", "1.7 local", "1.4 compress flag")
 def flags_change_nothing_that_is_seen(io: Any, app: App) -> None:
     @io.on("connection")
     def connection(socket: Any) -> None:

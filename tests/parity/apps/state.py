@@ -47,7 +47,7 @@ def data_of_a_socket(io: Any, app: App) -> None:
         socket.on("disconnect", lambda reason: app.log("data", dict(socket.data)))
 
 
-@scenario("1.10 handshake")
+@scenario("1.10 handshake", "1.4 remote address")
 def handshake_of_a_socket(io: Any, app: App) -> None:
     @io.on("connection")
     def connection(socket: Any) -> None:
