@@ -20,7 +20,7 @@ cdef class Conn(Outlet):
     cdef Phase phase
     cdef RequestReader http         # None unless requests came in pieces or ahead of their turn
     cdef Reader reader
-    cdef Deflate deflate            # None unless permessage-deflate was agreed
+    cdef readonly Deflate deflate   # None unless permessage-deflate was agreed
     cdef public SessionBase session
     cdef public object receiver     # gets what is no message for the session
     cdef public object on_abort     # called if the client goes before its request is answered

@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from fastsio._deflate import Deflate
 from fastsio._fanout import Outlet
 from fastsio._http import Request
 
 class Conn(Outlet, asyncio.Protocol):
     transport: Any
     is_secure: bool
+    deflate: Deflate | None
     session: Any
     receiver: Any
     on_abort: Callable[[], None] | None
