@@ -36,6 +36,7 @@ LOWER = [
     "msgpack_packet",
     "_http",
     "_deflate",
+    "_stream",
     "_conn",
     "_shared",
     "_hosted",
@@ -64,8 +65,9 @@ MAY_IMPORT: dict[str, list[str]] = {
     "options": [],  # values that every layer may read
     "static": ["_http"],  # files as answers to requests
     "_deflate": ["_encoded", "_frames"],  # permessage-deflate, pure
-    "_conn": ["_frames", "_encoded", "_deflate", "_codec", "_fanout", "_http"],
-    "_shared": ["_conn", "_http"],  # as _conn, and whose a request is
+    "_stream": ["_frames", "_encoded", "_deflate", "_fanout"],  # writing to a transport
+    "_conn": ["_stream", "_frames", "_encoded", "_deflate", "_codec", "_fanout", "_http"],
+    "_shared": ["_conn", "_stream", "_http"],  # as _conn, and whose a request is
     "_hosted": [
         "_frames",
         "_encoded",
