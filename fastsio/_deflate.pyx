@@ -142,7 +142,7 @@ cdef class Deflate:
         return compression.frames_by(self.compressor, SYNC_FLUSH, encoded)
 
     cdef int note_plain(self, Encoded encoded) except -1:
-        """Let go of a compressor that has been idle since the heartbeat before this one (Engine.IO's packets 2 and 3)."""
+        """Let go of a compressor that was idle since the heartbeat before this one (Engine.IO's packets 2 and 3)."""
         if encoded.frame == PING or encoded.frame == PONG:
             if not self.has_compressed:
                 self.compressor = None

@@ -37,6 +37,7 @@ LOWER = [
     "msgpack_packet",
     "_http",
     "_deflate",
+    "_stream",
     "_conn",
     "_shared",
     "_hosted",
@@ -69,8 +70,18 @@ MAY_IMPORT: dict[str, list[str]] = {
     "static": ["_http"],  # files as answers to requests
     "_deflate": ["_encoded", "_frames"],  # permessage-deflate, pure
     "pages": ["static", "_http", "_eager"],  # and texts and functions
-    "_conn": ["_frames", "_dialects", "_encoded", "_deflate", "_codec", "_fanout", "_http"],
-    "_shared": ["_conn", "_http"],  # as _conn, and whose a request is
+    "_stream": ["_frames", "_encoded", "_deflate", "_fanout"],  # writing to a transport
+    "_conn": [
+        "_stream",
+        "_frames",
+        "_dialects",
+        "_encoded",
+        "_deflate",
+        "_codec",
+        "_fanout",
+        "_http",
+    ],
+    "_shared": ["_conn", "_stream", "_http"],  # as _conn, and whose a request is
     "_hosted": [
         "_frames",
         "_dialects",

@@ -11,39 +11,15 @@ from typing import Any
 import pytest
 
 from deflate_tools import HELLO, HELLO_AGAIN, RSV1, Inflating, deflated
-from fastsio._conn import Conn
 from fastsio._encoded import encode_engine_packet, encode_messages
 from fastsio._fanout import SessionBase
 from fastsio.engine.deflate import Deflation
 from fastsio.options import Options
 from frame_tools import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, client_frame
-from memory_conn import MemoryTransport, Router
+from memory_conn import WEBSOCKET_REQUEST, MemoryTransport, Receiver, Router
 
-HANDSHAKE = (
-    b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-)
 OFFER = b"permessage-deflate; client_max_window_bits"
 LONG = "a long text " * 200
-
-
-class Receiver:
-    """Notes what a connection reports."""
-
-    def __init__(self) -> None:
-        self.got: list[tuple[Any, ...]] = []
-
-    def websocket_message(self, conn: Conn, is_text: bool, data: bytes) -> None:
-        self.got.append(("text" if is_text else "binary", data))
-
-    def websocket_closed(self, conn: Conn, code: int) -> None:
-        self.got.append(("closed", code))
-
-    def websocket_failed(self, conn: Conn, error: Exception) -> None:
-        self.got.append(("failed", error.close_code))
-
-    def connection_lost(self, conn: Conn, error: Exception | None) -> None:
-        self.got.append(("lost", error))
 
 
 def open_websocket(
@@ -57,7 +33,7 @@ def open_websocket(
     router.serve = lambda conn, request: conn.accept_websocket(request, [], receiver)
     transport = router.connect()
     lines = b"" if offer is None else b"Sec-WebSocket-Extensions: " + offer + b"\r\n"
-    transport.feed(HANDSHAKE + lines + b"\r\n")
+    transport.feed(WEBSOCKET_REQUEST[:-2] + lines + b"\r\n")
     router.end_turn()
     transport.head, _, transport.sent = transport.sent.partition(b"\r\n\r\n")
     return router, transport, receiver

@@ -313,7 +313,7 @@ def test_client_reads_unmasked_frames(frames, cut):
     )
 
 
-# ------------------------------------------------------------------------------------------------------------- extension
+# ------------------------------------------------------------------------------------------------------------ extension
 
 
 def test_reader_that_takes_compressed_messages_says_so_and_leaves_them_as_they_are(cut):
