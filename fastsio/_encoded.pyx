@@ -152,7 +152,7 @@ cdef bytes join_frames(list packets, int dialect):
     cdef Encoded encoded
     cdef tuple last = joined
     cdef Py_ssize_t n = len(packets)
-    if dialect != EIO4:  # unlikely
+    if dialect != EIO4 and have_binary(packets):  # unlikely
         return b"".join([encoded.frames_in(dialect) for encoded in packets])
     if n == 1:  # likely
         return (<Encoded> packets[0]).frames_()
@@ -161,6 +161,15 @@ cdef bytes join_frames(list packets, int dialect):
     if n != len(<list> last[0]) or not have_same_items(packets, <list> last[0]):
         joined = last = (list(packets), b"".join([encoded.frames_() for encoded in packets]))
     return <bytes> last[1]
+
+
+cdef bint have_binary(list packets) noexcept:
+    """Whether a message of these is binary: only then dialects differ."""
+    cdef Py_ssize_t i
+    for i in range(len(packets)):
+        if (<Encoded> packets[i]).buffers is not None or (<Encoded> packets[i]).is_binary_():
+            return True
+    return False
 
 
 cdef bint have_same_items(list a, list b) noexcept:
