@@ -396,7 +396,7 @@ cdef class Conn(Outlet):
             if self.buffered_bytes <= JOIN_BYTES or len(queue) == 1:  # likely
                 if self.flusher.is_counting:
                     self.count_out(len(queue), self.buffered_bytes)
-                data = join_frames(queue, self.dialect)
+                data = join_frames(queue)
                 queue.clear()
                 self.buffered_bytes = 0
             else:
@@ -418,7 +418,7 @@ cdef class Conn(Outlet):
             count += 1
             if size >= JOIN_BYTES:
                 break
-        data = join_frames(queue[:count], self.dialect)
+        data = join_frames(queue[:count])
         del queue[:count]
         self.buffered_bytes -= size
         if self.flusher.is_counting:
