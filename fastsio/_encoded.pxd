@@ -11,6 +11,9 @@ cdef class Encoded:
     cdef bint has_text_buffers  # attachments go out as text messages: Base64, for clients that want that
     cdef list others            # for clients of other dialects, by Dialect or Form; None until asked for
     cdef readonly Py_ssize_t size
+    cdef bytes deflated         # all frames, compressed without context, for all who get it; see _deflate
+    cdef unsigned char deflated_bits    # the window that this takes
+    cdef public bint is_plain   # is not to be compressed
     cdef str string_(self)
     cdef bytes frames_(self)
     cdef bytes payload_(self)

@@ -24,7 +24,7 @@ cdef class Encoded:
 
     The text's WebSocket frame is made with it; attachments' frames, the polling payload and the text as a str on
     first use.
-    `size` is what it counts for in a send buffer, in bytes.
+    `size` is what it counts for in a send buffer, in bytes. `is_plain`: not to be compressed on its way.
     """
 
     @property
@@ -138,6 +138,7 @@ cdef Encoded translated(Encoded encoded, int dialect):
     cdef bytes first = encoded.frame[encoded.text_at:]
     cdef bytes data
     made.has_text_buffers = dialect & IN_BASE64 != 0
+    made.is_plain = encoded.is_plain
     if encoded.is_binary_():
         first = binary_in(first, dialect)
         made.frame = frame_of(
@@ -243,4 +244,5 @@ def wrap(bytes raw) -> Encoded:
     cdef Encoded encoded = Encoded.__new__(Encoded)
     encoded.frame = raw
     encoded.size = len(raw)
+    encoded.is_plain = True
     return encoded

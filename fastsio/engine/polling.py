@@ -54,7 +54,7 @@ class PollingTransport(Outlet):
         elif request.method == "POST":
             self._handle_post(request, exchange)
         else:
-            exchange.respond(500, cors_headers(self.options, request), b"")
+            exchange.respond(500, self.session.engine.answer_headers(request), b"")
 
     def open_answer(self, open_packet: bytes) -> tuple[bytes, str]:
         """The body and the Content-Type of the answer that opens the session."""
@@ -64,7 +64,7 @@ class PollingTransport(Outlet):
 
     def _handle_get(self, request: Request, exchange: Exchange) -> None:
         if self._poll is not None:
-            exchange.respond(400, cors_headers(self.options, request), b"")
+            exchange.respond(400, self.session.engine.answer_headers(request), b"")
             self.session.abort("transport error", "overlap from client")
             return
         self._poll = exchange
@@ -85,10 +85,15 @@ class PollingTransport(Outlet):
         if self._post is None or self._post is exchange:
             self._post = exchange
             return True
-        exchange.respond(400, cors_headers(self.options, request), b"", keep_alive=False)
+        exchange.respond(400, self.session.engine.answer_headers(request), b"", keep_alive=False)
         self._post.abort()
         self.session.abort("transport error", "data request overlap from client")
         return False
+
+    def release_post(self, exchange: Exchange) -> None:
+        """The POST of `exchange` does not reach this: it was answered, or has gone, before."""
+        if self._post is exchange:
+            self._post = None
 
     def _handle_post(self, request: Request, exchange: Exchange) -> None:
         if not self.expect_post(request, exchange):
@@ -126,7 +131,8 @@ class PollingTransport(Outlet):
             self.session.abort("parse error", error.reason)
         # Node answers so even where a packet was none.
         ok = [("Content-Type", "text/html"), ("Cache-Control", "no-store"), *headers]
-        exchange.respond(200, ok, b"ok")
+        front = self.session.engine.front
+        exchange.respond(200, ok if front is None else front.told(request, ok), b"ok")
 
     def drain(self) -> None:
         """Answer the held GET with all that is queued."""
@@ -162,13 +168,16 @@ class PollingTransport(Outlet):
         assert exchange is not None and request is not None
         self._poll = self._request = None
         self.is_writable = False
-        encoding, body = compress(self.options, request, payload)
+        # As Node: compressed if one of them may be.
+        is_plain = packets[0].is_plain and all(encoded.is_plain for encoded in packets)
+        encoding, body = ([], payload) if is_plain else compress(self.options, request, payload)
         headers: Headers = [
             *payload_headers(request, content_type),
             *encoding,
             *cors_headers(self.options, request),
         ]
-        exchange.respond(200, headers, body)
+        front = self.session.engine.front
+        exchange.respond(200, headers if front is None else front.told(request, headers), body)
 
     def _aborted(self) -> None:
         self._poll = self._request = None
