@@ -37,6 +37,7 @@ cdef class Outlet:
     cdef public int dialect         # how binary messages go over it (_dialects.pxd); 0: as Engine.IO v4 has them
     cdef Flusher flusher
     cdef bint put(self, Encoded encoded, bint is_volatile=*) except -1
+    cdef bint put_spoken(self, Encoded encoded, bint is_volatile) except -1
     cdef bint refuse(self, bint is_volatile) except -1
     cdef int flush(self) except -1
 

@@ -95,6 +95,8 @@ cdef class Outlet:
 
         Never calls user code, so that a fan-out may run over live dictionaries.
         """
+        if self.dialect:  # unlikely
+            return self.put_spoken(encoded, is_volatile)
         if self.is_closed or self.buffered_bytes > self.max_buffered_bytes or (is_volatile and not self.is_writable):
             return self.refuse(is_volatile)
         self.queue.append(encoded)
@@ -102,6 +104,15 @@ cdef class Outlet:
         if not self.is_waiting and self.is_writable:
             self.flusher.add(self)
         return True
+
+    cdef bint put_spoken(self, Encoded encoded, bint is_volatile) except -1:
+        """put() for a client of another dialect than plain Engine.IO v4."""
+        cdef int dialect = self.dialect
+        self.dialect = 0  # what is queued now is in it
+        try:
+            return self.put(encoded.spoken(dialect), is_volatile)
+        finally:
+            self.dialect = dialect
 
     cdef bint refuse(self, bint is_volatile) except -1:
         """Drop and count; a full buffer that is asked to take a packet it must not drop ends the session."""
@@ -141,6 +152,8 @@ cdef class Outlet:
     def adopt_queue(self, list queue) -> None:
         """Put another outlet's queue before anything queued here (the transport was upgraded)."""
         cdef Encoded encoded
+        if self.dialect:
+            queue = [encoded.spoken(self.dialect) for encoded in queue]
         self.queue = queue + self.queue
         for encoded in queue:
             self.buffered_bytes += encoded.size
