@@ -55,6 +55,8 @@ class Recovery:
             return
         offset = auth.get("offset")
         self._let_go_of(pid)
+        if not peer.session.is_open:
+            return  # by what a disconnect handler has done
         found = self._adapter.restore_session(pid, offset if isinstance(offset, str) else None)
         if hasattr(found, "__await__"):
             peer.reserve(self._namespace.name)
