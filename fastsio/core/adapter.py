@@ -59,14 +59,17 @@ class Adapter:
                 del self.rooms[room]
 
     def broadcast(
-        self, args: list[Any], rooms: Rooms | None, excluded: Rooms, is_volatile: bool = False
-    ) -> int:
+        self, args: list[Any], rooms: Rooms | None, excluded: Rooms, is_volatile: bool = False,
+        is_plain: bool = False,
+    ) -> int:  # fmt: skip
         """Send [event, *args] to everyone (rooms None) or to the union of rooms; returns how many took it.
 
         Synchronous: packets of this and of later calls reach each client in the calls' order.
         """
         # Also where nobody listens: what can't be encoded is the caller's error.
-        return self.deliver(self.namespace.encode_event(args), rooms, excluded, is_volatile)
+        encoded = self.namespace.encode_event(args)
+        encoded.is_plain = is_plain
+        return self.deliver(encoded, rooms, excluded, is_volatile)
 
     def prepare(self, args: list[Any], is_volatile: bool = False) -> tuple[Encoded, Any]:
         """The first half of broadcast(), which any thread may call: what deliver() is to be given as packet and ticket.
@@ -136,3 +139,27 @@ class Adapter:
         if not rooms:
             return None
         return {sid for room in rooms for sid in self._members_of(room)}
+
+    # --- what Node's adapter says ------------------------------------------------------------
+
+    @property
+    def nsp(self) -> "Namespace":
+        return self.namespace
+
+    @property
+    def sids(self) -> dict[str, set[Any]]:
+        """The rooms of each client that is here, by its id; a new dict each time."""
+        return {sid: socket.rooms for sid, socket in self.namespace.sockets.items()}
+
+    def socket_rooms(self, sid: str) -> set[Any] | None:
+        """The rooms that a client is in, its own among them; None if it is not here."""
+        socket = self.namespace.sockets.get(sid)
+        return None if socket is None else socket.rooms
+
+    def sockets(self, rooms: Iterable[Any] = ()) -> set[str]:
+        """The ids of the clients in any of these rooms; without rooms, of all."""
+        return {socket.id for socket in self.members(frozenset(rooms) or None)}
+
+    def server_count(self) -> int:
+        """How many servers share the namespace's clients."""
+        return 1

@@ -105,7 +105,9 @@ class Recovery:
         return size > self._hub.options.max_buffered_bytes
 
     def _enter_as_new(self, peer: "Peer", auth: dict[str, Any] | None) -> None:
-        socket = RecoverableSocket(new_id(), peer.session, self._namespace, peer, auth)
+        socket = RecoverableSocket(
+            peer.new_socket_id(self._namespace), peer.session, self._namespace, peer, auth
+        )
         if can_recover(peer):
             socket.pid = new_id()
             self.living[socket.pid] = socket
@@ -123,7 +125,7 @@ class Recovery:
         self._stop_waiting(socket)
         socket.catch_up()
         if socket.pid is None:
-            socket.send_packet(self._namespace.encode_connect(socket.id))
+            socket.send_packet(socket.peer.connect_packet(socket))
         else:
             ids = {"sid": socket.id, "pid": socket.pid}
             socket.send_packet(self._namespace.encode_control(CONNECT, ids))

@@ -37,9 +37,11 @@ class SessionAwareAdapter(Adapter):
     # --- packets -----------------------------------------------------------------------------
 
     def broadcast(
-        self, args: list[Any], rooms: Rooms | None, excluded: Rooms, is_volatile: bool = False
-    ) -> int:
+        self, args: list[Any], rooms: Rooms | None, excluded: Rooms, is_volatile: bool = False,
+        is_plain: bool = False,
+    ) -> int:  # fmt: skip
         encoded, offset = self.prepare(args, is_volatile)
+        encoded.is_plain = is_plain
         return self.deliver(encoded, rooms, excluded, is_volatile, offset)
 
     def prepare(self, args: list[Any], is_volatile: bool = False) -> tuple[Encoded, str | None]:

@@ -88,12 +88,13 @@ class RecoverableSocket(Socket):
     # --- sending -----------------------------------------------------------------------------
 
     def send_event(
-        self, args: list[Any], pending: PendingAck | None = None, is_volatile: bool = False
-    ) -> int:
+        self, args: list[Any], pending: PendingAck | None = None, is_volatile: bool = False, is_plain: bool = False
+    ) -> int:  # fmt: skip
         if pending is not None:
-            return super().send_event(args, pending, is_volatile)
+            return super().send_event(args, pending, is_volatile, is_plain)
         # As in Node: a broadcast to its own room, which is kept though the client has gone.
         packet, ticket = self.namespace.adapter.prepare(args)
+        packet.is_plain = is_plain
         if self.namespace.is_elsewhere():
             self.namespace.hub.call_soon(self._send_kept, packet, ticket, args)
         else:
