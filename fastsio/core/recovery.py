@@ -170,4 +170,5 @@ class Recovery:
 
 def can_recover(peer: "Peer") -> bool:
     """Whether the client knows of this: before Engine.IO 4 a CONNECT carried nothing."""
-    return getattr(peer.session, "protocol", 4) != 3
+    is_new: bool = peer.session.protocol != 3
+    return is_new
