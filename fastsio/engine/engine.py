@@ -29,6 +29,7 @@ from fastsio.engine.errors import (
     UNSUPPORTED_PROTOCOL_VERSION,
     Refusal,
     context_of,
+    says_sid_itself,
 )
 from fastsio.engine.front import Front
 from fastsio.engine.headers import cookie_header, payload_headers
@@ -59,6 +60,7 @@ class Engine:
         self.new_id: Callable[[], str] = getattr(handler, "generate_id", new_id)
         self._ask: Callable[[Admission], None] | None = getattr(handler, "admit", None)
         self.bundle = Bundle.of(options)
+        self._has_hinted = False
         self.use_hooks(getattr(handler, "events", None))
         self.loop = loop
         self.is_open = True
@@ -182,6 +184,11 @@ class Engine:
             client = what_speaks(request)
             if client:
                 logger.warning("refused %s, from %s", client, exchange.remote)
+        if says_sid_itself(refusal, request) and not self._has_hinted:
+            self._has_hinted = True
+            logger.warning(
+                "refused a session id of unknown form: 'sid' is no parameter that a client may send as its own"
+            )
         if self._hooks is not None:
             session = self.sessions.get(request.argument("sid") or "")
             context = context or context_of(refusal, request, session)
