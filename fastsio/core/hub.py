@@ -52,10 +52,8 @@ class Hub:
         self.is_serial = self.diverts = not options.async_handlers
         # python-socketio: with `namespaces` given, "/" exists only if it is among them or has handlers.
         self.is_root_optional = False
-        # What the application has hung into the engine (engine/ports.py, Hooks), while there is anything; and where it
-        # does that, once it has asked for it: api.engine_events.EngineEvents.
+        # What the engine tells of requests (engine/ports.py, Hooks), where the API has that.
         self.events: Any = None
-        self.engine_events: Any = None
         # Called with each namespace that is made from now on.
         self.on_new_namespace: list[Callable[[Namespace], Any]] = []
         # Names of namespaces that only clients have asked for.

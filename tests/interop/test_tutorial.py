@@ -66,8 +66,9 @@ def served() -> Iterator[ChatServer]:
     server = ChatServer(str(SERVER))
     yield server
     server.stop()
-    output = "".join(server.output)
-    assert "Traceback" not in output, output
+    # A middleware's refusal may be logged; nothing else has anything to complain of.
+    complaints = [line for line in server.output if "failed" in line or "never" in line]
+    assert not complaints, "".join(server.output)
 
 
 class Tutorial:
