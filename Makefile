@@ -27,6 +27,7 @@ run: build
 
 test: build
 	@scripts/npm-ci.sh tests
+	@scripts/npm-ci.sh tests/clients
 	@scripts/npm-ci.sh examples/chat
 	@scripts/chromium.sh
 	@scripts/python-socketio.sh $(VENV) 5.11.4
@@ -78,4 +79,4 @@ clean:
 	find fastsio tests bench examples -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf .venv .venv-3.* bench/.venv bench/.venv-3.* bench/build bench/node_modules tests/node_modules examples/chat/node_modules bundle/node_modules
+	rm -rf .venv .venv-3.* bench/.venv bench/.venv-3.* bench/build bench/node_modules tests/node_modules tests/clients/node_modules examples/chat/node_modules bundle/node_modules

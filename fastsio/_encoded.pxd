@@ -10,6 +10,9 @@ cdef class Encoded:
     cdef str string
     cdef list others            # by Dialect or Form, None until asked for
     cdef readonly Py_ssize_t size
+    cdef bytes deflated         # all frames, compressed without context, for all who get it; see _deflate
+    cdef unsigned char deflated_bits    # the window that this takes
+    cdef public bint is_plain   # is not to be compressed
     cdef str string_(self)
     cdef bytes frames_(self)
     cdef bytes payload_(self)

@@ -2,6 +2,7 @@
 
 class Encoded:
     size: int
+    is_plain: bool
     @property
     def is_binary(self) -> bool: ...
     @property

@@ -24,7 +24,7 @@ cdef class Encoded:
 
     The text's WebSocket frame is made with it; attachments' frames, the polling payload and the text as a str on
     first use.
-    `size` is what it counts for in a send buffer, in bytes.
+    `size` is what it counts for in a send buffer, in bytes. `is_plain`: not to be compressed on its way.
     """
 
     @property
@@ -222,4 +222,5 @@ def wrap(bytes raw) -> Encoded:
     cdef Encoded encoded = Encoded.__new__(Encoded)
     encoded.frame = raw
     encoded.size = len(raw)
+    encoded.is_plain = True
     return encoded

@@ -11,6 +11,23 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 TRANSPORTS = ("polling", "websocket")
+# per_message_deflate where a dict leaves it out.
+_DEFLATE: dict[str, Any] = {
+    "threshold": 1024,
+    "server_no_context_takeover": False,
+    "client_no_context_takeover": False,
+    "server_max_window_bits": 15,
+    "client_max_window_bits": 15,
+    "level": 6,
+    "mem_level": 8,
+}
+# zlib's own compressor has no window of 8 bits.
+_DEFLATE_RANGES = {
+    "server_max_window_bits": (9, 15),
+    "client_max_window_bits": (9, 15),
+    "level": (1, 9),
+    "mem_level": (1, 9),
+}
 # Characters that would end a header's line or a cookie's value.
 _COOKIE_FORBIDDEN = set(";\r\n\0")
 
@@ -83,9 +100,20 @@ class Options:
         handler before it has ended.
     always_connect: a client is in before its connect handler has been asked, and is put out if that refuses;
         its events wait so long.
+    middleware_timeout: how long a middleware that takes `next` may wait with calling it, once it has returned.
+    cleanup_empty_child_namespaces: a namespace of a parent namespace is forgotten when its last client leaves.
     trusted_proxies: addresses and networks ("10.0.0.0/8"), "unix" for Unix sockets, or "*", from which X-Forwarded-For,
         -Proto, -Host and Forwarded are believed: then REMOTE_ADDR, wsgi.url_scheme and Node's handshake.address are
         the client's. Proxies must overwrite these headers or add to them. None believes nobody.
+    connection_state_recovery: None, or a dict, which may be empty: a client that has lost its connection and is back
+        within max_disconnection_duration (120 seconds) has its id, rooms, data and what it missed. skip_middlewares
+        (True): the namespaces' middleware is not asked about it again. What is kept for it, the oldest of it going
+        first: max_packets (100,000) and max_bytes (64 MiB) in each namespace, and max_sessions (100,000) in all.
+    per_message_deflate: compress WebSocket messages for clients that offer it (RFC 7692), on connections that are ours.
+        True, or a dict with some of: threshold, bytes from which on a message is compressed (1024);
+        server_no_context_takeover and client_no_context_takeover (False): each message by itself, so that no memory
+        is kept between messages and a broadcast is compressed once for all; server_max_window_bits and
+        client_max_window_bits, 9 to 15 (15); level, 1 to 9 (6), and mem_level, 1 to 9 (8), zlib's.
     """
 
     ping_interval: float = 25.0
@@ -113,7 +141,11 @@ class Options:
     namespaces: None | str | Iterable[str] = None
     async_handlers: bool = True
     always_connect: bool = False
+    middleware_timeout: float = 10.0
+    cleanup_empty_child_namespaces: bool = False
     trusted_proxies: None | str | Iterable[str] = None
+    connection_state_recovery: None | bool | dict[str, Any] = None
+    per_message_deflate: bool | dict[str, Any] = False
 
     def __post_init__(self) -> None:
         given: Any = self.ping_interval
@@ -123,6 +155,7 @@ class Options:
             object.__setattr__(self, "ping_grace", grace)
         for name in ("ping_interval", "ping_timeout", "connect_timeout", "upgrade_timeout"):
             _check_number(name, getattr(self, name), "seconds")
+        _check_number("middleware_timeout", self.middleware_timeout, "seconds")
         for name in ("max_http_buffer_size", "max_buffered_bytes"):
             _check_number(name, getattr(self, name), "bytes")
         object.__setattr__(self, "transports", _transports(self.transports))
@@ -138,6 +171,8 @@ class Options:
             object.__setattr__(self, "namespaces", tuple(self.namespaces))
         if self.trusted_proxies is not None:
             object.__setattr__(self, "trusted_proxies", parse_proxies(self.trusted_proxies))
+        recovery = _recovery(self.connection_state_recovery)
+        object.__setattr__(self, "connection_state_recovery", recovery)
 
     def _set_cors(self) -> None:
         """What `cors` says of origins and credentials is kept as the options of these names."""
@@ -157,6 +192,7 @@ class Options:
                 raise ValueError(f"cors={self.cors!r}: True, or a dict of Node's `cors` options")
             object.__setattr__(self, "cors", Cors())
         object.__setattr__(self, "cors_allowed_origins", _origins(origins))
+        object.__setattr__(self, "per_message_deflate", _deflate(self.per_message_deflate))
 
     @classmethod
     def names(cls) -> set[str]:
@@ -252,6 +288,39 @@ def _check_serializer(given: Any) -> None:
         )
 
 
+# Options of connection_state_recovery with their units, None for what is a bool.
+_RECOVERY_UNITS = {
+    "max_disconnection_duration": "seconds", "skip_middlewares": None,
+    "max_packets": "packets", "max_bytes": "bytes", "max_sessions": "sessions",
+}  # fmt: skip
+_RECOVERY_DEFAULTS = {
+    "max_disconnection_duration": 120.0, "skip_middlewares": True,
+    "max_packets": 100_000, "max_bytes": 64 * 1024 * 1024, "max_sessions": 100_000,
+}  # fmt: skip
+
+
+def _recovery(given: Any) -> dict[str, Any] | None:
+    """connection_state_recovery with all its options; True is an empty dict, False is None."""
+    if given is None or given is False:
+        return None
+    options = {} if given is True else given
+    if not isinstance(options, dict):
+        raise ValueError(
+            f"connection_state_recovery={given!r}: None, or a dict, which may be empty"
+        )
+    for name, value in options.items():
+        if name not in _RECOVERY_UNITS:
+            raise TypeError(
+                f"unknown option {name!r} of connection_state_recovery{nearest(name, _RECOVERY_UNITS)}"
+            )
+        unit = _RECOVERY_UNITS[name]
+        if unit is not None:
+            _check_number(name, value, unit)
+        elif not isinstance(value, bool):
+            raise ValueError(f"{name}={value!r}: True or False")
+    return _RECOVERY_DEFAULTS | options
+
+
 def _transports(given: Any) -> tuple[str, ...]:
     names = (given,) if isinstance(given, str) else tuple(given)
     wrong = [name for name in names if name not in TRANSPORTS]
@@ -329,3 +398,24 @@ def _cookie(given: Any) -> dict[str, Any] | None:
         if _COOKIE_FORBIDDEN & set(part):
             raise ValueError(f"cookie={given!r}: {part!r} can't be part of a cookie")
     return cookie
+
+
+def _deflate(given: Any) -> bool | dict[str, Any]:
+    """per_message_deflate with all that a dict leaves out; False if it is off."""
+    if given is None or isinstance(given, bool):
+        return dict(_DEFLATE) if given else False
+    if not isinstance(given, dict):
+        raise ValueError(f"per_message_deflate={given!r}: True, False, or a dict")
+    for name, value in given.items():
+        if name not in _DEFLATE:
+            raise ValueError(f"per_message_deflate: unknown {name!r}{nearest(name, _DEFLATE)}")
+        where = f"per_message_deflate: {name}={value!r}"
+        if name.endswith("_no_context_takeover"):
+            if not isinstance(value, bool):
+                raise ValueError(f"{where}: True or False")
+            continue
+        low, high = _DEFLATE_RANGES.get(name, (0, 1 << 62))
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            ends = f"from {low} to {high}" if name in _DEFLATE_RANGES else "of bytes from 0 on"
+            raise ValueError(f"{where}: a number {ends}")
+    return _DEFLATE | given

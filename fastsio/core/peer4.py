@@ -35,12 +35,12 @@ class Peer4(Peer):
             data = dict(parse_qsl(query, keep_blank_values=True)) or None
         super().control(packet_type, name, data)
 
-    def _new_socket_id(self, namespace: "Namespace") -> str:
+    def new_socket_id(self, namespace: "Namespace") -> str:
         """What the client makes of its session's id."""
         sid: str = self.session.id
         return sid if namespace.name == "/" else f"{namespace.name}#{sid}"
 
-    def _connect_packet(self, socket: "Socket") -> Encoded:
+    def connect_packet(self, socket: "Socket") -> Encoded:
         return socket.namespace.encode_control(CONNECT, NO_DATA)
 
     def _said_of(self, error: dict[str, Any]) -> Any:

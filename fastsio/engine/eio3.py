@@ -8,32 +8,24 @@ from typing import Any
 
 from fastsio._encoded import encode_engine_packet
 from fastsio._payload import decode_base64
-from fastsio.engine.ports import Request
 from fastsio.engine.session import NEVER, Session
 
 PONG = encode_engine_packet(b"3")
 TYPES = frozenset("0123456")
-# Where clients of Socket.IO 0.9 begin; they speak no Engine.IO at all.
-FIRST_GENERATION = "/1/"
 
 
 class Eio3Session(Session):
-    """A client of Engine.IO v3."""
+    """A client of Engine.IO v3: `_ping_at` is when a ping of its own is due, `_awaits_pong` that it is overdue."""
 
     __slots__ = ()
 
     protocol = 3
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        # The wheel looks at no ping of ours, so a deadline always has to ask for a look of its own.
-        self._awaits_pong = True
-
     def receive(self, kind: str, data: bytes) -> None:
         if kind == "2":
             # "2probe" is answered so only where it comes on a WebSocket that takes over; see Probe.
             self._ping_at = self.engine.now() + self.engine.options.ping_interval
-            self.heard = False
+            self._awaits_pong = False
             self.outlet.send(PONG)
         elif kind == "3":
             self.abort("transport error", "invalid heartbeat direction")
@@ -55,29 +47,20 @@ class Eio3Session(Session):
             self.receive(kind, content)
 
     def _beat(self, now: float) -> float:
-        """The client must ping within ping_interval + ping_timeout of its last ping; any other byte is life too."""
+        """End a client that has not pinged for ping_interval + ping_timeout; returns when to look again."""
         options = self.engine.options
+        if now < self._ping_at:
+            return self._ping_at
+        if not self._awaits_pong:
+            self._awaits_pong = True
+            self.heard = False
         ends_at = self._ping_at + options.ping_grace + options.ping_timeout
         if now < ends_at:
             return ends_at
+        # As with v4: anything that came is life, as the ping may be queued behind a large upload.
         if self.heard:
-            # Its ping may be queued behind a large upload.
             self.heard = False
             self._ping_at = now - options.ping_grace
             return now + options.ping_timeout
         self.abort("ping timeout")
         return NEVER
-
-
-def what_speaks(request: Request) -> str:
-    """Which client sends such a request, for the log; "" if there is nothing to say of it."""
-    if request.argument("transport") is None and FIRST_GENERATION in request.path:
-        return "a client of Socket.IO 0.9, which can't be served: use one of version 2 or later"
-    version = request.argument("EIO")
-    if version == "4":
-        return ""
-    speaks = "no EIO in its query" if version is None else f"EIO={version[:20]!r}"
-    return (
-        f"a client of Socket.IO 1.x or 2.x (Engine.IO 3, {speaks}): let it in with allow_eio3=True, or use "
-        "a client of version 3 or later"
-    )

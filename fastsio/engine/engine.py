@@ -19,7 +19,7 @@ from fastsio._wheel import Wheel
 from fastsio.engine.admission import Admission
 from fastsio.engine.bundle import Bundle
 from fastsio.engine.cors import cors_headers, is_accepted, preflight_headers
-from fastsio.engine.eio3 import Eio3Session, what_speaks
+from fastsio.engine.eio3 import Eio3Session
 from fastsio.engine.errors import (
     BAD_HANDSHAKE_METHOD,
     BAD_REQUEST,
@@ -29,10 +29,10 @@ from fastsio.engine.errors import (
     UNSUPPORTED_PROTOCOL_VERSION,
     Refusal,
     context_of,
-    says_sid_itself,
 )
 from fastsio.engine.front import Front
 from fastsio.engine.headers import cookie_header, payload_headers
+from fastsio.engine.hints import hint
 from fastsio.engine.polling import PollingTransport
 from fastsio.engine.ports import EngineHandler, Exchange, Headers, Hooks, Request
 from fastsio.engine.questions import Questions
@@ -60,7 +60,6 @@ class Engine:
         self.new_id: Callable[[], str] = getattr(handler, "generate_id", new_id)
         self._ask: Callable[[Admission], None] | None = getattr(handler, "admit", None)
         self.bundle = Bundle.of(options)
-        self._has_hinted = False
         self.use_hooks(getattr(handler, "events", None))
         self.loop = loop
         self.is_open = True
@@ -182,15 +181,9 @@ class Engine:
     ) -> None:  # fmt: skip
         """Answer with `refusal`; `context` is what listeners are told of it."""
         logger.info("refused %s from %s: %s", request.method, exchange.remote, refusal.message)
-        if refusal in (UNKNOWN_TRANSPORT, UNSUPPORTED_PROTOCOL_VERSION):
-            client = what_speaks(request)
-            if client:
-                logger.warning("refused %s, from %s", client, exchange.remote)
-        if says_sid_itself(refusal, request) and not self._has_hinted:
-            self._has_hinted = True
-            logger.warning(
-                "refused a session id of unknown form: 'sid' is no parameter that a client may send as its own"
-            )
+        why = hint(refusal, request, self.options)
+        if why:
+            logger.warning("can't serve a client from %s: %s", exchange.remote, why)
         if self._hooks is not None:
             session = self.sessions.get(request.argument("sid") or "")
             context = context or context_of(refusal, request, session)

@@ -36,15 +36,6 @@ UNSUPPORTED_PROTOCOL_VERSION = Refusal(5, "Unsupported protocol version")
 FORBIDDEN = 4
 
 
-# Characters of an id that fastsio makes.
-ID_SIZE = 20
-
-
-def says_sid_itself(refusal: Refusal, request: Request) -> bool:
-    """Whether a client was refused that seems to send a `sid` of its own in the query, where Engine.IO has its own."""
-    return refusal is UNKNOWN_SID and len(request.argument("sid") or "") != ID_SIZE
-
-
 def context_of(refusal: Refusal, request: Request, session: "Session | None") -> dict[str, Any]:
     """What Node's connection_error tells besides code and message; `session` is the one that the request names."""
     transport = request.argument("transport")

@@ -168,7 +168,9 @@ class PollingTransport(Outlet):
         assert exchange is not None and request is not None
         self._poll = self._request = None
         self.is_writable = False
-        encoding, body = compress(self.options, request, payload)
+        # As Node: compressed if one of them may be.
+        is_plain = packets[0].is_plain and all(encoded.is_plain for encoded in packets)
+        encoding, body = ([], payload) if is_plain else compress(self.options, request, payload)
         headers: Headers = [
             *payload_headers(request, content_type),
             *encoding,

@@ -57,6 +57,7 @@ def own(request: pytest.FixtureRequest) -> Iterator[AsgiProcess]:
     process.kill()
 
 
+@pytest.mark.feature("1.1 attach to an existing HTTP server/app")
 @pytest.mark.parametrize("scenario", SCENARIOS)
 @pytest.mark.parametrize("mode", ["polling", "websocket", "upgrading"])
 async def test_official_client_plays(

@@ -336,7 +336,7 @@ def test_row_33_sid_is_no_parameter_and_the_server_says_so(tutorial, own):
     page.run('open("ann", "/", {"query": {"sid": "123456"}, "reconnection": false})')
     assert page.hears("ann", "connect_error") == [["xhr poll error"]]
     page.server.stop()
-    assert "'sid'" in "".join(page.server.output), page.server.output
+    assert "a `sid` of its own" in "".join(page.server.output), page.server.output
     own.start()
 
 

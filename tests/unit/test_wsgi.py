@@ -260,7 +260,7 @@ def test_refusals_are_the_engines(app):
     call = Call(app, query="EIO=4&transport=polling&sid=nobody")
     assert call.status == 400
     assert call.packet() == {"code": 1, "message": "Session ID unknown"}
-    assert Call(app, query="EIO=3&transport=polling").status == 400
+    assert Call(app, query="EIO=4&transport=pigeon").status == 400
 
 
 def test_answers_carry_their_length_and_cors_headers(serve):

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-
 import pytest
 
-import fastsio
 from fastsio.engine import errors
-from harness import http
 
 
 @pytest.mark.parametrize(
@@ -26,14 +22,3 @@ from harness import http
 )
 def test_refusal_has_the_official_body_and_status(refusal, body):
     assert (refusal.status, refusal.body) == (400, body)
-
-
-async def test_client_that_sends_a_sid_of_its_own_is_hinted_at_once(serve, caplog):
-    server = await serve(fastsio.IO())
-    with caplog.at_level(logging.WARNING):
-        for sid in ("123456", "654321", "A" * 20):
-            target = f"/socket.io/?EIO=4&transport=polling&sid={sid}"
-            assert (await http(server.url, "GET", target)).json()["code"] == 1
-    hints = [record.getMessage() for record in caplog.records]
-    assert len(hints) == 1
-    assert "'sid' is no parameter" in hints[0]
