@@ -309,7 +309,7 @@ def test_row_31_middleware_refuses_who_has_none_in_the_clients_own_words(tutoria
     page.run('open("stranger", "/members")')
     refusal = page.hears("stranger", "error" if page.is_old else "connect_error")
     assert refusal == [["Authentication error"]]
-    page.open("root", '"/"')  # the connection is not closed by it
+    page.open("chat", '"/chat"')  # the connection is not closed by it
     assert "connect" not in page.heard("stranger")
 
 
