@@ -58,10 +58,8 @@ class Hub:
         self.is_serial = self.diverts = not options.async_handlers
         # python-socketio: with `namespaces` given, "/" exists only if it is among them or has handlers.
         self.is_root_optional = False
-        # What the application has hung into the engine (engine/ports.py, Hooks), while there is anything; and where it
-        # does that, once it has asked for it: api.engine_events.EngineEvents.
+        # What the engine tells of requests (engine/ports.py, Hooks), where the API has that.
         self.events: Any = None
-        self.engine_events: Any = None
         # The application's object, as namespaces show it: an IO or an AsyncServer.
         self.server: Any = None
         self.parents = Parents(self)

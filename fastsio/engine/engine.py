@@ -86,6 +86,8 @@ class Engine:
 
     def use_hooks(self, hooks: Hooks | None) -> None:
         """What the application has hung in: see ports.py. Clients may be here already."""
+        if hooks is not None and not hooks.is_used:
+            hooks = None
         self._hooks = hooks
         self.front = Front.of(self, hooks)
         self._questions = Questions.of(self, hooks)
