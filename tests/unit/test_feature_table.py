@@ -118,7 +118,6 @@ def test_page_has_a_table_for_each_section(rows: list[Row]) -> None:
     assert "| two | - | b() | not proven |  |" in text
 
 
-@pytest.mark.xfail(reason="what is being built is not proven yet", strict=False)
 def test_page_in_docs_is_what_the_script_makes_and_every_row_of_node_is_proven_or_explained() -> (
     None
 ):
