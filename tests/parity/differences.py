@@ -47,6 +47,26 @@ DIFFERENCES: dict[str, Difference] = {
             '+ a: ["packet", "42[\\"numbers\\",0,-1,1.5,1e+21,1e-7,9007199254740992,1.0,0.1]"]',
         ),
     ),
+    "middleware_that_never_answers": Difference(
+        "A client is not left waiting for ever: after middleware_timeout it is refused, and the log says why.",
+        ('+ a: ["packet", "44{\\"message\\":\\"middleware timeout\\"}"]',),
+    ),
+    "middleware_that_answers_twice": Difference(
+        "The first answer counts; Node lets the client in and refuses it at once.",
+        ('- a: ["packet", "44{\\"message\\":\\"too late\\"}"]',),
+    ),
+    "answers_of_other_servers": Difference(
+        "One server alone has no others to wait for, so it answers; Node's adapter in memory never does.",
+        ('+ server: ["callback", [null, []]]', '+ server: ["awaited", []]'),
+    ),
+    "leaving_ones_own_room": Difference(
+        "The room with a client's id is its address and can't be left: io.to(id) always reaches it.",
+        (
+            '+ a: ["event", "to the own room", []]',
+            '- a: ["ack", "leave", [0]]',
+            '+ a: ["ack", "leave", [1]]',
+        ),
+    ),
     "origins_of_a_list": Difference(
         "A page of an origin that is not allowed is told nothing of credentials either.",
         (
