@@ -20,6 +20,7 @@ from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.pythread cimport PyThread_get_thread_ident
 
+from fastsio._dialects cimport EIO3
 from fastsio._fanout cimport MessageHandler, SessionBase
 from fastsio._frames cimport (
     CLOSE,
@@ -440,10 +441,13 @@ cdef int on_message(object owner, int opcode, const unsigned char* data, Py_ssiz
         # A reference of our own: the session lets go of its handler when it ends, maybe in this call.
         handler = session.handler
         if opcode != TEXT:
-            return handler.binary(data[:n])
-        if n > 1 and data[0] == c"4":  # likely: a message
+            if not conn.dialect & EIO3:  # likely
+                return handler.binary(data[:n])
+            if n and data[0] == 4:
+                return handler.binary(data[1:n])
+        elif n > 1 and data[0] == c"4":  # likely: a message
             return handler.text(<const char*> data + 1, n - 1)
-        if n == 1 and data[0] == c"3":  # a pong: that something came is all it says
+        elif n == 1 and data[0] == c"3" and not conn.dialect & EIO3:  # a pong: that something came is all it says
             return 0
     conn.receiver.websocket_message(conn, opcode == TEXT, data[:n])
     return 0

@@ -25,6 +25,7 @@ PURE = [
     "_client",
     "_codec",
     "_encoded",
+    "_dialects",
     "_payload",
     "_json",
     "_frames",
@@ -43,8 +44,10 @@ LOWER = [
     "threads",
     "_wheel",
     "_ids",
+    "_recovery_log",
     "options",
     "static",
+    "pages",
     "engine",
     "core",
     "adapters",
@@ -62,14 +65,26 @@ MAY_IMPORT: dict[str, list[str]] = {
     "_http": [],  # requests and response heads, pure like those above
     "_wheel": [],  # deadlines of whatever has them
     "_ids": [],  # random, and no more
+    "_recovery_log": ["_encoded", "_ids"],  # packets for clients that come back
     "options": [],  # values that every layer may read
     "static": ["_http"],  # files as answers to requests
     "_deflate": ["_encoded", "_frames"],  # permessage-deflate, pure
+    "pages": ["static", "_http", "_eager"],  # and texts and functions
     "_stream": ["_frames", "_encoded", "_deflate", "_fanout"],  # writing to a transport
-    "_conn": ["_stream", "_frames", "_encoded", "_deflate", "_codec", "_fanout", "_http"],
+    "_conn": [
+        "_stream",
+        "_frames",
+        "_dialects",
+        "_encoded",
+        "_deflate",
+        "_codec",
+        "_fanout",
+        "_http",
+    ],
     "_shared": ["_conn", "_stream", "_http"],  # as _conn, and whose a request is
     "_hosted": [
         "_frames",
+        "_dialects",
         "_encoded",
         "_codec",
         "_fanout",
@@ -78,10 +93,12 @@ MAY_IMPORT: dict[str, list[str]] = {
     ],  # as _conn, over ASGI
     "threads": [],  # loops and pools, of whatever
     "engine": [
+        "_eager",  # middleware and questions that do not wait are answered at once
         "_deflate",
         "_fanout",
         "_codec",
         "_encoded",
+        "_dialects",
         "_payload",
         "_frames",
         "_http",
@@ -98,6 +115,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "_json",
         "_frames",
         "_ids",
+        "_recovery_log",
         "options",
         "packet",  # these two and _msgpack: core/parsers.py, for serializer=
         "msgpack_packet",
@@ -156,7 +174,7 @@ MAY_IMPORT: dict[str, list[str]] = {
 # What stands above a layer, and is loaded by it only when an application asks a server for it: attach(),
 # handle_request(), packet_class. At the head of a module such an import would fail at once.
 MAY_ASK_FOR: dict[str, list[str]] = {
-    "api": ["admin", "asgi", "attach", "packet", "msgpack_packet", "wsgi"]
+    "api": ["admin", "asgi", "attach", "packet", "msgpack_packet", "serve", "wsgi"]
 }
 
 IO = {"asyncio", "socket", "ssl", "select", "selectors", "threading", "uvloop", "subprocess"}
@@ -166,6 +184,7 @@ MUST_NOT_IMPORT = {
     "_frames": IO | HTTP,
     "_codec": IO | HTTP,
     "_encoded": IO | HTTP,
+    "_dialects": IO | HTTP,
     "_json": IO | HTTP,
     "_payload": IO | HTTP,
     "_msgpack": IO | HTTP,
@@ -177,6 +196,7 @@ MUST_NOT_IMPORT = {
     "_wheel": IO | HTTP,
     "_client": IO | HTTP,
     "_ids": IO | HTTP,
+    "_recovery_log": IO | HTTP,
     "options": IO | HTTP,
     "core": {"httptools", "http", "aiohttp", "uvicorn", "uvloop", "socket", "ssl"},
     "_aio": HTTP | {"uvloop", "socket", "ssl"},

@@ -47,7 +47,7 @@ class BroadcastOperator:
         timeout_s: float | None = None, is_plain: bool | None = None,
     ) -> "BroadcastOperator":  # fmt: skip
         """The same with something more."""
-        return BroadcastOperator(
+        return type(self)(
             self._namespace,
             self._rooms if rooms is None else rooms,
             self._excluded | excluded if excluded else self._excluded,
@@ -97,11 +97,11 @@ class BroadcastOperator:
             return
         if namespace.is_elsewhere():
             # Encoded here: what can't be is this caller's error, and what is changed later is not sent.
-            encoded = namespace.encode_event([event, *args])
-            encoded.is_plain = self._is_plain
+            packet, ticket = namespace.adapter.prepare([event, *args], self._is_volatile)
+            packet.is_plain = self._is_plain
             namespace.hub.call_soon(
-                namespace.adapter.deliver, encoded, self._rooms, self._excluded, self._is_volatile
-            )
+                namespace.adapter.deliver, packet, self._rooms, self._excluded, self._is_volatile, ticket
+            )  # fmt: skip
             if namespace.observer is not None:
                 namespace.hub.call_soon(
                     namespace.tell_sent_to, [event, *args], self._rooms, self._excluded

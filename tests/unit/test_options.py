@@ -8,7 +8,7 @@ import json
 import pytest
 
 import fastsio
-from fastsio.options import Options
+from fastsio.options import Cors, Options
 from fastsio.packet import Packet
 
 STYLES = [Options, fastsio.AsyncServer, fastsio.IO]
@@ -25,10 +25,15 @@ def test_defaults_are_the_documented_ones():
         "max_buffered_bytes": 16 * 1024 * 1024,
         "transports": ("polling", "websocket"),
         "allow_upgrades": True,
+        "allow_eio3": True,
         "cors_allowed_origins": None,
         "cors_credentials": True,
+        "cors": dataclasses.asdict(Cors()),
         "check_origin": False,
         "cookie": None,
+        "allow_request": None,
+        "generate_id": None,
+        "serve_client": False,
         "http_compression": True,
         "compression_threshold": 1024,
         "json": None,
@@ -37,8 +42,16 @@ def test_defaults_are_the_documented_ones():
         "async_handlers": True,
         "always_connect": False,
         "trusted_proxies": None,
+        "middleware_timeout": 10.0,
+        "cleanup_empty_child_namespaces": False,
+        "connection_state_recovery": None,
         "per_message_deflate": False,
     }
+
+
+RECOVERY = {
+    "max_disconnection_duration": 1, "skip_middlewares": False, "max_packets": 2, "max_bytes": 3, "max_sessions": 4,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("style", [fastsio.AsyncServer, fastsio.IO])
@@ -46,10 +59,14 @@ def test_both_styles_take_every_option(style):
     given = {
         "ping_interval": 1, "ping_grace": 1, "ping_timeout": 2, "connect_timeout": 3, "upgrade_timeout": 4,
         "max_http_buffer_size": 5, "max_buffered_bytes": 6, "transports": ("websocket",),
-        "allow_upgrades": False, "cors_allowed_origins": "*", "cors_credentials": False, "check_origin": True,
-        "cookie": {"name": "x"}, "http_compression": False, "compression_threshold": 7,
+        "allow_upgrades": False, "allow_eio3": False,
+        "cors_allowed_origins": "*", "cors_credentials": False, "check_origin": True,
+        "cors": Cors(max_age="1"), "allow_request": print, "generate_id": repr, "serve_client": True,
+        "cookie": {"name": "x", "Path": "/x", "HttpOnly": False, "SameSite": "Strict"},
+        "http_compression": False, "compression_threshold": 7,
         "json": json, "serializer": Packet, "namespaces": ("/a",), "async_handlers": False, "always_connect": True,
-        "trusted_proxies": ("*",),
+        "trusted_proxies": ("*",), "middleware_timeout": 8, "cleanup_empty_child_namespaces": True,
+        "connection_state_recovery": RECOVERY,
         "per_message_deflate": {
             "threshold": 8, "server_no_context_takeover": True, "client_no_context_takeover": True,
             "server_max_window_bits": 9, "client_max_window_bits": 10, "level": 1, "mem_level": 2,
@@ -60,6 +77,7 @@ def test_both_styles_take_every_option(style):
     assert {name: getattr(options, name) for name in given} == given
 
 
+@pytest.mark.feature("1.2 unknown options")
 @pytest.mark.parametrize("style", [Options.of, fastsio.IO])
 @pytest.mark.parametrize(
     ("name", "message"),
@@ -111,6 +129,7 @@ def test_ping_interval_of_another_shape_is_refused(value):
         Options(ping_interval=value)
 
 
+@pytest.mark.feature("1.2 namespaces")
 @pytest.mark.parametrize(
     ("given", "names"), [("*", "*"), ("/a", ("/a",)), (["/a", "/b"], ("/a", "/b")), (None, None)]
 )
@@ -123,6 +142,7 @@ def test_time_may_be_any_positive_number(value):
     assert Options(ping_interval=value).ping_interval == value
 
 
+@pytest.mark.feature("1.2 transports")
 @pytest.mark.parametrize(
     ("given", "transports"),
     [
