@@ -45,6 +45,8 @@ class Options:
     trusted_proxies: addresses and networks ("10.0.0.0/8"), "unix" for Unix sockets, or "*", from which X-Forwarded-For,
         -Proto, -Host and Forwarded are believed: then REMOTE_ADDR, wsgi.url_scheme and Node's handshake.address are
         the client's. Proxies must overwrite these headers or add to them. None believes nobody.
+    typed: the annotations of handlers validate and convert what clients send, with msgspec (the extra `typed`). None:
+        where it is installed. IO: None, AsyncServer and Server: False, as python-socketio.
     """
 
     ping_interval: float = 25.0
@@ -68,6 +70,7 @@ class Options:
     async_handlers: bool = True
     always_connect: bool = False
     trusted_proxies: None | str | Iterable[str] = None
+    typed: bool | None = None
 
     def __post_init__(self) -> None:
         given: Any = self.ping_interval
@@ -90,6 +93,8 @@ class Options:
             object.__setattr__(self, "namespaces", (self.namespaces,))
         elif self.namespaces is not None and self.namespaces != "*":
             object.__setattr__(self, "namespaces", tuple(self.namespaces))
+        if self.typed not in (None, True, False):
+            raise ValueError(f"typed={self.typed!r}: True, False or None")
         if self.trusted_proxies is not None:
             object.__setattr__(self, "trusted_proxies", parse_proxies(self.trusted_proxies))
 

@@ -28,9 +28,11 @@ PURE = [
     "_payload",
     "_json",
     "_frames",
+    "models",
 ]  # each may import those to its right
 LOWER = [
     *PURE,
+    "_typed",
     "_msgpack",
     "packet",
     "msgpack_packet",
@@ -54,7 +56,8 @@ FRONT_DOORS = ["asgi", "wsgi", "attach", "uvicorn", "serve", "workers", "cli", "
 # layer: the layers that it may import, besides itself. A layer is a module or a folder right below fastsio.
 MAY_IMPORT: dict[str, list[str]] = {
     **{layer: PURE[PURE.index(layer) + 1 :] for layer in PURE},
-    "_msgpack": ["_codec", "_encoded", "_json", "_frames"],  # packets as MessagePack
+    "_typed": [],  # calls to what is given to it
+    "_msgpack": ["_codec", "_encoded", "_json", "_frames", "models"],  # packets as MessagePack
     "packet": ["_codec", "_json", "_frames"],  # python-socketio's module of that name
     "msgpack_packet": ["packet", "_msgpack", "_codec"],
     "_http": [],  # requests and response heads, pure like those above
@@ -85,6 +88,8 @@ MAY_IMPORT: dict[str, list[str]] = {
         "options",
     ],  # never core: it calls a port
     "core": [
+        "_typed",
+        "models",
         "_dispatch",
         "_eager",
         "_fanout",

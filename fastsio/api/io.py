@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fastsio.api.engine_events import EngineEvents
+from fastsio.core.annotations import EMPTY
 from fastsio.core.hub import Hub
 from fastsio.core.namespace import Namespace
 from fastsio.core.operator import BroadcastOperator
@@ -51,6 +52,16 @@ class IO:
             raise TypeError(f"a listener of new_namespace is a plain function, not {fn!r}")
         self.hub.on_new_namespace.append(fn)
         return fn
+
+    def event(
+        self, event: str | Callable[..., Any], fn: Callable[..., Any] | None = None, *, typed: bool | None = None
+    ) -> Any:  # fmt: skip
+        """Call `fn(socket, *args)` for such an event of every client of "/": see Namespace.event()."""
+        return self.sockets.event(event, fn, typed=typed)
+
+    def emits(self, event: str | Callable[..., Any], *types: Any, answer: Any = EMPTY) -> Any:
+        """Declare an event that the server sends in "/": see Namespace.emits()."""
+        return self.sockets.emits(event, *types, answer=answer)
 
     def use(self, middleware: Callable[..., Any]) -> Callable[..., Any]:
         """Middleware of "/": see Namespace.use()."""

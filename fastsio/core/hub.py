@@ -71,7 +71,7 @@ class Hub:
         if name not in self.namespaces:
             namespace = self.namespaces[name] = Namespace(name, self.json, self.tasks, self)
             namespace.home = self._home
-            namespace.on_failure = self.failures.handle if self.failures.is_used else None
+            namespace.on_failure = self.failures.handle
             namespace.observe(self._event_observer)
             self.registry.apply(namespace)
             self._tell_of(namespace)
@@ -176,8 +176,6 @@ class Hub:
     ) -> None:
         """See Failures.add(); `namespace` None is every one."""
         self.failures.add(fn, error, None if namespace is None else self.namespace(namespace).name)
-        for one in self.namespaces.values():
-            one.on_failure = self.failures.handle
 
     # --- threads -----------------------------------------------------------------------------
 

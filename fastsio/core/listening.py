@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 Handlers = tuple[Handler, ...]
 
+# Events that are the server's: their arguments are no client's.
+OWN_EVENTS = ("disconnecting", "disconnect", "error")
+
 
 class Listening(SocketBase):
     """The listeners of a Socket. What an idle socket has of them is None."""
@@ -24,34 +27,47 @@ class Listening(SocketBase):
 
     # --- one event ---------------------------------------------------------------------------
 
-    def on(self, event: str, fn: Callable[..., Any] | None = None) -> Any:
+    def on(
+        self, event: str, fn: Callable[..., Any] | None = None, *, typed: bool | None = None
+    ) -> Any:
         """Call `fn(*args)` for each such event of the client, after listeners added earlier.
 
         Works as a decorator. `fn` may be a coroutine function. What it returns answers the client's ack
         (None: no value, a tuple: several); one with a parameter named `ack` answers by calling that. Extra
         arguments are dropped, as JavaScript does. Own events: "disconnecting" and "disconnect", with
-        (reason, description), and "error" with an exception.
+        (reason, description), and "error" with an exception. typed: whether annotations validate the arguments; None:
+        as the server's option says.
         """
-        return self._listen(event, fn)
+        return self._listen(event, fn, typed=typed)
 
-    def once(self, event: str, fn: Callable[..., Any] | None = None) -> Any:
+    def once(
+        self, event: str, fn: Callable[..., Any] | None = None, *, typed: bool | None = None
+    ) -> Any:
         """on(), for the next such event only."""
-        return self._listen(event, fn, once=True)
+        return self._listen(event, fn, once=True, typed=typed)
 
-    def prepend(self, event: str, fn: Callable[..., Any] | None = None) -> Any:
+    def prepend(
+        self, event: str, fn: Callable[..., Any] | None = None, *, typed: bool | None = None
+    ) -> Any:
         """on(), before the listeners that are there (Node's prependListener)."""
-        return self._listen(event, fn, is_first=True)
+        return self._listen(event, fn, is_first=True, typed=typed)
 
     def _listen(
-        self, event: str, fn: Callable[..., Any] | None, once: bool = False, is_first: bool = False
+        self,
+        event: str,
+        fn: Callable[..., Any] | None,
+        once: bool = False,
+        is_first: bool = False,
+        typed: bool | None = None,
     ) -> Any:
         if fn is None:
-            return lambda fn: self._listen(event, fn, once, is_first)
+            return lambda fn: self._listen(event, fn, once, is_first, typed)
+        if typed is None:
+            typed = self.namespace.hub.options.typed
+        handler = make_handler(fn, once=once, typed=False if event in OWN_EVENTS else typed)
         if self.by_event is None:
             self.by_event = {}
-        self.by_event[event] = added(
-            self._handlers_of(event), make_handler(fn, once=once), is_first
-        )
+        self.by_event[event] = added(self._handlers_of(event), handler, is_first)
         return fn
 
     def off(self, event: str, fn: Callable[..., Any] | None = None) -> None:

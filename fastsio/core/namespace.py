@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 from fastsio._dispatch import Handler, NamespaceBase
 from fastsio._encoded import Encoded
 from fastsio.core.adapter import Adapter
+from fastsio.core.annotations import EMPTY
+from fastsio.core.declared import Event, emits
 from fastsio.core.gather import calling
-from fastsio.core.handlers import make_handler, positional_count
+from fastsio.core.handlers import check_event_name, make_handler, positional_count
 from fastsio.core.held import Held
 from fastsio.core.observer import Observer
 from fastsio.core.operator import NOBODY_EXCEPT, BroadcastOperator, Rooms, as_rooms
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 Guard = Callable[["Socket"], Any]
 
 OWN_EVENTS = ("connection", "connect")
+SOCKET_EVENTS = ("disconnecting", "disconnect", "error")
 
 
 class Namespace(NamespaceBase):
@@ -46,6 +49,10 @@ class Namespace(NamespaceBase):
         # Who hears of more than the hub's observer does, once there was anybody.
         self.watch: Watch | None = None
         self.connection_handlers: list[Handler] = []
+        # Events that the server sends, by name, where the application declared them.
+        self.declared: dict[str, Event] = {}
+        # Events that no handler got because of their arguments (typed.py).
+        self.invalid_events = 0
 
     def observe(self, observer: Observer | None) -> None:
         """Tell `observer` of events and rooms, besides those who watch this namespace alone."""
@@ -105,6 +112,38 @@ class Namespace(NamespaceBase):
             return lambda fn: self.on(event, fn)
         self.connection_handlers.append(make_handler(fn))
         return fn
+
+    def event(
+        self, event: str | Callable[..., Any], fn: Callable[..., Any] | None = None, *, typed: bool | None = None
+    ) -> Any:  # fmt: skip
+        """Call `fn(socket, *args)` for such an event of every client, before the socket's own listeners.
+
+        Unlike socket.on() it is registered once, before there are clients: `fastsio schema` knows it, and nothing is
+        made for each client. `@nsp.event` takes the function's name, `@nsp.event("an event")` any other. What it
+        returns, and a parameter `ack`, answer as in socket.on(); the last one given for an event wins. typed: as there.
+        Raises ValueError for the names of the server's own events.
+        """
+        if callable(event):
+            return self.event(event.__name__, event, typed=typed)
+        check_event_name(event)
+        if event in (*OWN_EVENTS, *SOCKET_EVENTS):
+            raise ValueError(
+                f'{event!r} is the server\'s own event: on("connection"), socket.on({event!r})'
+            )
+        if fn is None:
+            return lambda fn: self.event(event, fn, typed=typed)
+        if typed is None:
+            typed = self.hub.options.typed
+        self.hub.registry.add_listener(event, fn, self.name, typed)
+        return fn
+
+    def emits(self, event: str | Callable[..., Any], *types: Any, answer: Any = EMPTY) -> Any:
+        """Declare an event that the server sends; returns an Event, whose emit() checks what is sent.
+
+        `@nsp.emits` above a function without a body: its name, parameters, docstring and what it returns (the client's
+        answer) are the event's; `@nsp.emits("an event")` gives another name. Short: `nsp.emits("news", News)`.
+        """
+        return emits(self, event, types, answer)
 
     def use(self, middleware: Callable[..., Any]) -> Callable[..., Any]:
         """Run `middleware(socket)` before a client is admitted, after those added earlier.
