@@ -144,10 +144,11 @@ MAY_IMPORT: dict[str, list[str]] = {
         "server",
         "doors",
     ],  # a front door without a port, and its clients
+    "schema": ["_dispatch", "_typed", "core"],  # reads a hub, serves nothing
     "swap_table": [],  # data
     "check_swap": ["swap_table"],  # reads source, serves nothing
     **{
-        door: [*LOWER, *STYLES, *FRONT_DOORS, "server", "doors", "check_swap"]
+        door: [*LOWER, *STYLES, *FRONT_DOORS, "server", "doors", "check_swap", "schema"]
         for door in FRONT_DOORS
     },
     "__init__": [*LOWER, *STYLES, *FRONT_DOORS, "server", "doors"],
@@ -156,7 +157,8 @@ MAY_IMPORT: dict[str, list[str]] = {
 # What stands above a layer, and is loaded by it only when an application asks a server for it: attach(),
 # handle_request(), packet_class. At the head of a module such an import would fail at once.
 MAY_ASK_FOR: dict[str, list[str]] = {
-    "api": ["admin", "asgi", "attach", "packet", "msgpack_packet", "wsgi"]
+    "api": ["admin", "asgi", "attach", "packet", "msgpack_packet", "wsgi"],
+    "schema": ["testing"],  # a client, to see what sockets listen to
 }
 
 IO = {"asyncio", "socket", "ssl", "select", "selectors", "threading", "uvloop", "subprocess"}

@@ -37,9 +37,9 @@ class Validator(NamedTuple):
 def validator_of(annotation: Any) -> Validator:
     """What validates a type. Raises TypeError for one that nothing here can validate."""
     parts = list(walk(annotation))
-    if any(_is_pydantic(part) for part in parts) and not any(_is_struct(part) for part in parts):
+    if any(is_pydantic(part) for part in parts) and not any(is_struct(part) for part in parts):
         return _of_pydantic(annotation)
-    split = _split_off_bytes(annotation)
+    split = split_off_bytes(annotation)
     if split is not None:
         return _bytes_or(validator_of(split))
     for part in parts:
@@ -119,11 +119,11 @@ def _types_in(info: Any, seen: set[int] | None = None) -> typing.Iterator[Any]:
                 yield from _types_in(inner, seen)
 
 
-def _is_struct(part: Any) -> bool:
+def is_struct(part: Any) -> bool:
     return isinstance(part, type) and hasattr(part, "__struct_fields__")
 
 
-def _split_off_bytes(annotation: Any) -> Any:
+def split_off_bytes(annotation: Any) -> Any:
     """What `bytes | X` has besides bytes, where X is text or the like: msgspec has no such union. Else None."""
     if typing.get_origin(annotation) not in (typing.Union, types.UnionType):
         return None
@@ -151,7 +151,7 @@ def packet_value(value: Any) -> Any:
 
 
 def _plain_object(value: Any) -> Any:
-    if is_model(value) or not _is_pydantic(value):
+    if is_model(value) or not is_pydantic(value):
         return as_builtins(value)
     return str(value)  # an URL, a secret: what pydantic shows of it
 
@@ -164,7 +164,7 @@ def _module(part: Any) -> str:
     return (getattr(cls, "__module__", "") or "").partition(".")[0]
 
 
-def _is_pydantic(part: Any) -> bool:
+def is_pydantic(part: Any) -> bool:
     """A model, a type of pydantic's, or what constrains one in Annotated."""
     return _module(part) in ("pydantic", "pydantic_core", "annotated_types") or hasattr(
         part, "__pydantic_validator__"
@@ -180,7 +180,7 @@ def _is_pydantic_model(part: Any) -> bool:
 
 
 def _needs_pydantic(part: Any) -> bool:
-    return _is_pydantic(part) and not _is_pydantic_model(part)
+    return is_pydantic(part) and not _is_pydantic_model(part)
 
 
 def _pydantic_model(cls: Any, value: Any) -> Any:
