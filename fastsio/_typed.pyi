@@ -6,7 +6,8 @@ from typing import Any
 class Check:
     required: int
     count: int
-    fields: Callable[[tuple[Any, ...]], Any] | None
+    fields: Callable[[tuple[Any, ...], Any], Any] | None
+    type: Any
     astuple: Callable[[Any], tuple[Any, ...]] | None
     others: tuple[tuple[int, Callable[[Any], Any]], ...]
     rest: Callable[[tuple[Any, ...]], Any] | None
@@ -17,7 +18,8 @@ class Check:
         *,
         required: int,
         count: int,
-        fields: Callable[[tuple[Any, ...]], Any] | None = None,
+        fields: Callable[[tuple[Any, ...], Any], Any] | None = None,
+        type: Any = None,
         astuple: Callable[[Any], tuple[Any, ...]] | None = None,
         others: tuple[tuple[int, Callable[[Any], Any]], ...] = (),
         rest: Callable[[tuple[Any, ...]], Any] | None = None,

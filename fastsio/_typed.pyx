@@ -11,23 +11,24 @@ from cpython.object cimport PyObject_Call
 cdef class Check:
     """How a handler's arguments are validated; made once for a function, whatever it is registered for.
 
-    required, count: how many positional arguments it needs and takes. fields(arguments) validates as many as there are
-    and returns an object of which astuple() are the converted ones; None: they stay as they are. others: (index, check)
-    of arguments that `fields` leaves alone. rest: validates the tuple of those after `count`; None: leaves them.
+    required, count: how many positional arguments it needs and takes. fields(arguments, type) validates as many as there
+    are and returns an object of which astuple() are the converted ones; None: they stay as they are. others: (index,
+    check) of arguments that `fields` leaves alone. rest: validates the tuple of those after `count`; None: leaves them.
     result: converts what the handler returns; None: leaves it. may_raise: what these raise for bad values.
     """
 
     cdef readonly Py_ssize_t required, count
-    cdef readonly object fields, astuple, rest, result
+    cdef readonly object fields, type, astuple, rest, result
     cdef readonly tuple others, may_raise
 
     def __init__(
-        self, *, Py_ssize_t required, Py_ssize_t count, fields=None, astuple=None, tuple others=(), rest=None,
-        result=None, tuple may_raise=(),
+        self, *, Py_ssize_t required, Py_ssize_t count, fields=None, type=None, astuple=None, tuple others=(),
+        rest=None, result=None, tuple may_raise=(),
     ):
         self.required = required
         self.count = count
         self.fields = fields
+        self.type = type
         self.astuple = astuple
         self.others = others
         self.rest = rest
@@ -40,7 +41,7 @@ cdef class Check:
         cdef tuple converted = values
         cdef list changed
         if self.fields is not None:
-            converted = self.astuple(self.fields(values))
+            converted = self.astuple(self.fields(values, self.type))
             if n < self.count:
                 converted = converted[:n]
             elif n > self.count:

@@ -106,9 +106,9 @@ def check_of(signature: Signature, name: str) -> Check:
     others = tuple(
         (i, one.convert) for i, one in enumerate(made) if one is not None and not one.is_msgspec
     )
-    fields = None
+    fields = fields_type = None
     if any(one is not None and one.is_msgspec for one in made):
-        fields = validators.fields_of(
+        fields, fields_type = validators.fields_of(
             [
                 (
                     argument.type if one is not None and one.is_msgspec else Any,
@@ -127,6 +127,7 @@ def check_of(signature: Signature, name: str) -> Check:
         required=signature.required,
         count=len(arguments),
         fields=fields,
+        type=fields_type,
         astuple=validators.astuple(),
         others=others,
         rest=rest,

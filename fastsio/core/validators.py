@@ -52,8 +52,11 @@ def validator_of(annotation: Any) -> Validator:
     return Validator(convert, packet_value, True)
 
 
-def fields_of(arguments: list[tuple[Any, bool]]) -> Callable[[tuple[Any, ...]], Any]:
-    """One validator for a list of arguments, (type, is required) each; it returns an object for astuple()."""
+def fields_of(arguments: list[tuple[Any, bool]]) -> tuple[Callable[[Any, Any], Any], Any]:
+    """One validator for a list of arguments, (type, is required) each, and the type to give to it.
+
+    It returns an object for astuple(). The type is its second argument: as a keyword it would take 390 ns, not 110.
+    """
     fields: list[Any] = []
     parts: list[Any] = []
     is_optional = False  # fields after one that has a default must have one
@@ -62,7 +65,9 @@ def fields_of(arguments: list[tuple[Any, bool]]) -> Callable[[tuple[Any, ...]], 
         is_optional = is_optional or not is_required
         fields.append((f"a{i}", annotation, None) if is_optional else (f"a{i}", annotation))
     struct = _msgspec().defstruct("Arguments", fields, array_like=True, gc=False)
-    return functools.partial(_msgspec().convert, type=struct, **_how(parts))
+    how = _how(parts)
+    convert = _msgspec().convert
+    return functools.partial(convert, **how) if how else convert, struct
 
 
 def astuple() -> Callable[[Any], tuple[Any, ...]]:
@@ -89,7 +94,7 @@ def _how(parts: list[Any]) -> dict[str, Any]:
     how: dict[str, Any] = {}
     if any(part in BINARY for part in parts if isinstance(part, type)):
         how["builtin_types"] = BINARY  # otherwise text would do for bytes, as base64
-    if any(part is dict or typing.get_origin(part) is dict for part in parts):
+    if any(typing.get_origin(part) is dict and part.__args__[0] is not str for part in parts):
         how["str_keys"] = True  # JSON's keys are text
     if any(_is_pydantic_model(part) for part in parts):
         how["dec_hook"] = _pydantic_model
