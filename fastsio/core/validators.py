@@ -16,8 +16,8 @@ from fastsio.core.annotations import walk
 from fastsio.models import as_builtins, is_model
 
 BINARY = (bytes, bytearray, memoryview)
-# At the end of msgspec's messages: " - at `$[0].position.x`".
-_PLACE = re.compile(r" - at `(?:key in )?\$?([^`]*)`$")
+# At the end of msgspec's messages: " - at `$[0].position.x`", " - at `key` in `$[0]`".
+_PLACE = re.compile(r" - at (`key` in )?`\$?([^`]*)`$")
 _STEP = re.compile(r"\[(\d+|\.\.\.)\]|\.([^.\[]+)")
 
 Place = list[int | str]
@@ -217,8 +217,8 @@ def explain(error: Exception) -> tuple[Place, str]:
     message = str(error)
     found = _PLACE.search(message)
     if found:
-        place = [_step(number, name) for number, name in _STEP.findall(found[1])]
-        message = message[: found.start()]
+        place = [_step(number, name) for number, name in _STEP.findall(found[2])]
+        message = message[: found.start()] + (" for a key" if found[1] else "")
     pydantic = error if hasattr(error, "errors") else error.__cause__
     if pydantic is not None and hasattr(pydantic, "errors"):
         first = pydantic.errors(include_url=False, include_context=False, include_input=False)[0]
