@@ -7,35 +7,66 @@ attachments beside the JSON.
 import json
 import re
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastsio.core.annotations import EMPTY, walk
 from fastsio.core.validators import is_pydantic, is_struct, split_off_bytes
-from fastsio.schema.read import SchemaError
+from fastsio.schema.read import Application, SchemaError
 
 REF = "#/components/schemas/"
 BINARY = {"type": "string", "format": "binary"}
 Schema = dict[str, Any]
 
 
+class Place(NamedTuple):
+    """A type, and where it stands; is_sent: whether the server sends it."""
+
+    name: str
+    type: Any
+    is_sent: bool
+
+
 class Types:
     """`of(annotation)` is the schema of a type that was among those given; `components`: the classes by name."""
 
-    def __init__(self, annotations: Iterable[tuple[str, Any]]) -> None:
-        """annotations: (where it stands, a type). Raises SchemaError, naming the place, for a type without a schema."""
+    def __init__(self, annotations: Iterable[Place]) -> None:
+        """Raises SchemaError, naming the place, for a type without a schema."""
         self.components: dict[str, Schema] = {}
         self._known: dict[str, Schema] = {}
+        # Classes that leave out fields with their default.
+        self._partial: set[str] = set()
+        given = list(annotations)
         ours: dict[str, Any] = {}
         theirs: dict[str, Any] = {}
         places: dict[str, str] = {}
-        for place, annotation in annotations:
-            for one in self._parts(annotation):
+        for place in given:
+            for one in self._parts(place.type):
                 key = key_of(one)
-                places.setdefault(key, place)
+                places.setdefault(key, place.name)
+                self._partial.update(part.__name__ for part in walk(one) if _omits_defaults(part))
                 (theirs if _is_theirs(one) else ours)[key] = one
         self._add_msgspec(ours, places)
         self._add_pydantic(theirs, places)
+        self._complete_sent([place for place in given if not place.is_sent])
         self.components = dict(sorted(self.components.items()))
+
+    def _complete_sent(self, received: list["Place"]) -> None:
+        """What is only ever sent has all fields that have a default: in classes that are never received."""
+        waiting = [name for place in received for name in references(self.of(place.type))]
+        seen: set[str] = set()
+        while waiting:
+            name = waiting.pop()
+            if name not in seen:
+                seen.add(name)
+                waiting.extend(references(self.components[name]))
+        for name in self.components.keys() - seen - self._partial:
+            schema = self.components[name]
+            there = [*schema.get("required", ())]
+            for field, one in schema.get("properties", {}).items():
+                if "default" in one and field not in there:
+                    there.append(field)
+            if there:
+                schema["required"] = there
 
     def of(self, annotation: Any) -> Schema:
         if annotation in (EMPTY, Any, object):
@@ -107,6 +138,10 @@ def key_of(annotation: Any) -> str:
     return f"{annotation!r} {id(annotation) if isinstance(annotation, type) else ''}"
 
 
+def _omits_defaults(part: Any) -> bool:
+    return is_struct(part) and part.__struct_config__.omit_defaults
+
+
 def _is_theirs(annotation: Any) -> bool:
     """Whether pydantic describes it, as it is pydantic that validates it."""
     parts = list(walk(annotation))
@@ -173,16 +208,28 @@ def _is_json(value: Any) -> bool:
     return True
 
 
-def annotations_of(application: Any) -> list[tuple[str, Any]]:
-    """Every type in an application's events, with the place where it stands."""
-    found: list[tuple[str, Any]] = []
+def references(schema: Any) -> list[str]:
+    """The names of the components that a schema refers to."""
+    if isinstance(schema, list):
+        return [name for one in schema for name in references(one)]
+    if not isinstance(schema, dict):
+        return []
+    own = schema.get("$ref")
+    found = [own.removeprefix(REF)] if isinstance(own, str) else []
+    return found + [name for one in schema.values() for name in references(one)]
+
+
+def annotations_of(application: Application) -> list[Place]:
+    """Every type in an application's events."""
+    found: list[Place] = []
     for namespace in application.namespaces:
-        found.append((f"auth of {namespace.name!r}", namespace.auth))
-        for event in (*namespace.received, *namespace.sent):
-            place = f"event {event.name!r} of {namespace.name!r}"
-            arguments = [*event.arguments, *([] if event.rest is None else [event.rest])]
-            found.extend((f"{place}, {one.name!r}", one.type) for one in arguments)
-            if event.answer is not None:
-                found.extend((f"{place}, its answer", one) for one in event.answer.values)
-                found.append((f"{place}, its answer", event.answer.rest))
+        found.append(Place(f"auth of {namespace.name!r}", namespace.auth, False))
+        for events, is_sent in ((namespace.received, False), (namespace.sent, True)):
+            for event in events:
+                name = f"event {event.name!r} of {namespace.name!r}"
+                arguments = [*event.arguments, *([] if event.rest is None else [event.rest])]
+                found.extend(Place(f"{name}, {one.name!r}", one.type, is_sent) for one in arguments)
+                if event.answer is not None:
+                    answers = (*event.answer.values, event.answer.rest)
+                    found.extend(Place(f"{name}, its answer", one, not is_sent) for one in answers)
     return found

@@ -132,7 +132,7 @@ def test_a_validator_without_pydantic_says_that_it_is_needed(
 def test_a_class_of_which_pydantic_can_not_make_a_schema_is_a_type_error() -> None:
     class Odd: ...
 
-    with pytest.raises(TypeError, match="Unable to generate pydantic-core schema for .*Odd"):
+    with pytest.raises(TypeError, match=r"Unable to generate pydantic-core schema for .*Odd"):
         validator_of(Annotated[Odd, annotated_types.Gt(1)])
 
 
