@@ -10,7 +10,7 @@ from fastsio._typed import Problem
 from fastsio.core.annotations import EMPTY, Argument, Signature, is_checked, signature_of
 from fastsio.core.handlers import check_event_name
 from fastsio.core.operator import BroadcastOperator
-from fastsio.core.typed import check_of, is_available, locate, name_at
+from fastsio.core.typed import check_of, can_validate, locate, name_at
 from fastsio.core.validators import (
     Validator,
     as_path,
@@ -42,9 +42,7 @@ class Event:
         self.doc = doc
         self._check: Any = None
         self._answer: Validator | None = None
-        if signature.is_annotated:
-            if not is_available():
-                raise ImportError("declared events need msgspec: pip install 'fastsio[typed]'")
+        if signature.is_annotated and can_validate(namespace.hub.options.typed):
             self._check = check_of(signature._replace(returns=EMPTY), f"event {name}")
             if is_checked(signature.returns):
                 self._answer = validator_of(signature.returns)

@@ -111,4 +111,8 @@ class Failures:
             second.__context__ = second.__context__ or error
             socket.note(args[0], second)
         else:
+            if isinstance(error, InvalidArgumentError) and error.ack:
+                error.ack(
+                    *(result if type(result) is tuple else () if result is None else (result,))
+                )
             socket.reply_to(ack_id, result)

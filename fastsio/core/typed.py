@@ -35,6 +35,16 @@ def is_available() -> bool:
     return importlib.util.find_spec("msgspec") is not None
 
 
+def can_validate(typed: bool | None) -> bool:
+    """Whether msgspec is there. Where it is not: ImportError for typed=True, else a log line, once."""
+    if is_available():
+        return True
+    if typed:
+        raise ImportError("typed events need msgspec: pip install 'fastsio[typed]'")
+    _tell_of_missing()
+    return False
+
+
 def typed_call(
     fn: Callable[..., Any], before: int, takes_ack: bool, typed: bool | None
 ) -> Callable[..., Any]:
@@ -52,10 +62,7 @@ def typed_call(
         signature = signature_of(fn, before, takes_ack)
         if not signature.is_annotated:
             return fn
-        if not is_available():
-            if typed:
-                raise ImportError("typed handlers need msgspec: pip install 'fastsio[typed]'")
-            _tell_of_missing()
+        if not can_validate(typed):
             return fn
         check = check_of(signature, name_of(fn))
         if key is not None and len(_checks) < MAX_CHECKS:
@@ -72,7 +79,7 @@ def name_of(fn: Callable[..., Any]) -> str:
 @functools.cache
 def _tell_of_missing() -> None:
     logger.warning(
-        "handlers are annotated, but msgspec is not installed: arguments are not validated. "
+        "events are annotated, but msgspec is not installed: arguments are not validated. "
         "pip install 'fastsio[typed]', or give typed=False"
     )
 

@@ -5,6 +5,7 @@ text is a number, 1.5 no int; dates and UUIDs are text. Bytes are bytes, never b
 pydantic is by itself.
 """
 
+import contextlib
 import functools
 import re
 import types
@@ -48,8 +49,8 @@ def validator_of(annotation: Any) -> Validator:
                 f"{part!r} within a msgspec.Struct: pydantic's constraints have no effect there"
             )
     _check_supported(annotation)
-    convert = functools.partial(_msgspec().convert, type=annotation, **_how(parts))
-    return Validator(convert, packet_value, True)
+    convert = _with(_how(parts))
+    return Validator(lambda value: convert(value, annotation), _builtins_of(annotation), True)
 
 
 def fields_of(arguments: list[tuple[Any, bool]]) -> tuple[Callable[[Any, Any], Any], Any]:
@@ -65,9 +66,10 @@ def fields_of(arguments: list[tuple[Any, bool]]) -> tuple[Callable[[Any, Any], A
         is_optional = is_optional or not is_required
         fields.append((f"a{i}", annotation, None) if is_optional else (f"a{i}", annotation))
     struct = _msgspec().defstruct("Arguments", fields, array_like=True, gc=False)
-    how = _how(parts)
-    convert = _msgspec().convert
-    return functools.partial(convert, **how) if how else convert, struct
+    convert = _with(_how(parts))
+    with contextlib.suppress(_msgspec().ValidationError):
+        convert((), struct)  # it looks at the fields when it is first used: so that is now
+    return convert, struct
 
 
 def astuple() -> Callable[[Any], tuple[Any, ...]]:
@@ -87,6 +89,21 @@ def _msgspec() -> Any:
 
 
 # --- msgspec -----------------------------------------------------------------------------------
+
+
+def _with(how: dict[str, Any]) -> Callable[[Any, Any], Any]:
+    """msgspec's convert(value, type) with these options."""
+    convert: Callable[[Any, Any], Any] = _msgspec().convert
+    return functools.partial(convert, **how) if how else convert
+
+
+def _builtins_of(annotation: Any) -> Callable[[Any], Any]:
+    """What makes of a value of a type one that packets can hold: nothing, where it is one."""
+    return as_it_is if annotation in (int, float, str, bool, bytes) else packet_value
+
+
+def as_it_is(value: Any) -> Any:
+    return value
 
 
 def _how(parts: list[Any]) -> dict[str, Any]:

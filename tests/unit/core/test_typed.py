@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 import logging
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +20,7 @@ from fastsio.core import typed as typed_module
 from fastsio.core.typed import typed_call
 from fastsio.exceptions import InvalidArgumentError
 from fastsio.testing import ConnectionRefused, TestServer
+from harness import DEADLINE_S
 
 pytestmark = pytest.mark.asyncio
 
@@ -269,6 +272,43 @@ async def test_without_msgspec_typed_is_an_import_error_and_none_warns_once(
     assert typed_call(first, 0, False, None) is first
     assert typed_call(second, 0, False, None) is second
     assert len([r for r in caplog.records if "msgspec is not installed" in r.message]) == 1
+
+
+async def test_a_program_without_msgspec_runs_as_before() -> None:
+    program = """
+import sys
+sys.modules["msgspec"] = None
+import fastsio
+
+io = fastsio.IO()
+
+@io.event
+def say(socket, text: str): ...
+
+@io.emits
+def news(text): ...
+
+try:
+    io.event("checked", say, typed=True)
+except ImportError as error:
+    print(error)
+io.emits("news", str).emit(1)
+try:
+    fastsio.AsyncServer(typed=True).emits("news", str)
+except ImportError as error:
+    print(error)
+print(type(io.hub.registry.functions["/"]["say"].call.call).__name__)
+"""
+    done = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )  # fmt: skip
+    out, err = await asyncio.wait_for(done.communicate(), DEADLINE_S)
+    assert out.decode().splitlines() == [
+        "typed events need msgspec: pip install 'fastsio[typed]'",
+        "typed events need msgspec: pip install 'fastsio[typed]'",
+        "function",
+    ]
+    assert err.decode().count("msgspec is not installed") == 1
 
 
 # --- what a handler returns -----------------------------------------------------------------------
@@ -575,6 +615,10 @@ async def test_exception_handler_hears_of_bad_arguments_without_an_ack_or_if_mad
     def say(sid, text: str): ...
 
     sio.on("say", say, namespace="/x")
+
+    @sio.hub.namespace("/x").event("with ack", typed=True)
+    def with_ack(socket, text: str, ack: Any) -> None: ...
+
     async with TestServer(sio) as server:
         client, there = await server.connect(), await server.connect("/x")
         assert "error" in await client.call("say", 1)
@@ -583,3 +627,4 @@ async def test_exception_handler_hears_of_bad_arguments_without_an_ack_or_if_mad
         await client.nothing()
         assert heard == [("InvalidArgumentError", "say", (1,))]
         assert await there.call("say", 1) == {"bad": "text"}
+        assert await there.call("with ack", 1) == {"bad": "text"}
