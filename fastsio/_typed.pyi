@@ -13,6 +13,7 @@ class Check:
     rest: Callable[[tuple[Any, ...]], Any] | None
     result: Callable[[Any], Any] | None
     may_raise: tuple[type[Exception], ...]
+    names: tuple[str, ...]
     def __init__(
         self,
         *,
@@ -25,6 +26,7 @@ class Check:
         rest: Callable[[tuple[Any, ...]], Any] | None = None,
         result: Callable[[Any], Any] | None = None,
         may_raise: tuple[type[Exception], ...] = (),
+        names: tuple[str, ...] = (),
     ) -> None: ...
     def convert(self, values: tuple[Any, ...], problem: Problem) -> tuple[Any, ...]: ...
 

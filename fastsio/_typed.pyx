@@ -14,16 +14,17 @@ cdef class Check:
     required, count: how many positional arguments it needs and takes. fields(arguments, type) validates as many as there
     are and returns an object of which astuple() are the converted ones; None: they stay as they are. others: (index,
     check) of arguments that `fields` leaves alone. rest: validates the tuple of those after `count`; None: leaves them.
-    result: converts what the handler returns; None: leaves it. may_raise: what these raise for bad values.
+    result: converts what the handler returns; None: leaves it. may_raise: what these raise for bad values. names: of the
+    arguments, that of *args at the end.
     """
 
     cdef readonly Py_ssize_t required, count
     cdef readonly object fields, type, astuple, rest, result
-    cdef readonly tuple others, may_raise
+    cdef readonly tuple others, may_raise, names
 
     def __init__(
         self, *, Py_ssize_t required, Py_ssize_t count, fields=None, type=None, astuple=None, tuple others=(),
-        rest=None, result=None, tuple may_raise=(),
+        rest=None, result=None, tuple may_raise=(), tuple names=(),
     ):
         self.required = required
         self.count = count
@@ -34,6 +35,7 @@ cdef class Check:
         self.rest = rest
         self.result = result
         self.may_raise = may_raise
+        self.names = names
 
     cpdef tuple convert(self, tuple values, Problem problem):
         """The arguments as the handler gets them. Raises one of may_raise; `problem` says for which then."""

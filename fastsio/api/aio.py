@@ -7,7 +7,7 @@ import asyncio
 import warnings
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, overload
 
 from fastsio._aio import AsyncServerBase
 from fastsio.api import logs
@@ -16,6 +16,7 @@ from fastsio.api.namespace import AsyncNamespace, BaseServerNamespace, methods_o
 from fastsio.api.views import EngineView, Environs, Handlers, NamespaceHandlers
 from fastsio.core.acks import wait_for_first_ack
 from fastsio.core.annotations import EMPTY
+from fastsio.core.declared import Event, emits
 from fastsio.core.handlers import check_event_name
 from fastsio.core.hub import Hub
 from fastsio.core.parsers import packet_class
@@ -26,6 +27,8 @@ from fastsio.options import Options, nearest
 
 if TYPE_CHECKING:
     from fastsio.admin import InstrumentedAsyncServer
+
+P = ParamSpec("P")
 
 ASYNC_MODES = ("aiohttp", "sanic", "tornado", "asgi")
 # Arguments besides the options. Clients are always monitored; async_mode is only a name here.
@@ -154,11 +157,17 @@ class AsyncServer(AsyncServerBase):
             return self.on(args[0].__name__, args[0])
         return lambda handler: self.on(handler.__name__, handler, *args, **kwargs)
 
+    @overload
+    def emits(self, event: Callable[P, Any], *, namespace: str | None = None) -> Event[P]: ...
+    @overload
+    def emits(
+        self, event: str, *types: Any, answer: Any = EMPTY, namespace: str | None = None
+    ) -> Event[...]: ...
     def emits(
         self, event: str | Callable[..., Any], *types: Any, answer: Any = EMPTY, namespace: str | None = None
-    ) -> Any:  # fmt: skip
+    ) -> Event[...]:  # fmt: skip
         """Declare an event that the server sends in a namespace: see core.namespace.Namespace.emits()."""
-        return self.hub.namespace(namespace or "/").emits(event, *types, answer=answer)
+        return emits(self.hub.namespace(namespace or "/"), event, types, answer)
 
     def register_namespace(
         self, namespace_handler: BaseServerNamespace, *, typed: bool | None = None

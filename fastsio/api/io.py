@@ -5,15 +5,18 @@ Methods named as Node's, in snake_case, are those of the namespace "/"; of() has
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ParamSpec, overload
 
 from fastsio.api.engine_events import EngineEvents
 from fastsio.core.annotations import EMPTY
+from fastsio.core.declared import Event, emits
 from fastsio.core.hub import Hub
 from fastsio.core.namespace import Namespace
 from fastsio.core.operator import BroadcastOperator
 from fastsio.core.remote import RemoteSocket
 from fastsio.options import Options
+
+P = ParamSpec("P")
 
 
 class IO:
@@ -59,9 +62,15 @@ class IO:
         """Call `fn(socket, *args)` for such an event of every client of "/": see Namespace.event()."""
         return self.sockets.event(event, fn, typed=typed)
 
-    def emits(self, event: str | Callable[..., Any], *types: Any, answer: Any = EMPTY) -> Any:
+    @overload
+    def emits(self, event: Callable[P, Any]) -> Event[P]: ...
+    @overload
+    def emits(self, event: str, *types: Any, answer: Any = EMPTY) -> Event[...]: ...
+    def emits(
+        self, event: str | Callable[..., Any], *types: Any, answer: Any = EMPTY
+    ) -> Event[...]:
         """Declare an event that the server sends in "/": see Namespace.emits()."""
-        return self.sockets.emits(event, *types, answer=answer)
+        return emits(self.sockets, event, types, answer)
 
     def use(self, middleware: Callable[..., Any]) -> Callable[..., Any]:
         """Middleware of "/": see Namespace.use()."""

@@ -4,13 +4,13 @@ Nothing has to be declared; what is not can be sent as ever.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec
 
-from fastsio._typed import Problem
+from fastsio._typed import Check, Problem
 from fastsio.core.annotations import EMPTY, Argument, Signature, is_checked, signature_of
 from fastsio.core.handlers import check_event_name
 from fastsio.core.operator import BroadcastOperator
-from fastsio.core.typed import check_of, can_validate, locate, name_at
+from fastsio.core.typed import can_validate, check_of, locate
 from fastsio.core.validators import (
     Validator,
     as_path,
@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     from fastsio.core.namespace import Namespace
 
 
-class Event:
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+
+
+class Event(Generic[P]):
     """An event of the server's with its arguments, and whom it reaches: everybody in the namespace, or whom to() says.
 
     name: as clients hear it. signature: of its arguments; `returns` is what clients answer. doc: its description.
@@ -40,7 +44,7 @@ class Event:
         self.name = name
         self.signature = signature
         self.doc = doc
-        self._check: Any = None
+        self._check: Check | None = None
         self._answer: Validator | None = None
         if signature.is_annotated and can_validate(namespace.hub.options.typed):
             self._check = check_of(signature._replace(returns=EMPTY), f"event {name}")
@@ -50,24 +54,24 @@ class Event:
     def __repr__(self) -> str:
         return f"<Event {self.name!r} in {self._namespace.name!r}>"
 
-    def __call__(self, fn: Callable[..., Any]) -> "Event":
+    def __call__(self, fn: Callable[Q, Any]) -> "Event[Q]":
         """As a decorator: declare it once more, with the parameters of `fn`."""
-        return _declare(self._namespace, self.name, signature_of(fn, 0, False), fn.__doc__ or "")
+        return _declare(self._namespace, self.name, fn)
 
-    def to(self, target: Any) -> "Event":
+    def to(self, target: Any) -> "Event[P]":
         """The same for a room, a list of rooms, or what has emit(): a socket, `socket.broadcast`, `io.volatile`…"""
-        aimed = object.__new__(Event)
+        aimed: Event[P] = object.__new__(Event)
         for name in Event.__slots__:
             setattr(aimed, name, getattr(self, name))
         is_operator = callable(getattr(target, "emit", None))
         aimed._target = target if is_operator else BroadcastOperator(self._namespace).to(target)
         return aimed
 
-    def emit(self, *args: Any, **named: Any) -> None:
+    def emit(self, *args: P.args, **named: P.kwargs) -> None:
         """Send it. Raises TypeError for arguments that are not as declared; nothing is sent then."""
         self._receivers().emit(self.name, *self._checked(args, named))
 
-    async def emit_with_ack(self, *args: Any, **named: Any) -> Any:
+    async def emit_with_ack(self, *args: P.args, **named: P.kwargs) -> Any:
         """Send it and return the answer of a socket, or the list of all answers, as the declared type has them.
 
         Raises TypeError as emit(), ValueError for an answer of another type, and what the target's does.
@@ -99,7 +103,8 @@ class Event:
             converted = self._check.convert(values, problem)
         except may_raise() as error:
             index, path, message = locate(error, problem)
-            name = name_at(self.signature, index)
+            names = self._check.names
+            name = names[min(index, len(names) - 1)]
             raise TypeError(
                 f"event {self.name!r}: {name!r}{f', at {path}' if path else ''}: {message}"
             ) from error
@@ -133,19 +138,23 @@ class Event:
 
 def emits(
     namespace: "Namespace", event: str | Callable[..., Any], types: tuple[Any, ...], answer: Any
-) -> Any:
+) -> Event[...]:
     """Namespace.emits()."""
     if callable(event) and not types:
-        return _declare(
-            namespace, event.__name__, signature_of(event, 0, False), event.__doc__ or ""
-        )
+        return _declare(namespace, event.__name__, event)
     if not isinstance(event, str):
         raise TypeError(f"emits({event!r}): a function, or a name and types")
     arguments = tuple(Argument(f"arg{i}", one) for i, one in enumerate(types))
-    return _declare(namespace, event, Signature(arguments, None, None, answer), "")
+    return _add(namespace, event, Signature(arguments, None, None, answer), "")
 
 
-def _declare(namespace: "Namespace", event: str, signature: Signature, doc: str) -> Event:
+def _declare(namespace: "Namespace", event: str, fn: Callable[P, Any]) -> Event[P]:
+    declared: Event[P] = _add(namespace, event, signature_of(fn, 0, False), fn.__doc__ or "")
+    return declared
+
+
+def _add(namespace: "Namespace", event: str, signature: Signature, doc: str) -> Event[Any]:
     check_event_name(event)
-    declared = namespace.declared[event] = Event(namespace, event, signature, doc)
+    declared: Event[Any] = Event(namespace, event, signature, doc)
+    namespace.declared[event] = declared
     return declared

@@ -5,7 +5,7 @@ Source: Node's Namespace; a name's leading "/" may be left out.
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, overload
 
 from fastsio._dispatch import Handler, NamespaceBase
 from fastsio._encoded import Encoded
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 # A guard admits a socket by returning and refuses it by raising; it may be a coroutine function.
 Guard = Callable[["Socket"], Any]
+P = ParamSpec("P")
 
 OWN_EVENTS = ("connection", "connect")
 SOCKET_EVENTS = ("disconnecting", "disconnect", "error")
@@ -50,7 +51,7 @@ class Namespace(NamespaceBase):
         self.watch: Watch | None = None
         self.connection_handlers: list[Handler] = []
         # Events that the server sends, by name, where the application declared them.
-        self.declared: dict[str, Event] = {}
+        self.declared: dict[str, Event[...]] = {}
         # Events that no handler got because of their arguments (typed.py).
         self.invalid_events = 0
 
@@ -137,7 +138,13 @@ class Namespace(NamespaceBase):
         self.hub.registry.add_listener(event, fn, self.name, typed)
         return fn
 
-    def emits(self, event: str | Callable[..., Any], *types: Any, answer: Any = EMPTY) -> Any:
+    @overload
+    def emits(self, event: Callable[P, Any]) -> Event[P]: ...
+    @overload
+    def emits(self, event: str, *types: Any, answer: Any = EMPTY) -> Event[...]: ...
+    def emits(
+        self, event: str | Callable[..., Any], *types: Any, answer: Any = EMPTY
+    ) -> Event[...]:
         """Declare an event that the server sends; returns an Event, whose emit() checks what is sent.
 
         `@nsp.emits` above a function without a body: its name, parameters, docstring and what it returns (the client's

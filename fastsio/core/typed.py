@@ -67,8 +67,7 @@ def typed_call(
         check = check_of(signature, name_of(fn))
         if key is not None and len(_checks) < MAX_CHECKS:
             _checks[key] = check
-    refuse = functools.partial(_refuse, fn, before, takes_ack)
-    return TypedCall(fn, check, before, refuse, _awaited)
+    return TypedCall(fn, check, before, functools.partial(_refuse, check.names), _awaited)
 
 
 def name_of(fn: Callable[..., Any]) -> str:
@@ -140,7 +139,14 @@ def check_of(signature: Signature, name: str) -> Check:
         rest=rest,
         result=None if returned is None else functools.partial(_result, returned, name),
         may_raise=validators.may_raise(),
+        names=names_of(signature),
     )
+
+
+def names_of(signature: Signature) -> tuple[str, ...]:
+    """The names of an event's arguments, that of *args at the end."""
+    rest = () if signature.rest is None else (signature.rest.name,)
+    return (*(argument.name for argument in signature.arguments), *rest)
 
 
 def _validator_of(argument: Argument, name: str) -> "validators.Validator | None":
@@ -158,19 +164,13 @@ def _validator_of(argument: Argument, name: str) -> "validators.Validator | None
 
 
 def _refuse(
-    fn: Callable[..., Any],
-    before: int,
-    takes_ack: bool,
-    error: Exception | None,
-    problem: Problem,
-    ack: Any,
+    names: tuple[str, ...], error: Exception | None, problem: Problem, ack: Any
 ) -> NoReturn:
     """Say what is wrong with a client's arguments: those that `error` was raised for, or one is missing."""
-    signature = signature_of(fn, before, takes_ack)
     index, path, message = problem.index, "", "missing"
     if error is not None:
         index, path, message = locate(error, problem)
-    invalid = InvalidArgumentError("", index, name_at(signature, index), path, message)
+    invalid = InvalidArgumentError("", index, names[min(index, len(names) - 1)], path, message)
     invalid.ack = ack
     raise invalid from error
 
@@ -183,12 +183,6 @@ def locate(error: Exception, problem: Problem) -> tuple[int, str, str]:
         index = max(index, 0) + place[0]
         place = place[1:]
     return max(index, 0), validators.as_path(place), message
-
-
-def name_at(signature: Signature, index: int) -> str:
-    if index < len(signature.arguments):
-        return signature.arguments[index].name
-    return "args" if signature.rest is None else signature.rest.name
 
 
 def _result(returned: "validators.Validator", name: str, value: Any) -> Any:
