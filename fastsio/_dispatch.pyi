@@ -30,6 +30,9 @@ class AckSender:
     def __call__(self, *args: Any) -> None: ...
     def __bool__(self) -> bool: ...
 
+class Replies:
+    due: int
+
 class NamespaceBase:
     name: str
     json: Json
@@ -39,6 +42,7 @@ class NamespaceBase:
     handler_errors: int
     on_failure: Callable[[Any, Exception, list[Any], int], None] | None
     observer: Any
+    recovery: Any
     home: int
     sockets: dict[str, Any]
     joining: dict[str, Any]
@@ -58,8 +62,12 @@ class SocketBase(Member):
     is_dropped: bool
     is_refused: bool
     def forget(self, event: str, handler: Handler) -> None: ...
+    def run_any(self, args: list[Any], id: int) -> int: ...
+    def run_several(self, handlers: list[Handler], args: list[Any], id: int) -> int: ...
     def take(self, args: list[Any], id: int) -> None: ...
-    async def answer(self, handler: Handler, args: list[Any], id: int) -> None: ...
+    async def answer(
+        self, handler: Handler, args: list[Any], id: int, replies: Replies | None = None
+    ) -> None: ...
     def reply_to(self, id: int, result: Any) -> None: ...
     def note(self, event: str, error: BaseException) -> None: ...
     def run_handler(self, handler: Handler, event: str, *args: Any) -> None: ...
@@ -69,6 +77,7 @@ class PeerBase(MessageHandler):
     session: Any
     json: Json
     is_diverted: bool
+    is_filtered: bool
     line: Any
     environ_made: dict[str, Any] | None
     @property

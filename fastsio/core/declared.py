@@ -64,7 +64,7 @@ class Event(Generic[P]):
         for name in Event.__slots__:
             setattr(aimed, name, getattr(self, name))
         is_operator = callable(getattr(target, "emit", None))
-        aimed._target = target if is_operator else BroadcastOperator(self._namespace).to(target)
+        aimed._target = target if is_operator else self._namespace.chosen().to(target)
         return aimed
 
     def emit(self, *args: P.args, **named: P.kwargs) -> None:
@@ -85,7 +85,7 @@ class Event(Generic[P]):
         return self._answered(answers)
 
     def _receivers(self) -> Any:
-        return BroadcastOperator(self._namespace) if self._target is None else self._target
+        return self._namespace.chosen() if self._target is None else self._target
 
     def _checked(self, args: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
         """The arguments in their order, as the declared types have them."""

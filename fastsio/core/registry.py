@@ -81,14 +81,14 @@ class Registry:
             name = self._hub.namespace(name).name
         if event == ANY:
             prefix |= PREFIX_EVENT
-        if typed is None:
-            typed = self._hub.options.typed
-        entry = Entry(fn, self._caller(event, fn, prefix, is_ours, typed))
+        entry = Entry(fn, self._caller(event, fn, prefix, is_ours, self._typed(typed)))
         self.functions.setdefault(name, {})[event] = entry
         self._apply_to(name)
 
     def add_listener(self, event: str, fn: Function, name: str, typed: bool | None) -> None:
-        """Let `fn(socket, *args)` handle an event of all clients of a namespace: Node's style, but known beforehand."""
+        """Let `fn(socket, *args)` handle an event of all clients of a namespace, or of a parent's children."""
+        if typed is None:
+            typed = self._hub.options.typed
         handler = make_handler(fn, PREFIX_SOCKET, typed=typed)
         self.functions.setdefault(name, {})[event] = Entry(fn, handler)
         self._apply_to(name)
@@ -108,8 +108,7 @@ class Registry:
 
         `methods` by event; `trigger(event, *args)` takes events without one. `typed`: of its methods, as in add().
         """
-        if typed is None:
-            typed = self._hub.options.typed
+        typed = self._typed(typed)
         prefix = PREFIX_SID | (PREFIX_NAMESPACE if name == ANY else 0)
         by_event = {}
         for event, fn in methods.items():
@@ -126,6 +125,10 @@ class Registry:
         self.objects[name] = Methods(owner, by_event, fallback)
         self._apply_to(name)
         return name
+
+    def _typed(self, typed: bool | None) -> bool:
+        """As in python-socketio, annotations do nothing here unless they are asked for."""
+        return bool(self._hub.options.typed if typed is None else typed)
 
     def _caller(
         self, event: str, fn: Function, prefix: int, is_ours: bool = False, typed: bool | None = False
@@ -151,16 +154,18 @@ class Registry:
 
     def apply(self, namespace: "Namespace") -> None:
         """Give a namespace its handlers."""
-        table, fallback = self._table_of(namespace.name)
+        parent = namespace.parent
+        table, fallback = self._table_of(namespace.name, parent.name if parent is not None else "")
         namespace.set_entry_guard(table.pop("connect", None))
         namespace.set_handlers(table, fallback)
 
     def _apply_to(self, name: str) -> None:
         for namespace in self._hub.namespaces.values():
-            if name in (ANY, namespace.name):
+            parent = namespace.parent
+            if name in (ANY, namespace.name) or (parent is not None and parent.name == name):
                 self.apply(namespace)
 
-    def _table_of(self, name: str) -> tuple[dict[str, Any], Handler | None]:
+    def _table_of(self, name: str, parent: str = "") -> tuple[dict[str, Any], Handler | None]:
         """Event to what calls its handler, and the handler of events without one."""
         table: dict[str, Any] = {}
         fallback = None
@@ -169,7 +174,7 @@ class Registry:
             table.update(methods.by_event)
             fallback = methods.fallback
         # From the least preferred to the most: the later takes the earlier's place.
-        for layer in (self.functions.get(ANY, {}), self.functions.get(name, {})):
+        for layer in (self.functions.get(one, {}) for one in (ANY, parent, name)):
             if ANY in layer:
                 table = {event: call for event, call in table.items() if event in RESERVED}
                 fallback = layer[ANY].call
