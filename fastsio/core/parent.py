@@ -7,7 +7,7 @@ import asyncio
 import itertools
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from fastsio.core.broadcasting import Broadcasting
@@ -129,6 +129,9 @@ class Parents:
 
     def __bool__(self) -> bool:
         return bool(self._parents)
+
+    def __iter__(self) -> Iterator[ParentNamespace]:
+        return iter(self._parents)
 
     def add(self, names: "str | re.Pattern[str] | Judge") -> ParentNamespace:
         """A new parent namespace: see IO.of()."""

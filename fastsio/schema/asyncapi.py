@@ -74,10 +74,12 @@ class _Writer:
         key = _key(namespace.name.removeprefix("/") or "root", self.channels)
         messages: dict[str, Any] = {}
         channel: dict[str, Any] = {
-            "address": namespace.name,
+            "address": namespace.address,
             "title": f"Namespace {namespace.name}",
             "messages": messages,
         }
+        if namespace.parameters:
+            channel["parameters"] = {name: {} for name in namespace.parameters}
         if namespace.auth is not EMPTY:
             channel["x-auth"] = self._types.of(namespace.auth)
         self.channels[key] = channel

@@ -5,6 +5,7 @@ that are. With clients there (`fastsio schema --connect`), what their sockets li
 """
 
 import collections.abc
+import re
 import typing
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
@@ -52,12 +53,17 @@ class Event(NamedTuple):
 
 
 class NamespaceEvents(NamedTuple):
-    """received: events of clients, sent: the server's, both by name; auth: what clients must send along, or EMPTY."""
+    """received: events of clients, sent: the server's, both by name; auth: what clients must send along, or EMPTY.
+
+    address: None if nothing says how the namespaces are called; it may have {fields}, which are the parameters.
+    """
 
     name: str
     received: tuple[Event, ...]
     sent: tuple[Event, ...]
     auth: Any = EMPTY
+    address: str | None = None
+    parameters: tuple[str, ...] = ()
 
 
 class Application(NamedTuple):
@@ -67,22 +73,54 @@ class Application(NamedTuple):
     notes: tuple[str, ...]
 
 
+class _Source(NamedTuple):
+    """A namespace, or a parent namespace with all its children. key: its name in the registry."""
+
+    name: str
+    key: str
+    namespace: Any
+    members: list[Any]
+    address: str | None
+    parameters: tuple[str, ...] = ()
+
+
 def read(hub: Any) -> Application:
     """The events of a hub. Raises SchemaError if it has none."""
     notes: list[str] = []
     found = []
-    for name in sorted(hub.namespaces):
-        received = {event.name: event for event in _received(hub, name, notes)}
-        sent = [_sent(event) for event in hub.namespaces[name].declared.values()]
-        auth = _auth(hub, name, notes)
+    for source in sorted(_sources(hub), key=lambda source: source.name):
+        received = {event.name: event for event in _received(hub, source, notes)}
+        sent = [_sent(event) for event in source.namespace.declared.values()]
+        auth = _auth(hub, source, notes)
         if received or sent or auth is not EMPTY:
-            found.append(NamespaceEvents(name, _sorted(received.values()), _sorted(sent), auth))
+            found.append(
+                NamespaceEvents(
+                    source.name, _sorted(received.values()), _sorted(sent), auth, source.address,
+                    source.parameters,
+                )
+            )  # fmt: skip
     if not found:
         raise SchemaError(
             "no events are known: register handlers with io.event() or sio.on(), declare what is sent with emits(), or "
             "give --connect to see what sockets listen to"
         )
     return Application(tuple(found), tuple(notes))
+
+
+def _sources(hub: Any) -> Iterator[_Source]:
+    for name, namespace in hub.namespaces.items():
+        if namespace.parent is None:
+            yield _Source(name, name, namespace, [namespace], name)
+    for parent in hub.parents:
+        pattern = parent.pattern
+        children = list(parent.children.values())
+        if pattern is None:  # a function knows the names
+            yield _Source(parent.name, parent.name, parent, children, None)
+        elif not pattern.text:
+            yield _Source(pattern.regex.pattern, parent.name, parent, children, None)
+        else:
+            address = re.sub(r"\{(\w+):\w+\}", r"{\1}", pattern.text)
+            yield _Source(address, parent.name, parent, children, address, tuple(pattern.kinds))
 
 
 def _sorted(events: Iterable[Event]) -> tuple[Event, ...]:
@@ -97,8 +135,9 @@ class _Found(NamedTuple):
     handler: Handler
 
 
-def _received(hub: Any, name: str, notes: list[str]) -> Iterator[Event]:
-    for found in _handlers(hub, name):
+def _received(hub: Any, source: _Source, notes: list[str]) -> Iterator[Event]:
+    name = source.name
+    for found in _handlers(hub, source):
         if not found.event.isprintable() or found.event in OWN_EVENTS or _is_ours(found.fn):
             continue
         typed = isinstance(found.handler.call, TypedCall)
@@ -140,9 +179,10 @@ def _is_ours(fn: Any) -> bool:
     return str(getattr(fn, "__module__", "")).partition(".")[0] == "fastsio"
 
 
-def _handlers(hub: Any, name: str) -> Iterator[_Found]:
+def _handlers(hub: Any, source: _Source) -> Iterator[_Found]:
     """All of a namespace, from the least preferred to the most."""
     registry = hub.registry
+    name = source.key
     methods = registry.objects.get(name) or registry.objects.get(ANY)
     if methods is not None:
         for event, handler in methods.by_event.items():
@@ -153,16 +193,17 @@ def _handlers(hub: Any, name: str) -> Iterator[_Found]:
         for event, entry in layer.items():
             if isinstance(entry.call, Handler):
                 yield _Found(event, entry.fn, entry.call)
-    for socket in hub.namespaces[name].sockets.values():
-        for event, handlers in (socket.by_event or {}).items():
-            yield _Found(event, handlers[-1].fn, handlers[-1])
+    for namespace in source.members:
+        for socket in namespace.sockets.values():
+            for event, handlers in (socket.by_event or {}).items():
+                yield _Found(event, handlers[-1].fn, handlers[-1])
 
 
-def _auth(hub: Any, name: str, notes: list[str]) -> Any:
+def _auth(hub: Any, source: _Source, notes: list[str]) -> Any:
     """The annotation of `auth` of a namespace's connect handler."""
     registry = hub.registry
     fn = None
-    for wanted in (ANY, name):
+    for wanted in (ANY, source.key):
         methods = registry.objects.get(wanted)
         fn = fn if methods is None else getattr(methods.owner, "on_connect", fn)
         entry = registry.functions.get(wanted, {}).get("connect")
@@ -172,7 +213,7 @@ def _auth(hub: Any, name: str, notes: list[str]) -> Any:
     try:
         arguments = signature_of(fn, 0, False).arguments
     except TypeError as error:
-        notes.append(f"{name} 'connect': {error}")
+        notes.append(f"{source.name} 'connect': {error}")
         return EMPTY
     return next((one.type for one in arguments if one.name == "auth"), EMPTY)
 

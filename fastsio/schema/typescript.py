@@ -46,6 +46,8 @@ def _namespace(namespace: NamespaceEvents, types: Types, writer: TypeWriter) -> 
     prefix = "".join(
         word[:1].upper() + word[1:] for word in re.findall(r"[A-Za-z0-9]+", namespace.name)
     )
+    if prefix[:1].isdigit():
+        prefix = f"Namespace{prefix}"
     names = [
         writer.free(f"{prefix}{suffix}")
         for suffix in (

@@ -531,6 +531,65 @@ async def test_event_refuses_the_servers_own_names() -> None:
             fastsio.IO().event(name, lambda socket: None)
 
 
+async def test_event_of_a_parent_namespace_listens_in_all_children_old_and_new() -> None:
+    io = fastsio.IO()
+    rooms = io.of("/room/{id}")
+    ready = rooms.emits("ready", str)
+
+    async with TestServer(io) as server:
+        old = await server.connect("/room/old")
+
+        @rooms.event
+        def where(socket: Any, n: int) -> str:
+            return f"{socket.params['id']}{n}"
+
+        new = await server.connect("/room/new")
+        assert await old.call("where", 1) == "old1"
+        assert await new.call("where", 2) == "new2"
+        assert "error" in await new.call("where", "2")
+        ready.emit("now")
+        await old.expect("ready", "now")
+        await new.expect("ready", "now")
+        with pytest.raises(TypeError, match="'arg0': Expected `str`"):
+            ready.emit(1)
+
+
+async def test_both_styles_of_one_application_have_their_own_default() -> None:
+    io = fastsio.IO()
+
+    @io.event
+    def ours(socket: Any, a: int) -> None: ...
+
+    @io.sio.event
+    def theirs(sid: str, a: int) -> Any:
+        return a
+
+    async with TestServer(io) as server:
+        client = await server.connect()
+        assert "error" in await client.call("ours", "x")
+        assert await client.call("theirs", "x") == "x"
+
+
+async def test_events_one_after_the_other_are_validated_and_answered() -> None:
+    io = fastsio.IO(async_handlers=False)
+
+    @io.event
+    async def slow(socket: Any, a: int, ack: Any) -> None:
+        await asyncio.sleep(0)
+        ack(a)
+
+    @io.on("connection")
+    def connection(socket: Any) -> None:
+        socket.on("own", one(int))
+
+    async with TestServer(io) as server:
+        client = await server.connect()
+        assert await client.call("slow", 1) == 1
+        assert (await client.call("slow", "1"))["error"]["name"] == "a"
+        assert await client.call("own", 1) == 1
+        assert (await client.call("own", "1"))["error"]["name"] == "value"
+
+
 # --- python-socketio's style ----------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -159,6 +160,28 @@ def test_two_classes_of_a_name_are_told_apart() -> None:
     }
     assert len(set(names.values())) == 3
     assert names["root.server.three"] == names["root.server.four"]
+
+
+def test_namespaces_of_a_pattern_are_one_channel_with_parameters(folder: Path) -> None:
+    io = fastsio.IO()
+
+    @io.of("/room/{id}/{number:int}").event
+    def say(socket, text: str) -> str: ...
+
+    io.of(re.compile(r"^/\d+$")).emits("tick")
+    io.of(lambda name, auth: True).emits("tock")
+    io.of("/room/a/1")
+    document = asyncapi(read(io.hub), "x")
+    check_asyncapi(document)
+    assert {key: channel["address"] for key, channel in document["channels"].items()} == {
+        "_2": None,
+        "room__id___number_": "/room/{id}/{number}",
+        "___d__": None,
+    }
+    assert document["channels"]["room__id___number_"]["parameters"] == {"id": {}, "number": {}}
+    text = typescript(read(io.hub))
+    assert "RoomIdNumberClientToServerEvents" in text and "Namespace2Socket" in text
+    assert tsc(folder, schema=text) == ""
 
 
 def test_the_same_application_gives_the_same_text_in_every_process() -> None:
