@@ -114,6 +114,8 @@ class Options:
         server_no_context_takeover and client_no_context_takeover (False): each message by itself, so that no memory
         is kept between messages and a broadcast is compressed once for all; server_max_window_bits and
         client_max_window_bits, 9 to 15 (15); level, 1 to 9 (6), and mem_level, 1 to 9 (8), zlib's.
+    typed: the annotations of handlers validate and convert what clients send, with msgspec (the extra `typed`). None:
+        in Node's style where it is installed, in python-socketio's not.
     """
 
     ping_interval: float = 25.0
@@ -146,6 +148,7 @@ class Options:
     trusted_proxies: None | str | Iterable[str] = None
     connection_state_recovery: None | bool | dict[str, Any] = None
     per_message_deflate: bool | dict[str, Any] = False
+    typed: bool | None = None
 
     def __post_init__(self) -> None:
         given: Any = self.ping_interval
@@ -169,6 +172,8 @@ class Options:
             object.__setattr__(self, "namespaces", (self.namespaces,))
         elif self.namespaces is not None and self.namespaces != "*":
             object.__setattr__(self, "namespaces", tuple(self.namespaces))
+        if self.typed not in (None, True, False):
+            raise ValueError(f"typed={self.typed!r}: True, False or None")
         if self.trusted_proxies is not None:
             object.__setattr__(self, "trusted_proxies", parse_proxies(self.trusted_proxies))
         recovery = _recovery(self.connection_state_recovery)

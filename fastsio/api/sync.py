@@ -134,20 +134,23 @@ class Server:
     # --- handlers ----------------------------------------------------------------------------
 
     def on(
-        self, event: str, handler: Callable[..., Any] | None = None, namespace: str | None = None
-    ) -> Any:
+        self, event: str, handler: Callable[..., Any] | None = None, namespace: str | None = None, *,
+        typed: bool | None = None,
+    ) -> Any:  # fmt: skip
         """Register the handler of an event; as a decorator when `handler` is left out.
 
         As AsyncServer.on(), but for plain functions. Raises TypeError for a coroutine function.
         """
-        return self._server.on(event, handler, namespace)
+        return self._server.on(event, handler, namespace, typed=typed)
 
     def event(self, *args: Any, **kwargs: Any) -> Any:
         """`@sio.event` registers a function under its own name; `@sio.event(namespace="/x")` in a namespace."""
         return self._server.event(*args, **kwargs)
 
-    def register_namespace(self, namespace_handler: BaseServerNamespace) -> None:
-        """Let a Namespace handle a namespace's events. Raises ValueError for what is none."""
+    def register_namespace(
+        self, namespace_handler: BaseServerNamespace, *, typed: bool | None = None
+    ) -> None:
+        """Let a Namespace handle a namespace's events: see AsyncServer.register_namespace()."""
         if not isinstance(namespace_handler, BaseServerNamespace):
             raise ValueError("Not a namespace instance")
         if not isinstance(namespace_handler, Namespace):
@@ -155,8 +158,8 @@ class Server:
         namespace_handler._set_server(self)
         methods = methods_of(namespace_handler, Namespace)
         self.hub.registry.add_object(
-            namespace_handler, namespace_handler.namespace, methods, namespace_handler.trigger_event
-        )
+            namespace_handler, namespace_handler.namespace, methods, namespace_handler.trigger_event, typed
+        )  # fmt: skip
 
     def exception_handler(self, *errors: Any, namespace: str | None = None) -> Any:
         """Register what answers when a handler raises: see AsyncServer.exception_handler()."""

@@ -6,12 +6,14 @@ from typing import Any
 
 from fastsio._codec import check_event_name
 from fastsio._dispatch import Handler
+from fastsio.core.typed import typed_call
 
 __all__ = [
     "PREFIX_EVENT",
     "PREFIX_NAMESPACE",
     "PREFIX_NONE",
     "PREFIX_SID",
+    "PREFIX_SOCKET",
     "called",
     "check_event_name",
     "make_event_handler",
@@ -25,6 +27,7 @@ PREFIX_NONE = 0
 PREFIX_EVENT = 1
 PREFIX_NAMESPACE = 2
 PREFIX_SID = 4
+PREFIX_SOCKET = 8
 
 
 def positional_count(
@@ -71,16 +74,23 @@ async def called(fn: Callable[..., Any], *args: Any) -> Any:
     return await result if inspect.iscoroutine(result) else result
 
 
-def make_handler(fn: Callable[..., Any], prefix: int = PREFIX_NONE, once: bool = False) -> Handler:
+def make_handler(
+    fn: Callable[..., Any],
+    prefix: int = PREFIX_NONE,
+    once: bool = False,
+    typed: bool | None = False,
+) -> Handler:
     """A Handler for `fn`. A parameter named `ack` makes it answer by calling that.
 
-    Raises TypeError if `fn` can't take what `prefix` puts before the event's arguments.
+    typed: whether its annotations validate, see typed_call(). Raises TypeError if `fn` can't take what `prefix` puts
+    before the event's arguments.
     """
     takes_ack = takes_named(fn, "ack")
     max_args = _room_for(fn, prefix.bit_count(), False)
     if takes_ack and max_args > 0 and _has_positional_ack(fn):
         max_args -= 1
-    return Handler(fn, prefix=prefix, max_args=max_args, takes_ack=takes_ack, once=once)
+    call = typed_call(fn, prefix.bit_count(), takes_ack, typed)
+    return Handler(fn, prefix=prefix, max_args=max_args, takes_ack=takes_ack, once=once, call=call)
 
 
 def make_event_handler(

@@ -90,7 +90,7 @@ class Hub:
             raise ValueError(f'namespace {name!r}: "," ends a name on the wire')
         namespace = self.namespaces[name] = Namespace(name, self.json, self.tasks, self)
         namespace.home = self._home
-        namespace.on_failure = self.failures.handle if self.failures.is_used else None
+        namespace.on_failure = self.failures.handle
         namespace.observe(self._event_observer)
         if parent is not None:
             parent.bring_up(namespace)
@@ -221,8 +221,6 @@ class Hub:
     ) -> None:
         """See Failures.add(); `namespace` None is every one."""
         self.failures.add(fn, error, None if namespace is None else self.namespace(namespace).name)
-        for one in self.namespaces.values():
-            one.on_failure = self.failures.handle
 
     # --- threads -----------------------------------------------------------------------------
 

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from fastsio.core.namespace import Namespace
 
 
+# Events that are the server's: their arguments are no client's.
+OWN_EVENTS = ("disconnecting", "disconnect", "error")
+
+
 class Listening(Emitter, SocketBase):
     """The listeners of a Socket. What an idle socket has of them is None."""
 
@@ -23,15 +27,25 @@ class Listening(Emitter, SocketBase):
 
     # --- one event ---------------------------------------------------------------------------
 
-    def on(self, event: str, fn: Callable[..., Any] | None = None) -> Any:
+    def on(
+        self, event: str, fn: Callable[..., Any] | None = None, *, typed: bool | None = None
+    ) -> Any:
         """Call `fn(*args)` for each such event of the client, after listeners added earlier.
 
         Works as a decorator. `fn` may be a coroutine function. What it returns answers the client's ack
         (None: no value, a tuple: several); one with a parameter named `ack` answers by calling that. Extra
         arguments are dropped, as JavaScript does. Own events: "disconnecting" and "disconnect", with
-        (reason, description), and "error" with an exception.
+        (reason, description), and "error" with an exception. typed: whether annotations validate the arguments; None:
+        as the server's option says.
         """
-        return self._listen(event, fn)
+        return self._listen(event, fn, typed=typed)
+
+    def make_handler(
+        self, event: str, fn: Callable[..., Any], once: bool, typed: bool | None = None
+    ) -> Handler:
+        if typed is None:
+            typed = self.namespace.hub.options.typed
+        return make_handler(fn, once=once, typed=False if event in OWN_EVENTS else typed)
 
     def all_handlers_of(self, event: str) -> list[Handler]:
         """Who gets an event of the client, in their order: the namespace's handler, then the listeners."""

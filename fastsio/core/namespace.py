@@ -12,6 +12,7 @@ from fastsio._dispatch import Handler, NamespaceBase
 from fastsio._encoded import Encoded
 from fastsio.core.adapter import Adapter
 from fastsio.core.broadcasting import Broadcasting
+from fastsio.core.declaring import Declaring
 from fastsio.core.emitter import Emitter, Handlers
 from fastsio.core.gather import calling
 from fastsio.core.held import Held
@@ -35,7 +36,7 @@ logger = logging.getLogger("fastsio.core")
 OWN_EVENTS = ("connection", "connect", "new_namespace")
 
 
-class Namespace(Emitter, Broadcasting, NamespaceBase):
+class Namespace(Emitter, Broadcasting, Declaring, NamespaceBase):
     """One namespace. `name` begins with "/"; `sockets` are those that joined, by id; `adapter` has the rooms.
 
     `joining`: not yet admitted, but reached by id and in the rooms that a guard put them into.
@@ -55,6 +56,10 @@ class Namespace(Emitter, Broadcasting, NamespaceBase):
         self._entry_guard: Guard | None = None
         # Who hears of more than the hub's observer does, once there was anybody.
         self.watch: Watch | None = None
+        # Events that no handler got because of their arguments (typed.py).
+        self.invalid_events = 0
+        # Events that the server sends, by name, where the application declared them.
+        self.declared: dict[str, Any] = {}
         self.by_event = None
         self.connection_handlers: Handlers = ()
         # A child of a parent namespace, and what its name says of it: {"id": "7"} where that is /room/{id}.

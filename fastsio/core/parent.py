@@ -7,11 +7,12 @@ import asyncio
 import itertools
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from fastsio.core.broadcasting import Broadcasting
 from fastsio.core.children import ChildrenOperator
+from fastsio.core.declaring import Declaring
 from fastsio.core.emitter import Emitter
 from fastsio.core.handlers import positional_count
 from fastsio.core.middleware import Next, make_step
@@ -27,11 +28,12 @@ logger = logging.getLogger("fastsio.core")
 Judge = Callable[..., Any]
 
 
-class ParentNamespace(Emitter, Broadcasting):
+class ParentNamespace(Emitter, Broadcasting, Declaring):
     """What namespaces have in common that clients ask for. `children`: those that are there, by name.
 
     Middleware and listeners of "connection" are given to each child when it is made: what is added later is for later
-    children. What is sent goes to the clients of all children. `name` is "/_" and a number, and not for clients.
+    children; handlers of event() are for all. What is sent goes to the clients of all children. `name` is "/_" and a
+    number, and not for clients.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class ParentNamespace(Emitter, Broadcasting):
         self.pattern = pattern
         self.children: dict[str, Namespace] = {}
         self.by_event = None
+        self.declared: dict[str, Any] = {}
         self._judge = judge
         self._middleware: list[Callable[..., Any]] = []
 
@@ -126,6 +129,9 @@ class Parents:
 
     def __bool__(self) -> bool:
         return bool(self._parents)
+
+    def __iter__(self) -> Iterator[ParentNamespace]:
+        return iter(self._parents)
 
     def add(self, names: "str | re.Pattern[str] | Judge") -> ParentNamespace:
         """A new parent namespace: see IO.of()."""

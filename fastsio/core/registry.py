@@ -6,23 +6,29 @@ the event in the namespace "*", one for "*" in "*", a class-based namespace, a c
 """
 
 import builtins
+import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastsio._dispatch import Handler
-from fastsio.core.errors import ConnectionRefusedError
+from fastsio.core.errors import ConnectionRefusedError, InvalidArgumentError
 from fastsio.core.handlers import (
     PREFIX_EVENT,
     PREFIX_NAMESPACE,
     PREFIX_SID,
+    PREFIX_SOCKET,
     make_event_handler,
+    make_handler,
     positional_count,
 )
+from fastsio.core.typed import typed_call
 
 if TYPE_CHECKING:
     from fastsio.core.hub import Hub
     from fastsio.core.namespace import Namespace
     from fastsio.core.socket import Socket
+
+logger = logging.getLogger("fastsio.core")
 
 ANY = "*"
 RESERVED = ("connect", "disconnect")
@@ -60,11 +66,13 @@ class Registry:
 
     # --- registering -------------------------------------------------------------------------
 
-    def add(self, event: str, fn: Function, name: str, is_ours: bool = False) -> None:
+    def add(
+        self, event: str, fn: Function, name: str, is_ours: bool = False, typed: bool | None = None
+    ) -> None:
         """Let `fn` handle an event in a namespace ("*": any). The last one given wins.
 
-        `is_ours`: not an application's function, so it is called as it is, without `adapt`.
-        Raises TypeError if `fn` can't take what it will be called with.
+        `is_ours`: not an application's function, so it is called as it is, without `adapt`. `typed`: see typed_call(),
+        None is what the server's option says. Raises TypeError if `fn` can't take what it will be called with.
         """
         prefix = PREFIX_SID
         if name == ANY:
@@ -73,8 +81,16 @@ class Registry:
             name = self._hub.namespace(name).name
         if event == ANY:
             prefix |= PREFIX_EVENT
-        entry = Entry(fn, self._caller(event, fn, prefix, is_ours))
+        entry = Entry(fn, self._caller(event, fn, prefix, is_ours, self._typed(typed)))
         self.functions.setdefault(name, {})[event] = entry
+        self._apply_to(name)
+
+    def add_listener(self, event: str, fn: Function, name: str, typed: bool | None) -> None:
+        """Let `fn(socket, *args)` handle an event of all clients of a namespace, or of a parent's children."""
+        if typed is None:
+            typed = self._hub.options.typed
+        handler = make_handler(fn, PREFIX_SOCKET, typed=typed)
+        self.functions.setdefault(name, {})[event] = Entry(fn, handler)
         self._apply_to(name)
 
     def remove(self, event: str, name: str) -> None:
@@ -86,19 +102,20 @@ class Registry:
         self._apply_to(name)
 
     def add_object(
-        self, owner: Any, name: str, methods: dict[str, Function], trigger: Function
-    ) -> str:
+        self, owner: Any, name: str, methods: dict[str, Function], trigger: Function, typed: bool | None = None
+    ) -> str:  # fmt: skip
         """Let a class-based namespace handle what no function does; returns the name it has here.
 
-        `methods` by event; `trigger(event, *args)` takes events without one.
+        `methods` by event; `trigger(event, *args)` takes events without one. `typed`: of its methods, as in add().
         """
+        typed = self._typed(typed)
         prefix = PREFIX_SID | (PREFIX_NAMESPACE if name == ANY else 0)
         by_event = {}
         for event, fn in methods.items():
             _, taken = positional_count(fn, is_own=True)
             # What can't take a sid is a method that is called so by chance; the trigger tells who tries.
             if taken < 0 or taken >= prefix.bit_count() + (event == "connect"):
-                by_event[event] = self._caller(event, fn, prefix)
+                by_event[event] = self._caller(event, fn, prefix, typed=typed)
         for event in RESERVED:
             if event not in by_event:
                 by_event[event] = self._caller(event, trigger, prefix | PREFIX_EVENT)
@@ -109,8 +126,20 @@ class Registry:
         self._apply_to(name)
         return name
 
-    def _caller(self, event: str, fn: Function, prefix: int, is_ours: bool = False) -> Any:
+    def _typed(self, typed: bool | None) -> bool:
+        """As in python-socketio, annotations do nothing here unless they are asked for."""
+        return bool(self._hub.options.typed if typed is None else typed)
+
+    def _caller(
+        self, event: str, fn: Function, prefix: int, is_ours: bool = False, typed: bool | None = False
+    ) -> Any:  # fmt: skip
         call = fn if is_ours else self.adapt(fn)
+        if typed is not False and event != "disconnect":
+            # A connect handler's `environ` is the server's own.
+            before = prefix.bit_count() + (event == "connect")
+            checked = typed_call(fn, before, False, typed)
+            if checked is not fn:  # in the same thread as `fn`
+                call = checked if call is fn else self.adapt(checked)
         if event in RESERVED and positional_count(fn, is_own=True)[1] < 0:
             call = lenient(call)
         if event == "connect":
@@ -125,16 +154,18 @@ class Registry:
 
     def apply(self, namespace: "Namespace") -> None:
         """Give a namespace its handlers."""
-        table, fallback = self._table_of(namespace.name)
+        parent = namespace.parent
+        table, fallback = self._table_of(namespace.name, parent.name if parent is not None else "")
         namespace.set_entry_guard(table.pop("connect", None))
         namespace.set_handlers(table, fallback)
 
     def _apply_to(self, name: str) -> None:
         for namespace in self._hub.namespaces.values():
-            if name in (ANY, namespace.name):
+            parent = namespace.parent
+            if name in (ANY, namespace.name) or (parent is not None and parent.name == name):
                 self.apply(namespace)
 
-    def _table_of(self, name: str) -> tuple[dict[str, Any], Handler | None]:
+    def _table_of(self, name: str, parent: str = "") -> tuple[dict[str, Any], Handler | None]:
         """Event to what calls its handler, and the handler of events without one."""
         table: dict[str, Any] = {}
         fallback = None
@@ -143,7 +174,7 @@ class Registry:
             table.update(methods.by_event)
             fallback = methods.fallback
         # From the least preferred to the most: the later takes the earlier's place.
-        for layer in (self.functions.get(ANY, {}), self.functions.get(name, {})):
+        for layer in (self.functions.get(one, {}) for one in (ANY, parent, name)):
             if ANY in layer:
                 table = {event: call for event, call in table.items() if event in RESERVED}
                 fallback = layer[ANY].call
@@ -200,6 +231,12 @@ def make_guard(fn: Function, prefix: int, call: Function) -> Guard:
                 result = await result
         except ConnectionRefusedError:
             raise
+        except InvalidArgumentError as error:
+            error.event = "connect"
+            logger.info("refused in %r for sid=%.6s…: %s", socket.namespace.name, socket.id, error)
+            raise ConnectionRefusedError(
+                f"invalid auth: {error.message}", error.answer["error"]
+            ) from error
         except builtins.ConnectionRefusedError as error:
             raise ConnectionRefusedError("Connection refused by server") from error
         except Exception as error:

@@ -42,6 +42,7 @@ def test_defaults_are_the_documented_ones():
         "async_handlers": True,
         "always_connect": False,
         "trusted_proxies": None,
+        "typed": None,
         "middleware_timeout": 10.0,
         "cleanup_empty_child_namespaces": False,
         "connection_state_recovery": None,
@@ -65,7 +66,7 @@ def test_both_styles_take_every_option(style):
         "cookie": {"name": "x", "Path": "/x", "HttpOnly": False, "SameSite": "Strict"},
         "http_compression": False, "compression_threshold": 7,
         "json": json, "serializer": Packet, "namespaces": ("/a",), "async_handlers": False, "always_connect": True,
-        "trusted_proxies": ("*",), "middleware_timeout": 8, "cleanup_empty_child_namespaces": True,
+        "trusted_proxies": ("*",), "typed": True, "middleware_timeout": 8, "cleanup_empty_child_namespaces": True,
         "connection_state_recovery": RECOVERY,
         "per_message_deflate": {
             "threshold": 8, "server_no_context_takeover": True, "client_no_context_takeover": True,
