@@ -163,6 +163,7 @@ class Namespace(Emitter, Broadcasting, NamespaceBase):
         Raises TypeError for what JSON can't hold, ValueError for the names of a namespace's own events.
         """
         self._check_server_event([event, *args])
+        logger.warning("server_side_emit(%r) in %r: there are no other servers", event, self.name)
         if ack is not None:
             calling(self, ack)(None, [])
 

@@ -1,7 +1,8 @@
 """python-socketio's handlers as they were registered, and the tables of each namespace that dispatch reads.
 
 Order of preference, as in python-socketio: a function for the event, one for "*" in the namespace, one for
-the event in the namespace "*", one for "*" in "*", a class-based namespace, a class-based one for "*".
+the event in the namespace "*", one for "*" in "*", a class-based namespace, a class-based one for "*". Namespaces
+that are patterns, which python-socketio does not have, come before "*", those that were given later before the earlier.
 `connect` and `disconnect` never go to a "*" event.
 """
 
@@ -18,6 +19,7 @@ from fastsio.core.handlers import (
     make_event_handler,
     positional_count,
 )
+from fastsio.core.patterns import Pattern, compile_pattern, is_pattern
 
 if TYPE_CHECKING:
     from fastsio.core.hub import Hub
@@ -49,6 +51,7 @@ class Methods(NamedTuple):
 class Registry:
     """`functions`: namespace to event to Entry, `objects`: namespace to Methods. Namespaces of clients follow at once.
 
+    A namespace may be "*", or a pattern with fields, "/room/{id}": then clients may join what fits it.
     `adapt` makes of a function what is called in its place, with the same arguments (threads use it).
     """
 
@@ -57,25 +60,32 @@ class Registry:
         self.adapt = adapt
         self.functions: dict[str, dict[str, Entry]] = {}
         self.objects: dict[str, Methods] = {}
+        self._patterns: dict[str, Pattern] = {}
 
     # --- registering -------------------------------------------------------------------------
 
     def add(self, event: str, fn: Function, name: str, is_ours: bool = False) -> None:
-        """Let `fn` handle an event in a namespace ("*": any). The last one given wins.
+        """Let `fn` handle an event in a namespace ("*": any; a pattern: what fits it). The last one given wins.
 
         `is_ours`: not an application's function, so it is called as it is, without `adapt`.
         Raises TypeError if `fn` can't take what it will be called with.
         """
-        prefix = PREFIX_SID
-        if name == ANY:
-            prefix |= PREFIX_NAMESPACE
-        else:
-            name = self._hub.namespace(name).name
+        name, prefix = self._place(name)
         if event == ANY:
             prefix |= PREFIX_EVENT
         entry = Entry(fn, self._caller(event, fn, prefix, is_ours))
         self.functions.setdefault(name, {})[event] = entry
         self._apply_to(name)
+
+    def _place(self, name: str) -> tuple[str, int]:
+        """A namespace's name as it is here, and what its functions get before an event's arguments; it exists then."""
+        if name == ANY:
+            return name, PREFIX_SID | PREFIX_NAMESPACE
+        if is_pattern(name):
+            name = name if name.startswith("/") else f"/{name}"
+            self._patterns[name] = self._hub.parents.of(compile_pattern(name))
+            return name, PREFIX_SID | PREFIX_NAMESPACE
+        return self._hub.namespace(name).name, PREFIX_SID
 
     def remove(self, event: str, name: str) -> None:
         """Forget the function of an event. Raises KeyError if there is none."""
@@ -92,7 +102,7 @@ class Registry:
 
         `methods` by event; `trigger(event, *args)` takes events without one.
         """
-        prefix = PREFIX_SID | (PREFIX_NAMESPACE if name == ANY else 0)
+        name, prefix = self._place(name)
         by_event = {}
         for event, fn in methods.items():
             _, taken = positional_count(fn, is_own=True)
@@ -103,8 +113,6 @@ class Registry:
             if event not in by_event:
                 by_event[event] = self._caller(event, trigger, prefix | PREFIX_EVENT)
         fallback = self._caller(ANY, trigger, prefix | PREFIX_EVENT)
-        if name != ANY:
-            name = self._hub.namespace(name).name
         self.objects[name] = Methods(owner, by_event, fallback)
         self._apply_to(name)
         return name
@@ -131,19 +139,27 @@ class Registry:
 
     def _apply_to(self, name: str) -> None:
         for namespace in self._hub.namespaces.values():
-            if name in (ANY, namespace.name):
+            if name in self._keys_of(namespace.name):
                 self.apply(namespace)
+
+    def _keys_of(self, name: str) -> list[str]:
+        """Under which names functions for a namespace may be, the least preferred first."""
+        fitting = [
+            key for key, pattern in self._patterns.items() if pattern.params_of(name) is not None
+        ]
+        return [ANY, *fitting, name]
 
     def _table_of(self, name: str) -> tuple[dict[str, Any], Handler | None]:
         """Event to what calls its handler, and the handler of events without one."""
         table: dict[str, Any] = {}
         fallback = None
-        methods = self.objects.get(name) or self.objects.get(ANY)
-        if methods is not None:
-            table.update(methods.by_event)
-            fallback = methods.fallback
+        keys = self._keys_of(name)
+        objects = [self.objects[key] for key in keys if key in self.objects]
+        if objects:
+            table.update(objects[-1].by_event)
+            fallback = objects[-1].fallback
         # From the least preferred to the most: the later takes the earlier's place.
-        for layer in (self.functions.get(ANY, {}), self.functions.get(name, {})):
+        for layer in (self.functions.get(key, {}) for key in keys):
             if ANY in layer:
                 table = {event: call for event, call in table.items() if event in RESERVED}
                 fallback = layer[ANY].call
