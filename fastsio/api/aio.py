@@ -166,9 +166,10 @@ class AsyncServer(AsyncServerBase):
 
         connect(sid, environ[, auth]) refuses by returning False or raising; disconnect(sid[, reason]);
         any other event(sid, *args), whose return value answers the client's ack; "*"(event, sid, *args) for
-        events without one. In the namespace "*", for every namespace, they get the namespace before the sid; so do those
-        of a pattern such as "/room/{id}", whose namespaces clients may join (see IO.of()). Plain or coroutine functions. The last one registered for an event wins. Raises TypeError for a function that
-        can't be called so.
+        events without one. In the namespace "*", for every namespace, they get the namespace before the sid; so do
+        those of a pattern such as "/room/{id}", whose namespaces clients may join then (see IO.of()). Plain or
+        coroutine functions. The last one registered for an event wins. Raises TypeError for a function that can't be
+        called so.
         """
         if handler is None:
             return lambda handler: self.on(event, handler, namespace)
