@@ -174,7 +174,7 @@ class Namespace(Emitter, Broadcasting, NamespaceBase):
 
     def _check_server_event(self, args: list[Any]) -> None:
         if args[0] in OWN_EVENTS:
-            raise ValueError(f"{args[0]!r} is a reserved event name")
+            raise ValueError(f'"{args[0]}" is a reserved event name')
         self.encode_event(args)
 
     # --- python-socketio's side --------------------------------------------------------------
