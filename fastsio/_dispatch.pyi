@@ -40,6 +40,7 @@ class NamespaceBase:
     handler_errors: int
     on_failure: Callable[[Any, Exception, list[Any], int], None] | None
     observer: Any
+    recovery: Any
     home: int
     sockets: dict[str, Any]
     joining: dict[str, Any]

@@ -25,6 +25,7 @@ PURE = [
     "_client",
     "_codec",
     "_encoded",
+    "_dialects",
     "_payload",
     "_json",
     "_frames",
@@ -35,14 +36,18 @@ LOWER = [
     "packet",
     "msgpack_packet",
     "_http",
+    "_deflate",
+    "_stream",
     "_conn",
     "_shared",
     "_hosted",
     "threads",
     "_wheel",
     "_ids",
+    "_recovery_log",
     "options",
     "static",
+    "pages",
     "engine",
     "core",
     "adapters",
@@ -60,12 +65,26 @@ MAY_IMPORT: dict[str, list[str]] = {
     "_http": [],  # requests and response heads, pure like those above
     "_wheel": [],  # deadlines of whatever has them
     "_ids": [],  # random, and no more
+    "_recovery_log": ["_encoded", "_ids"],  # packets for clients that come back
     "options": [],  # values that every layer may read
     "static": ["_http"],  # files as answers to requests
-    "_conn": ["_frames", "_encoded", "_codec", "_fanout", "_http"],
-    "_shared": ["_conn", "_http"],  # as _conn, and whose a request is
+    "_deflate": ["_encoded", "_frames"],  # permessage-deflate, pure
+    "pages": ["static", "_http", "_eager"],  # and texts and functions
+    "_stream": ["_frames", "_encoded", "_deflate", "_fanout"],  # writing to a transport
+    "_conn": [
+        "_stream",
+        "_frames",
+        "_dialects",
+        "_encoded",
+        "_deflate",
+        "_codec",
+        "_fanout",
+        "_http",
+    ],
+    "_shared": ["_conn", "_stream", "_http"],  # as _conn, and whose a request is
     "_hosted": [
         "_frames",
+        "_dialects",
         "_encoded",
         "_codec",
         "_fanout",
@@ -74,9 +93,12 @@ MAY_IMPORT: dict[str, list[str]] = {
     ],  # as _conn, over ASGI
     "threads": [],  # loops and pools, of whatever
     "engine": [
+        "_eager",  # middleware and questions that do not wait are answered at once
+        "_deflate",
         "_fanout",
         "_codec",
         "_encoded",
+        "_dialects",
         "_payload",
         "_frames",
         "_http",
@@ -93,6 +115,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "_json",
         "_frames",
         "_ids",
+        "_recovery_log",
         "options",
         "packet",  # these two and _msgpack: core/parsers.py, for serializer=
         "msgpack_packet",
@@ -161,9 +184,11 @@ MUST_NOT_IMPORT = {
     "_frames": IO | HTTP,
     "_codec": IO | HTTP,
     "_encoded": IO | HTTP,
+    "_dialects": IO | HTTP,
     "_json": IO | HTTP,
     "_payload": IO | HTTP,
     "_msgpack": IO | HTTP,
+    "_deflate": IO | HTTP,
     "_fanout": HTTP | {"asyncio", "uvloop", "threading", "ssl"},
     "_dispatch": HTTP | {"socket", "ssl"},
     "_eager": HTTP | {"socket", "ssl"},
@@ -171,6 +196,7 @@ MUST_NOT_IMPORT = {
     "_wheel": IO | HTTP,
     "_client": IO | HTTP,
     "_ids": IO | HTTP,
+    "_recovery_log": IO | HTTP,
     "options": IO | HTTP,
     "core": {"httptools", "http", "aiohttp", "uvicorn", "uvloop", "socket", "ssl"},
     "_aio": HTTP | {"uvloop", "socket", "ssl"},

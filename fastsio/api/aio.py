@@ -326,6 +326,14 @@ class AsyncServer(AsyncServerBase):
         socket = self._find(sid, namespace)
         return None if socket is None else socket.peer.environ
 
+    def is_recovered(self, sid: str, namespace: str | None = None) -> bool:
+        """Whether the client came back to the session that it had before its connection was lost.
+
+        With the option connection_state_recovery; its `connect` handler can ask this. False for an unknown sid.
+        """
+        socket = self._find(sid, namespace)
+        return socket is not None and socket.recovered
+
     def transport(self, sid: str, namespace: str | None = None) -> str:
         """What the client uses now: "polling" or "websocket". Raises KeyError for an unknown sid."""
         return self._socket(sid, namespace).transport

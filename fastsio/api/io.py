@@ -15,7 +15,7 @@ from fastsio.core.namespace import Namespace
 from fastsio.core.operator import BroadcastOperator
 from fastsio.core.parent import ParentNamespace
 from fastsio.core.patterns import is_pattern
-from fastsio.options import Options
+from fastsio.options import Options, node_cookie
 
 if TYPE_CHECKING:
     from fastsio.api.aio import AsyncServer
@@ -29,7 +29,9 @@ class IO(Emitter, Broadcasting):
     """
 
     def __init__(self, **options: Any) -> None:
-        self._take(Hub(Options.of(options)))
+        if isinstance(options.get("cookie"), dict):
+            options["cookie"] = node_cookie(options["cookie"])
+        self._take(Hub(Options.of({"serve_client": True} | options)))
 
     @classmethod
     def over(cls, hub: Hub) -> "IO":
@@ -41,9 +43,7 @@ class IO(Emitter, Broadcasting):
     def _take(self, hub: Hub) -> None:
         self.hub = hub
         hub.server = self
-        if hub.events is None:
-            hub.events = EngineEvents(hub)
-        self.engine: EngineEvents = hub.events
+        self.engine = EngineEvents.of(hub)
         self._sio: AsyncServer | None = None
         self._running: list[RunningServer] = []
 

@@ -18,6 +18,8 @@ from fastsio.core.observer import Observer
 from fastsio.core.parent import ParentNamespace, Parents
 from fastsio.core.parsers import make_json
 from fastsio.core.peer import CONNECT_ERROR, Peer
+from fastsio.core.peer4 import Peer4
+from fastsio.core.recovery_store import SessionStore
 from fastsio.core.registry import Registry
 from fastsio.options import Options
 
@@ -56,11 +58,15 @@ class Hub:
         self.is_serial = self.diverts = not options.async_handlers
         # python-socketio: with `namespaces` given, "/" exists only if it is among them or has handlers.
         self.is_root_optional = False
-        # What the engine tells of requests (engine/ports.py, Hooks), where the API has that.
+        # What the application has hung into the engine (engine/ports.py, Hooks), while there is anything; and where it
+        # does that, once it has asked for it: api.engine_events.EngineEvents.
         self.events: Any = None
+        self.engine_events: Any = None
         # The application's object, as namespaces show it: an IO or an AsyncServer.
         self.server: Any = None
         self.parents = Parents(self)
+        # What clients come back to who lost their connection; None: they do not.
+        self.lost_sessions = SessionStore.of(self)
         self.root = self.namespace("/")
         self._accepts_any = options.namespaces == "*"
         for name in () if isinstance(options.namespaces, str) else options.namespaces or ():
@@ -184,7 +190,8 @@ class Hub:
 
     def open(self, session: Any) -> Peer:
         """The engine has a new session."""
-        peer = Peer(session, self.json, self)
+        kind = Peer4 if session.protocol == 3 else Peer
+        peer = kind(session, self.json, self)
         if self.diverts:
             peer.is_diverted = True
         if self.observer is not None:

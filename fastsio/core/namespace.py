@@ -18,6 +18,8 @@ from fastsio.core.held import Held
 from fastsio.core.middleware import make_step
 from fastsio.core.observer import Observer
 from fastsio.core.operator import NOBODY_EXCEPT, BroadcastOperator, Rooms, as_rooms
+from fastsio.core.recovery import Recovery
+from fastsio.core.recovery_adapter import SessionAwareAdapter
 from fastsio.core.watch import Watch
 
 if TYPE_CHECKING:
@@ -46,6 +48,9 @@ class Namespace(Emitter, Broadcasting, NamespaceBase):
         # What those who are joining get when they are admitted, by id.
         self.held: dict[str, Held] = {}
         self.adapter = Adapter(self)
+        if hub.lost_sessions is not None:
+            self.adapter = SessionAwareAdapter(self, hub.lost_sessions)
+            self.recovery = Recovery(self)
         self.guards: list[Guard] = []
         self._entry_guard: Guard | None = None
         # Who hears of more than the hub's observer does, once there was anybody.
@@ -84,13 +89,15 @@ class Namespace(Emitter, Broadcasting, NamespaceBase):
 
     @property
     def is_deserted(self) -> bool:
-        """Whether nobody is in it, comes or leaves."""
-        return not (self.sockets or self.joining or self.leaving)
+        """Whether nobody is in it, comes or leaves, or may come back."""
+        store = self.hub.lost_sessions
+        is_awaited = store is not None and store.count(self) > 0
+        return not (self.sockets or self.joining or self.leaving or is_awaited)
 
     def everyone_in(self, room: Any) -> "dict[str, Socket]":
         """Who is in a room (None: in the namespace) by id, also those whose handlers are still at work."""
         if room is None:
-            return {**self.sockets, **self.joining, **self.leaving}
+            return {**self.leaving, **self.joining, **self.sockets}
         found = {**self.rooms.get(room, {})}
         found |= {sid: socket for sid, socket in self.leaving.items() if room in socket.rooms}
         if self.is_sid(room):
@@ -190,6 +197,11 @@ class Namespace(Emitter, Broadcasting, NamespaceBase):
             self.guards.insert(place, guard)
         self._entry_guard = guard
 
+    @property
+    def entry_guards(self) -> list[Guard]:
+        """That one as a list, which may be empty."""
+        return [] if self._entry_guard is None else [self._entry_guard]
+
     def set_handlers(self, handlers: dict[str, Handler], fallback: Handler | None) -> None:
         """The handlers of events of all sockets, and the one of every event that is not among them."""
         self.handlers.clear()
@@ -205,7 +217,8 @@ class Namespace(Emitter, Broadcasting, NamespaceBase):
     ) -> None:
         """emit_to() where it takes sets of rooms. As in python-socketio a tuple is several, unless it is a room."""
         if callback is None:
-            self.send_to_rooms(self.encode_event(args), room, skip)
+            packet, ticket = self.adapter.prepare(args)
+            self.send_to_rooms(packet, room, skip, ticket)
             return
         rooms = None if room is None else self._rooms_of(room)
         excluded = NOBODY_EXCEPT if skip is None else self._rooms_of(skip)
@@ -222,12 +235,12 @@ class Namespace(Emitter, Broadcasting, NamespaceBase):
         if self.observer is not None:
             self.observer.event_sent(list(self.adapter.members(rooms, excluded)), args)
 
-    def send_to_rooms(self, encoded: Encoded, room: Any, skip: Any) -> None:
-        """emit_to() of an event that is encoded already (sync.py does that in the caller's thread)."""
+    def send_to_rooms(self, encoded: Encoded, room: Any, skip: Any, ticket: Any = None) -> None:
+        """emit_to() of what the adapter has prepared (sync.py does that in the caller's thread)."""
         rooms = None if room is None else self._rooms_of(room)
         excluded = NOBODY_EXCEPT if skip is None else self._rooms_of(skip)
         if not self.joining or not self._hold(encoded, room, excluded):
-            self.adapter.deliver(encoded, rooms, excluded)
+            self.adapter.deliver(encoded, rooms, excluded, ticket=ticket)
 
     def _hold(self, encoded: Encoded, room: Any, excluded: Rooms) -> bool:
         """Keep a packet to everyone for those who are still asked about; True if it is for nobody else.
@@ -236,7 +249,8 @@ class Namespace(Emitter, Broadcasting, NamespaceBase):
         """
         if room is None:
             for sid, socket in self.joining.items():
-                if sid not in excluded and socket.session.is_open:
+                # One that comes back gets all it has missed, and this with it.
+                if sid not in excluded and socket.session.is_open and not socket.is_returning:
                     if sid not in self.held:
                         self.held[sid] = Held(self.hub.options.max_buffered_bytes)
                     if not self.held[sid].add(encoded, False):

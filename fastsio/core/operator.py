@@ -29,21 +29,22 @@ class BroadcastOperator:
     from any thread; from another than the engine's it takes effect soon, in the order of the calls.
     """
 
-    __slots__ = ("_excluded", "_is_volatile", "_namespace", "_rooms", "_timeout_s")
+    __slots__ = ("_excluded", "_is_plain", "_is_volatile", "_namespace", "_rooms", "_timeout_s")
 
     def __init__(
         self, namespace: "Namespace", rooms: Rooms | None = None, excluded: Rooms = NOBODY_EXCEPT,
-        is_volatile: bool = False, timeout_s: float | None = None,
+        is_volatile: bool = False, timeout_s: float | None = None, is_plain: bool = False,
     ) -> None:  # fmt: skip
         self._namespace = namespace
         self._rooms = rooms
         self._excluded = excluded
         self._is_volatile = is_volatile
         self._timeout_s = timeout_s
+        self._is_plain = is_plain
 
     def _but(
         self, *, rooms: Rooms | None = None, excluded: Rooms = NOBODY_EXCEPT, is_volatile: bool = False,
-        timeout_s: float | None = None,
+        timeout_s: float | None = None, is_plain: bool | None = None,
     ) -> "BroadcastOperator":  # fmt: skip
         """The same with something more."""
         return type(self)(
@@ -52,6 +53,7 @@ class BroadcastOperator:
             self._excluded | excluded if excluded else self._excluded,
             self._is_volatile or is_volatile,
             self._timeout_s if timeout_s is None else timeout_s,
+            self._is_plain if is_plain is None else is_plain,
         )
 
     def to(self, room: Any) -> "BroadcastOperator":
@@ -75,9 +77,8 @@ class BroadcastOperator:
         return self
 
     def compress(self, is_wanted: bool) -> "BroadcastOperator":
-        """For programs that come from Node: WebSocket messages are never compressed, polling answers as the options
-        http_compression and compression_threshold say."""
-        return self
+        """False: packets that go out as they are, where per_message_deflate or http_compression would compress them."""
+        return self._but(is_plain=not is_wanted)
 
     def timeout(self, seconds: float) -> "BroadcastOperator":
         """Wait for answers that long: `await io.to("room").timeout(5).emit_with_ack(…)`."""
@@ -96,16 +97,19 @@ class BroadcastOperator:
             return
         if namespace.is_elsewhere():
             # Encoded here: what can't be is this caller's error, and what is changed later is not sent.
-            encoded = namespace.encode_event([event, *args])
+            packet, ticket = namespace.adapter.prepare([event, *args], self._is_volatile)
+            packet.is_plain = self._is_plain
             namespace.hub.call_soon(
-                namespace.adapter.deliver, encoded, self._rooms, self._excluded, self._is_volatile
-            )
+                namespace.adapter.deliver, packet, self._rooms, self._excluded, self._is_volatile, ticket
+            )  # fmt: skip
             if namespace.observer is not None:
                 namespace.hub.call_soon(
                     namespace.tell_sent_to, [event, *args], self._rooms, self._excluded
                 )
             return
-        namespace.adapter.broadcast([event, *args], self._rooms, self._excluded, self._is_volatile)
+        namespace.adapter.broadcast(
+            [event, *args], self._rooms, self._excluded, self._is_volatile, self._is_plain
+        )
         if namespace.observer is not None:
             namespace.tell_sent_to([event, *args], self._rooms, self._excluded)
 
@@ -113,6 +117,7 @@ class BroadcastOperator:
         namespace = self._namespace
         call = (
             namespace, args, self._rooms, self._excluded, self._is_volatile, self._timeout_s, calling(namespace, ack),
+            self._is_plain,
         )  # fmt: skip
         if namespace.is_elsewhere():
             namespace.encode_event(args)  # what can't be is this caller's error
@@ -129,7 +134,8 @@ class BroadcastOperator:
         """
         check_event_name(event)
         return await wait_for_all(
-            self._namespace, [event, *args], self._rooms, self._excluded, self._is_volatile, self._timeout_s
+            self._namespace, [event, *args], self._rooms, self._excluded, self._is_volatile, self._timeout_s,
+            self._is_plain,
         )  # fmt: skip
 
     def send(self, *args: Any) -> None:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from fastsio._dispatch import PeerBase
 from fastsio._eager import start_eager
+from fastsio._encoded import Encoded
 from fastsio._ids import new_id
 from fastsio.core.conn import RawSocket
 from fastsio.core.errors import ConnectionRefusedError
 from fastsio.core.handshake import make_environ
 from fastsio.core.line import Line
-from fastsio.core.namespace import Namespace
+from fastsio.core.namespace import Guard, Namespace
 from fastsio.core.packets import take_in_turn
 from fastsio.core.reasons import python_reason
 from fastsio.core.socket import Socket
@@ -80,6 +81,14 @@ class Peer(PeerBase):
     def malformed(self, error: Exception) -> None:
         """A packet that can't be decoded: Node closes the connection, so do we."""
         logger.info("closing session %.6s…: %s", self.session.id, error)
+        if not self.sockets:
+            logger.warning(
+                "can't understand a client from %s: %s; the server's `serializer` is %r, and the client's parser must "
+                "be the same",
+                self.session.remote,
+                error,
+                self.hub.options.serializer,
+            )
         for socket in self.sockets.values():
             socket.run_listeners("error", error)
         self.session.close()
@@ -109,39 +118,29 @@ class Peer(PeerBase):
             if namespace is None:
                 self._ask_parents(name, auth)
                 return
-        socket = Socket(new_id(), self.session, namespace, self, auth)
-        if not namespace.guards:
-            self._welcome(namespace, socket)
+        if namespace.recovery is not None:
+            namespace.recovery.connect(self, auth)
             return
-        if self.hub.options.always_connect:
+        socket = Socket(self.new_socket_id(namespace), self.session, namespace, self, auth)
+        if namespace.guards:
+            self.enter(namespace, socket)
+        else:  # enter() would be a call more: 1 % of a connect
             self._welcome(namespace, socket)
-            self._hold().add(self._ask_afterwards, namespace, socket)
-            return
-        self._note_joining(namespace.name)
-        start_eager(
-            self._admit(namespace, socket), self.hub.tasks, f"connect to {namespace.name!r}"
-        )
 
     def _ask_parents(self, name: str, auth: dict[str, Any] | None) -> None:
         """A CONNECT to a namespace that is not there."""
         if not self.hub.parents:
             self.hub.refuse(self.session, name, INVALID_NAMESPACE)
             return
-        self._note_joining(name)
+        self.reserve(name)
         start_eager(self._find_child(name, auth), self.hub.tasks, f"connect to {name!r}")
-
-    def _note_joining(self, name: str) -> None:
-        if self._joining is None:
-            self._joining = set()
-        self._joining.add(name)
 
     async def _find_child(self, name: str, auth: dict[str, Any] | None) -> None:
         """Join a namespace that a parent namespace has or makes, if one knows it."""
-        assert self._joining is not None
         try:
             namespace = await self.hub.parents.find(name, auth or {})
         finally:
-            self._joining.discard(name)
+            self.unreserve(name)
         if not self.session.is_open:
             if namespace is not None:
                 self.hub.tidy(namespace)
@@ -152,9 +151,44 @@ class Peer(PeerBase):
 
     # --- joining -----------------------------------------------------------------------------
 
+    def enter(self, namespace: Namespace, socket: Socket) -> None:
+        """Let a socket join its namespace, if whoever is asked about it admits it."""
+        if not self._guards_of(namespace, socket):
+            self._welcome(namespace, socket)
+            return
+        if self.hub.options.always_connect:
+            self._welcome(namespace, socket)
+            self._hold().add(self._ask_afterwards, namespace, socket)
+            return
+        self.reserve(namespace.name)
+        what = f"connect to {namespace.name!r}"
+        start_eager(self._admit(namespace, socket), self.hub.tasks, what)
+
+    def _guards_of(self, namespace: Namespace, socket: Socket) -> list[Guard]:
+        recovery = namespace.recovery
+        return namespace.guards if recovery is None else recovery.guards_of(socket)
+
+    def reserve(self, name: str) -> None:
+        """A client is joining this namespace: a second CONNECT would be one too many."""
+        if self._joining is None:
+            self._joining = set()
+        self._joining.add(name)
+
+    def unreserve(self, name: str) -> None:
+        assert self._joining is not None
+        self._joining.discard(name)
+
+    def new_socket_id(self, namespace: Namespace) -> str:
+        """The id of a socket of this client in a namespace."""
+        # Never the session's: whoever has that can speak as the client.
+        return new_id()
+
+    def connect_packet(self, socket: Socket) -> Encoded:
+        """What tells the client that it has joined, and its id."""
+        return socket.namespace.encode_connect(socket.id)
+
     async def _admit(self, namespace: Namespace, socket: Socket) -> None:
         """Guards, then the CONNECT reply, then the connection handlers."""
-        assert self._joining is not None
         namespace.joining[socket.id] = socket
         is_admitted = False
         error: dict[str, Any] | None = {}  # what it is if this is cancelled
@@ -162,14 +196,9 @@ class Peer(PeerBase):
             error = await self._ask_guards(namespace, socket)
             is_admitted = error is None and self.session.is_open
         finally:
-            self._joining.discard(namespace.name)
+            self.unreserve(namespace.name)
             if not is_admitted:
-                socket.stop_receiving()
-                if namespace.watch is not None:
-                    namespace.watch.forget(socket.id)
-                namespace.joining.pop(socket.id, None)
-                if error is not None:  # else its `disconnect` handler comes first
-                    self.hub.tidy(namespace)
+                self._give_up(namespace, socket, is_refused=error is not None)
             namespace.release(socket, is_admitted)
         if error is not None:
             if self.session.is_open:
@@ -179,18 +208,36 @@ class Peer(PeerBase):
         else:
             self._welcome(namespace, socket)
 
+    def _give_up(self, namespace: Namespace, socket: Socket, is_refused: bool) -> None:
+        """A socket is not admitted: what it was given meanwhile is taken back."""
+        socket.stop_receiving()
+        if namespace.watch is not None:
+            namespace.watch.forget(socket.id)
+        # A client that is back has its id again: here may be the socket that it has by now.
+        if namespace.joining.get(socket.id) is socket:
+            del namespace.joining[socket.id]
+        if namespace.recovery is not None:
+            namespace.recovery.put_back(socket)
+        if is_refused:  # else its `disconnect` handler comes first
+            self.hub.tidy(namespace)
+
     def _refuse(self, namespace: Namespace, error: dict[str, Any]) -> None:
         try:
-            packet = namespace.encode_control(CONNECT_ERROR, error)
+            packet = namespace.encode_control(CONNECT_ERROR, self._said_of(error))
         except Exception:  # a module given as json= may raise anything
             logger.exception("the data of a refusal in %r can't be sent", namespace.name)
-            packet = namespace.encode_control(CONNECT_ERROR, {"message": error["message"]})
+            without_data = {"message": error["message"]}
+            packet = namespace.encode_control(CONNECT_ERROR, self._said_of(without_data))
         self.session.outlet.send(packet)
+
+    def _said_of(self, error: dict[str, Any]) -> Any:
+        """What the client is told of a refusal."""
+        return error
 
     async def _ask_guards(self, namespace: Namespace, socket: Socket) -> dict[str, Any] | None:
         """None if all admit the socket, else what the client's connect_error says."""
         try:
-            for guard in list(namespace.guards):
+            for guard in list(self._guards_of(namespace, socket)):
                 result = guard(socket)
                 if hasattr(result, "__await__"):
                     await result
@@ -222,7 +269,10 @@ class Peer(PeerBase):
         self.attach(socket)
         if namespace.observer is not None and namespace.watch is not None:
             namespace.watch.socket_joined(socket.id)
-        socket.send_packet(namespace.encode_connect(socket.id))
+        if namespace.recovery is None:
+            socket.send_packet(self.connect_packet(socket))
+        else:
+            namespace.recovery.welcome(socket)
         if self.hub.observer is not None:
             self.hub.observer.socket_joined(socket)
         if namespace.connection_handlers:
@@ -304,6 +354,8 @@ class Peer(PeerBase):
         self.detach(socket)
         if socket.by_event is not None:
             socket.run_listeners("disconnecting", reason, description)
+        if namespace.recovery is not None:
+            namespace.recovery.left(socket, reason)
         socket.is_connected = False
         namespace.leaving[socket.id] = socket
         namespace.sockets.pop(socket.id, None)
@@ -339,13 +391,19 @@ class Peer(PeerBase):
                     said = python_reason(reason, self.session.has_said_goodbye)
                     await socket.answer(handler, ["disconnect", said], -1)
             finally:
-                namespace.leaving.pop(socket.id, None)
-                self.hub.tidy(namespace)
+                self._has_left(socket)
 
         if self.line is not None:
             self.line.add(run)
         else:
             start_eager(run(), self.hub.tasks, "disconnect handler")
+
+    def _has_left(self, socket: Socket) -> None:
+        namespace = socket.namespace
+        # The client may be back, and have gone again, with the same id: that is another socket's entry.
+        if namespace.leaving.get(socket.id) is socket:
+            del namespace.leaving[socket.id]
+        self.hub.tidy(namespace)
 
     def disconnect_all(self) -> None:
         """Leave every namespace, telling the client, and close the connection behind it."""

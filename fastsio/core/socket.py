@@ -33,7 +33,12 @@ class Socket(Listening):
     id: str, 20 characters. nsp: the Namespace. data: a dict of the application's own.
     connected: False before it is admitted and after it is gone. emit, send, join, leave and disconnect may
     be called from any thread; from another than the engine's they take effect soon, in the order of the calls.
+    recovered: it has the id, the rooms and the data of one whose connection was lost (connection_state_recovery).
     """
+
+    recovered = False
+    # It comes back to a session, and is still asked about.
+    is_returning = False
 
     __slots__ = (
         "_ack_count",
@@ -79,6 +84,9 @@ class Socket(Listening):
         """The request that opened the session, and what the client sent along as `auth`."""
         if self._handshake is None:
             self._handshake = Handshake(self.session, self._auth or {}, self._issued)
+            if self._auth and self.session.protocol == 3:
+                # These clients call a namespace's query what others call auth.
+                self._handshake.query = {**self._handshake.query, **self._auth}
         return self._handshake
 
     @property
@@ -174,21 +182,21 @@ class Socket(Listening):
 
     def compress(self, is_wanted: bool) -> FlaggedSocket:
         """See BroadcastOperator.compress()."""
-        return FlaggedSocket(self)
+        return FlaggedSocket(self, is_plain=not is_wanted)
 
     def pending(self, callback: Callable[..., Any]) -> PendingAck:
         return PendingAck(callback, self.namespace.tasks)
 
     def send_event(
-        self, args: list[Any], pending: PendingAck | None = None, is_volatile: bool = False
-    ) -> int:
-        """Send [event, *args]; with `pending`, ask for an answer and return its id. `is_volatile` only with that."""
+        self, args: list[Any], pending: PendingAck | None = None, is_volatile: bool = False, is_plain: bool = False
+    ) -> int:  # fmt: skip
+        """Send [event, *args]; with `pending`, ask for an answer and return its id. The flags only with that."""
         if self.namespace.is_elsewhere():
             encoded = self.namespace.encode_event(args)  # what can't be is this caller's error
             if pending is None:
                 self.namespace.hub.call_soon(self._send, encoded, args)
             else:
-                self.namespace.hub.call_soon(self.send_event, args, pending)
+                self.namespace.hub.call_soon(self.send_event, args, pending, is_volatile, is_plain)
             return -1
         if not self._can_receive:
             if pending is not None:
@@ -201,6 +209,7 @@ class Socket(Listening):
             return -1
         ack_id = self._ack_count
         encoded = self.namespace.encode_event(args, ack_id)
+        encoded.is_plain = is_plain
         self.expect(ack_id, pending)
         self.send_packet(encoded, is_volatile)
         if self.namespace.observer is not None:
@@ -254,7 +263,7 @@ class Socket(Listening):
             return
         if self._joined is None:
             self._joined = set()
-        for one in as_rooms(room):
+        for one in dict.fromkeys(room) if isinstance(room, list) else as_rooms(room):
             if one != self.id:
                 is_in = one in self._joined
                 self._joined.add(one)
@@ -267,7 +276,7 @@ class Socket(Listening):
         if self.namespace.is_elsewhere():
             self.namespace.hub.call_soon(self.leave, room)
             return
-        for one in as_rooms(room):
+        for one in dict.fromkeys(room) if isinstance(room, list) else as_rooms(room):
             if self._joined is not None and one in self._joined:
                 self._joined.discard(one)
                 self.namespace.adapter.remove(self, one)
