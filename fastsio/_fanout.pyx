@@ -17,7 +17,7 @@ logger = logging.getLogger("fastsio.conn")
 
 
 cdef class MessageHandler:
-    """Port: who takes a session's messages. Implemented by _dispatch.PeerBase."""
+    """Port: who takes a session's messages. Implemented by _peer.PeerBase."""
 
     cdef int text(self, const char* data, Py_ssize_t n) except -1:
         """A text message without Engine.IO's type; the pointer dies with the call."""

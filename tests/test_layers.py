@@ -19,6 +19,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "fastsio"
 SUFFIXES = (".py", ".pyi", ".pyx", ".pxd")
 
 PURE = [
+    "_peer",
     "_dispatch",
     "_eager",
     "_fanout",
@@ -85,6 +86,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "options",
     ],  # never core: it calls a port
     "core": [
+        "_peer",
         "_dispatch",
         "_eager",
         "_fanout",
@@ -165,6 +167,7 @@ MUST_NOT_IMPORT = {
     "_payload": IO | HTTP,
     "_msgpack": IO | HTTP,
     "_fanout": HTTP | {"asyncio", "uvloop", "threading", "ssl"},
+    "_peer": HTTP | {"socket", "ssl"},
     "_dispatch": HTTP | {"socket", "ssl"},
     "_eager": HTTP | {"socket", "ssl"},
     "_http": IO,
@@ -416,7 +419,7 @@ def is_import_or_all(node: ast.stmt) -> bool:
         ("core/hub.py", "from http import HTTPStatus"),
         ("core/deep/down.py", "from ...engine import session"),
         ("engine/session.py", "from fastsio.core.hub import Hub"),
-        ("engine/session.py", "from fastsio._dispatch import PeerBase"),
+        ("engine/session.py", "from fastsio._peer import PeerBase"),
         ("engine/session.py", "from fastsio._conn import Conn"),
         ("api/aio.py", "from fastsio.engine.engine import Engine"),
         ("api/aio.py", "from fastsio.server import Server"),
@@ -443,7 +446,8 @@ def is_import_or_all(node: ast.stmt) -> bool:
         ),
         ("_codec.pyi", "from fastsio.core.hub import Hub"),
         ("_fanout.pyx", "cimport cython, fastsio._dispatch as dispatch"),
-        ("_conn.pyx", "from fastsio._dispatch cimport PeerBase"),
+        ("_conn.pyx", "from fastsio._peer cimport PeerBase"),
+        ("_dispatch.pyx", "from fastsio._peer cimport PeerBase"),
         ("_conn.pyx", "from fastsio.engine.session import Session"),
         ("_http.pyx", "from fastsio._frames import ProtocolError"),
         ("_dispatch.pyx", "'it''s' # x\nfrom fastsio._conn cimport Conn"),

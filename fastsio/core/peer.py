@@ -1,15 +1,15 @@
 """Peers: one session as Socket.IO sees it. Joining and leaving namespaces, and what breaks the rules.
 
-The hot path, events and acks, is in _dispatch.PeerBase.
+The hot path, events and acks, is in _peer.PeerBase.
 Source: socket.io-protocol v5, "Connection to a namespace"; order of events and reasons as in Node's server.
 """
 
 import logging
 from typing import TYPE_CHECKING, Any
 
-from fastsio._dispatch import PeerBase
 from fastsio._eager import start_eager
 from fastsio._ids import new_id
+from fastsio._peer import PeerBase
 from fastsio.core.errors import ConnectionRefusedError
 from fastsio.core.handshake import make_environ
 from fastsio.core.line import Line

@@ -1,4 +1,4 @@
-"""fastsio._dispatch: from a packet's text to the handler and back to the ack, without a transport."""
+"""fastsio._peer and fastsio._dispatch: from a packet's text to the handler and back to the ack, without a transport."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 import fastsio._frames
-from fastsio._dispatch import Handler, NamespaceBase, PeerBase, SocketBase
+from fastsio._dispatch import Handler, NamespaceBase, SocketBase
 from fastsio._fanout import Flusher, Outlet, SessionBase
 from fastsio._json import Json
+from fastsio._peer import PeerBase
 from fastsio.core.handlers import PREFIX_EVENT, PREFIX_SID
 
 WITH_NAMESPACE = 2
