@@ -373,11 +373,7 @@ cdef class Conn(Outlet):
 
     cdef int queue_raw(self, bytes data) except -1:
         """Queue bytes as they are, outside the packets' limits: control frames, HTTP."""
-        cdef Encoded encoded = wrap(data)
-        self.queue.append(encoded)
-        self.buffered_bytes += encoded.size
-        if not self.is_waiting and self.is_writable:
-            self.flusher.add(self)
+        self.enqueue(wrap(data))
         if self.buffered_bytes > self.max_buffered_bytes:
             self.refuse(False)
         return 0
@@ -404,6 +400,8 @@ cdef class Conn(Outlet):
         if self.closes_when_drained and not self.queue and self.phase != CLOSED:
             self.closes_when_drained = False
             self.end_writing()
+        if self.flow is not None:
+            self.flow.flushed(self)
         return 0
 
     cdef bytes take_some(self):

@@ -19,6 +19,8 @@ cdef class Handler:
     cdef readonly int max_args
     cdef readonly bint takes_ack
     cdef readonly bint once
+    cdef readonly int concurrency   # how many of one socket may run at once; 0: any number
+    cdef bint is_special            # once, or concurrency
 
 
 cdef class NamespaceBase:
@@ -46,6 +48,7 @@ cdef class SocketBase(Member):
     cdef public dict by_event       # its listeners: event -> tuple of Handler; None if there are none
     cdef public tuple of_any        # Handlers of every event, before these; None if there are none
     cdef public dict acks           # id -> core.acks.PendingAck; None if there are none
+    cdef public dict turns          # Handler -> core.turns.Turns, Rule -> core.limits.Bucket; None if there are none
     cdef public bint is_connected
     cdef public bint is_dropped     # disconnect() was called; if before it was admitted, it will be refused
     cdef public bint is_refused     # always_connect: its connect handler did not want it
@@ -54,6 +57,8 @@ cdef class SocketBase(Member):
     cdef int run_several(self, list handlers, list args, int64_t id) except -1
     cdef object invoke(self, Handler handler, list args, AckSender ack)
     cdef int run(self, Handler handler, list args, int64_t id, Replies replies) except -1
+    cdef int run_special(self, Handler handler, list args, int64_t id, Replies replies) except -1
+    cdef bint begin(self, Handler handler, list args, int64_t id, Replies replies, object on_end) except -1
     cdef object loop(self)
     cdef int finish(self, object result, int64_t id, Replies replies) except -1
     cdef int fail(self, list args, int64_t id, object error) except -1

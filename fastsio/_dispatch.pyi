@@ -14,6 +14,7 @@ class Handler:
     max_args: int
     takes_ack: bool
     once: bool
+    concurrency: int
     def __init__(
         self,
         fn: Callable[..., Any],
@@ -22,6 +23,7 @@ class Handler:
         max_args: int = -1,
         takes_ack: bool = False,
         once: bool = False,
+        concurrency: int = 0,
     ) -> None: ...
 
 class AckSender:
@@ -52,10 +54,20 @@ class SocketBase(Member):
     by_event: dict[str, tuple[Handler, ...]] | None
     of_any: tuple[Handler, ...] | None
     acks: dict[int, Any] | None
+    turns: dict[Any, Any] | None
     is_connected: bool
     is_dropped: bool
     is_refused: bool
     def forget(self, event: str, handler: Handler) -> None: ...
+    def begin_turn(
+        self,
+        handler: Handler,
+        args: list[Any],
+        id: int,
+        replies: Any,
+        on_end: Callable[[], None] | None,
+    ) -> bool: ...
+    def wait_for_turn(self, handler: Handler, args: list[Any], id: int, replies: Any) -> None: ...
     def take(self, args: list[Any], id: int) -> None: ...
     async def answer(self, handler: Handler, args: list[Any], id: int) -> None: ...
     def reply_to(self, id: int, result: Any) -> None: ...

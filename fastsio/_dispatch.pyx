@@ -46,15 +46,20 @@ cdef class Handler:
     """A user's function and how it wants to be called, inspected once (core/handlers.py).
 
     `max_args` is how many of the event's arguments it takes, -1 for any number: more are cut off, as
-    JavaScript does. `takes_ack`: it has a parameter `ack` and answers by calling it.
+    JavaScript does. `takes_ack`: it has a parameter `ack` and answers by calling it. `concurrency`: how many events
+    of one socket it handles at a time, 0 for any number.
     """
 
-    def __init__(self, fn, *, int prefix=0, int max_args=-1, bint takes_ack=False, bint once=False):
+    def __init__(
+        self, fn, *, int prefix=0, int max_args=-1, bint takes_ack=False, bint once=False, int concurrency=0
+    ):
         self.fn = fn
         self.prefix = prefix
         self.max_args = max_args
         self.takes_ack = takes_ack
         self.once = once
+        self.concurrency = concurrency
+        self.is_special = once or concurrency > 0
 
 
 cdef class AckSender:
@@ -92,16 +97,18 @@ cdef class Suspended:
     cdef list args
     cdef int64_t id
     cdef Replies replies
+    cdef object on_end
 
     def __call__(self, task):
         self.socket.namespace.tasks.discard(task)
-        if task.cancelled():
-            return
-        error = task.exception()
-        if error is None:
-            self.socket.finish(task.result(), self.id, self.replies)
-        else:
-            self.socket.fail(self.args, self.id, error)
+        if not task.cancelled():
+            error = task.exception()
+            if error is None:
+                self.socket.finish(task.result(), self.id, self.replies)
+            else:
+                self.socket.fail(self.args, self.id, error)
+        if self.on_end is not None:
+            self.on_end()
 
 
 cdef class NamespaceBase:
@@ -265,9 +272,25 @@ cdef class SocketBase(Member):
         return handler.fn(*before, *args) if ack is None else handler.fn(*before, *args, ack=ack)
 
     cdef int run(self, Handler handler, list args, int64_t id, Replies replies) except -1:
+        """Call one handler, now or, where only so many may run, when its turn comes."""
+        if handler.is_special:  # unlikely
+            return self.run_special(handler, args, id, replies)
+        self.begin(handler, args, id, replies, None)
+        return 0
+
+    cdef int run_special(self, Handler handler, list args, int64_t id, Replies replies) except -1:
+        if handler.once:
+            self.forget(args[0], handler)
+        if handler.concurrency:
+            self.wait_for_turn(handler, args, id, replies)
+        else:
+            self.begin(handler, args, id, replies, None)
+        return 0
+
+    cdef bint begin(self, Handler handler, list args, int64_t id, Replies replies, object on_end) except -1:
         """Call one handler; what it returns is awaited if it can be, as a task that starts at once.
 
-        What it raises is logged, not passed on.
+        What it raises is logged, not passed on. True if it has not ended: on_end() is called when it has.
         """
         cdef AckSender ack = None
         cdef Suspended suspended
@@ -277,8 +300,6 @@ cdef class SocketBase(Member):
             ack.socket = self
             ack.id = id
             id = -1
-        if handler.once:
-            self.forget(args[0], handler)
         try:
             result = self.invoke(handler, args, ack)
             if fastsio_is_awaitable(result):
@@ -290,15 +311,25 @@ cdef class SocketBase(Member):
                     suspended.args = args
                     suspended.id = id
                     suspended.replies = replies
+                    suspended.on_end = on_end
                     self.namespace.tasks.add(result)
                     result.add_done_callback(suspended)
-                    return 0
+                    return True
         except asyncio.CancelledError:
             # The handler's own task was cancelled in its first step: it ends without an answer.
-            return 0
+            return False
         except Exception as error:
-            return self.fail(args, id, error)
-        return self.finish(result, id, replies)
+            self.fail(args, id, error)
+            return False
+        self.finish(result, id, replies)
+        return False
+
+    def begin_turn(self, Handler handler, list args, int64_t id, Replies replies, on_end) -> bool:
+        """begin() for callers in Python."""
+        return self.begin(handler, args, id, replies, on_end)
+
+    def wait_for_turn(self, Handler handler, list args, int64_t id, Replies replies) -> None:
+        raise NotImplementedError  # begin_turn() when so many of the handler have ended; core/turns.py
 
     def take(self, list args, int64_t id) -> None:  # dispatch() for callers in Python
         self.dispatch(args, id)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 TRANSPORTS = ("polling", "websocket")
+BUFFER_POLICIES = ("close", "drop_oldest", "drop_newest", "keep_latest")
 # Characters that would end a header's line or a cookie's value.
 _COOKIE_FORBIDDEN = set(";\r\n\0")
 
@@ -42,6 +43,14 @@ class Options:
         handler before it has ended.
     always_connect: a client is in before its connect handler has been asked, and is put out if that refuses;
         its events wait so long.
+    buffer_policy: what happens when max_buffered_bytes are queued for a client and another event is: "close" ends the
+        session; "drop_oldest" and "drop_newest" drop events; "keep_latest" keeps of the events with one name, or one
+        key of latest(), only the newest, and then drops the oldest. Acks and control packets are never dropped.
+    high_water, low_water: bytes; when more than high_water are unsent for a client its sockets hear "high_water", when
+        low_water or less are again "low_water" (a quarter of the other, if it is not given). None: no such events.
+    max_waiting_events: how many events of one client may wait for their turn, where handlers run one after the other
+        (async_handlers=False, concurrency=); from half of it on the client is not read, what is over it is refused.
+    limits: token buckets, each a dict of the arguments of limit().
     trusted_proxies: addresses and networks ("10.0.0.0/8"), "unix" for Unix sockets, or "*", from which X-Forwarded-For,
         -Proto, -Host and Forwarded are believed: then REMOTE_ADDR, wsgi.url_scheme and Node's handshake.address are
         the client's. Proxies must overwrite these headers or add to them. None believes nobody.
@@ -68,6 +77,11 @@ class Options:
     async_handlers: bool = True
     always_connect: bool = False
     trusted_proxies: None | str | Iterable[str] = None
+    buffer_policy: str = "close"
+    high_water: int | None = None
+    low_water: int | None = None
+    max_waiting_events: int = 20_000
+    limits: None | Iterable[dict[str, Any]] = None
 
     def __post_init__(self) -> None:
         given: Any = self.ping_interval
@@ -79,6 +93,7 @@ class Options:
             _check_number(name, getattr(self, name), "seconds")
         for name in ("max_http_buffer_size", "max_buffered_bytes"):
             _check_number(name, getattr(self, name), "bytes")
+        _check_flow(self)
         object.__setattr__(self, "transports", _transports(self.transports))
         origins = self.cors_allowed_origins
         if origins is not None and not isinstance(origins, str) and not callable(origins):
@@ -90,6 +105,8 @@ class Options:
             object.__setattr__(self, "namespaces", (self.namespaces,))
         elif self.namespaces is not None and self.namespaces != "*":
             object.__setattr__(self, "namespaces", tuple(self.namespaces))
+        if self.limits is not None:
+            object.__setattr__(self, "limits", tuple(self.limits))
         if self.trusted_proxies is not None:
             object.__setattr__(self, "trusted_proxies", parse_proxies(self.trusted_proxies))
 
@@ -133,6 +150,28 @@ def _interval_and_grace(given: Any) -> tuple[Any, Any]:
 def _check_number(name: str, value: Any, unit: str) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
         raise ValueError(f"{name}={value!r}: a number of {unit} above 0")
+
+
+def _check_flow(options: Options) -> None:
+    """The options of flow control; limits are checked where they are made (core/limits.py)."""
+    if options.buffer_policy not in BUFFER_POLICIES:
+        raise ValueError(
+            f"buffer_policy={options.buffer_policy!r}: one of {', '.join(BUFFER_POLICIES)}"
+        )
+    check_marks(options.high_water, options.low_water)
+    most = options.max_waiting_events
+    if isinstance(most, bool) or not isinstance(most, int) or most < 2:
+        raise ValueError(f"max_waiting_events={most!r}: a number of events, 2 or more")
+
+
+def check_marks(high: Any, low: Any) -> None:
+    """Raise ValueError for high_water and low_water that can't be."""
+    if high is not None:
+        _check_number("high_water", high, "bytes")
+    if low is not None and (isinstance(low, bool) or not isinstance(low, int) or low < 0):
+        raise ValueError(f"low_water={low!r}: a number of bytes from 0 on")
+    if high is not None and low is not None and low >= high:
+        raise ValueError(f"low_water={low!r}: below high_water, which is {high!r}")
 
 
 def _check_serializer(given: Any) -> None:

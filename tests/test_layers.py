@@ -22,6 +22,7 @@ PURE = [
     "_peer",
     "_dispatch",
     "_eager",
+    "_flow",
     "_fanout",
     "_client",
     "_codec",
@@ -40,6 +41,7 @@ LOWER = [
     "_shared",
     "_hosted",
     "threads",
+    "rarely",
     "_wheel",
     "_ids",
     "options",
@@ -73,8 +75,11 @@ MAY_IMPORT: dict[str, list[str]] = {
         "_eager",
         "_http",
     ],  # as _conn, over ASGI
+    "rarely": [],  # counting, and log lines that are not written too often
     "threads": [],  # loops and pools, of whatever
     "engine": [
+        "_flow",
+        "rarely",
         "_fanout",
         "_codec",
         "_encoded",
@@ -86,6 +91,8 @@ MAY_IMPORT: dict[str, list[str]] = {
         "options",
     ],  # never core: it calls a port
     "core": [
+        "rarely",
+        "_flow",
         "_peer",
         "_dispatch",
         "_eager",
@@ -170,6 +177,8 @@ MUST_NOT_IMPORT = {
     "_peer": HTTP | {"socket", "ssl"},
     "_dispatch": HTTP | {"socket", "ssl"},
     "_eager": HTTP | {"socket", "ssl"},
+    "_flow": IO | HTTP,
+    "rarely": IO | HTTP,
     "_http": IO,
     "_wheel": IO | HTTP,
     "_client": IO | HTTP,

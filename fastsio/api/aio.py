@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from fastsio._aio import AsyncServerBase
 from fastsio.api import logs
+from fastsio.api.flow import FlowMethods
 from fastsio.api.manager import checked
 from fastsio.api.namespace import AsyncNamespace, BaseServerNamespace, methods_of
 from fastsio.api.views import EngineView, Environs, Handlers, NamespaceHandlers
@@ -33,7 +34,7 @@ SHUTDOWN_REASON = "server shutting down"
 SHUTDOWN_S = 5.0
 
 
-class AsyncServer(AsyncServerBase):
+class AsyncServer(FlowMethods, AsyncServerBase):
     """A Socket.IO server in python-socketio's style.
 
     client_manager: an AsyncManager; one is made if none is given. logger, engineio_logger: True prints what is
@@ -131,19 +132,21 @@ class AsyncServer(AsyncServerBase):
     # --- handlers ----------------------------------------------------------------------------
 
     def on(
-        self, event: str, handler: Callable[..., Any] | None = None, namespace: str | None = None
-    ) -> Any:
+        self, event: str, handler: Callable[..., Any] | None = None, namespace: str | None = None,
+        *, concurrency: int | None = None,
+    ) -> Any:  # fmt: skip
         """Register the handler of an event; as a decorator when `handler` is left out.
 
         connect(sid, environ[, auth]) refuses by returning False or raising; disconnect(sid[, reason]);
         any other event(sid, *args), whose return value answers the client's ack; "*"(event, sid, *args) for
         events without one. In the namespace "*", for every namespace, they get the namespace before the sid. Plain
-        or coroutine functions. The last one registered for an event wins. Raises TypeError for a function that
-        can't be called so.
+        or coroutine functions. The last one registered for an event wins. concurrency: how many such events of one
+        client are handled at a time, others wait in their order. Raises TypeError for a function that can't be
+        called so.
         """
         if handler is None:
-            return lambda handler: self.on(event, handler, namespace)
-        self.hub.registry.add(event, handler, namespace or "/")
+            return lambda handler: self.on(event, handler, namespace, concurrency=concurrency)
+        self.hub.registry.add(event, handler, namespace or "/", concurrency=concurrency)
         return handler
 
     def event(self, *args: Any, **kwargs: Any) -> Any:

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 from fastsio.api.engine_events import EngineEvents
+from fastsio.core.flow import Latest
 from fastsio.core.hub import Hub
+from fastsio.core.limits import Rule
 from fastsio.core.namespace import Namespace
 from fastsio.core.operator import BroadcastOperator
 from fastsio.core.remote import RemoteSocket
@@ -95,6 +97,21 @@ class IO:
     def compress(self, is_wanted: bool) -> BroadcastOperator:
         """See BroadcastOperator.compress()."""
         return self.sockets.compress(is_wanted)
+
+    def latest(self, key: Any) -> Latest:
+        """Of packets with one key, clients that read too slowly get only the newest: see flow.Latest."""
+        return self.sockets.latest(key)
+
+    def limit(self, event: str | None = None, **how: Any) -> Rule:
+        """How many events a client may send: `io.limit("chat", rate=5, burst=10)`; see Limits.add().
+
+        Without `namespace` it holds for all of them.
+        """
+        return self.hub.limit(event, **how)
+
+    def flow_counts(self) -> dict[str, int]:
+        """What was too much: see Hub.flow_counts()."""
+        return self.hub.flow_counts()
 
     async def fetch_sockets(self) -> list[RemoteSocket]:
         """All clients of "/", as they are now."""

@@ -134,13 +134,14 @@ class Server:
     # --- handlers ----------------------------------------------------------------------------
 
     def on(
-        self, event: str, handler: Callable[..., Any] | None = None, namespace: str | None = None
-    ) -> Any:
+        self, event: str, handler: Callable[..., Any] | None = None, namespace: str | None = None,
+        *, concurrency: int | None = None,
+    ) -> Any:  # fmt: skip
         """Register the handler of an event; as a decorator when `handler` is left out.
 
         As AsyncServer.on(), but for plain functions. Raises TypeError for a coroutine function.
         """
-        return self._server.on(event, handler, namespace)
+        return self._server.on(event, handler, namespace, concurrency=concurrency)
 
     def event(self, *args: Any, **kwargs: Any) -> Any:
         """`@sio.event` registers a function under its own name; `@sio.event(namespace="/x")` in a namespace."""

@@ -6,6 +6,7 @@ It is the engine's handler: each session gets a Peer.
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -13,11 +14,13 @@ from fastsio._codec import encode_packet
 from fastsio._encoded import Encoded, encode_engine_packet
 from fastsio._ids import new_id
 from fastsio.core.failures import Failures
+from fastsio.core.limits import Limits, Rule
 from fastsio.core.namespace import Namespace
 from fastsio.core.observer import Observer
 from fastsio.core.parsers import make_json
 from fastsio.core.peer import CONNECT_ERROR, Peer
 from fastsio.core.registry import Registry
+from fastsio.core.waiting import Refusals
 from fastsio.options import Options
 
 logger = logging.getLogger("fastsio.core")
@@ -45,6 +48,9 @@ class Hub:
         self.is_traced = self.notes_events = False
         self.observer: Observer | None = None
         self._event_observer: Observer | None = None
+        # Events that are not handled because they are too many; limits is None where there are none.
+        self.refusals = Refusals()
+        self.limits: Limits | None = None
         # Called when an engine begins to serve this.
         self.on_served: Callable[[], None] | None = None
         # Handlers of a client run one after the other; that, or events are noted.
@@ -61,6 +67,8 @@ class Hub:
         self._accepts_any = options.namespaces == "*"
         for name in () if isinstance(options.namespaces, str) else options.namespaces or ():
             self.namespace(name)
+        for limit in options.limits or ():
+            self.limit(**limit)
 
     def namespace(self, name: str) -> Namespace:
         """The namespace of that name, made if it is new; the leading "/" may be left out."""
@@ -105,6 +113,27 @@ class Hub:
             return None
         return found
 
+    @property
+    def diverts_when_free(self) -> bool:
+        """Whether events take the longer way (Peer.divert()) where they need not wait for each other."""
+        return self.notes_events or self.limits is not None
+
+    def limit(self, event: str | None = None, **how: Any) -> Rule:
+        """See Limits.add(); it holds for clients that are here too. On the engine's loop, or before it is served."""
+        limits = self.limits or Limits(self, time.monotonic)
+        namespace = how.get("namespace")
+        if namespace is not None:
+            how["namespace"] = self.namespace(namespace).name
+        rule = limits.add(event, **how)
+        self.limits = limits
+        self._divert()
+        return rule
+
+    def flow_counts(self) -> dict[str, int]:
+        """What was too much, since it is served: `dropped` packets, and events not handled, by what they were over."""
+        dropped = 0 if self._engine is None else self._engine.flusher.dropped
+        return {"dropped": dropped, **self.refusals.counts}
+
     def trace(self) -> None:
         """Note every event that comes in the log, from the next client on."""
         self.is_traced = self.notes_events = self.diverts = True
@@ -119,14 +148,18 @@ class Hub:
         self.observer = observer
         self._event_observer = None if observer is None or not observer.watches_events else observer
         self.notes_events = self.is_traced or self._event_observer is not None
-        self.diverts = self.is_serial or self.notes_events
         for namespace in self.namespaces.values():
             namespace.observe(self._event_observer)
         if self._engine is not None:
             self._observe_engine()
-            for session in self._engine.sessions.values():
-                if session.handler is not None:
-                    session.handler.is_diverted = self.diverts or session.handler.line is not None
+        self._divert()
+
+    def _divert(self) -> None:
+        """Let events take the longer way or not, those of clients that are here too."""
+        self.diverts = self.is_serial or self.diverts_when_free
+        for session in () if self._engine is None else self._engine.sessions.values():
+            if session.handler is not None:
+                session.handler.is_diverted = self.diverts or session.handler.line is not None
 
     def _observe_engine(self) -> None:
         observer = self.observer

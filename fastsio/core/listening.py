@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastsio._dispatch import Handler, SocketBase
 from fastsio.core.handlers import PREFIX_EVENT, make_handler
+from fastsio.core.own_events import own_event
 
 if TYPE_CHECKING:
     from fastsio.core.namespace import Namespace
@@ -24,15 +25,20 @@ class Listening(SocketBase):
 
     # --- one event ---------------------------------------------------------------------------
 
-    def on(self, event: str, fn: Callable[..., Any] | None = None) -> Any:
+    def on(
+        self, event: str, fn: Callable[..., Any] | None = None, *, concurrency: int | None = None
+    ) -> Any:
         """Call `fn(*args)` for each such event of the client, after listeners added earlier.
 
         Works as a decorator. `fn` may be a coroutine function. What it returns answers the client's ack
         (None: no value, a tuple: several); one with a parameter named `ack` answers by calling that. Extra
         arguments are dropped, as JavaScript does. Own events: "disconnecting" and "disconnect", with
-        (reason, description), and "error" with an exception.
+        (reason, description), "error" with an exception, "high_water" and "low_water" with the unsent bytes.
+
+        concurrency: at most so many of its events are handled at a time, others wait in their order; with 1 they are
+        handled strictly one after the other.
         """
-        return self._listen(event, fn)
+        return self._listen(event, fn, concurrency=concurrency)
 
     def once(self, event: str, fn: Callable[..., Any] | None = None) -> Any:
         """on(), for the next such event only."""
@@ -43,19 +49,24 @@ class Listening(SocketBase):
         return self._listen(event, fn, is_first=True)
 
     def _listen(
-        self, event: str, fn: Callable[..., Any] | None, once: bool = False, is_first: bool = False
-    ) -> Any:
+        self, event: str, fn: Callable[..., Any] | None, once: bool = False, is_first: bool = False,
+        concurrency: int | None = None,
+    ) -> Any:  # fmt: skip
         if fn is None:
-            return lambda fn: self._listen(event, fn, once, is_first)
+            return lambda fn: self._listen(event, fn, once, is_first, concurrency)
+        event = own_event(event)
         if self.by_event is None:
             self.by_event = {}
         self.by_event[event] = added(
-            self._handlers_of(event), make_handler(fn, once=once), is_first
+            self._handlers_of(event),
+            make_handler(fn, once=once, concurrency=concurrency),
+            is_first,
         )
         return fn
 
     def off(self, event: str, fn: Callable[..., Any] | None = None) -> None:
         """Remove one listener of `event` (the last one added with `fn`), or all of them."""
+        event = own_event(event)
         for handler in reversed(self._handlers_of(event)):
             if fn is None or handler.fn == fn:
                 self.forget(event, handler)
@@ -82,7 +93,7 @@ class Listening(SocketBase):
         return list(self.by_event or ())
 
     def _handlers_of(self, event: str) -> Handlers:
-        return () if self.by_event is None else self.by_event.get(event, ())
+        return () if self.by_event is None else self.by_event.get(own_event(event), ())
 
     def run_listeners(self, event: str, *args: Any) -> None:
         """Run the listeners of one of the server's own events."""

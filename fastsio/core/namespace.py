@@ -18,7 +18,9 @@ from fastsio.core.operator import NOBODY_EXCEPT, BroadcastOperator, Rooms, as_ro
 from fastsio.core.watch import Watch
 
 if TYPE_CHECKING:
+    from fastsio.core.flow import Latest
     from fastsio.core.hub import Hub
+    from fastsio.core.limits import Rule
     from fastsio.core.remote import RemoteSocket
     from fastsio.core.socket import Socket
 
@@ -157,6 +159,14 @@ class Namespace(NamespaceBase):
     def compress(self, is_wanted: bool) -> BroadcastOperator:
         """See BroadcastOperator.compress()."""
         return BroadcastOperator(self).compress(is_wanted)
+
+    def latest(self, key: Any) -> "Latest":
+        """Of packets with one key, clients that read too slowly get only the newest: see flow.Latest."""
+        return BroadcastOperator(self).latest(key)
+
+    def limit(self, event: str | None = None, **how: Any) -> "Rule":
+        """How many events a client of this namespace may send: `limit("chat", rate=5, burst=10)`; see Limits.add()."""
+        return self.hub.limit(event, **how, namespace=self.name)
 
     async def fetch_sockets(self) -> "list[RemoteSocket]":
         """All clients of the namespace, as they are now."""

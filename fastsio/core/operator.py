@@ -7,6 +7,8 @@ from fastsio.core.gather import calling, gather, wait_for_all
 from fastsio.core.handlers import check_event_name
 
 if TYPE_CHECKING:
+    from fastsio._encoded import Encoded
+    from fastsio.core.flow import Latest
     from fastsio.core.namespace import Namespace
     from fastsio.core.remote import RemoteSocket
 
@@ -40,6 +42,10 @@ class BroadcastOperator:
         self._excluded = excluded
         self._is_volatile = is_volatile
         self._timeout_s = timeout_s
+
+    @property
+    def namespace(self) -> "Namespace":
+        return self._namespace
 
     def _but(
         self, *, rooms: Rooms | None = None, excluded: Rooms = NOBODY_EXCEPT, is_volatile: bool = False,
@@ -96,18 +102,27 @@ class BroadcastOperator:
             return
         if namespace.is_elsewhere():
             # Encoded here: what can't be is this caller's error, and what is changed later is not sent.
-            encoded = namespace.encode_event([event, *args])
-            namespace.hub.call_soon(
-                namespace.adapter.deliver, encoded, self._rooms, self._excluded, self._is_volatile
-            )
-            if namespace.observer is not None:
-                namespace.hub.call_soon(
-                    namespace.tell_sent_to, [event, *args], self._rooms, self._excluded
-                )
+            self.deliver(namespace.encode_event([event, *args]), [event, *args])
             return
         namespace.adapter.broadcast([event, *args], self._rooms, self._excluded, self._is_volatile)
         if namespace.observer is not None:
             namespace.tell_sent_to([event, *args], self._rooms, self._excluded)
+
+    def deliver(self, encoded: "Encoded", args: list[Any]) -> None:
+        """Send [event, *arguments], encoded already, to all of them; on the engine's loop, wherever the caller is."""
+        namespace = self._namespace
+        if namespace.is_elsewhere():
+            namespace.hub.call_soon(self.deliver, encoded, args)
+            return
+        namespace.adapter.deliver(encoded, self._rooms, self._excluded, self._is_volatile)
+        if namespace.observer is not None:
+            namespace.tell_sent_to(args, self._rooms, self._excluded)
+
+    def latest(self, key: Any) -> "Latest":
+        """Of packets with one key, those who read too slowly for all of them get only the newest: see Latest."""
+        from fastsio.core.flow import Latest  # it needs this module
+
+        return Latest(self, key)
 
     def _gather(self, args: list[Any], ack: Callable[..., Any]) -> None:
         namespace = self._namespace

@@ -14,8 +14,10 @@ from fastsio.core.errors import ConnectionRefusedError
 from fastsio.core.handshake import make_environ
 from fastsio.core.line import Line
 from fastsio.core.namespace import Namespace
+from fastsio.core.own_events import HIGH_WATER, LOW_WATER
 from fastsio.core.reasons import python_reason
 from fastsio.core.socket import Socket
+from fastsio.core.waiting import Crowd
 
 if TYPE_CHECKING:
     from fastsio.core.hub import Hub
@@ -30,7 +32,10 @@ CONNECT_ERROR = 4
 class Peer(PeerBase):
     """One client: its sockets by namespace (`sockets`), and those still waiting to be admitted."""
 
-    __slots__ = ("_joining", "hub")
+    __slots__ = ("_crowd", "_joining", "hub")
+
+    # The bound of the line; there is one where there is a line.
+    _crowd: Crowd
 
     def __init__(self, session: Any, json: Any, hub: "Hub") -> None:
         self.hub = hub
@@ -184,14 +189,16 @@ class Peer(PeerBase):
     def _let_go(self) -> None:
         """Nothing waits, and events that come need not wait any longer."""
         self.line = None
-        self.is_diverted = self.hub.notes_events
+        self.is_diverted = self.hub.diverts_when_free
 
     # --- one after the other -----------------------------------------------------------------
 
     def _hold(self) -> Line:
         """Events wait from now on: for each other, or until a connect handler has ended (see divert())."""
         if self.line is None:
-            self.line = Line(self.hub.tasks, None if self.hub.is_serial else self._let_go)
+            crowd = self._crowd = Crowd(self, self.hub.options.max_waiting_events)
+            on_empty = None if self.hub.is_serial else self._let_go
+            self.line = Line(self.hub.tasks, on_empty, crowd)
             self.is_diverted = True
         line: Line = self.line
         return line
@@ -200,10 +207,16 @@ class Peer(PeerBase):
         """An event, where the log or an observer shall have it or it may have to wait."""
         if self.hub.is_traced:
             logger.info("event %r from sid=%.6s… in %r", args[0], socket.id, socket.namespace.name)
+        if self.hub.limits is not None and not self.hub.limits.admits(socket, args, ack_id):
+            return
         if socket.namespace.observer is not None:
             socket.namespace.observer.event_received(socket, args)
         if self.hub.is_serial or self.line is not None:
-            self._hold().add(self._its_turn, socket, args, ack_id)
+            line = self._hold()
+            if self._crowd.is_full(len(line)):
+                self.hub.refusals.too_many(socket, args[0], ack_id)
+            else:
+                line.add(self._its_turn, socket, args, ack_id)
         else:
             socket.take(args, ack_id)
 
@@ -216,6 +229,36 @@ class Peer(PeerBase):
             return None
         handler = socket.namespace.lookup(args[0])
         return None if handler is None else socket.answer(handler, args, ack_id)
+
+    # --- flow --------------------------------------------------------------------------------
+
+    def pause(self, sid: str) -> None:
+        """Events wait, and the connection is not read, until resume() of every socket that is paused."""
+        self._hold().hold(sid)
+        self.session.flow_control().stop_reading("paused")
+
+    def resume(self, sid: str) -> None:
+        line = self.line
+        if line is None or sid not in line.holders:
+            return
+        if line.holders == {sid}:
+            # Before the events that wait: one of their handlers may pause it again.
+            self.session.flow_control().start_reading("paused")
+        line.let_go(sid)
+
+    @property
+    def owes_answers(self) -> bool:
+        """Whether somebody waits for an answer of this client."""
+        return any(socket.acks for socket in self.sockets.values())
+
+    def buffer_crossed(self, is_high: bool, size: int) -> None:
+        """The send buffer has passed a mark: see the options high_water and low_water."""
+        event = HIGH_WATER if is_high else LOW_WATER
+        for socket in self.sockets.values():
+            handler = socket.namespace.handlers.get(event)
+            if handler is not None:
+                socket.run_handler(handler, event, size)
+            socket.run_listeners(event, size)
 
     def _leave_unseen(self, socket: Socket) -> None:
         """The client went while the guards were at work.
@@ -238,6 +281,8 @@ class Peer(PeerBase):
         if self.find(namespace.name) is not socket:
             return
         self.detach(socket)
+        if self.line is not None:
+            self.resume(socket.id)
         if socket.by_event is not None:
             socket.run_listeners("disconnecting", reason, description)
         socket.is_connected = False

@@ -1,7 +1,7 @@
 """Sockets: one client in one namespace, Node's Socket.
 
-What is on the hot path is in _dispatch.SocketBase, listeners are in listening.py. Optional parts (rooms, data,
-listeners, acks) are made when they are first needed: an idle socket has none of them.
+What is on the hot path is in _dispatch.SocketBase, listeners are in listening.py, flow control in flow.py. Optional
+parts (rooms, data, listeners, acks) are made when they are first needed: an idle socket has none of them.
 """
 
 import asyncio
@@ -13,9 +13,9 @@ from fastsio._codec import NO_DATA
 from fastsio._encoded import Encoded
 from fastsio.core.acks import PendingAck, wait_for_ack
 from fastsio.core.flags import FlaggedSocket
+from fastsio.core.flow import Flowing
 from fastsio.core.handlers import check_event_name
 from fastsio.core.handshake import Handshake
-from fastsio.core.listening import Listening
 from fastsio.core.operator import BroadcastOperator, as_rooms
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 DISCONNECT = 1
 
 
-class Socket(Listening):
+class Socket(Flowing):
     """One client in one namespace.
 
     id: str, 20 characters. nsp: the Namespace. data: a dict of the application's own.

@@ -32,6 +32,7 @@ from fastsio.engine.ports import EngineHandler, Exchange, Headers, Hooks, Reques
 from fastsio.engine.session import Session
 from fastsio.engine.upgrade import Outcast, Probe
 from fastsio.options import Options
+from fastsio.rarely import RareLog
 
 logger = logging.getLogger("fastsio.engine")
 
@@ -62,6 +63,9 @@ class Engine:
         # Called with a session that has gone from polling to a WebSocket.
         self.on_upgrade: Callable[[Session], None] | None = None
         self.now = loop.time
+        self.rare_log = RareLog(logger, loop.time)
+        # Every session's buffer is watched; else only where somebody asks for it.
+        self.watches_flow = options.buffer_policy != "close" or options.high_water is not None
         self.flusher = Flusher(loop.call_soon, loop)
         delays = (
             options.ping_interval,
@@ -221,6 +225,8 @@ class Engine:
     def _admit(self, session: Session) -> None:
         self.sessions[session.id] = session
         session.handler = self.handler.open(session)
+        if self.watches_flow:
+            session.flow_control()
 
     def _upgrade(self, session: Session, request: Request, exchange: Exchange) -> None:
         is_free = session.polling is not None and session.probe is None and session.is_open

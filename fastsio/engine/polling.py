@@ -13,6 +13,7 @@ from fastsio.engine.headers import compress, payload_headers
 from fastsio.engine.ports import Exchange, Headers, Request
 
 if TYPE_CHECKING:
+    from fastsio.engine.flow import SessionFlow
     from fastsio.engine.session import Session
 
 CLOSE = b"1"
@@ -108,13 +109,35 @@ class PollingTransport(Outlet):
             self.session.abort("parse error", error.reason)
         # Node answers so even where a packet was none.
         ok = [("Content-Type", "text/html"), ("Cache-Control", "no-store"), *headers]
-        exchange.respond(200, ok, b"ok")
+        flow = self.session.flow
+        if flow is not None and flow.is_paused:
+            self._hold_post(flow, exchange, ok)
+        else:
+            exchange.respond(200, ok, b"ok")
+
+    def _hold_post(self, flow: "SessionFlow", exchange: Exchange, headers: Headers) -> None:
+        """Its client is not read for now: it sends the next POST when this one is answered."""
+        self._post = exchange
+        exchange.on_abort = self._post_aborted
+
+        def answer() -> None:
+            if self._post is exchange:
+                self._post = None
+                exchange.respond(200, headers, b"ok")
+
+        flow.hold(answer)
+
+    def _post_aborted(self) -> None:
+        self._post = None
+        self.session.abort("transport error", "data request connection closed prematurely")
 
     def drain(self) -> None:
         """Answer the held GET with all that is queued."""
         if self._poll is not None and self.queue:
             queue = self.take_queue()
             self._answer(b"\x1e".join([encoded.payload for encoded in queue]), len(queue))
+            if self.flow is not None:
+                self.flow.flushed(self)
 
     def release(self) -> None:
         """An upgrade has probed: answer the held GET and, until it is finished or dropped, each next one."""

@@ -58,7 +58,11 @@ class Hooks(Protocol):
 
 
 class SessionHandler(Protocol):
-    """A session's messages and its end. It is a _fanout.MessageHandler: the compiled path calls that."""
+    """A session's messages and its end. It is a _fanout.MessageHandler: the compiled path calls that.
+
+    It may also have buffer_crossed(is_high, size), which is called when the session's send buffer, `size` bytes now,
+    has passed the high mark (option high_water), or is down to the low one again.
+    """
 
     def receive_text(self, data: bytes) -> None: ...
     def receive_binary(self, data: bytes) -> None: ...

@@ -37,6 +37,11 @@ def test_defaults_are_the_documented_ones():
         "async_handlers": True,
         "always_connect": False,
         "trusted_proxies": None,
+        "buffer_policy": "close",
+        "high_water": None,
+        "low_water": None,
+        "max_waiting_events": 20_000,
+        "limits": None,
     }
 
 
@@ -48,7 +53,8 @@ def test_both_styles_take_every_option(style):
         "allow_upgrades": False, "cors_allowed_origins": "*", "cors_credentials": False, "check_origin": True,
         "cookie": {"name": "x"}, "http_compression": False, "compression_threshold": 7,
         "json": json, "serializer": Packet, "namespaces": ("/a",), "async_handlers": False, "always_connect": True,
-        "trusted_proxies": ("*",),
+        "trusted_proxies": ("*",), "buffer_policy": "drop_oldest", "high_water": 5, "low_water": 4,
+        "max_waiting_events": 8, "limits": ({"rate": 9},),
     }  # fmt: skip
     assert set(given) == {field.name for field in dataclasses.fields(Options)}
     options = style(**given).hub.options

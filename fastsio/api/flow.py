@@ -1,0 +1,56 @@
+"""Flow control by sid, for the servers in python-socketio's style. What it does is core/flow.py's.
+
+python-socketio has none of this. The buffer and the reading are the connection's, of all namespaces together.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fastsio.core.hub import Hub
+    from fastsio.core.limits import Rule
+    from fastsio.core.socket import Socket
+
+
+class FlowMethods:
+    """Those of AsyncServer. All raise KeyError for a sid that is not there."""
+
+    __slots__ = ()
+
+    hub: "Hub"
+
+    def _socket(self, sid: str, namespace: str | None) -> "Socket":
+        raise NotImplementedError
+
+    def buffered_bytes(self, sid: str, namespace: str | None = None) -> int:
+        """How many bytes for a client are queued here or held by its transport."""
+        return self._socket(sid, namespace).buffered_bytes
+
+    async def drain(self, sid: str, namespace: str | None = None) -> None:
+        """Wait until little is unsent for a client: see Flowing.drain(). Raises DisconnectedError when it goes."""
+        await self._socket(sid, namespace).drain()
+
+    def pause(self, sid: str, namespace: str | None = None) -> None:
+        """Handle no event of a client, and read no more from it, until resume(): see Flowing.pause()."""
+        self._socket(sid, namespace).pause()
+
+    def resume(self, sid: str, namespace: str | None = None) -> None:
+        """End pause()."""
+        self._socket(sid, namespace).resume()
+
+    def set_buffer_policy(self, sid: str, policy: str, namespace: str | None = None) -> None:
+        """What happens when a client's buffer is full, in place of the option buffer_policy."""
+        self._socket(sid, namespace).buffer_policy = policy
+
+    def set_water_marks(
+        self, sid: str, high: int | None, low: int | None = None, namespace: str | None = None
+    ) -> None:
+        """When `high_water` and `low_water` handlers are called for a client: `@sio.on("high_water")` (sid, bytes)."""
+        self._socket(sid, namespace).set_water_marks(high, low)
+
+    def limit(self, event: str | None = None, **how: Any) -> "Rule":
+        """How many events a client may send: see Limits.add(). Without `namespace` it holds for all of them."""
+        return self.hub.limit(event, **how)
+
+    def flow_counts(self) -> dict[str, int]:
+        """What was too much: see Hub.flow_counts()."""
+        return self.hub.flow_counts()
