@@ -3,12 +3,64 @@
 python-socketio has none of this. The buffer and the reading are the connection's, of all namespaces together.
 """
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fastsio.api.aio import AsyncServer
     from fastsio.core.hub import Hub
     from fastsio.core.limits import Rule
     from fastsio.core.socket import Socket
+
+
+class SyncFlowMethods:
+    """Those of Server: as AsyncServer's, to be called from any thread but the loop's."""
+
+    __slots__ = ()
+
+    _server: "AsyncServer"
+    _ask: Any
+    _bridge_to_clients: Any
+
+    def buffered_bytes(self, sid: str, namespace: str | None = None) -> int:
+        """How many bytes for a client are queued here or held by its transport."""
+        size: int = self._ask(self._server.buffered_bytes, sid, namespace)
+        return size
+
+    def drain(self, sid: str, namespace: str | None = None) -> None:
+        """Block the calling thread until little is unsent for a client. Raises DisconnectedError when it goes."""
+        bridge = self._bridge_to_clients()
+        if bridge is None:
+            raise KeyError(f"{sid!r} is not connected: nothing is served")
+        bridge.run(self._server.drain, sid, namespace)
+
+    def pause(self, sid: str, namespace: str | None = None) -> None:
+        """Handle no event of a client, and read no more from it, until resume()."""
+        self._ask(self._server.pause, sid, namespace)
+
+    def resume(self, sid: str, namespace: str | None = None) -> None:
+        """End pause()."""
+        self._ask(self._server.resume, sid, namespace)
+
+    def set_buffer_policy(self, sid: str, policy: str, namespace: str | None = None) -> None:
+        """What happens when a client's buffer is full, in place of the option buffer_policy."""
+        self._ask(self._server.set_buffer_policy, sid, policy, namespace)
+
+    def set_water_marks(
+        self, sid: str, high: int | None, low: int | None = None, namespace: str | None = None
+    ) -> None:
+        """When `high_water` and `low_water` handlers are called for a client."""
+        self._ask(self._server.set_water_marks, sid, high, low, namespace)
+
+    def limit(self, event: str | None = None, **how: Any) -> "Rule":
+        """How many events a client may send: see Limits.add()."""
+        rule: Rule = self._ask(partial(self._server.limit, event, **how))
+        return rule
+
+    def flow_counts(self) -> dict[str, int]:
+        """What was too much: see Hub.flow_counts()."""
+        counts: dict[str, int] = self._ask(self._server.flow_counts)
+        return counts
 
 
 class FlowMethods:

@@ -20,7 +20,7 @@ from fastsio.core.observer import Observer
 from fastsio.core.parsers import make_json
 from fastsio.core.peer import CONNECT_ERROR, Peer
 from fastsio.core.registry import Registry
-from fastsio.core.waiting import Refusals
+from fastsio.core.waiting import Overload, Refusals
 from fastsio.options import Options
 
 logger = logging.getLogger("fastsio.core")
@@ -51,6 +51,7 @@ class Hub:
         # Events that are not handled because they are too many; limits is None where there are none.
         self.refusals = Refusals()
         self.limits: Limits | None = None
+        self.overload: Overload | None = None
         # Called when an engine begins to serve this.
         self.on_served: Callable[[], None] | None = None
         # Handlers of a client run one after the other; that, or events are noted.
@@ -116,7 +117,7 @@ class Hub:
     @property
     def diverts_when_free(self) -> bool:
         """Whether events take the longer way (Peer.divert()) where they need not wait for each other."""
-        return self.notes_events or self.limits is not None
+        return self.notes_events or self.limits is not None or self.overload is not None
 
     def limit(self, event: str | None = None, **how: Any) -> Rule:
         """See Limits.add(); it holds for clients that are here too. On the engine's loop, or before it is served."""
@@ -128,6 +129,11 @@ class Hub:
         self.limits = limits
         self._divert()
         return rule
+
+    def bound(self, backlog: Callable[[], int], most: int) -> None:
+        """Of what waits for all clients together let there be no more than `most`; `backlog()` says how much does."""
+        self.overload = Overload(backlog, most)
+        self._divert()
 
     def flow_counts(self) -> dict[str, int]:
         """What was too much, since it is served: `dropped` packets, and events not handled, by what they were over."""

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("fastsio.core")
 
+# Why a client is not read, by its sockets' will; the other reasons are Crowds.
+PAUSED = "paused"
+
 CONNECT = 0
 DISCONNECT = 1
 CONNECT_ERROR = 4
@@ -209,6 +212,9 @@ class Peer(PeerBase):
             logger.info("event %r from sid=%.6s… in %r", args[0], socket.id, socket.namespace.name)
         if self.hub.limits is not None and not self.hub.limits.admits(socket, args, ack_id):
             return
+        if self.hub.overload is not None and self.hub.overload.is_full(self):
+            self.hub.refusals.too_many(socket, args[0], ack_id)
+            return
         if socket.namespace.observer is not None:
             socket.namespace.observer.event_received(socket, args)
         if self.hub.is_serial or self.line is not None:
@@ -235,7 +241,7 @@ class Peer(PeerBase):
     def pause(self, sid: str) -> None:
         """Events wait, and the connection is not read, until resume() of every socket that is paused."""
         self._hold().hold(sid)
-        self.session.flow_control().stop_reading("paused")
+        self.session.flow_control().stop_reading(PAUSED)
 
     def resume(self, sid: str) -> None:
         line = self.line
@@ -243,8 +249,12 @@ class Peer(PeerBase):
             return
         if line.holders == {sid}:
             # Before the events that wait: one of their handlers may pause it again.
-            self.session.flow_control().start_reading("paused")
+            self.session.flow_control().start_reading(PAUSED)
         line.let_go(sid)
+
+    def hear_answers(self) -> None:
+        """An answer is waited for: it must be read even if too many events wait."""
+        self.session.flow.read_in_spite_of_all_but(PAUSED)
 
     @property
     def owes_answers(self) -> bool:

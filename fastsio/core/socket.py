@@ -180,6 +180,8 @@ class Socket(Flowing):
         if self.acks is None:
             self.acks = {}
         self.acks[ack_id] = pending
+        if self.session.flow is not None:
+            self.peer.hear_answers()
 
     def overflow(self) -> None:
         """End the session, which is sent more than it takes; in a turn of its own, as handlers may run."""

@@ -35,7 +35,8 @@ class Turns:
 
     def take(self, args: list[Any], ack_id: int, replies: Any) -> None:
         """Handle [event, *arguments] now or later; `replies` collects the answers of several handlers."""
-        if self._running < self._handler.concurrency:
+        # Also where one is free: those that wait are on their way to it, and come first.
+        if self._running < self._handler.concurrency and not self._waiting:
             self._begin(args, ack_id, replies)
         elif self._crowd.is_full(len(self._waiting)):
             self._socket.namespace.hub.refusals.too_many(self._socket, args[0], ack_id)
@@ -51,16 +52,19 @@ class Turns:
         self._running -= 1
         while self._waiting and self._running < self._handler.concurrency:
             event = self._waiting.popleft()
-            self._crowd.shrunk(len(self._waiting))
             if not self._socket.is_dropped:
                 self._begin(*event)
+        # Last: it may read the client, whose events come in here again.
+        self._crowd.shrunk(len(self._waiting))
 
 
 def concurrency(count: int) -> Callable[[Function], Function]:
     """`@concurrency(1)` above a handler, a method of a class-based namespace too: as on(…, concurrency=1)."""
 
+    checked_count(count)
+
     def mark(fn: Function) -> Function:
-        setattr(fn, ATTRIBUTE, checked_count(count))
+        setattr(fn, ATTRIBUTE, count)
         return fn
 
     return mark

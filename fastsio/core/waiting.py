@@ -1,6 +1,8 @@
 """How many of a client's events may wait for their turn, and what happens to those that are too many."""
 
+import asyncio
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from fastsio.rarely import RareLog
@@ -10,6 +12,9 @@ if TYPE_CHECKING:
     from fastsio.core.socket import Socket
 
 logger = logging.getLogger("fastsio.core")
+
+# How often it is looked whether an overload is over.
+LOOK_S = 0.02
 
 
 class Crowd:
@@ -40,6 +45,39 @@ class Crowd:
             self._peer.session.flow_control().start_reading(self)
 
 
+class Overload:
+    """The bound of what waits for all clients together, such as handlers for a thread. From half of it on clients that
+    send events are not read, until a quarter is left; what comes all the same when it is full is refused.
+    """
+
+    def __init__(self, backlog: Callable[[], int], most: int) -> None:
+        """`backlog()` says how much waits."""
+        self._backlog = backlog
+        self._most = most
+        self._stalled: set[Peer] = set()
+
+    def is_full(self, peer: "Peer") -> bool:
+        """Whether an event of this client is too much."""
+        count = self._backlog()
+        if count * 2 >= self._most and peer not in self._stalled and not peer.owes_answers:
+            if not self._stalled:
+                self._look_later()
+            self._stalled.add(peer)
+            peer.session.flow_control().stop_reading(self)
+        return count >= self._most
+
+    def _look_later(self) -> None:
+        asyncio.get_running_loop().call_later(LOOK_S, self._look)
+
+    def _look(self) -> None:
+        if self._backlog() * 4 > self._most:
+            self._look_later()
+            return
+        stalled, self._stalled = self._stalled, set()
+        for peer in stalled:
+            peer.session.flow_control().start_reading(self)
+
+
 class Refusals:
     """Events that are not handled: answered with an error where the client asks for an answer, counted, and logged.
 
@@ -62,6 +100,6 @@ class Refusals:
             socket.reply_to(ack_id, answer)
 
     def too_many(self, socket: "Socket", event: str, ack_id: int) -> None:
-        """More events wait than may (option max_waiting_events)."""
+        """More events wait than may: option max_waiting_events, or Server's max_waiting_handlers."""
         answer = {"error": "too many events wait", "event": event}
-        self.refuse(socket, event, ack_id, "too many events wait (max_waiting_events)", answer)
+        self.refuse(socket, event, ack_id, "too many events wait", answer)

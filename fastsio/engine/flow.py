@@ -97,6 +97,11 @@ class SessionFlow(Flow):
             if not self._reasons:
                 self._go_on()
 
+    def read_in_spite_of_all_but(self, reason: object) -> None:
+        """Give up every other reason not to read the client."""
+        for one in self._reasons - {reason}:
+            self.start_reading(one)
+
     def _go_on(self) -> None:
         if self._session is not None:
             # Its pongs have waited with all else: it is judged from now on.

@@ -74,6 +74,7 @@ class PollingTransport(Outlet):
             self._post = exchange
             return True
         exchange.respond(400, cors_headers(self.options, request), b"", keep_alive=False)
+        self._post.on_abort = None
         self._post.abort()
         self.session.abort("transport error", "data request overlap from client")
         return False

@@ -95,6 +95,7 @@ class Session(SessionBase):
         assert polling is not None
         polling.end_poll(b"6")
         queue = polling.take_queue()
+        conn.dropped = polling.dropped
         polling.is_closed = True
         self.polling = None
         if self.is_open:

@@ -8,8 +8,8 @@ import pytest
 
 from fastsio._codec import encode_packet
 from fastsio._encoded import encode_engine_packet, wrap
-from fastsio._flow import Flow, head_of, unsent_bytes
 from fastsio._fanout import Flusher, Outlet
+from fastsio._flow import Flow, head_of, unsent_bytes
 
 EVENT, ACK = 2, 3
 LIMIT = 1000
