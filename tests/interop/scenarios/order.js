@@ -105,7 +105,11 @@ exports.bothSendAcrossTheUpgrade = async (ctx) => {
     if (received % 500 === 0) socket.emit("got", received);
   });
   socket.io.engine.once("upgrade", () => { atSwitch = { sent, received }; });
-  const flooding = ctx.ask(socket, "flood until stop", N, 10);
+  // As long as it takes on a busy machine: what is lost is told from what is late by the numbers.
+  const flooding = socket.timeout(40_000).emitWithAck("flood until stop", N, 10).catch((error) => {
+    error.message += ` ${JSON.stringify({ atSwitch, sent, received })}`;
+    throw error;
+  });
   for (let rest = N / 2; sent < N || rest > 0; ) {
     if (sent === ctx.args.before) startUpgrade();
     for (let i = 0; i < 10; i++) socket.emit("count", sent++);
