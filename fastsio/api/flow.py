@@ -6,6 +6,8 @@ python-socketio has none of this. The buffer and the reading are the connection'
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from fastsio.core.flow import latest_packet
+
 if TYPE_CHECKING:
     from fastsio.api.aio import AsyncServer
     from fastsio.core.hub import Hub
@@ -21,6 +23,7 @@ class SyncFlowMethods:
     _server: "AsyncServer"
     _ask: Any
     _bridge_to_clients: Any
+    _do: Any
 
     def buffered_bytes(self, sid: str, namespace: str | None = None) -> int:
         """How many bytes for a client are queued here or held by its transport."""
@@ -51,6 +54,13 @@ class SyncFlowMethods:
     ) -> None:
         """When `high_water` and `low_water` handlers are called for a client."""
         self._ask(self._server.set_water_marks, sid, high, low, namespace)
+
+    def emit_latest(
+        self, key: Any, event: str, data: Any = None, to: Any = None, room: Any = None, skip_sid: Any = None,
+        namespace: str | None = None,
+    ) -> None:  # fmt: skip
+        """emit(), but of packets with one `key` a client that reads too slowly gets only the newest: see Latest."""
+        self._do(self._server.emit_latest, key, event, data, to, room, skip_sid, namespace)
 
     def limit(self, event: str | None = None, **how: Any) -> "Rule":
         """How many events a client may send: see Limits.add()."""
@@ -99,6 +109,21 @@ class FlowMethods:
         """When `high_water` and `low_water` handlers are called for a client: `@sio.on("high_water")` (sid, bytes)."""
         self._socket(sid, namespace).set_water_marks(high, low)
 
+    async def emit_latest(
+        self, key: Any, event: str, data: Any = None, to: Any = None, room: Any = None, skip_sid: Any = None,
+        namespace: str | None = None,
+    ) -> None:  # fmt: skip
+        """emit(), but of packets with one `key` a client that reads too slowly gets only the newest: see Latest."""
+        target = self.hub.get(namespace or "/")
+        if target is None:
+            return
+        encoded = latest_packet(target, key, [event, *arguments(data)])
+        args = (encoded, room if to is None else to, skip_sid)
+        if self.hub.is_elsewhere():
+            self.hub.call_soon(target.send_to_rooms, *args)
+        else:
+            target.send_to_rooms(*args)
+
     def limit(self, event: str | None = None, **how: Any) -> "Rule":
         """How many events a client may send: see Limits.add(). Without `namespace` it holds for all of them."""
         return self.hub.limit(event, **how)
@@ -106,3 +131,10 @@ class FlowMethods:
     def flow_counts(self) -> dict[str, int]:
         """What was too much: see Hub.flow_counts()."""
         return self.hub.flow_counts()
+
+
+def arguments(data: Any) -> tuple[Any, ...]:
+    """python-socketio's `data`: None is no argument, a tuple several, anything else one."""
+    if data is None:
+        return ()
+    return data if isinstance(data, tuple) else (data,)

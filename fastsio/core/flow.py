@@ -6,6 +6,7 @@ The buffer and the reading are the connection's: sockets of one client in severa
 from typing import TYPE_CHECKING, Any
 
 from fastsio._dispatch import Handler
+from fastsio._encoded import Encoded
 from fastsio._flow import unsent_bytes
 from fastsio.core.errors import DisconnectedError
 from fastsio.core.handlers import check_event_name
@@ -14,6 +15,7 @@ from fastsio.core.turns import Turns
 from fastsio.options import BUFFER_POLICIES, check_marks
 
 if TYPE_CHECKING:
+    from fastsio.core.namespace import Namespace
     from fastsio.core.operator import BroadcastOperator
     from fastsio.core.peer import Peer
 
@@ -142,12 +144,21 @@ class Latest:
 
     def emit(self, event: str, *args: Any) -> None:
         """Send an event to all of them. Raises TypeError for what JSON can't hold, ValueError for a reserved name."""
-        check_event_name(event)
-        namespace = self._operator.namespace
-        encoded = namespace.encode_event([event, *args])
-        encoded.key = (namespace.name, self._key)
+        encoded = latest_packet(self._operator.namespace, self._key, [event, *args])
         self._operator.deliver(encoded, [event, *args])
 
     def send(self, *args: Any) -> None:
         """emit("message", *args)."""
         self.emit("message", *args)
+
+
+def latest_packet(namespace: "Namespace", key: Any, args: list[Any]) -> Encoded:
+    """[event, *arguments] as a packet that takes the place of a queued one with this key, in this namespace.
+
+    Raises TypeError for a key that is not hashable and for what JSON can't hold, ValueError for a reserved name.
+    """
+    check_event_name(args[0])
+    hash(key)
+    encoded = namespace.encode_event(args)
+    encoded.key = (namespace.name, key)
+    return encoded

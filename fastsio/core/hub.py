@@ -114,20 +114,18 @@ class Hub:
             return None
         return found
 
-    @property
-    def diverts_when_free(self) -> bool:
-        """Whether events take the longer way (Peer.divert()) where they need not wait for each other."""
-        return self.notes_events or self.limits is not None or self.overload is not None
-
     def limit(self, event: str | None = None, **how: Any) -> Rule:
-        """See Limits.add(); it holds for clients that are here too. On the engine's loop, or before it is served."""
+        """See Limits.add(); it holds for clients that are here too. From any thread."""
         limits = self.limits or Limits(self, time.monotonic)
         namespace = how.get("namespace")
         if namespace is not None:
             how["namespace"] = self.namespace(namespace).name
         rule = limits.add(event, **how)
         self.limits = limits
-        self._divert()
+        if self.is_elsewhere():
+            self.call_soon(self._divert)
+        else:
+            self._divert()
         return rule
 
     def bound(self, backlog: Callable[[], int], most: int) -> None:
@@ -162,10 +160,11 @@ class Hub:
 
     def _divert(self) -> None:
         """Let events take the longer way or not, those of clients that are here too."""
-        self.diverts = self.is_serial or self.diverts_when_free
+        is_bound = self.limits is not None or self.overload is not None
+        self.diverts = self.is_serial or self.notes_events or is_bound
         for session in () if self._engine is None else self._engine.sessions.values():
             if session.handler is not None:
-                session.handler.is_diverted = self.diverts or session.handler.line is not None
+                session.handler.divert_again()
 
     def _observe_engine(self) -> None:
         observer = self.observer

@@ -192,7 +192,11 @@ class Peer(PeerBase):
     def _let_go(self) -> None:
         """Nothing waits, and events that come need not wait any longer."""
         self.line = None
-        self.is_diverted = self.hub.diverts_when_free
+        self.divert_again()
+
+    def divert_again(self) -> None:
+        """Find out anew whether events go straight to their handlers."""
+        self.is_diverted = self.hub.diverts or self.line is not None
 
     # --- one after the other -----------------------------------------------------------------
 

@@ -36,6 +36,7 @@ class Crowd:
         if count * 2 >= self._most and not self._is_stopping and not self._peer.owes_answers:
             self._is_stopping = True
             self._peer.session.flow_control().stop_reading(self)
+            self._peer.hub.refusals.note_stop(self._peer.session, count)
         return count >= self._most
 
     def shrunk(self, count: int) -> None:
@@ -64,6 +65,7 @@ class Overload:
                 self._look_later()
             self._stalled.add(peer)
             peer.session.flow_control().stop_reading(self)
+            peer.hub.refusals.note_stop(peer.session, count)
         return count >= self._most
 
     def _look_later(self) -> None:
@@ -98,6 +100,13 @@ class Refusals:
         )  # fmt: skip
         if ack_id >= 0:
             socket.reply_to(ack_id, answer)
+
+    def note_stop(self, session: Any, count: int) -> None:
+        """A client is not read for a while, as `count` events wait."""
+        self._log.note(
+            "reading stopped", "session %.6s… (from %s) is not read for now: %d events wait for their handlers",
+            session.id, session.remote, count,
+        )  # fmt: skip
 
     def too_many(self, socket: "Socket", event: str, ack_id: int) -> None:
         """More events wait than may: option max_waiting_events, or Server's max_waiting_handlers."""

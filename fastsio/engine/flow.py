@@ -29,6 +29,8 @@ class SessionFlow(Flow):
         super().__init__(options.buffer_policy, high, low_of(high, options.low_water))
         self._session: Session | None = session
         self._reasons: set[object] = set()
+        # A client of Engine.IO v3 sends pings, and gives up when they are not answered: it is always read.
+        self._can_stop = getattr(session, "protocol", 4) != 3
         # What goes on when the client is read again: the answer to a POST, a driver that receives.
         self._held: list[Callable[[], None]] = []
 
@@ -82,8 +84,11 @@ class SessionFlow(Flow):
         return bool(self._reasons)
 
     def stop_reading(self, reason: object) -> None:
-        """Read the client no more. What it sends stays on its side, and in the kernel's buffers."""
-        if self._session is None:
+        """Read the client no more. What it sends stays on its side, and in the kernel's buffers.
+
+        Nothing happens to a client of Engine.IO v3.
+        """
+        if self._session is None or not self._can_stop:
             return
         is_first = not self._reasons
         self._reasons.add(reason)
