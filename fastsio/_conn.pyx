@@ -374,7 +374,7 @@ cdef class Conn(Outlet):
     cdef int queue_raw(self, bytes data) except -1:
         """Queue bytes as they are, outside the packets' limits: control frames, HTTP."""
         self.enqueue(wrap(data))
-        if self.buffered_bytes > self.max_buffered_bytes:
+        if self.buffered_bytes > self.max_buffered_bytes and (self.flow is None or not self.flow.make_room(self)):
             self.refuse(False)
         return 0
 

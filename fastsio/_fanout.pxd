@@ -31,6 +31,7 @@ cdef class Outlet
 
 cdef class FlowControl:
     cdef bint put(self, Outlet outlet, Encoded encoded, bint is_volatile) except -1
+    cdef bint make_room(self, Outlet outlet) except -1
     cpdef int flushed(self, Outlet outlet) except -1
 
 

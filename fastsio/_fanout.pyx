@@ -87,6 +87,10 @@ cdef class FlowControl:
         """Outlet.put() in its place."""
         raise NotImplementedError
 
+    cdef bint make_room(self, Outlet outlet) except -1:
+        """The buffer is full of what must be queued all the same: drop something else; False if that can't be."""
+        raise NotImplementedError
+
     cpdef int flushed(self, Outlet outlet) except -1:
         """What was queued has gone to the transport, all of it or as much as it takes."""
         raise NotImplementedError

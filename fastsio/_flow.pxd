@@ -20,7 +20,6 @@ cdef class Flow(FlowControl):
     cdef dict latest                # key -> (the queued packet that has it, its place); None until one comes
     cdef bint has_news              # report() is due
     cdef bint replace(self, Outlet outlet, Encoded encoded) except -1
-    cdef bint make_room(self, Outlet outlet, Encoded encoded) except -1
     cdef int conflate(self, Outlet outlet) except -1
     cdef int free(self, Outlet outlet, bint from_end) except -1
     cdef int keep_only(self, Outlet outlet, list kept) except -1

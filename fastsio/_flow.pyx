@@ -56,7 +56,7 @@ cdef class Flow(FlowControl):
         if outlet.buffered_bytes > outlet.max_buffered_bytes:
             if is_volatile or self.policy_ == CLOSE:
                 return outlet.refuse(is_volatile)
-            if not self.make_room(outlet, encoded):
+            if (self.policy_ == DROP_NEWEST and encoded.is_event) or not self.make_room(outlet):
                 if not encoded.is_event:
                     # It must not be dropped, and there is nothing to drop for it: the client is beyond help.
                     return outlet.refuse(False)
@@ -100,9 +100,9 @@ cdef class Flow(FlowControl):
         outlet.flusher.dropped += 1
         return True
 
-    cdef bint make_room(self, Outlet outlet, Encoded encoded) except -1:
-        """Drop events of a full queue; False if there is still no room, or if it is `encoded` that is to be dropped."""
-        if self.policy_ == DROP_NEWEST and encoded.is_event:
+    cdef bint make_room(self, Outlet outlet) except -1:
+        """Drop events of a full queue; False if there is still no room, or where none are dropped."""
+        if self.policy_ == CLOSE:
             return False
         if self.policy_ == KEEP_LATEST:
             self.conflate(outlet)

@@ -3,7 +3,6 @@
 python-socketio has none of this. The buffer and the reading are the connection's, of all namespaces together.
 """
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastsio.core.flow import latest_packet
@@ -62,10 +61,14 @@ class SyncFlowMethods:
         """emit(), but of packets with one `key` a client that reads too slowly gets only the newest: see Latest."""
         self._do(self._server.emit_latest, key, event, data, to, room, skip_sid, namespace)
 
-    def limit(self, event: str | None = None, **how: Any) -> "Rule":
+    def limit(
+        self, event: str | None = None, *, rate: float, burst: int | None = None, per: str = "socket",
+        beyond: str = "drop", namespace: str | None = None,
+    ) -> "Rule":  # fmt: skip
         """How many events a client may send: see Limits.add()."""
-        rule: Rule = self._ask(partial(self._server.limit, event, **how))
-        return rule
+        return self._server.limit(
+            event, rate=rate, burst=burst, per=per, beyond=beyond, namespace=namespace
+        )
 
     def flow_counts(self) -> dict[str, int]:
         """What was too much: see Hub.flow_counts()."""
@@ -124,9 +127,14 @@ class FlowMethods:
         else:
             target.send_to_rooms(*args)
 
-    def limit(self, event: str | None = None, **how: Any) -> "Rule":
+    def limit(
+        self, event: str | None = None, *, rate: float, burst: int | None = None, per: str = "socket",
+        beyond: str = "drop", namespace: str | None = None,
+    ) -> "Rule":  # fmt: skip
         """How many events a client may send: see Limits.add(). Without `namespace` it holds for all of them."""
-        return self.hub.limit(event, **how)
+        return self.hub.limit(
+            event, rate=rate, burst=burst, per=per, beyond=beyond, namespace=namespace
+        )
 
     def flow_counts(self) -> dict[str, int]:
         """What was too much: see Hub.flow_counts()."""

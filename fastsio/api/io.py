@@ -102,12 +102,17 @@ class IO:
         """Of packets with one key, clients that read too slowly get only the newest: see flow.Latest."""
         return self.sockets.latest(key)
 
-    def limit(self, event: str | None = None, **how: Any) -> Rule:
+    def limit(
+        self, event: str | None = None, *, rate: float, burst: int | None = None, per: str = "socket",
+        beyond: str = "drop", namespace: str | None = None,
+    ) -> Rule:  # fmt: skip
         """How many events a client may send: `io.limit("chat", rate=5, burst=10)`; see Limits.add().
 
         Without `namespace` it holds for all of them.
         """
-        return self.hub.limit(event, **how)
+        return self.hub.limit(
+            event, rate=rate, burst=burst, per=per, beyond=beyond, namespace=namespace
+        )
 
     def flow_counts(self) -> dict[str, int]:
         """What was too much: see Hub.flow_counts()."""

@@ -114,13 +114,17 @@ class Hub:
             return None
         return found
 
-    def limit(self, event: str | None = None, **how: Any) -> Rule:
+    def limit(
+        self, event: str | None = None, *, rate: float, burst: int | None = None, per: str = "socket",
+        beyond: str = "drop", namespace: str | None = None,
+    ) -> Rule:  # fmt: skip
         """See Limits.add(); it holds for clients that are here too. From any thread."""
         limits = self.limits or Limits(self, time.monotonic)
-        namespace = how.get("namespace")
         if namespace is not None:
-            how["namespace"] = self.namespace(namespace).name
-        rule = limits.add(event, **how)
+            namespace = self.namespace(namespace).name
+        rule = limits.add(
+            event, rate=rate, burst=burst, per=per, beyond=beyond, namespace=namespace
+        )
         self.limits = limits
         if self.is_elsewhere():
             self.call_soon(self._divert)

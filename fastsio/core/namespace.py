@@ -164,9 +164,14 @@ class Namespace(NamespaceBase):
         """Of packets with one key, clients that read too slowly get only the newest: see flow.Latest."""
         return BroadcastOperator(self).latest(key)
 
-    def limit(self, event: str | None = None, **how: Any) -> "Rule":
+    def limit(
+        self, event: str | None = None, *, rate: float, burst: int | None = None, per: str = "socket",
+        beyond: str = "drop",
+    ) -> "Rule":  # fmt: skip
         """How many events a client of this namespace may send: `limit("chat", rate=5, burst=10)`; see Limits.add()."""
-        return self.hub.limit(event, **how, namespace=self.name)
+        return self.hub.limit(
+            event, rate=rate, burst=burst, per=per, beyond=beyond, namespace=self.name
+        )
 
     async def fetch_sockets(self) -> "list[RemoteSocket]":
         """All clients of the namespace, as they are now."""

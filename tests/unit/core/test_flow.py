@@ -260,6 +260,31 @@ async def test_acks_come_through_a_full_buffer(join):
     assert [p for p in packets if p.startswith("43")] == [f"43{i}[{i}]" for i in range(60)]
 
 
+@pytest.mark.parametrize("policy", ["drop_oldest", "drop_newest", "keep_latest"])
+async def test_a_pong_frame_finds_room_in_a_full_buffer(join, policy):
+    """RFC 6455 5.5.3: a Ping is answered."""
+    io = fastsio.IO(max_buffered_bytes=8 * KB, buffer_policy=policy)
+    peer, socket = await join(io)
+    end_of(peer).stall()
+    for i in range(30):
+        socket.emit(f"tick{i}", i, TEXT)
+        await turns(1)
+        if socket.dropped:
+            break
+    for i in range(30, 40):
+        socket.emit(f"tick{i}", i, "")
+        end_of(peer).feed(frame_bytes(9, b"ping"))
+        await turns(1)
+    assert socket.is_connected
+    end_of(peer).flow()
+    await turns()
+    socket.emit("end")
+    frames = []
+    while not frames or b'"end"' not in frames[-1][1]:
+        frames.append(await peer.ws.receive())
+    assert [payload for opcode, payload in frames if opcode == 10] == [b"ping"] * 10
+
+
 async def test_the_policy_outlives_an_upgrade(join):
     io = fastsio.IO(max_buffered_bytes=8 * KB, buffer_policy="drop_oldest")
     peer, socket = await join(io, transport="polling")
