@@ -8,11 +8,15 @@ EXTRAS ?= test,lint,bench,dist
 ARGS ?=
 PY = $(VENV)/bin/python
 
-.PHONY: build venv run test test-all lint lint-ruff lint-format lint-cython lint-mypy debug \
+.PHONY: build bundle venv run test test-all lint lint-ruff lint-format lint-cython lint-mypy debug \
 	bench bench-quick bench-micro gate gate-update dist clean distclean
 
-build: venv
+build: venv bundle
 	@$(PY) -W ignore setup.py --quiet build_ext --inplace
+
+# The official client for browsers, from npm; without npm fastsio is built without it.
+bundle: venv
+	@$(PY) scripts/bundle.py
 
 venv:
 	@scripts/venv.sh $(VENV) $(EXTRAS)
@@ -23,6 +27,7 @@ run: build
 
 test: build
 	@scripts/npm-ci.sh tests
+	@scripts/npm-ci.sh tests/clients
 	@scripts/npm-ci.sh examples/chat
 	@scripts/chromium.sh
 	@scripts/python-socketio.sh $(VENV) 5.11.4
@@ -66,12 +71,12 @@ gate-update: build
 
 dist: venv
 	rm -rf build/lib* build/bdist* dist
-	$(PY) -m build --outdir dist .
+	FASTSIO_BUNDLE=require $(PY) -m build --outdir dist .
 
 clean:
-	rm -rf build dist *.egg-info fastsio/*.so fastsio/*.pyd
+	rm -rf build dist *.egg-info fastsio/*.so fastsio/*.pyd fastsio/bundle
 	rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis .benchmarks
 	find fastsio tests bench examples -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf .venv .venv-3.* bench/.venv bench/.venv-3.* bench/build bench/node_modules tests/node_modules examples/chat/node_modules
+	rm -rf .venv .venv-3.* bench/.venv bench/.venv-3.* bench/build bench/node_modules tests/node_modules tests/clients/node_modules examples/chat/node_modules bundle/node_modules

@@ -6,10 +6,13 @@ did. Each set of directives, flags and Cython version has a folder of its own, s
 builds anew.
 
 FASTSIO_DEBUG=1 builds with bounds checks and asserts, without optimisation.
+
+The official client for browsers is brought from npm on the way (scripts/bundle.py), where npm is.
 """
 
 import hashlib
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -17,6 +20,7 @@ import Cython
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 
 DEBUG = os.environ.get("FASTSIO_DEBUG", "0") not in ("", "0")
 
@@ -77,6 +81,17 @@ class BuildExt(build_ext):
         super().copy_extensions_to_source()
 
 
+class BuildPy(build_py):
+    """build_py that puts the client bundle into what is built; an editable install has it in the source folder."""
+
+    def run(self) -> None:
+        super().run()
+        script = Path("scripts", "bundle.py")
+        if script.exists():  # what the benchmarks build has no scripts
+            folder = Path("." if self.editable_mode else self.build_lib, "fastsio", "bundle")
+            subprocess.run([sys.executable, str(script), str(folder)], check=True)
+
+
 def extension(source: Path) -> Extension:
     return Extension(
         f"fastsio.{source.stem}",
@@ -89,5 +104,5 @@ def extension(source: Path) -> Extension:
 
 setup(
     ext_modules=[extension(source) for source in sorted(Path("fastsio").glob("_*.pyx"))],
-    cmdclass={"build_ext": BuildExt},
+    cmdclass={"build_ext": BuildExt, "build_py": BuildPy},
 )

@@ -1,7 +1,7 @@
 """C interface of _conn: the connection that a raw server makes for each client."""
-from fastsio._fanout cimport Outlet, SessionBase
 from fastsio._frames cimport Reader
 from fastsio._http cimport Request, RequestReader
+from fastsio._stream cimport Stream
 
 
 cdef enum Phase:
@@ -11,22 +11,16 @@ cdef enum Phase:
     CLOSED = 3
 
 
-cdef class Conn(Outlet):
-    cdef readonly object transport
-    cdef readonly bint is_secure
+cdef class Conn(Stream):
     cdef object router
-    cdef int fd                     # for direct sends; -1 where the transport must do it (TLS)
     cdef Phase phase
     cdef RequestReader http         # None unless requests came in pieces or ahead of their turn
     cdef Reader reader
-    cdef public SessionBase session
     cdef public object receiver     # gets what is no message for the session
     cdef public object on_abort     # called if the client goes before its request is answered
     cdef public object wheel_slot   # the wheel's own mark
     cdef bint is_busy               # a request is being answered
     cdef bint keep_alive
-    cdef bint closes_when_drained
-    cdef bint ends_now              # what is sent now is the last
     cdef bint has_served
     cdef bint is_broken             # what came is not HTTP; answered when its turn comes
     cdef bint in_requests           # next_requests() is at work
@@ -41,16 +35,11 @@ cdef class Conn(Outlet):
     cdef int serve(self, Request request) except -1
     cdef int read_frames(self, bytes data) except -1
     cdef int end_of_read(self) except -1
-    cdef bytes take_some(self)
-    cdef int count_out(self, Py_ssize_t packets, Py_ssize_t size) noexcept
-    cdef int write(self, bytes data) except -1
-    cdef int queue_raw(self, bytes data) except -1
 
 
 cdef class SecureConn(Conn):
     pass
 
 
-cdef bint CAN_SEND_DIRECTLY
 cdef object view_to_fill()
 cdef bytes what_was_filled(Py_ssize_t n)

@@ -4,13 +4,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from fastsio._fanout import Outlet
 from fastsio._http import Request
+from fastsio._stream import Stream
 
-class Conn(Outlet, asyncio.Protocol):
-    transport: Any
-    is_secure: bool
-    session: Any
+class Conn(Stream, asyncio.Protocol):
     receiver: Any
     on_abort: Callable[[], None] | None
     wheel_slot: int | None
@@ -30,10 +27,8 @@ class Conn(Outlet, asyncio.Protocol):
         self, request: Request, headers: list[tuple[str, str]], receiver: Any
     ) -> bool: ...
     def close_websocket(self, code: int = -1) -> None: ...
-    def send_text(self, packet: bytes) -> None: ...
     def on_due(self) -> float: ...
     def close(self) -> None: ...
     def retire(self) -> None: ...
-    def abort(self) -> None: ...
 
 class SecureConn(Conn): ...

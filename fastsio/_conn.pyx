@@ -1,18 +1,18 @@
 """Connections of the raw server: an asyncio protocol that begins as HTTP and may become a WebSocket.
 
-Owns the bytes: what was received and is not yet a whole message, what is queued and not yet sent. Knows
-nothing of Engine.IO's states or of Socket.IO: a router takes the requests, a session's handler the
+Owns the bytes: what was received and is not yet a whole message, and (_stream.pyx) what is queued and not yet sent.
+Knows nothing of Engine.IO's states or of Socket.IO: a router takes the requests, a session's handler the
 messages, a receiver the rest. The router is injected; it has
   handle(conn, request)      answer now or later: conn.respond() or conn.accept_websocket()
   announce(conn, request)    a request whose body is not here yet: it will be handled, or
   cut_off(conn, request)     the connection is lost before that
   opened(conn), closed(conn) the connection came and went
   watch(conn, seconds), unwatch(conn)      call conn.on_due() then
-and the attributes flusher, max_message_bytes, max_buffered_bytes, max_head_bytes, head_timeout_s.
+and the attributes flusher, max_message_bytes, max_buffered_bytes, max_head_bytes, head_timeout_s and deflate, which is
+None or agrees on permessage-deflate (engine/deflate.py).
 Source: RFC 6455 5.5.1, 7 (closing); RFC 9112 9 (connection management).
 """
 import logging
-import sys
 
 import httptools
 
@@ -20,9 +20,19 @@ from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.pythread cimport PyThread_get_thread_ident
 
-from fastsio._encoded cimport Encoded, join_frames
-from fastsio._fanout cimport MessageHandler, Outlet, SessionBase
-from fastsio._frames cimport CLOSE, PONG, TEXT, Sink, frame_of, reader_clear, reader_feed, reader_init
+from fastsio._dialects cimport EIO3
+from fastsio._fanout cimport MessageHandler, SessionBase
+from fastsio._frames cimport (
+    CLOSE,
+    COMPRESSED,
+    PONG,
+    TEXT,
+    Sink,
+    frame_of,
+    reader_clear,
+    reader_feed,
+    reader_init,
+)
 from fastsio._http cimport (
     Request,
     RequestReader,
@@ -32,43 +42,13 @@ from fastsio._http cimport (
     switch_head,
     whole_request,
 )
+from fastsio._stream cimport Stream
 
-from fastsio._encoded import wrap
 from fastsio._frames import ProtocolError
-
-cdef extern from *:
-    """
-    #include <errno.h>
-    #ifdef _WIN32
-    static Py_ssize_t fastsio_send(int fd, const char *data, Py_ssize_t n, int is_last) {
-        (void)fd; (void)data; (void)n; (void)is_last;
-        return 0;
-    }
-    #else
-    #include <sys/socket.h>
-    #ifndef MSG_NOSIGNAL
-    #define MSG_NOSIGNAL 0
-    #endif
-    #ifndef MSG_MORE
-    #define MSG_MORE 0
-    #endif
-    /* Bytes that the kernel took; 0 if it takes none now, -1 if the connection is broken.
-     * What is last the close sends, which follows in this loop turn: one segment for data and FIN, 86 us -> 78 us for
-     * a client that comes, joins and goes (bench/load --case connect). */
-    static Py_ssize_t fastsio_send(int fd, const char *data, Py_ssize_t n, int is_last) {
-        ssize_t sent = send(fd, data, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL | (is_last ? MSG_MORE : 0));
-        if (sent >= 0) return (Py_ssize_t)sent;
-        return (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) ? 0 : -1;
-    }
-    #endif
-    """
-    Py_ssize_t fastsio_send(int fd, const char* data, Py_ssize_t n, bint is_last) noexcept
 
 logger = logging.getLogger("fastsio.conn")
 
 cdef enum:
-    # Joined into one write: more would only copy what the kernel does not take at once.
-    JOIN_BYTES = 262144
     # Requests of one client that may wait for their turn before it is no longer read.
     MAX_PIPELINED = 8
     # How long an idle kept-alive connection stays, and how long a closing one may take.
@@ -79,17 +59,14 @@ cdef enum:
     # What a read of a TLS connection brings at most.
     SECURE_BYTES = 262144
 
-cdef bint CAN_SEND_DIRECTLY = sys.platform != "win32"
 
-
-cdef class Conn(Outlet):
+cdef class Conn(Stream):
     """One client connection. The event loop calls the methods with asyncio's protocol names."""
 
     def __cinit__(self, router):
         self.router = router
         self.flusher = router.flusher
         self.max_buffered_bytes = router.max_buffered_bytes
-        self.fd = -1
 
     def __dealloc__(self):
         reader_clear(&self.reader)
@@ -97,14 +74,7 @@ cdef class Conn(Outlet):
     # --- the event loop's side ---------------------------------------------------------------
 
     def connection_made(self, transport) -> None:
-        self.transport = transport
-        self.is_secure = transport.get_extra_info("sslcontext") is not None
-        if CAN_SEND_DIRECTLY and not self.is_secure:
-            self.fd = transport.get_extra_info("socket").fileno()
-        # With 0 the pause and resume calls say exactly whether the transport holds anything unsent, as direct
-        # sends need it. TLS transports pause at the limit, not above it, so 0 would stop them for ever.
-        transport.set_write_buffer_limits(1 if self.is_secure else 0, 0)
-        self.is_writable = True
+        self.begin_writing(transport)
         self.router.opened(self)
         self.router.watch(self, self.router.head_timeout_s)
 
@@ -139,14 +109,6 @@ cdef class Conn(Outlet):
     def eof_received(self) -> bool:
         return False
 
-    def pause_writing(self) -> None:
-        self.is_writable = False
-
-    def resume_writing(self) -> None:
-        if self.phase != CLOSED:
-            self.is_writable = True
-            self.flush()
-
     def connection_lost(self, error) -> None:
         self.phase = CLOSED
         self.is_closed = True
@@ -154,6 +116,7 @@ cdef class Conn(Outlet):
         self.fd = -1
         self.transport = None
         reader_clear(&self.reader)
+        self.deflate = None
         self.take_queue()
         if self.http is not None:
             request = self.http.unfinished()
@@ -314,9 +277,20 @@ cdef class Conn(Outlet):
         self.receiver = receiver
         self.router.unwatch(self)
         reader_init(&self.reader, self.router.max_message_bytes, True)
+        if self.router.deflate is not None:
+            headers = headers + self.agree_on_deflate(request)
         self.queue_raw(switch_head(headers + chosen_protocol(request), accept))
         self.drop_reader()
         return True
+
+    def agree_on_deflate(self, Request request) -> list:
+        """The header that says what was agreed; none if nothing was."""
+        agreed = self.router.deflate.agree(request)
+        if agreed is None:
+            return []
+        answer, self.deflate = agreed
+        self.reader.takes_compressed = True
+        return [("Sec-WebSocket-Extensions", answer)]
 
     @property
     def remote(self) -> str:
@@ -331,7 +305,8 @@ cdef class Conn(Outlet):
             return 0
         try:
             return reader_feed(
-                &self.reader, <const unsigned char*> PyBytes_AS_STRING(data), len(data), self, &CONN_SINK
+                &self.reader, <const unsigned char*> PyBytes_AS_STRING(data), len(data), self,
+                &CONN_SINK if self.deflate is None else &DEFLATE_SINK,
             )
         except ProtocolError as error:
             self.fail(error)
@@ -369,79 +344,7 @@ cdef class Conn(Outlet):
         # RFC 6455 7.1.1: the server closes TCP first.
         self.close()
 
-    # --- writing and closing -----------------------------------------------------------------
-
-    cdef int queue_raw(self, bytes data) except -1:
-        """Queue bytes as they are, outside the packets' limits: control frames, HTTP."""
-        self.enqueue(wrap(data))
-        if self.buffered_bytes > self.max_buffered_bytes and (self.flow is None or not self.flow.make_room(self)):
-            self.refuse(False)
-        return 0
-
-    def send_text(self, bytes packet) -> None:
-        """Queue one text message that belongs to no session (an upgrade's probe)."""
-        self.queue_raw(frame_of(TEXT, <const unsigned char*> PyBytes_AS_STRING(packet), len(packet)))
-
-    cdef int flush(self) except -1:
-        """Send what is queued in as few writes as can be; what the kernel does not take stays queued."""
-        cdef list queue
-        cdef bytes data
-        while self.is_writable and self.queue:
-            queue = self.queue
-            if self.buffered_bytes <= JOIN_BYTES or len(queue) == 1:  # likely
-                if self.flusher.is_counting:
-                    self.count_out(len(queue), self.buffered_bytes)
-                data = join_frames(queue)
-                queue.clear()
-                self.buffered_bytes = 0
-            else:
-                data = self.take_some()
-            self.write(data)
-        if self.closes_when_drained and not self.queue and self.phase != CLOSED:
-            self.closes_when_drained = False
-            self.end_writing()
-        if self.flow is not None:
-            self.flow.flushed(self)
-        return 0
-
-    cdef bytes take_some(self):
-        """The first packets of a long queue, off it."""
-        cdef list queue = self.queue
-        cdef Encoded encoded
-        cdef Py_ssize_t size = 0
-        cdef Py_ssize_t count = 0
-        for encoded in queue:
-            size += encoded.size
-            count += 1
-            if size >= JOIN_BYTES:
-                break
-        data = join_frames(queue[:count])
-        del queue[:count]
-        self.buffered_bytes -= size
-        if self.flusher.is_counting:
-            self.count_out(count, size)
-        return data
-
-    cdef int count_out(self, Py_ssize_t packets, Py_ssize_t size) noexcept:
-        if self.session is not None:  # what goes out over HTTP is counted by who polls
-            self.flusher.packets_out += packets
-            self.flusher.bytes_out += size
-        return 0
-
-    cdef int write(self, bytes data) except -1:
-        """One send() where the kernel takes it all; the rest is the transport's, which then pauses us."""
-        cdef Py_ssize_t sent = 0
-        if self.transport is None:
-            return 0
-        if self.fd >= 0:
-            sent = fastsio_send(self.fd, PyBytes_AS_STRING(data), len(data), self.ends_now and not self.queue)
-            if sent == len(data):
-                return 0
-            if sent < 0:
-                self.abort()
-                return 0
-        self.transport.write(memoryview(data)[sent:] if sent else data)
-        return 0
+    # --- closing -----------------------------------------------------------------------------
 
     def end_after_flush(self) -> None:
         """Close our side once all is sent, and ignore what still comes, until the peer closes too."""
@@ -452,18 +355,6 @@ cdef class Conn(Outlet):
         self.closes_when_drained = True
         if not self.is_waiting:
             self.flush()
-
-    def end_writing(self) -> None:
-        """Half-close where that can be: a full close with unread input would reset what was just sent."""
-        if self.transport is None:
-            return
-        if self.transport.can_write_eof():
-            try:
-                self.transport.write_eof()
-            except OSError:  # the client has reset the connection, and the loop has not seen it yet
-                self.abort()
-        else:
-            self.transport.close()
 
     def close(self) -> None:
         """Send what is queued and close; nothing more is received."""
@@ -481,14 +372,6 @@ cdef class Conn(Outlet):
         self.keep_alive = False
         if self.phase == HTTP and not self.is_busy:
             self.close()
-
-    def abort(self) -> None:
-        """Drop the connection and whatever is queued."""
-        self.is_closed = True
-        self.is_writable = False
-        if self.transport is not None:
-            self.fd = -1
-            self.transport.abort()
 
     def overflow(self) -> None:
         """The client reads too slowly: its buffer is over max_buffered_bytes."""
@@ -558,13 +441,29 @@ cdef int on_message(object owner, int opcode, const unsigned char* data, Py_ssiz
         # A reference of our own: the session lets go of its handler when it ends, maybe in this call.
         handler = session.handler
         if opcode != TEXT:
-            return handler.binary(data[:n])
-        if n > 1 and data[0] == c"4":  # likely: a message
+            if not conn.dialect & EIO3:  # likely
+                return handler.binary(data[:n])
+            if n and data[0] == 4:
+                return handler.binary(data[1:n])
+        elif n > 1 and data[0] == c"4":  # likely: a message
             return handler.text(<const char*> data + 1, n - 1)
-        if n == 1 and data[0] == c"3":  # a pong: that something came is all it says
+        elif n == 1 and data[0] == c"3" and not conn.dialect & EIO3:  # a pong: that something came is all it says
             return 0
     conn.receiver.websocket_message(conn, opcode == TEXT, data[:n])
     return 0
+
+
+cdef int on_compressible(object owner, int opcode, const unsigned char* data, Py_ssize_t n) except -1:
+    """on_message() where permessage-deflate was agreed: RFC 7692 6, each message may be compressed or not."""
+    cdef Conn conn = <Conn> owner
+    cdef bytes plain
+    if not opcode & COMPRESSED:
+        return on_message(owner, opcode, data, n)
+    if conn.phase != WEBSOCKET or conn.deflate is None:
+        return 0
+    opcode &= 0x0F
+    plain = conn.deflate.inflate(opcode, data, n, conn.reader.max_message_bytes)
+    return on_message(owner, opcode, <const unsigned char*> PyBytes_AS_STRING(plain), len(plain))
 
 
 cdef int on_ping(object owner, const unsigned char* data, Py_ssize_t n) except -1:
@@ -588,3 +487,9 @@ CONN_SINK.message = on_message
 CONN_SINK.ping = on_ping
 CONN_SINK.pong = on_pong
 CONN_SINK.closed = on_closed
+
+cdef Sink DEFLATE_SINK
+DEFLATE_SINK.message = on_compressible
+DEFLATE_SINK.ping = on_ping
+DEFLATE_SINK.pong = on_pong
+DEFLATE_SINK.closed = on_closed

@@ -35,6 +35,7 @@ cdef class NamespaceBase:
     cdef public Py_ssize_t handler_errors
     cdef public object on_failure   # called with (socket, error, args, id) where a handler raised; None: only log
     cdef public object observer     # is told of events and rooms (core/observer.py); None: nobody looks
+    cdef public object recovery     # brings clients back to their sessions (core/recovery.py); None: nobody comes back
     cdef public unsigned long home  # the thread of the loop that serves this; 0 while none does
     cdef bytes prefix
     cdef bytes connect_head         # of its CONNECT packets, up to the id
@@ -53,9 +54,10 @@ cdef class SocketBase(Member):
     cdef public bint is_dropped     # disconnect() was called; if before it was admitted, it will be refused
     cdef public bint is_refused     # always_connect: its connect handler did not want it
     cdef int dispatch(self, list args, int64_t id) except -1
-    cdef int run_any(self, list args, int64_t id) except -1
-    cdef int run_several(self, list handlers, list args, int64_t id) except -1
+    cpdef int run_any(self, list args, int64_t id) except -1
+    cpdef int run_several(self, list handlers, list args, int64_t id) except -1
     cdef object invoke(self, Handler handler, list args, AckSender ack)
+    cdef AckSender prepare(self, Handler handler, list args, int64_t id)
     cdef int run(self, Handler handler, list args, int64_t id, Replies replies) except -1
     cdef int run_special(self, Handler handler, list args, int64_t id, Replies replies) except -1
     cdef bint begin(self, Handler handler, list args, int64_t id, Replies replies, object on_end) except -1
@@ -73,6 +75,6 @@ cdef class AckSender:
 
 
 cdef class Replies:
-    cdef int due
+    cdef public int due
     cdef object result
     cdef int add(self, SocketBase socket, int64_t id, object result) except -1

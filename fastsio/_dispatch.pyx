@@ -79,7 +79,7 @@ cdef class AckSender:
 
 
 cdef class Replies:
-    """The results of several handlers of one event: the first that is not None is the answer."""
+    """The results of `due` handlers of one event: the first that is not None is the answer."""
 
     cdef int add(self, SocketBase socket, int64_t id, object result) except -1:
         self.due -= 1
@@ -145,7 +145,8 @@ cdef class NamespaceBase:
         """
         check_event_name(args[0])
         # Most emits go to one client, named by its sid, or to one room: without sets 1.7 us -> 0.5 us.
-        if type(room) is not str or skip is not None or callback is not None or not self.emit_to_room(args, room):
+        cdef bint is_plain = type(room) is str and skip is None and callback is None and self.recovery is None
+        if not is_plain or not self.emit_to_room(args, room):
             self.emit_to_rooms(args, room, skip, callback)
         if self.observer is not None and callback is None:  # with one, each socket sends an event of its own
             self.tell_sent(args, room, skip)
@@ -212,14 +213,14 @@ cdef class SocketBase(Member):
             return self.run(listeners[0], args, id, None)
         return self.run_several(([] if handler is None else [handler]) + list(listeners), args, id)
 
-    cdef int run_any(self, list args, int64_t id) except -1:
+    cpdef int run_any(self, list args, int64_t id) except -1:
         """What listens to all events; only one that takes `ack` can answer."""
         cdef Handler handler
         for handler in self.of_any:
             self.run(handler, args, id if handler.takes_ack else -1, None)
         return 0
 
-    cdef int run_several(self, list handlers, list args, int64_t id) except -1:
+    cpdef int run_several(self, list handlers, list args, int64_t id) except -1:
         cdef Replies replies = Replies.__new__(Replies)
         cdef Handler handler
         # One that takes `ack` answers by itself; what the others return is not an answer then.
@@ -271,6 +272,17 @@ cdef class SocketBase(Member):
             before.append(self.id)
         return handler.fn(*before, *args) if ack is None else handler.fn(*before, *args, ack=ack)
 
+    cdef AckSender prepare(self, Handler handler, list args, int64_t id):
+        """The `ack` that a handler is called with, None if it takes none; it is forgotten if this is its one time."""
+        cdef AckSender ack = None
+        if handler.once:
+            self.forget(args[0], handler)
+        if handler.takes_ack:
+            ack = AckSender.__new__(AckSender)
+            ack.socket = self
+            ack.id = id
+        return ack
+
     cdef int run(self, Handler handler, list args, int64_t id, Replies replies) except -1:
         """Call one handler, now or, where only so many may run, when its turn comes."""
         if handler.is_special:  # unlikely
@@ -279,9 +291,9 @@ cdef class SocketBase(Member):
         return 0
 
     cdef int run_special(self, Handler handler, list args, int64_t id, Replies replies) except -1:
-        if handler.once:
-            self.forget(args[0], handler)
         if handler.concurrency:
+            if handler.once:
+                self.forget(args[0], handler)
             self.wait_for_turn(handler, args, id, replies)
         else:
             self.begin(handler, args, id, replies, None)
@@ -292,13 +304,10 @@ cdef class SocketBase(Member):
 
         What it raises is logged, not passed on. True if it has not ended: on_end() is called when it has.
         """
-        cdef AckSender ack = None
+        cdef AckSender ack = self.prepare(handler, args, id) if handler.takes_ack or handler.once else None
         cdef Suspended suspended
         cdef bint is_suspended = False
-        if handler.takes_ack:
-            ack = AckSender.__new__(AckSender)
-            ack.socket = self
-            ack.id = id
+        if ack is not None:
             id = -1
         try:
             result = self.invoke(handler, args, ack)
@@ -334,16 +343,19 @@ cdef class SocketBase(Member):
     def take(self, list args, int64_t id) -> None:  # dispatch() for callers in Python
         self.dispatch(args, id)
 
-    async def answer(self, Handler handler, list args, int64_t id):
+    async def answer(self, Handler handler, list args, int64_t id, Replies replies=None):
         """run() for one handler and its end: what waits for this knows that the handler has ended."""
+        cdef AckSender ack = self.prepare(handler, args, id)
+        if ack is not None:
+            id = -1
         try:
-            result = self.invoke(handler, args, None)
+            result = self.invoke(handler, args, ack)
             if fastsio_is_awaitable(result):
                 result = await result
         except Exception as error:
             self.fail(args, id, error)
         else:
-            self.finish(result, id, None)
+            self.finish(result, id, replies)
 
     cdef object loop(self):
         """The running loop. asyncio's look-up asks the kernel for the process id before 3.12: 0.15 us."""
@@ -403,15 +415,7 @@ cdef class SocketBase(Member):
         return 0
 
     def forget(self, event, Handler handler) -> None:
-        """Remove one listener of `event`, if it is there."""
-        cdef tuple left
-        if self.by_event is None or event not in self.by_event:
-            return
-        left = tuple([one for one in self.by_event[event] if one is not handler])
-        if left:
-            self.by_event[event] = left
-        else:
-            del self.by_event[event]
+        raise NotImplementedError  # removes one of its listeners
 
     def run_handler(self, Handler handler, event, *args) -> None:
         """Run a handler of one of the server's own events (connection, disconnect…)."""

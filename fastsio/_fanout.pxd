@@ -44,6 +44,7 @@ cdef class Outlet:
     cdef bint is_waiting            # in the flusher's list, or about to be flushed by its own read
     cdef readonly bint is_overflowing
     cdef public Py_ssize_t dropped
+    cdef public int dialect         # how binary messages go over it (_dialects.pxd); 0: as Engine.IO v4 has them
     cdef Flusher flusher
     cdef public FlowControl flow    # who watches the buffer; None: nobody
     cdef bint put(self, Encoded encoded, bint is_volatile=*) except -1

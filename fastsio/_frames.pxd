@@ -9,6 +9,8 @@ cdef enum Opcode:
     CLOSE = 0x8
     PING = 0x9
     PONG = 0xA
+    # Or-ed to the opcode of a message that permessage-deflate compressed: RSV1 of its first frame.
+    COMPRESSED = 0x40
 
 
 cdef struct Utf8:
@@ -21,6 +23,7 @@ cdef struct Utf8:
 cdef struct Sink:
     # What a reader calls. The pointers die when the call returns, and earlier if the callee
     # lets another reader run (it shares the scratch): copy before calling user code.
+    # With takes_compressed a message's opcode may have COMPRESSED: its data then is as it came.
     int (*message)(object owner, int opcode, const unsigned char* data, Py_ssize_t n) except -1
     int (*ping)(object owner, const unsigned char* data, Py_ssize_t n) except -1
     int (*pong)(object owner, const unsigned char* data, Py_ssize_t n) except -1
@@ -40,10 +43,11 @@ cdef struct Reader:
     int head_size
     unsigned char mask[4]
     unsigned char opcode            # of the frame being read
-    unsigned char message_opcode    # of the message that is open, 0 if none is
+    unsigned char message_opcode    # of the message that is open, with COMPRESSED; 0 if none is
     bint is_final
     bint in_payload
     bint expects_mask
+    bint takes_compressed           # permessage-deflate was agreed
     bint is_stopped                 # after a Close or an error: the rest is ignored
     Utf8 utf8
 

@@ -11,7 +11,9 @@ class ProtocolError(Exception):
 
 class FrameReader:
     events: list[tuple[Any, ...]]
-    def __init__(self, max_message_bytes: int, expect_mask: bool = True) -> None: ...
+    def __init__(
+        self, max_message_bytes: int, expect_mask: bool = True, take_compressed: bool = False
+    ) -> None: ...
     def feed(self, data: bytes | bytearray | memoryview) -> None: ...
 
 def build_frame(

@@ -1,7 +1,8 @@
 """WebSocket frames: an incremental reader, a frame builder, the UTF-8 check.
 
 Pure: bytes in, callbacks or bytes out. Knows nothing of sockets, HTTP or Engine.IO.
-Source: RFC 6455 sections 5 (framing), 7.4 (close codes), 8.1 (UTF-8).
+Source: RFC 6455 sections 5 (framing), 7.4 (close codes), 8.1 (UTF-8); RFC 7692 6 (the bit of a compressed message;
+what is in one: _deflate.pyx).
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
@@ -131,8 +132,9 @@ cdef void reader_clear(Reader* r) noexcept:
 cdef int check_first(Reader* r, unsigned char first) except -1:
     """The rules that a head's first byte can break."""
     cdef int opcode = first & 0x0F
-    if first & 0x70:
-        # RFC 6455 5.2: RSV bits are 0 unless an extension that uses them was agreed; none is.
+    if first & 0x70 and (first & 0x30 or not r.takes_compressed or opcode & 0x8 or opcode == CONTINUATION):
+        # RFC 6455 5.2: RSV bits are 0 unless an extension that uses them was agreed. RFC 7692 6.1: that is RSV1
+        # of a message's first frame; control frames are never compressed.
         broken(r, PROTOCOL_ERROR, "reserved bits set")
     if opcode & 0x8:
         if opcode > PONG:
@@ -192,7 +194,7 @@ cdef int start_frame(Reader* r, const unsigned char* head) except -1:
             error.size = <uint64_t> r.message_size + size
             raise error
         if r.opcode != CONTINUATION:
-            r.message_opcode = r.opcode
+            r.message_opcode = head[0] & (0x0F | COMPRESSED)
             memset(&r.utf8, 0, sizeof(Utf8))
     r.frame_size = <Py_ssize_t> size
     r.frame_done = 0
@@ -400,14 +402,16 @@ cdef class FrameReader:
     """Reads a WebSocket stream into `events`; for tests, tools and clients.
 
     `events` collects ("text", bytes), ("binary", bytes), ("ping", bytes), ("pong", bytes) and
-    ("close", code or None, reason) in the order in which they were complete.
+    ("close", code or None, reason) in the order in which they were complete. With `take_compressed` there are
+    "compressed text" and "compressed binary" too, whose bytes are as they came.
     """
 
     cdef Reader reader
     cdef readonly list events
 
-    def __cinit__(self, max_message_bytes: int, expect_mask: bool = True):
+    def __cinit__(self, max_message_bytes: int, expect_mask: bool = True, take_compressed: bool = False):
         reader_init(&self.reader, max_message_bytes, expect_mask)
+        self.reader.takes_compressed = take_compressed
         self.events = []
 
     def __dealloc__(self):
@@ -424,7 +428,8 @@ cdef class FrameReader:
 
 
 cdef int collect_message(object owner, int opcode, const unsigned char* data, Py_ssize_t n) except -1:
-    (<FrameReader> owner).events.append(("text" if opcode == TEXT else "binary", data[:n]))
+    cdef str kind = "text" if opcode & 0x0F == TEXT else "binary"
+    (<FrameReader> owner).events.append(("compressed " + kind if opcode & COMPRESSED else kind, data[:n]))
     return 0
 
 cdef int collect_ping(object owner, const unsigned char* data, Py_ssize_t n) except -1:

@@ -9,6 +9,7 @@ Source: ASGI specification 3.0, "WebSocket".
 import asyncio
 import logging
 
+from fastsio._dialects cimport EIO3, binary_in
 from fastsio._encoded cimport Encoded
 from fastsio._eager cimport start
 from fastsio._fanout cimport MessageHandler, Outlet, SessionBase
@@ -127,7 +128,7 @@ cdef class HostedSocket(Outlet):
                 if n > 1 and data[0] == c"4":  # likely: a message
                     handler.text(data + 1, n - 1)
                     return
-                if n == 1 and data[0] == c"3":  # a pong: that something came is all it says
+                if n == 1 and data[0] == c"3" and not self.dialect & EIO3:  # a pong: that something came is all it says
                     return
             self.receiver.websocket_message(self, True, data[:n])
         except ProtocolError as error:
@@ -150,7 +151,12 @@ cdef class HostedSocket(Outlet):
                 session.heard = True
                 self.count_in(len(data))
                 handler = session.handler
-                handler.binary(data)
+                if not self.dialect & EIO3:  # likely
+                    handler.binary(data)
+                elif data[:1] == b"\x04":
+                    handler.binary(data[1:])
+                else:
+                    self.receiver.websocket_message(self, False, data)
         except ProtocolError as error:
             self.fail(error)
         finally:
@@ -206,7 +212,7 @@ cdef class HostedSocket(Outlet):
             self.buffer += 1
             if self.buffer == len(self.buffers):
                 self.buffers = None
-            return {"type": "websocket.send", "bytes": data}
+            return self.binary_message(data)
         if self.position == len(self.batch):
             if not self.queue:
                 return self.close_message()
@@ -225,8 +231,12 @@ cdef class HostedSocket(Outlet):
         self.buffers = encoded.buffers
         self.buffer = 0
         if encoded.is_binary_():
-            return {"type": "websocket.send", "bytes": encoded.frame[encoded.text_at:]}
+            return self.binary_message(encoded.frame[encoded.text_at:])
         return {"type": "websocket.send", "text": encoded.string_()}
+
+    cdef dict binary_message(self, bytes data):
+        message = binary_in(data, self.dialect)
+        return {"type": "websocket.send", "text" if isinstance(message, str) else "bytes": message}
 
     def close_message(self) -> dict | None:
         if self.phase != CLOSING or self.has_sent_close:

@@ -24,7 +24,9 @@ cdef class Request:
     cdef readonly bint keep_alive
     cdef readonly bint is_too_large     # the body was over the limit and is not here
     cdef dict _headers
-    cdef dict _query
+    cdef dict fields                # the query's, once somebody has asked
+    cdef public object answer       # what hooks say of its answer (engine/response.py), None without hooks
+    cdef dict __dict__              # what middleware keeps with it, such as `request.user`
     cdef const char* first_field(self) noexcept
     cdef bytes header_(self, const char* name, Py_ssize_t n)
 

@@ -1,11 +1,14 @@
 """HTTP requests as Python sees them; see _http.pyx."""
 
+from typing import Any
+
 class Request:
     method: str
     body: bytes
     is_upgrade: bool
     keep_alive: bool
     is_too_large: bool
+    answer: Any
     def __init__(
         self,
         method: str,
@@ -26,6 +29,8 @@ class Request:
     def query_string(self) -> str: ...
     @property
     def query(self) -> dict[str, str]: ...
+    @property
+    def _query(self) -> dict[str, str]: ...
     @property
     def raw_headers(self) -> list[tuple[bytes, bytes]]: ...
     @property

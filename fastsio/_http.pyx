@@ -80,7 +80,7 @@ cdef class Request:
     """One HTTP request: its head as it came, in one piece, taken apart when somebody asks.
 
     A session keeps its handshake's as long as it lives: with a Python object for each header that would be 1 KB.
-    Header names are lower case; repeated headers are joined by ", ".
+    Header names are lower case; repeated headers are joined by ", ". Attributes of one's own may be set.
     """
 
     def __init__(self, str method, bytes target, list raw_headers, bytes body=b"",
@@ -125,9 +125,14 @@ cdef class Request:
     @property
     def query(self) -> dict:
         """The query's fields, decoded as a form's; of a repeated one the last value."""
-        if self._query is None:
-            self._query = dict(parse_qsl(self.query_string, keep_blank_values=True))
-        return self._query
+        if self.fields is None:
+            self.fields = dict(parse_qsl(self.query_string, keep_blank_values=True))
+        return self.fields
+
+    @property
+    def _query(self) -> dict:
+        """query, by the name that ported applications know (Node's `socket.request._query`)."""
+        return self.query
 
     def argument(self, str name) -> str | None:
         """query.get(name), without the others; `name` is ASCII."""

@@ -10,6 +10,7 @@ class PeerBase(MessageHandler):
     session: Any
     json: Json
     is_diverted: bool
+    is_filtered: bool
     line: Any
     environ_made: dict[str, Any] | None
     @property

@@ -14,8 +14,9 @@ decides about nothing that a parser should decide. Source: RFC 9112 2 (messages)
 from cpython.bytes cimport PyBytes_AS_STRING
 from libc.string cimport memchr, memcmp
 
-from fastsio._conn cimport CAN_SEND_DIRECTLY, HTTP, WEBSOCKET, Conn, view_to_fill, what_was_filled
+from fastsio._conn cimport HTTP, WEBSOCKET, Conn, view_to_fill, what_was_filled
 from fastsio._http cimport Field, Request, decimal_of, is_named, read_field
+from fastsio._stream cimport CAN_SEND_DIRECTLY
 
 cdef extern from "Python.h":
     Py_ssize_t PY_SSIZE_T_MAX

@@ -123,6 +123,10 @@ def _attach_aiohttp(server: Application, app: Any, path: str) -> None:
         await _stop(server)
 
     app.router.add_route("*", path, handle)
+    if server.hub.options.serve_client:
+        app.router.add_get(
+            path + r"{name:socket\.io[a-z0-9.]*}", handle
+        )  # the client bundle; HEAD too
     app.on_shutdown.append(on_shutdown)
 
 
@@ -223,6 +227,18 @@ def _attach_sanic(server: Application, app: Any, path: str) -> None:
 
     # Its requests are streamed, so that a body over the limit is not collected first.
     app.add_route(handle, path, methods=METHODS, name="fastsio", stream=True)
+    if server.hub.options.serve_client:
+
+        async def serve_client(request: Any, name: str) -> Any:
+            return await _serve_sanic(engine_of(server.hub), request)
+
+        app.add_route(
+            serve_client,
+            f"{path}<name:str>",
+            methods=("GET", "HEAD"),
+            name="fastsio_client",
+            stream=True,
+        )
     app.register_listener(before_server_stop, "before_server_stop")
     app.enable_websocket()
 

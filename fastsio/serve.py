@@ -21,6 +21,7 @@ from fastsio.doors.carriers import Carried, find_carried
 from fastsio.doors.files import find_file
 from fastsio.doors.lifespan import Lifespan
 from fastsio.doors.shared import Connections, SharedServer
+from fastsio.pages import Pages
 from fastsio.server import Server
 from fastsio.static import StaticFiles
 
@@ -64,7 +65,8 @@ class RunningServer:
 
 async def start(
     app: Any, host: str = "127.0.0.1", port: int = 5000, *, socketio_path: str | None = None,
-    static_files: dict[str, Any] | None = None, ssl_certfile: str | None = None, ssl_keyfile: str | None = None,
+    pages: dict[str, Any] | None = None, static_files: dict[str, Any] | None = None,
+    ssl_certfile: str | None = None, ssl_keyfile: str | None = None,
     ssl_context: ssl.SSLContext | None = None, head_timeout: float = 10.0, shutdown_timeout: float = 5.0,
 ) -> RunningServer:  # fmt: skip
     """Serve `app` on the running loop; returns when it listens.
@@ -72,9 +74,9 @@ async def start(
     `app` is an AsyncServer, an IO, an engineio.AsyncServer; an ASGIApp, or an ASGI application that carries one
     (see doors/carriers.py): then what is not Socket.IO's is served by uvicorn's protocol on the same port, from the
     application's lifespan startup to its shutdown.
-    port 0 takes a free one (see RunningServer.port). static_files: {"/": "index.html", "/static": "./public"}.
-    socketio_path: None for the application's own, "socket.io" where it has none. That and static_files are an
-    ASGIApp's own to say.
+    port 0 takes a free one (see RunningServer.port). pages: {"/": "It works!", "/index": Path("index.html")}, see
+    pages.py. static_files: {"/": "index.html", "/static": "./public"}. socketio_path: None for the application's own,
+    "socket.io" where it has none. An ASGIApp has static files and a path of its own, and no pages.
     head_timeout: seconds a request may take to arrive. shutdown_timeout: seconds that handlers get at close().
     Raises OSError if it can't listen, ValueError for files that do not exist, StartupFailed if the application
     can't start, ImportError where uvicorn is needed and not installed.
@@ -89,8 +91,11 @@ async def start(
         app = app.as_asgi()
     carried = find_carried(app)
     if carried is None:
-        server = _raw_server(app, socketio_path, static_files, head_timeout)
+        files = Pages(pages, static_files) if pages else StaticFiles(static_files)
+        server = _raw_server(app, socketio_path, files, head_timeout)
         return await _listen(server, None, host, port, context, shutdown_timeout)
+    if pages:
+        raise ValueError(f"pages={pages!r}: what an ASGIApp shows is its other_asgi_app's to say")
     for name, given in (("socketio_path", socketio_path), ("static_files", static_files)):
         if given:
             raise ValueError(f"{name}={given!r}: give it to the ASGIApp that is served")
@@ -105,13 +110,13 @@ async def start(
 
 
 def _raw_server(
-    app: Any, socketio_path: str | None, static_files: dict[str, Any] | None, head_timeout: float
+    app: Any, socketio_path: str | None, files: StaticFiles, head_timeout: float
 ) -> Server:
     if not hasattr(app, "hub"):
         raise TypeError(f"{app!r} can't be served: give {SERVABLE}")
-    return Server(
-        app, socketio_path=socketio_path, static_files=static_files, head_timeout=head_timeout
-    )
+    server = Server(app, socketio_path=socketio_path, head_timeout=head_timeout)
+    server.static = files
+    return server
 
 
 def _asgi_server(app: Any, carried: Carried, state: dict[str, Any], head_timeout: float) -> Server:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from fastsio._conn import Conn
 from fastsio._http import Request
+from fastsio.engine.deflate import Deflation
 from fastsio.engine.engine import Engine
 from fastsio.engine.ports import SessionHandler
 from fastsio.options import Options
@@ -112,6 +113,8 @@ class Server:
         self.max_message_bytes = self.options.max_http_buffer_size
         self.max_buffered_bytes = self.options.max_buffered_bytes
         self.head_timeout_s = head_timeout
+        deflate = self.options.per_message_deflate
+        self.deflate = Deflation(deflate) if deflate else None
         # As in Node, the last slash belongs to it: "/socket.io?EIO=4" is nobody's.
         if socketio_path is None:
             socketio_path = getattr(app, "default_path", "socket.io")

@@ -46,22 +46,7 @@ class StaticFiles:
             exchange.respond(405, [("Allow", "GET, HEAD")], b"")
             return True
         path, content_type = found
-        try:
-            body, modified = path.read_bytes(), path.stat()
-        except OSError:  # it has gone since the server started, or may not be read
-            return False
-        etag = f'"{modified.st_mtime_ns:x}-{modified.st_size:x}"'
-        headers = [
-            ("Content-Type", content_type or content_type_of(path)),
-            ("ETag", etag),
-            ("Last-Modified", formatdate(modified.st_mtime, usegmt=True)),
-            ("Cache-Control", "no-cache"),
-        ]
-        if etag in (request.header("if-none-match") or ""):
-            exchange.respond(304, headers, b"", is_head=True)
-        else:
-            exchange.respond(200, headers, body, is_head=request.method == "HEAD")
-        return True
+        return answer_file(path, content_type, request, exchange)
 
     def find(self, url_path: str) -> tuple[Path, str | None] | None:
         """The file of a URL's path, None if there is none."""
@@ -92,6 +77,26 @@ class StaticFiles:
         ):  # a name that is too long; a loop of links, before Python 3.13
             return None
         return path, None
+
+
+def answer_file(path: Path, content_type: str | None, request: Request, exchange: Any) -> bool:
+    """Answer a GET or HEAD with a file; False if it has gone since it was found, or may not be read."""
+    try:
+        body, modified = path.read_bytes(), path.stat()
+    except OSError:
+        return False
+    etag = f'"{modified.st_mtime_ns:x}-{modified.st_size:x}"'
+    headers = [
+        ("Content-Type", content_type or content_type_of(path)),
+        ("ETag", etag),
+        ("Last-Modified", formatdate(modified.st_mtime, usegmt=True)),
+        ("Cache-Control", "no-cache"),
+    ]
+    if etag in (request.header("if-none-match") or ""):
+        exchange.respond(304, headers, b"", is_head=True)
+    else:
+        exchange.respond(200, headers, body, is_head=request.method == "HEAD")
+    return True
 
 
 def content_type_of(path: Path) -> str:

@@ -19,6 +19,10 @@ from fastsio._fanout import Flusher
 from harness import TEXT, FakePeer, RawConnection, RawWebSocket, Response, until
 
 ADDRESS = ("192.0.2.7", 4711)
+WEBSOCKET_REQUEST = (
+    b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
 
 
 class MemoryTransport(asyncio.Transport):
@@ -137,6 +141,7 @@ class Router:
     max_buffered_bytes: int = 1 << 24
     max_head_bytes: int = 65_536
     head_timeout_s: float = 10.0
+    deflate: Any = None
     serve: Callable[[Conn, Any], None] = lambda conn, request: None
     requests: list[Any] = field(default_factory=list)
     announced: list[Any] = field(default_factory=list)
@@ -346,3 +351,25 @@ class LateRouter(Router):
         super().__init__(**limits)
         self.conns: list[Conn] = []
         self.serve = lambda conn, request: self.conns.append(conn)
+
+
+class Receiver:
+    """Notes what a connection reports."""
+
+    def __init__(self) -> None:
+        self.got: list[tuple[Any, ...]] = []
+
+    def websocket_message(self, conn: Conn, is_text: bool, data: bytes) -> None:
+        self.got.append(("text" if is_text else "binary", data))
+
+    def websocket_closed(self, conn: Conn, code: int) -> None:
+        self.got.append(("closed", code))
+
+    def websocket_failed(self, conn: Conn, error: Exception) -> None:
+        self.got.append(("failed", error.close_code))
+
+    def connection_lost(self, conn: Conn, error: Exception | None) -> None:
+        self.got.append(("lost", error))
+
+    def connection_overflowed(self, conn: Conn) -> None:
+        self.got.append(("overflowed",))

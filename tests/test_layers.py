@@ -27,6 +27,7 @@ PURE = [
     "_client",
     "_codec",
     "_encoded",
+    "_dialects",
     "_payload",
     "_json",
     "_frames",
@@ -37,6 +38,8 @@ LOWER = [
     "packet",
     "msgpack_packet",
     "_http",
+    "_deflate",
+    "_stream",
     "_conn",
     "_shared",
     "_hosted",
@@ -44,8 +47,10 @@ LOWER = [
     "rarely",
     "_wheel",
     "_ids",
+    "_recovery_log",
     "options",
     "static",
+    "pages",
     "engine",
     "core",
     "adapters",
@@ -63,12 +68,26 @@ MAY_IMPORT: dict[str, list[str]] = {
     "_http": [],  # requests and response heads, pure like those above
     "_wheel": [],  # deadlines of whatever has them
     "_ids": [],  # random, and no more
+    "_recovery_log": ["_encoded", "_ids"],  # packets for clients that come back
     "options": [],  # values that every layer may read
     "static": ["_http"],  # files as answers to requests
-    "_conn": ["_frames", "_encoded", "_codec", "_fanout", "_http"],
-    "_shared": ["_conn", "_http"],  # as _conn, and whose a request is
+    "_deflate": ["_encoded", "_frames"],  # permessage-deflate, pure
+    "pages": ["static", "_http", "_eager"],  # and texts and functions
+    "_stream": ["_frames", "_encoded", "_deflate", "_fanout"],  # writing to a transport
+    "_conn": [
+        "_stream",
+        "_frames",
+        "_dialects",
+        "_encoded",
+        "_deflate",
+        "_codec",
+        "_fanout",
+        "_http",
+    ],
+    "_shared": ["_conn", "_stream", "_http"],  # as _conn, and whose a request is
     "_hosted": [
         "_frames",
+        "_dialects",
         "_encoded",
         "_codec",
         "_fanout",
@@ -80,9 +99,12 @@ MAY_IMPORT: dict[str, list[str]] = {
     "engine": [
         "_flow",
         "rarely",
+        "_eager",  # middleware and questions that do not wait are answered at once
+        "_deflate",
         "_fanout",
         "_codec",
         "_encoded",
+        "_dialects",
         "_payload",
         "_frames",
         "_http",
@@ -102,6 +124,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "_json",
         "_frames",
         "_ids",
+        "_recovery_log",
         "options",
         "packet",  # these two and _msgpack: core/parsers.py, for serializer=
         "msgpack_packet",
@@ -160,7 +183,7 @@ MAY_IMPORT: dict[str, list[str]] = {
 # What stands above a layer, and is loaded by it only when an application asks a server for it: attach(),
 # handle_request(), packet_class. At the head of a module such an import would fail at once.
 MAY_ASK_FOR: dict[str, list[str]] = {
-    "api": ["admin", "asgi", "attach", "packet", "msgpack_packet", "wsgi"]
+    "api": ["admin", "asgi", "attach", "packet", "msgpack_packet", "serve", "wsgi"]
 }
 
 IO = {"asyncio", "socket", "ssl", "select", "selectors", "threading", "uvloop", "subprocess"}
@@ -170,9 +193,11 @@ MUST_NOT_IMPORT = {
     "_frames": IO | HTTP,
     "_codec": IO | HTTP,
     "_encoded": IO | HTTP,
+    "_dialects": IO | HTTP,
     "_json": IO | HTTP,
     "_payload": IO | HTTP,
     "_msgpack": IO | HTTP,
+    "_deflate": IO | HTTP,
     "_fanout": HTTP | {"asyncio", "uvloop", "threading", "ssl"},
     "_peer": HTTP | {"socket", "ssl"},
     "_dispatch": HTTP | {"socket", "ssl"},
@@ -183,6 +208,7 @@ MUST_NOT_IMPORT = {
     "_wheel": IO | HTTP,
     "_client": IO | HTTP,
     "_ids": IO | HTTP,
+    "_recovery_log": IO | HTTP,
     "options": IO | HTTP,
     "core": {"httptools", "http", "aiohttp", "uvicorn", "uvloop", "socket", "ssl"},
     "_aio": HTTP | {"uvloop", "socket", "ssl"},

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from fastsio._aio import AsyncServerBase
 from fastsio.api import logs
+from fastsio.api.engine_events import EngineEvents
 from fastsio.api.flow import FlowMethods
 from fastsio.api.manager import checked
 from fastsio.api.namespace import AsyncNamespace, BaseServerNamespace, methods_of
@@ -26,12 +27,11 @@ from fastsio.options import Options, nearest
 
 if TYPE_CHECKING:
     from fastsio.admin import InstrumentedAsyncServer
+    from fastsio.api.io import IO
 
 ASYNC_MODES = ("aiohttp", "sanic", "tornado", "asgi")
 # Arguments besides the options. Clients are always monitored; async_mode is only a name here.
 ARGUMENTS = frozenset({"async_mode", "engineio_logger", "monitor_clients"})
-SHUTDOWN_REASON = "server shutting down"
-SHUTDOWN_S = 5.0
 
 
 class AsyncServer(FlowMethods, AsyncServerBase):
@@ -68,12 +68,31 @@ class AsyncServer(FlowMethods, AsyncServerBase):
         hub.is_root_optional = names not in (None, "*") and "/" not in (names or ())
         if logs.is_talkative(logger):
             hub.trace()
+        hub.server = self
+        hub.events = EngineEvents(
+            hub
+        )  # an engine looks for it when it is made, and `io` may be asked for later
+        self._take(hub, manager, logger, engineio_logger)
+
+    @classmethod
+    def over(cls, io: "IO") -> "AsyncServer":
+        """python-socketio's style for an application in Node's: what IO.sio is."""
+        server = cls.__new__(cls)
+        server.async_mode = _checked_mode(None)
+        server._take(io.hub, checked(None), False, False)
+        server._io = io
+        if io.hub.engine is not None:
+            server._served()
+        return server
+
+    def _take(self, hub: Hub, manager: Any, logger: Any, engineio_logger: Any) -> None:
         hub.on_served = self._served
         self.logger = logs.set_logger(logger, logs.CORE_LOGGERS, "logger")
         self.engineio_logger = logs.set_logger(
             engineio_logger, logs.ENGINE_LOGGERS, "engineio_logger"
         )
         super().__init__(hub)
+        self._io: IO | None = None
         self._asgi_app: Any = None
         self.not_handled = object()
         self.manager_initialized = False
@@ -87,6 +106,16 @@ class AsyncServer(FlowMethods, AsyncServerBase):
 
     def is_asyncio_based(self) -> bool:
         return True
+
+    @property
+    def io(self) -> "IO":
+        """The same application in Node's style: see IO.sio."""
+        if self._io is None:
+            from fastsio.api.io import IO
+
+            self._io = IO.over(self.hub)
+            self._io._sio = self
+        return self._io
 
     # --- what applications look into ---------------------------------------------------------
 
@@ -299,6 +328,14 @@ class AsyncServer(FlowMethods, AsyncServerBase):
         socket = self._find(sid, namespace)
         return None if socket is None else socket.peer.environ
 
+    def is_recovered(self, sid: str, namespace: str | None = None) -> bool:
+        """Whether the client came back to the session that it had before its connection was lost.
+
+        With the option connection_state_recovery; its `connect` handler can ask this. False for an unknown sid.
+        """
+        socket = self._find(sid, namespace)
+        return socket is not None and socket.recovered
+
     def transport(self, sid: str, namespace: str | None = None) -> str:
         """What the client uses now: "polling" or "websocket". Raises KeyError for an unknown sid."""
         return self._socket(sid, namespace).transport
@@ -328,14 +365,7 @@ class AsyncServer(FlowMethods, AsyncServerBase):
 
         Nothing happens while it is not served. A server that is served on has sessions again when clients return.
         """
-        if self.hub.is_elsewhere():
-            await self._elsewhere(self.shutdown)
-            return
-        engine = self.hub.engine
-        if engine is not None:
-            for session in list(engine.sessions.values()):
-                session.shut_down(SHUTDOWN_REASON)
-            await self.hub.drain(SHUTDOWN_S)
+        await self.hub.shut_down()
 
     def instrument(
         self, auth: Any = None, mode: Any = "development", read_only: bool = False, server_id: str | None = None,

@@ -1,29 +1,41 @@
-"""EngineEvents: Node's io.engine, as far as an application listens to it.
+"""EngineEvents: Node's io.engine: middleware for every request, listeners below Socket.IO, who is there.
 
-The engine asks it only where somebody listens (see engine/ports.py). Source: engine.io's Server.
+The engine asks it only where something is hung in (see engine/ports.py, Hooks). Source: engine.io's Server.
 """
 
+import functools
 import inspect
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fastsio.core.hub import Hub
+    from fastsio.options import Options
 
 logger = logging.getLogger("fastsio.engine")
 
-EVENTS = ("connection_error", "initial_headers")
+EVENTS = ("connection_error", "initial_headers", "headers", "connection")
 
 
 @dataclass(frozen=True)
 class RequestRefused:
-    """A request that the engine refused: `code` and `message` are what the client was told, as in Node."""
+    """A request that the engine refused: `code` and `message` are what the client was told, as in Node.
+
+    `context` says more, as Node's does: transport, sid, method, protocol, or a name such as "TRANSPORT_MISMATCH",
+    "ID_GENERATION_ERROR" or "MIDDLEWARE_FAILURE" with what belongs to it (`error`, `previous_transport`, …).
+    """
 
     request: Any
     code: int
     message: str
+    context: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def req(self) -> Any:
+        """`request`, by Node's name."""
+        return self.request
 
 
 class EngineEvents:
@@ -32,7 +44,17 @@ class EngineEvents:
     def __init__(self, hub: "Hub") -> None:
         self._hub = hub
         self._listeners: dict[str, tuple[Callable[..., Any], ...]] = {}
-        self.adds_headers = False
+        # Each with how many of (request, response, next) it takes.
+        self.middleware: tuple[tuple[Callable[..., Any], int], ...] = ()
+        self.make_id: Callable[..., Any] | None = None
+
+    @staticmethod
+    def of(hub: "Hub") -> "EngineEvents":
+        """The one of a hub, whichever style asks for it."""
+        if hub.engine_events is None:
+            hub.engine_events = EngineEvents(hub)
+        events: EngineEvents = hub.engine_events
+        return events
 
     @property
     def clients_count(self) -> int:
@@ -40,13 +62,66 @@ class EngineEvents:
         engine = self._hub.engine
         return 0 if engine is None else len(engine.sessions)
 
+    @property
+    def opts(self) -> "Options":
+        """The server's options."""
+        return self._hub.options
+
+    def upgrades(self, transport: str) -> list[str]:
+        """What a client that uses `transport` may go over to."""
+        options = self._hub.options
+        can_upgrade = options.allow_upgrades and "websocket" in options.transports
+        return ["websocket"] if transport == "polling" and can_upgrade else []
+
+    @property
+    def generate_id(self) -> Callable[..., Any]:
+        """What makes sessions' ids of requests. Another function may be set, as in Node: the option of that name."""
+        return self.make_id or self._hub.options.generate_id or self._new_id
+
+    @generate_id.setter
+    def generate_id(self, fn: Callable[..., Any]) -> None:
+        if not callable(fn):
+            raise TypeError(f"generate_id is a function of the request, not {fn!r}")
+        self.make_id = fn
+        self._hang_in()
+
+    def _new_id(self, request: Any = None) -> str:
+        return self._hub.new_id()
+
+    def close(self) -> None:
+        """Close every client's connection, behind what was sent; others may come."""
+        engine = self._hub.engine
+        for session in [] if engine is None else list(engine.sessions.values()):
+            session.close()
+
+    # --- middleware --------------------------------------------------------------------------
+
+    def use(self, fn: Callable[..., Any]) -> Callable[..., Any]:
+        """Call `fn` for each request on the engine's path and each upgrade, before it is looked at; a decorator too.
+
+        A plain or a coroutine function of (request), (request, response) or (request, response, next); the last goes
+        on when it calls next(), as in Node. One that raises, or calls next(error), refuses: 400, code 3, and
+        connection_error has the name "MIDDLEWARE_FAILURE". `response` is engine.response.Response: set_header(),
+        status(), end(). What is set on `request` stays: handlers find it on `socket.request`. One that takes longer
+        than connect_timeout is as one that raises. Requests for the client bundle do not come here. Raises TypeError
+        for what can't be called so.
+        """
+        if not callable(fn):
+            raise TypeError(f"middleware of the engine is a function, not {fn!r}")
+        self.middleware = (*self.middleware, (fn, parameters_of(fn)))
+        self._hang_in()
+        return fn
+
+    # --- listeners ---------------------------------------------------------------------------
+
     def on(self, event: str, fn: Callable[..., Any] | None = None) -> Any:
         """Call a plain function on the engine's loop; works as a decorator.
 
-        "connection_error": `fn(error)` with request, code and message, for each request that is refused.
-        "initial_headers": `fn(headers, request)` for each answer that opens a session: what it puts into the dict
-        `headers` is sent. What a listener raises is logged. Raises ValueError for another event, TypeError for a
-        coroutine function.
+        "connection_error": `fn(error)` with request, code, message and context, for each request that is refused.
+        "headers": `fn(headers, request)` for each answer of a session's and each WebSocket's handshake, and
+        "initial_headers" for the one that opens a session: `headers` is a dict that may be changed, where a list
+        is a header that comes several times. "connection": `fn(session)` for each new session. What a listener
+        raises is logged. Raises ValueError for another event, TypeError for a coroutine function.
         """
         if fn is None:
             return lambda fn: self.on(event, fn)
@@ -54,29 +129,50 @@ class EngineEvents:
             raise ValueError(f"engine event {event!r}: one of {', '.join(EVENTS)}")
         if not callable(fn) or inspect.iscoroutinefunction(fn):
             raise TypeError(f"a listener of the engine is a plain function, not {fn!r}")
-        self._set(event, (*self._listeners.get(event, ()), fn))
+        self._listeners[event] = (*self._listeners.get(event, ()), fn)
+        self._hang_in()
+        return fn
+
+    def once(self, event: str, fn: Callable[..., Any] | None = None) -> Any:
+        """on(), for the first time only."""
+        if fn is None:
+            return lambda fn: self.once(event, fn)
+
+        @functools.wraps(fn)
+        def first(*args: Any) -> None:
+            self.off(event, first)
+            fn(*args)
+
+        self.on(event, first)
         return fn
 
     def off(self, event: str, fn: Callable[..., Any] | None = None) -> None:
         """Remove a function given to on(), or all of the event."""
-        left = [one for one in self._listeners.get(event, ()) if fn is not None and one != fn]
-        self._set(event, tuple(left))
+        self._listeners[event] = tuple(
+            one
+            for one in self._listeners.get(event, ())
+            if fn is not None and fn not in (one, getattr(one, "__wrapped__", None))
+        )
+        self._hang_in()
 
-    def _set(self, event: str, fns: tuple[Callable[..., Any], ...]) -> None:
-        self._listeners[event] = fns
-        self.adds_headers = bool(self._listeners.get("initial_headers"))
+    def _hang_in(self) -> None:
+        """An engine has us only while there is something to do: others pay nothing for it."""
+        is_used = self.middleware or self.make_id is not None or any(self._listeners.values())
+        self._hub.events = self if is_used else None
+        engine = self._hub.engine
+        if engine is not None:
+            engine.use_hooks(self._hub.events)
 
-    def refused(self, request: Any, code: int, message: str) -> None:
+    # --- the engine's side -------------------------------------------------------------------
+
+    def hears(self, event: str) -> bool:
+        return bool(self._listeners.get(event))
+
+    def refused(self, request: Any, code: int, message: str, context: dict[str, Any]) -> None:
         """The engine has refused a request."""
-        self._tell("connection_error", RequestRefused(request, code, message))
+        self.tell("connection_error", RequestRefused(request, code, message, context))
 
-    def initial_headers(self, request: Any) -> list[tuple[str, str]]:
-        """What listeners add to the answer that opens a session; only asked with `adds_headers`."""
-        headers: dict[str, str] = {}
-        self._tell("initial_headers", headers, request)
-        return [(name, value) for name, value in headers.items() if _can_be_sent(name, value)]
-
-    def _tell(self, event: str, *args: Any) -> None:
+    def tell(self, event: str, *args: Any) -> None:
         for fn in self._listeners.get(event, ()):
             try:
                 fn(*args)
@@ -84,12 +180,18 @@ class EngineEvents:
                 logger.exception("listener of %r failed", event)
 
 
-def _can_be_sent(name: Any, value: Any) -> bool:
-    """Whether it is a header, and one only."""
-    is_one = all(
-        isinstance(text, str) and text.isprintable() and text.isascii() for text in (name, value)
+def parameters_of(fn: Callable[..., Any]) -> int:
+    """How many of (request, response, next) a function takes."""
+    try:
+        signature = inspect.signature(fn)
+    except ValueError:  # a builtin that tells nothing
+        return 1
+    for count in (3, 2, 1):
+        try:
+            signature.bind(*range(count))
+        except TypeError:
+            continue
+        return count
+    raise TypeError(
+        f"{fn!r}: middleware takes (request), (request, response) or (request, response, next)"
     )
-    if not is_one or not name or ":" in name or " " in name:
-        logger.error("not sent, as it is no header: %r: %r", name, value)
-        return False
-    return True

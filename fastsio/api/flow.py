@@ -5,7 +5,7 @@ python-socketio has none of this. The buffer and the reading are the connection'
 
 from typing import TYPE_CHECKING, Any
 
-from fastsio.core.flow import latest_packet
+from fastsio.core.latest import latest_packet
 
 if TYPE_CHECKING:
     from fastsio.api.aio import AsyncServer

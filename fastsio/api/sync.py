@@ -213,9 +213,9 @@ class Server(SyncFlowMethods):
         target = self.hub.get(namespace or "/")
         if target is None:
             return
-        encoded = target.encode_event([event, *_arguments(data)])
+        packet, ticket = target.adapter.prepare([event, *_arguments(data)])
         recipients = room if to is None else to
-        bridge.post(target.send_to_rooms, encoded, _frozen(recipients), _frozen(skip_sid))
+        bridge.post(target.send_to_rooms, packet, _frozen(recipients), _frozen(skip_sid), ticket)
 
     def send(
         self, data: Any, to: Any = None, room: Any = None, skip_sid: Any = None, namespace: str | None = None,
@@ -303,6 +303,11 @@ class Server(SyncFlowMethods):
     def get_environ(self, sid: str, namespace: str | None = None) -> dict[str, Any] | None:
         """The WSGI environ of the request that opened the client's connection; None for an unknown sid."""
         return self._ask(self._server.get_environ, sid, namespace)
+
+    def is_recovered(self, sid: str, namespace: str | None = None) -> bool:
+        """See AsyncServer.is_recovered()."""
+        is_recovered: bool = self._ask(self._server.is_recovered, sid, namespace)
+        return is_recovered
 
     def transport(self, sid: str, namespace: str | None = None) -> str:
         """What the client uses now: "polling" or "websocket". Raises KeyError for an unknown sid."""

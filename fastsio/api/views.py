@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any
 
+from fastsio.api.engine_events import EngineEvents
 from fastsio.core.hub import Hub
 from fastsio.core.reasons import Reason
 
@@ -208,9 +209,39 @@ class EngineView:
     def is_asyncio_based(self) -> bool:
         return True
 
-    def generate_id(self) -> str:
-        """A new id, made as those of clients are."""
-        return self._hub.new_id()
+    @property
+    def generate_id(self) -> Callable[..., Any]:
+        """What makes sessions' ids: `eio.generate_id()`. A function of the request may be set: see EngineEvents."""
+        return self._events.generate_id
+
+    @generate_id.setter
+    def generate_id(self, fn: Callable[..., Any]) -> None:
+        self._events.generate_id = fn
+
+    @property
+    def _events(self) -> EngineEvents:
+        return EngineEvents.of(self._hub)
+
+    @property
+    def clients_count(self) -> int:
+        """The sessions that are open now."""
+        return self._events.clients_count
+
+    def use(self, fn: Callable[..., Any]) -> Callable[..., Any]:
+        """Middleware for every request and upgrade: EngineEvents.use()."""
+        return self._events.use(fn)
+
+    def on(self, event: str, fn: Callable[..., Any] | None = None) -> Any:
+        """Listen to "connection_error", "initial_headers", "headers" or "connection": EngineEvents.on()."""
+        return self._events.on(event, fn)
+
+    def once(self, event: str, fn: Callable[..., Any] | None = None) -> Any:
+        """EngineEvents.once()."""
+        return self._events.once(event, fn)
+
+    def off(self, event: str, fn: Callable[..., Any] | None = None) -> None:
+        """EngineEvents.off()."""
+        self._events.off(event, fn)
 
     def transport(self, sid: str) -> str:
         """ "polling" or "websocket". Raises KeyError for an unknown id."""

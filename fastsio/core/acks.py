@@ -73,13 +73,16 @@ async def wait_for_first_ack(
 
 
 async def wait_for_values(
-    sockets: "list[Socket]", args: list[Any], timeout_s: float | None, is_volatile: bool = False
-) -> list[Any]:
+    sockets: "list[Socket]", args: list[Any], timeout_s: float | None, is_volatile: bool = False,
+    is_plain: bool = False,
+) -> list[Any]:  # fmt: skip
     """wait_for_first_ack(), as the list of the answer's values."""
     pending = AwaitedAck(len(sockets))
     if not sockets:
         pending.fail()
-    asked = [(socket, socket.send_event(args, pending, is_volatile)) for socket in sockets]
+    asked = [
+        (socket, socket.send_event(args, pending, is_volatile, is_plain)) for socket in sockets
+    ]
     try:
         async with asyncio.timeout(timeout_s):
             return await pending.future

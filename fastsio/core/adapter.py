@@ -1,7 +1,7 @@
 """Rooms of one namespace in one process, and the broadcast to them.
 
 A socket's own room, named by its id, is not stored: looking the id up finds the socket. A room exists
-while somebody is in it.
+while somebody is in it. What keeps sessions and packets for clients that come back is in recovery_adapter.py.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,6 +13,7 @@ from fastsio.core.operator import Rooms
 
 if TYPE_CHECKING:
     from fastsio.core.namespace import Namespace
+    from fastsio.core.recovery_store import SavedSession
     from fastsio.core.socket import Socket
 
 ROOM_EVENTS = ("create-room", "delete-room", "join-room", "leave-room")
@@ -58,25 +59,62 @@ class Adapter:
                 del self.rooms[room]
 
     def broadcast(
-        self, args: list[Any], rooms: Rooms | None, excluded: Rooms, is_volatile: bool = False
-    ) -> int:
+        self, args: list[Any], rooms: Rooms | None, excluded: Rooms, is_volatile: bool = False,
+        is_plain: bool = False,
+    ) -> int:  # fmt: skip
         """Send [event, *args] to everyone (rooms None) or to the union of rooms; returns how many took it.
 
         Synchronous: packets of this and of later calls reach each client in the calls' order.
         """
         # Also where nobody listens: what can't be encoded is the caller's error.
-        return self.deliver(self.namespace.encode_event(args), rooms, excluded, is_volatile)
+        encoded = self.namespace.encode_event(args)
+        encoded.is_plain = is_plain
+        return self.deliver(encoded, rooms, excluded, is_volatile)
+
+    def prepare(self, args: list[Any], is_volatile: bool = False) -> tuple[Encoded, Any]:
+        """The first half of broadcast(), which any thread may call: what deliver() is to be given as packet and ticket.
+
+        Raises TypeError for what JSON can't hold, ValueError for over 10 binary values.
+        """
+        return self.namespace.encode_event(args), None
 
     def deliver(
-        self, encoded: Encoded, rooms: Rooms | None, excluded: Rooms, is_volatile: bool = False
-    ) -> int:
-        """broadcast() of a packet that is encoded already."""
+        self, encoded: Encoded, rooms: Rooms | None, excluded: Rooms, is_volatile: bool = False, ticket: Any = None
+    ) -> int:  # fmt: skip
+        """The second half of broadcast(), on the engine's loop; without a ticket it is a packet that nobody keeps."""
         return fan_out(self._union(rooms), encoded, self._ids(excluded), is_volatile)
 
     def members(self, rooms: Rooms | None, excluded: Rooms = frozenset()) -> Iterable["Socket"]:
         """The sockets that a broadcast would reach."""
         skip = self._ids(excluded) or ()
         return [socket for sid, socket in self._union(rooms).items() if sid not in skip]
+
+    # --- for clients that lose their connection and come back (Node's names) ------------------
+
+    def position(self) -> Any:
+        """Where the packets that are kept end now: what is sent later lies behind it."""
+        return 0
+
+    def persist_session(self, session: "SavedSession") -> Any:
+        """Keep the session of a client that has gone. What it returns is awaited if it can be, by nobody who matters:
+
+        calls for one client must take effect in their order.
+        """
+        return None
+
+    def restore_session(self, pid: str, offset: str | None) -> Any:
+        """The SavedSession with that secret, which then is kept no longer, with its `missed_packets`; or None.
+
+        What it returns may be awaitable. `offset`: the last argument of the last event that the client has had, None if
+        it had none since it joined. None if the session or what it has missed is not here, or no longer.
+        """
+        return None
+
+    def expire(self, now: float) -> int:
+        """Let go of packets that are too old; how many are kept."""
+        return 0
+
+    # --- who is where ------------------------------------------------------------------------
 
     def _union(self, rooms: Rooms | None) -> dict[str, "Socket"]:
         """The members of the rooms by id; the live dictionary where it is one room, so do not keep it."""
@@ -101,3 +139,27 @@ class Adapter:
         if not rooms:
             return None
         return {sid for room in rooms for sid in self._members_of(room)}
+
+    # --- what Node's adapter says ------------------------------------------------------------
+
+    @property
+    def nsp(self) -> "Namespace":
+        return self.namespace
+
+    @property
+    def sids(self) -> dict[str, set[Any]]:
+        """The rooms of each client that is here, by its id; a new dict each time."""
+        return {sid: socket.rooms for sid, socket in self.namespace.sockets.items()}
+
+    def socket_rooms(self, sid: str) -> set[Any] | None:
+        """The rooms that a client is in, its own among them; None if it is not here."""
+        socket = self.namespace.sockets.get(sid)
+        return None if socket is None else socket.rooms
+
+    def sockets(self, rooms: Iterable[Any] = ()) -> set[str]:
+        """The ids of the clients in any of these rooms; without rooms, of all."""
+        return {socket.id for socket in self.members(frozenset(rooms) or None)}
+
+    def server_count(self) -> int:
+        """How many servers share the namespace's clients."""
+        return 1

@@ -20,27 +20,28 @@ if TYPE_CHECKING:
 class FlaggedSocket:
     """What Socket has for sending, with flags: emits to this client, broadcasts to others."""
 
-    __slots__ = ("_is_volatile", "_seconds", "_socket")
+    __slots__ = ("_is_plain", "_is_volatile", "_seconds", "_socket")
 
     def __init__(
-        self, socket: "Socket", is_volatile: bool = False, seconds: float | None = None
-    ) -> None:
+        self, socket: "Socket", is_volatile: bool = False, seconds: float | None = None, is_plain: bool = False
+    ) -> None:  # fmt: skip
         self._socket = socket
         self._is_volatile = is_volatile
         self._seconds = seconds
+        self._is_plain = is_plain
 
     @property
     def volatile(self) -> "FlaggedSocket":
         """Only to clients that can take it now: the packet is dropped for the others."""
-        return FlaggedSocket(self._socket, True, self._seconds)
+        return FlaggedSocket(self._socket, True, self._seconds, self._is_plain)
 
     def timeout(self, seconds: float) -> "FlaggedSocket":
         """Wait for answers that long."""
-        return FlaggedSocket(self._socket, self._is_volatile, seconds)
+        return FlaggedSocket(self._socket, self._is_volatile, seconds, self._is_plain)
 
     def compress(self, is_wanted: bool) -> "FlaggedSocket":
         """See BroadcastOperator.compress()."""
-        return self
+        return FlaggedSocket(self._socket, self._is_volatile, self._seconds, not is_wanted)
 
     # --- to this client ----------------------------------------------------------------------
 
@@ -53,12 +54,16 @@ class FlaggedSocket:
         namespace = self._socket.namespace
         if ack is None:
             only = frozenset((self._socket.id,))
-            BroadcastOperator(namespace, only, is_volatile=self._is_volatile).emit(event, *args)
+            BroadcastOperator(
+                namespace, only, is_volatile=self._is_volatile, is_plain=self._is_plain
+            ).emit(event, *args)
         elif namespace.is_elsewhere():
             namespace.encode_event([event, *args])  # what can't be is this caller's error
             namespace.hub.call_soon(lambda: self.emit(event, *args, ack=ack))
         elif self._seconds is None:
-            self._socket.send_event([event, *args], self._socket.pending(ack), self._is_volatile)
+            self._socket.send_event(
+                [event, *args], self._socket.pending(ack), self._is_volatile, self._is_plain
+            )
         else:
             start_eager(self._call(ack, [event, *args]), namespace.tasks, "callback of an ack")
 
@@ -80,7 +85,9 @@ class FlaggedSocket:
         if self._socket.namespace.is_elsewhere():
             there: list[Any] = await self._socket.namespace.hub.hand_over(self._values(args))
             return there
-        return await wait_for_values([self._socket], args, self._seconds, self._is_volatile)
+        return await wait_for_values(
+            [self._socket], args, self._seconds, self._is_volatile, self._is_plain
+        )
 
     async def emit_with_ack(self, event: str, *args: Any) -> Any:
         """As Socket.emit_with_ack; raises TimeoutError if no answer comes in time. A late one is ignored."""
@@ -93,7 +100,8 @@ class FlaggedSocket:
     def broadcast(self) -> BroadcastOperator:
         """All clients of the namespace without this one, with these flags."""
         return BroadcastOperator(
-            self._socket.namespace, None, frozenset((self._socket.id,)), self._is_volatile, self._seconds
+            self._socket.namespace, None, frozenset((self._socket.id,)), self._is_volatile, self._seconds,
+            self._is_plain,
         )  # fmt: skip
 
     @property

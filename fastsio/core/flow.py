@@ -6,17 +6,14 @@ The buffer and the reading are the connection's: sockets of one client in severa
 from typing import TYPE_CHECKING, Any
 
 from fastsio._dispatch import Handler
-from fastsio._encoded import Encoded
 from fastsio._flow import unsent_bytes
 from fastsio.core.errors import DisconnectedError
-from fastsio.core.handlers import check_event_name
+from fastsio.core.latest import Latest
 from fastsio.core.listening import Listening
 from fastsio.core.turns import Turns
 from fastsio.options import BUFFER_POLICIES, check_marks
 
 if TYPE_CHECKING:
-    from fastsio.core.namespace import Namespace
-    from fastsio.core.operator import BroadcastOperator
     from fastsio.core.peer import Peer
 
 
@@ -85,7 +82,7 @@ class Flowing(Listening):
         elif self.session.is_open:
             self.session.flow_control().set_water(high, low)
 
-    def latest(self, key: Any) -> "Latest":
+    def latest(self, key: Any) -> Latest:
         """`socket.latest(key).emit(…)`: as long as it is queued, a newer packet with the same key takes its place."""
         return Latest(self.namespace.to(self.id), key)
 
@@ -125,40 +122,3 @@ class Flowing(Listening):
         if turns is None:
             turns = self.turns[handler] = Turns(self, handler)  # type: ignore[arg-type]
         turns.take(args, ack_id, replies)
-
-
-class Latest:
-    """Emits of which each client gets only the newest of a key, if it reads too slowly for all of them.
-
-    The newer packet takes the queued one's place, so it may come before what was sent between them. Over every
-    policy and always on; keys are a namespace's own.
-    """
-
-    __slots__ = ("_key", "_operator")
-
-    def __init__(self, operator: "BroadcastOperator", key: Any) -> None:
-        """Raises TypeError for a key that is not hashable."""
-        hash(key)
-        self._operator = operator
-        self._key = key
-
-    def emit(self, event: str, *args: Any) -> None:
-        """Send an event to all of them. Raises TypeError for what JSON can't hold, ValueError for a reserved name."""
-        encoded = latest_packet(self._operator.namespace, self._key, [event, *args])
-        self._operator.deliver(encoded, [event, *args])
-
-    def send(self, *args: Any) -> None:
-        """emit("message", *args)."""
-        self.emit("message", *args)
-
-
-def latest_packet(namespace: "Namespace", key: Any, args: list[Any]) -> Encoded:
-    """[event, *arguments] as a packet that takes the place of a queued one with this key, in this namespace.
-
-    Raises TypeError for a key that is not hashable and for what JSON can't hold, ValueError for a reserved name.
-    """
-    check_event_name(args[0])
-    hash(key)
-    encoded = namespace.encode_event(args)
-    encoded.key = (namespace.name, key)
-    return encoded

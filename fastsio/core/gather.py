@@ -74,7 +74,7 @@ class Gathering(PendingAck):
 
 def gather(
     namespace: "Namespace", args: list[Any], rooms: "Rooms | None", excluded: "Rooms", is_volatile: bool,
-    timeout_s: float | None, done: Done,
+    timeout_s: float | None, done: Done, is_plain: bool = False,
 ) -> Gathering:  # fmt: skip
     """Send [event, *args] to these, and give their answers to `done`. On the engine's loop.
 
@@ -84,6 +84,7 @@ def gather(
     # Free in all of them: each socket counts for itself.
     ack_id = max((socket.next_ack_id for socket in sockets), default=0)
     encoded = namespace.encode_event(args, ack_id)
+    encoded.is_plain = is_plain
     gathering = Gathering(sockets, ack_id, done)
     gathering.start(timeout_s)
     namespace.adapter.deliver(encoded, rooms, excluded, is_volatile)
@@ -93,14 +94,14 @@ def gather(
 
 async def wait_for_all(
     namespace: "Namespace", args: list[Any], rooms: "Rooms | None", excluded: "Rooms", is_volatile: bool,
-    timeout_s: float | None,
+    timeout_s: float | None, is_plain: bool = False,
 ) -> list[Any]:  # fmt: skip
     """gather() as a coroutine: the answers in the order in which they came. Raises PartialAnswersError.
 
     May be awaited on a loop of another thread than the engine's.
     """
     if namespace.is_elsewhere():
-        there = wait_for_all(namespace, args, rooms, excluded, is_volatile, timeout_s)
+        there = wait_for_all(namespace, args, rooms, excluded, is_volatile, timeout_s, is_plain)
         answers: list[Any] = await namespace.hub.hand_over(there)
         return answers
     ended = asyncio.get_running_loop().create_future()
@@ -109,7 +110,7 @@ async def wait_for_all(
         if not ended.done():
             ended.set_result((error, answers))
 
-    gathering = gather(namespace, args, rooms, excluded, is_volatile, timeout_s, done)
+    gathering = gather(namespace, args, rooms, excluded, is_volatile, timeout_s, done, is_plain)
     try:
         error, answers = await ended
     finally:

@@ -18,6 +18,7 @@ __all__ = [
     "make_event_handler",
     "make_handler",
     "positional_count",
+    "takes_named",
 ]
 
 # What a handler gets before the event's own arguments (the bits of _dispatch.Prefix).
@@ -27,14 +28,18 @@ PREFIX_NAMESPACE = 2
 PREFIX_SID = 4
 
 
-def positional_count(fn: Callable[..., Any], is_own: bool = False) -> tuple[int, int]:
+def positional_count(
+    fn: Callable[..., Any], is_own: bool = False, but: str | None = None
+) -> tuple[int, int]:
     """How many positional arguments `fn` needs and how many it takes, -1 for any number.
 
     Of one that a decorator put around another (functools.wraps) it is what the other takes; with `is_own` what
-    it takes itself, as the decorator may put in arguments or keep some back.
+    it takes itself, as the decorator may put in arguments or keep some back. A parameter named `but` is not counted.
     """
     needed = taken = 0
     for parameter in _parameters(fn, is_own):
+        if parameter.name == but:
+            continue
         if parameter.kind is parameter.VAR_POSITIONAL:
             return needed, -1
         if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
@@ -42,6 +47,14 @@ def positional_count(fn: Callable[..., Any], is_own: bool = False) -> tuple[int,
             if parameter.default is parameter.empty:
                 needed += 1
     return needed, taken
+
+
+def takes_named(fn: Callable[..., Any], name: str) -> bool:
+    """Whether `fn` has a parameter of that name that can be given by it."""
+    return any(
+        parameter.name == name and parameter.kind is not parameter.POSITIONAL_ONLY
+        for parameter in _parameters(fn)
+    )
 
 
 def _parameters(fn: Callable[..., Any], is_own: bool = False) -> list[inspect.Parameter]:
@@ -67,10 +80,7 @@ def make_handler(
     concurrency: how many events of one socket it handles at a time (see turns.py), None for what `fn` is marked with.
     Raises TypeError if `fn` can't take what `prefix` puts before the event's arguments.
     """
-    takes_ack = any(
-        parameter.name == "ack" and parameter.kind is not parameter.POSITIONAL_ONLY
-        for parameter in _parameters(fn)
-    )
+    takes_ack = takes_named(fn, "ack")
     max_args = _room_for(fn, prefix.bit_count(), False)
     if takes_ack and max_args > 0 and _has_positional_ack(fn):
         max_args -= 1

@@ -31,7 +31,10 @@ class Handshake:
 
     @property
     def time(self) -> str:
-        return formatdate(self.issued / 1000)
+        # JavaScript's new Date() + "", in UTC and in English whatever the locale.
+        weekday, date = formatdate(self.issued / 1000, usegmt=True).split(", ")
+        day, month, year, clock, _ = date.split(" ")
+        return f"{weekday} {month} {day} {year} {clock} GMT+0000 (Coordinated Universal Time)"
 
 
 def make_environ(session: Any) -> dict[str, Any]:

@@ -17,13 +17,19 @@ from fastsio.core.failures import Failures
 from fastsio.core.limits import Limits, Rule
 from fastsio.core.namespace import Namespace
 from fastsio.core.observer import Observer
+from fastsio.core.parent import ParentNamespace, Parents
 from fastsio.core.parsers import make_json
 from fastsio.core.peer import CONNECT_ERROR, Peer
+from fastsio.core.peer4 import Peer4
+from fastsio.core.recovery_store import SessionStore
 from fastsio.core.registry import Registry
 from fastsio.core.waiting import Overload, Refusals
 from fastsio.options import Options
 
 logger = logging.getLogger("fastsio.core")
+
+SHUTDOWN_REASON = "server shutting down"
+SHUTDOWN_S = 5.0
 
 
 class Hub:
@@ -52,18 +58,22 @@ class Hub:
         self.refusals = Refusals()
         self.limits: Limits | None = None
         self.overload: Overload | None = None
+        self._hears_upgrades = False
         # Called when an engine begins to serve this.
         self.on_served: Callable[[], None] | None = None
         # Handlers of a client run one after the other; that, or events are noted.
         self.is_serial = self.diverts = not options.async_handlers
         # python-socketio: with `namespaces` given, "/" exists only if it is among them or has handlers.
         self.is_root_optional = False
-        # What the engine tells of requests (engine/ports.py, Hooks), where the API has that.
+        # What the application has hung into the engine (engine/ports.py, Hooks), while there is anything; and where it
+        # does that, once it has asked for it: api.engine_events.EngineEvents.
         self.events: Any = None
-        # Called with each namespace that is made from now on.
-        self.on_new_namespace: list[Callable[[Namespace], Any]] = []
-        # Names of namespaces that only clients have asked for.
-        self.passing: set[str] = set()
+        self.engine_events: Any = None
+        # The application's object, as namespaces show it: an IO or an AsyncServer.
+        self.server: Any = None
+        self.parents = Parents(self)
+        # What clients come back to who lost their connection; None: they do not.
+        self.lost_sessions = SessionStore.of(self)
         self.root = self.namespace("/")
         self._accepts_any = options.namespaces == "*"
         for name in () if isinstance(options.namespaces, str) else options.namespaces or ():
@@ -72,25 +82,41 @@ class Hub:
             self.limit(**limit)
 
     def namespace(self, name: str) -> Namespace:
-        """The namespace of that name, made if it is new; the leading "/" may be left out."""
+        """The namespace of that name, made if it is new; the leading "/" may be left out.
+
+        One that a parent namespace's pattern knows is made as its child.
+        """
         name = name if name.startswith("/") else f"/{name}"
+        found = self.namespaces.get(name)
+        if found is None:
+            parent = self.parents.knows(name)
+            return self.make_namespace(name) if parent is None else parent.create_child(name)
+        if found.parent is None:
+            found.is_passing = False
+        return found
+
+    def make_namespace(self, name: str, parent: ParentNamespace | None = None) -> Namespace:
+        """A new namespace; what it has of `parent` is there before anybody is told."""
         if "," in name:
             raise ValueError(f'namespace {name!r}: "," ends a name on the wire')
-        self.passing.discard(name)
-        if name not in self.namespaces:
-            namespace = self.namespaces[name] = Namespace(name, self.json, self.tasks, self)
-            namespace.home = self._home
-            namespace.on_failure = self.failures.handle if self.failures.is_used else None
-            namespace.observe(self._event_observer)
-            self.registry.apply(namespace)
+        namespace = self.namespaces[name] = Namespace(name, self.json, self.tasks, self)
+        namespace.home = self._home
+        namespace.on_failure = self.failures.handle if self.failures.is_used else None
+        namespace.observe(self._event_observer)
+        if parent is not None:
+            parent.bring_up(namespace)
+        self.registry.apply(namespace)
+        if name != "/":
             self._tell_of(namespace)
-        return self.namespaces[name]
+        return namespace
 
     def _tell_of(self, namespace: Namespace) -> None:
         """A namespace was made, by the application or for a client."""
-        for fn in self.on_new_namespace:
+        for handler in self.root.handlers_of("new_namespace"):
+            if handler.once:
+                self.root.forget("new_namespace", handler)
             try:
-                fn(namespace)
+                handler.fn(namespace)
             except Exception:
                 logger.exception("listener of new_namespace failed for %r", namespace.name)
 
@@ -102,17 +128,21 @@ class Hub:
         )
 
     def find_namespace(self, name: str) -> Namespace | None:
-        """The namespace that a client asks for."""
+        """The namespace that a client asks for; None if there is none, though self.parents may make it."""
         found = self.namespaces.get(name)
         if found is None:
-            if not self._accepts_any:
-                return None
-            found = self.namespace(name)
-            self.passing.add(name)
-            return found
+            return None if self.parents else self.accept(name)
         if found is self.root and self.is_root_optional and not self.registry.has(name):
             return None
         return found
+
+    def accept(self, name: str) -> Namespace | None:
+        """A namespace for a client that asks for one that is not there: with namespaces="*" there is any."""
+        if not self._accepts_any or name in self.namespaces:
+            return None
+        made = self.make_namespace(name)
+        made.is_passing = True
+        return made
 
     def limit(
         self, event: str | None = None, *, rate: float, burst: int | None = None, per: str = "socket",
@@ -170,23 +200,40 @@ class Hub:
             if session.handler is not None:
                 session.handler.divert_again()
 
+    def hear_upgrades(self) -> None:
+        """A conn's listener wants to know when a session has switched to WebSocket."""
+        self._hears_upgrades = True
+        if self._engine is not None:
+            self._observe_engine()
+
     def _observe_engine(self) -> None:
         observer = self.observer
-        self._engine.on_upgrade = None if observer is None else observer.session_upgraded
         self._engine.flusher.is_counting = observer is not None
+        if self._hears_upgrades:
+            self._engine.on_upgrade = self._session_upgraded
+        else:
+            self._engine.on_upgrade = None if observer is None else observer.session_upgraded
+
+    def _session_upgraded(self, session: Any) -> None:
+        if self.observer is not None:
+            self.observer.session_upgraded(session)
+        session.handler.upgraded()
 
     def tidy(self, namespace: Namespace) -> None:
         """Forget a namespace that is there only because a client asked for it, and where nobody is any more.
 
-        With namespaces="*" clients name them: they must not fill the memory.
+        With namespaces="*" clients name them, with cleanup_empty_child_namespaces they come and go: they must not fill
+        the memory.
         """
-        if namespace.name in self.passing and namespace.is_deserted:
-            self.passing.discard(namespace.name)
-            del self.namespaces[namespace.name]
+        if namespace.is_passing and namespace.is_deserted:
+            self.namespaces.pop(namespace.name, None)
+            if namespace.parent is not None:
+                namespace.parent.children.pop(namespace.name, None)
 
     def open(self, session: Any) -> Peer:
         """The engine has a new session."""
-        peer = Peer(session, self.json, self)
+        kind = Peer4 if session.protocol == 3 else Peer
+        peer = kind(session, self.json, self)
         if self.diverts:
             peer.is_diverted = True
         if self.observer is not None:
@@ -235,7 +282,7 @@ class Hub:
         self._home = 0 if engine is None else threading.get_ident()
         for namespace in self.namespaces.values():
             namespace.home = self._home
-        if engine is not None and self.observer is not None:
+        if engine is not None and (self.observer is not None or self._hears_upgrades):
             self._observe_engine()
         if engine is not None and self.on_served is not None:
             self.on_served()
@@ -259,6 +306,15 @@ class Hub:
         self.loop.call_soon_threadsafe(call, *args)
 
     # --- the end -----------------------------------------------------------------------------
+
+    async def shut_down(self) -> None:
+        """End every session and wait for its handlers, at most 5 s; nothing happens while nothing is served."""
+        if self.is_elsewhere():
+            await self.hand_over(self.shut_down())
+        elif self._engine is not None:
+            for session in list(self._engine.sessions.values()):
+                session.shut_down(SHUTDOWN_REASON)
+            await self.drain(SHUTDOWN_S)
 
     async def drain(self, timeout_s: float) -> None:
         """Wait until no handler runs; those that run after `timeout_s` seconds are cancelled."""

@@ -1,22 +1,21 @@
 """What a socket listens to: its client's events one by one, all of them, and all that is sent to it.
 
-Several listeners of one event run in their order. Source: Node's EventEmitter and Socket.onAny().
+Listeners of one event are an Emitter's. Source: Node's Socket.onAny().
 """
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from fastsio._dispatch import Handler, SocketBase
+from fastsio.core.emitter import Emitter, Handlers, added, functions, without
 from fastsio.core.handlers import PREFIX_EVENT, make_handler
 from fastsio.core.own_events import own_event
 
 if TYPE_CHECKING:
     from fastsio.core.namespace import Namespace
 
-Handlers = tuple[Handler, ...]
 
-
-class Listening(SocketBase):
+class Listening(Emitter, SocketBase):
     """The listeners of a Socket. What an idle socket has of them is None."""
 
     __slots__ = ()
@@ -40,66 +39,24 @@ class Listening(SocketBase):
         """
         return self._listen(event, fn, concurrency=concurrency)
 
-    def once(self, event: str, fn: Callable[..., Any] | None = None) -> Any:
-        """on(), for the next such event only."""
-        return self._listen(event, fn, once=True)
+    def handlers_of(self, event: str) -> Handlers:
+        return super().handlers_of(own_event(event))
 
-    def prepend(self, event: str, fn: Callable[..., Any] | None = None) -> Any:
-        """on(), before the listeners that are there (Node's prependListener)."""
-        return self._listen(event, fn, is_first=True)
+    def set_listeners(self, event: str, handlers: Handlers) -> None:
+        super().set_listeners(own_event(event), handlers)
 
-    def _listen(
-        self, event: str, fn: Callable[..., Any] | None, once: bool = False, is_first: bool = False,
-        concurrency: int | None = None,
-    ) -> Any:  # fmt: skip
-        if fn is None:
-            return lambda fn: self._listen(event, fn, once, is_first, concurrency)
-        event = own_event(event)
-        if self.by_event is None:
-            self.by_event = {}
-        self.by_event[event] = added(
-            self._handlers_of(event),
-            make_handler(fn, once=once, concurrency=concurrency),
-            is_first,
-        )
-        return fn
-
-    def off(self, event: str, fn: Callable[..., Any] | None = None) -> None:
-        """Remove one listener of `event` (the last one added with `fn`), or all of them."""
-        event = own_event(event)
-        for handler in reversed(self._handlers_of(event)):
-            if fn is None or handler.fn == fn:
-                self.forget(event, handler)
-                if fn is not None:
-                    return
-
-    def remove_all_listeners(self, event: str | None = None) -> None:
-        """Remove the listeners of `event`, or of every event; those of on_any() stay."""
-        if event is not None:
-            self.off(event)
-        else:
-            self.by_event = None
-
-    def listeners(self, event: str) -> list[Callable[..., Any]]:
-        """The functions that listen to `event`, in the order in which they are called."""
-        return functions(self._handlers_of(event))
-
-    def listener_count(self, event: str) -> int:
-        """How many functions listen to `event`."""
-        return len(self._handlers_of(event))
-
-    def event_names(self) -> list[str]:
-        """The events that somebody listens to."""
-        return list(self.by_event or ())
-
-    def _handlers_of(self, event: str) -> Handlers:
-        return () if self.by_event is None else self.by_event.get(own_event(event), ())
+    def all_handlers_of(self, event: str) -> list[Handler]:
+        """Who gets an event of the client, in their order: the namespace's handler, then the listeners."""
+        listeners = super().handlers_of(event)  # the server's own events are not a client's
+        handler = self.namespace.handlers.get(event)
+        if handler is None and not listeners:
+            handler = self.namespace.fallback
+        return [*([] if handler is None else [handler]), *listeners]
 
     def run_listeners(self, event: str, *args: Any) -> None:
         """Run the listeners of one of the server's own events."""
-        if self.by_event is not None:
-            for handler in self._handlers_of(event):
-                self.run_handler(handler, event, *args)
+        for handler in self.handlers_of(event):
+            self.run_handler(handler, event, *args)
 
     # --- all events --------------------------------------------------------------------------
 
@@ -157,22 +114,3 @@ class Listening(SocketBase):
     def _listen_outgoing(self, handlers: Handlers) -> None:
         if self.namespace.find(self.id) is self:
             self.namespace.watched().listen(self.id, handlers)
-
-
-def added(handlers: Handlers, handler: Handler, is_first: bool) -> Handlers:
-    """The handlers with one more."""
-    return (handler, *handlers) if is_first else (*handlers, handler)
-
-
-def without(handlers: Handlers, fn: Callable[..., Any] | None) -> Handlers:
-    """The handlers without the last one of `fn`; None: without any."""
-    if fn is None:
-        return ()
-    for i in reversed(range(len(handlers))):
-        if handlers[i].fn == fn:
-            return handlers[:i] + handlers[i + 1 :]
-    return handlers
-
-
-def functions(handlers: Handlers) -> list[Callable[..., Any]]:
-    return [handler.fn for handler in handlers]

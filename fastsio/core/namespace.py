@@ -3,34 +3,40 @@
 Source: Node's Namespace; a name's leading "/" may be left out.
 """
 
-import asyncio
+import inspect
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from fastsio._dispatch import Handler, NamespaceBase
 from fastsio._encoded import Encoded
 from fastsio.core.adapter import Adapter
+from fastsio.core.broadcasting import Broadcasting
+from fastsio.core.emitter import Emitter, Handlers
 from fastsio.core.gather import calling
-from fastsio.core.handlers import make_handler, positional_count
 from fastsio.core.held import Held
+from fastsio.core.middleware import make_step
 from fastsio.core.observer import Observer
 from fastsio.core.operator import NOBODY_EXCEPT, BroadcastOperator, Rooms, as_rooms
+from fastsio.core.recovery import Recovery
+from fastsio.core.recovery_adapter import SessionAwareAdapter
 from fastsio.core.watch import Watch
 
 if TYPE_CHECKING:
-    from fastsio.core.flow import Latest
     from fastsio.core.hub import Hub
     from fastsio.core.limits import Rule
-    from fastsio.core.remote import RemoteSocket
+    from fastsio.core.parent import ParentNamespace
     from fastsio.core.socket import Socket
 
 # A guard admits a socket by returning and refuses it by raising; it may be a coroutine function.
 Guard = Callable[["Socket"], Any]
 
-OWN_EVENTS = ("connection", "connect")
+logger = logging.getLogger("fastsio.core")
+
+OWN_EVENTS = ("connection", "connect", "new_namespace")
 
 
-class Namespace(NamespaceBase):
+class Namespace(Emitter, Broadcasting, NamespaceBase):
     """One namespace. `name` begins with "/"; `sockets` are those that joined, by id; `adapter` has the rooms.
 
     `joining`: not yet admitted, but reached by id and in the rooms that a guard put them into.
@@ -43,11 +49,20 @@ class Namespace(NamespaceBase):
         # What those who are joining get when they are admitted, by id.
         self.held: dict[str, Held] = {}
         self.adapter = Adapter(self)
+        if hub.lost_sessions is not None:
+            self.adapter = SessionAwareAdapter(self, hub.lost_sessions)
+            self.recovery = Recovery(self)
         self.guards: list[Guard] = []
         self._entry_guard: Guard | None = None
         # Who hears of more than the hub's observer does, once there was anybody.
         self.watch: Watch | None = None
-        self.connection_handlers: list[Handler] = []
+        self.by_event = None
+        self.connection_handlers: Handlers = ()
+        # A child of a parent namespace, and what its name says of it: {"id": "7"} where that is /room/{id}.
+        self.parent: ParentNamespace | None = None
+        self.params: dict[str, Any] = {}
+        # Forgotten when nobody is in it any more: only clients have asked for it.
+        self.is_passing = False
 
     def observe(self, observer: Observer | None) -> None:
         """Tell `observer` of events and rooms, besides those who watch this namespace alone."""
@@ -75,13 +90,15 @@ class Namespace(NamespaceBase):
 
     @property
     def is_deserted(self) -> bool:
-        """Whether nobody is in it, comes or leaves."""
-        return not (self.sockets or self.joining or self.leaving)
+        """Whether nobody is in it, comes or leaves, or may come back."""
+        store = self.hub.lost_sessions
+        is_awaited = store is not None and store.count(self) > 0
+        return not (self.sockets or self.joining or self.leaving or is_awaited)
 
     def everyone_in(self, room: Any) -> "dict[str, Socket]":
         """Who is in a room (None: in the namespace) by id, also those whose handlers are still at work."""
         if room is None:
-            return {**self.sockets, **self.joining, **self.leaving}
+            return {**self.leaving, **self.joining, **self.sockets}
         found = {**self.rooms.get(room, {})}
         found |= {sid: socket for sid, socket in self.leaving.items() if room in socket.rooms}
         if self.is_sid(room):
@@ -94,75 +111,57 @@ class Namespace(NamespaceBase):
 
     # --- Node's API --------------------------------------------------------------------------
 
-    def on(self, event: str, fn: Callable[..., Any] | None = None) -> Any:
-        """Call `fn(socket)` for every client that joins; the event is "connection" (or "connect").
+    def chosen(self) -> BroadcastOperator:
+        return BroadcastOperator(self)
 
-        Works as a decorator too. Events of clients are listened to on their sockets: socket.on().
+    @property
+    def server(self) -> Any:
+        """The application that it belongs to, an IO or an AsyncServer."""
+        return self.hub.server
+
+    def on(self, event: str, fn: Callable[..., Any] | None = None) -> Any:
+        """Call `fn(socket)` on "connection" (or "connect"), for every client that joins. Works as a decorator.
+
+        Of "/", "new_namespace" calls `fn(namespace)`, a plain function, for each namespace that is made after that, by
+        the application or for a client. Any other event is one that another server sends with server_side_emit().
+        Events of clients are listened to on their sockets: socket.on().
         """
-        if event not in OWN_EVENTS:
-            raise ValueError(
-                f'namespace event {event!r}: "connection"; clients\' events go to socket.on()'
-            )
-        if fn is None:
-            return lambda fn: self.on(event, fn)
-        self.connection_handlers.append(make_handler(fn))
-        return fn
+        return self._listen(event, fn)
+
+    def set_listeners(self, event: str, handlers: Handlers) -> None:
+        if event == "new_namespace":
+            for handler in handlers:
+                if inspect.iscoroutinefunction(handler.fn):
+                    raise TypeError(
+                        f"a listener of new_namespace is a plain function, not {handler.fn!r}"
+                    )
+        elif event not in OWN_EVENTS and len(handlers) > self.listener_count(event):
+            logger.warning(
+                "%r in %r is listened to, but only server_side_emit() of other servers sends it: events of clients go "
+                "to their sockets, socket.on()", event, self.name,
+            )  # fmt: skip
+        super().set_listeners(event, handlers)
+        self.connection_handlers = self.handlers_of("connect") + self.handlers_of("connection")
+
+    def run_connection(self, socket: "Socket") -> None:
+        """Tell those who listen to "connect" and "connection" of a client that has joined."""
+        for handler in self.connection_handlers:
+            if handler.once:
+                self.forget("connect", handler)
+                self.forget("connection", handler)
+            socket.run_handler(handler, "connection", socket)
 
     def use(self, middleware: Callable[..., Any]) -> Callable[..., Any]:
         """Run `middleware(socket)` before a client is admitted, after those added earlier.
 
         It refuses by raising: the client's connect_error has the exception's text and, if there is one,
         its `data`. May be a coroutine function. Node's form `(socket, next)` works too: it admits with
-        next() and refuses with next(error). Returns `middleware`, so it can decorate.
+        next() and refuses with next(error); a client waits for that at most middleware_timeout seconds after it has
+        returned. Returns `middleware`, so it can decorate. Raises TypeError for a function that can't be called so.
         """
-        needed, _ = positional_count(middleware)
-        if needed > 2:
-            raise TypeError("a middleware takes (socket) or (socket, next)")
-        self.guards.append(_with_next(middleware) if needed == 2 else middleware)
+        seconds = self.hub.options.middleware_timeout
+        self.guards.append(make_step(middleware, seconds, self.tasks, "socket"))
         return middleware
-
-    def emit(self, event: str, *args: Any, ack: Callable[..., Any] | None = None) -> None:
-        """Send an event to every client in the namespace: see BroadcastOperator.emit()."""
-        BroadcastOperator(self).emit(event, *args, ack=ack)
-
-    async def emit_with_ack(self, event: str, *args: Any) -> list[Any]:
-        """Send an event to every client in the namespace and return their answers."""
-        return await BroadcastOperator(self).emit_with_ack(event, *args)
-
-    def timeout(self, seconds: float) -> BroadcastOperator:
-        """Wait for answers that long: see BroadcastOperator.timeout()."""
-        return BroadcastOperator(self).timeout(seconds)
-
-    def send(self, *args: Any) -> None:
-        """emit("message", *args)."""
-        BroadcastOperator(self).send(*args)
-
-    def to(self, room: Any) -> BroadcastOperator:
-        """The clients in a room, or in any room of a list."""
-        return BroadcastOperator(self).to(room)
-
-    in_ = to
-
-    def except_(self, room: Any) -> BroadcastOperator:
-        """All clients but those in a room."""
-        return BroadcastOperator(self).except_(room)
-
-    @property
-    def volatile(self) -> BroadcastOperator:
-        return BroadcastOperator(self).volatile
-
-    @property
-    def local(self) -> BroadcastOperator:
-        """The clients of this server."""
-        return BroadcastOperator(self).local
-
-    def compress(self, is_wanted: bool) -> BroadcastOperator:
-        """See BroadcastOperator.compress()."""
-        return BroadcastOperator(self).compress(is_wanted)
-
-    def latest(self, key: Any) -> "Latest":
-        """Of packets with one key, clients that read too slowly get only the newest: see flow.Latest."""
-        return BroadcastOperator(self).latest(key)
 
     def limit(
         self, event: str | None = None, *, rate: float, burst: int | None = None, per: str = "socket",
@@ -172,14 +171,6 @@ class Namespace(NamespaceBase):
         return self.hub.limit(
             event, rate=rate, burst=burst, per=per, beyond=beyond, namespace=self.name
         )
-
-    async def fetch_sockets(self) -> "list[RemoteSocket]":
-        """All clients of the namespace, as they are now."""
-        return await BroadcastOperator(self).fetch_sockets()
-
-    async def all_sockets(self) -> set[str]:
-        """The ids of all clients of the namespace."""
-        return await BroadcastOperator(self).all_sockets()
 
     def server_side_emit(
         self, event: str, *args: Any, ack: Callable[..., Any] | None = None
@@ -198,18 +189,9 @@ class Namespace(NamespaceBase):
         return []
 
     def _check_server_event(self, args: list[Any]) -> None:
-        if args[0] in (*OWN_EVENTS, "new_namespace"):
+        if args[0] in OWN_EVENTS:
             raise ValueError(f"{args[0]!r} is a reserved event name")
         self.encode_event(args)
-
-    def sockets_join(self, room: Any) -> None:
-        BroadcastOperator(self).sockets_join(room)
-
-    def sockets_leave(self, room: Any) -> None:
-        BroadcastOperator(self).sockets_leave(room)
-
-    def disconnect_sockets(self, close: bool = False) -> None:
-        BroadcastOperator(self).disconnect_sockets(close)
 
     # --- python-socketio's side --------------------------------------------------------------
 
@@ -223,6 +205,11 @@ class Namespace(NamespaceBase):
         if guard is not None:
             self.guards.insert(place, guard)
         self._entry_guard = guard
+
+    @property
+    def entry_guards(self) -> list[Guard]:
+        """That one as a list, which may be empty."""
+        return [] if self._entry_guard is None else [self._entry_guard]
 
     def set_handlers(self, handlers: dict[str, Handler], fallback: Handler | None) -> None:
         """The handlers of events of all sockets, and the one of every event that is not among them."""
@@ -239,7 +226,8 @@ class Namespace(NamespaceBase):
     ) -> None:
         """emit_to() where it takes sets of rooms. As in python-socketio a tuple is several, unless it is a room."""
         if callback is None:
-            self.send_to_rooms(self.encode_event(args), room, skip)
+            packet, ticket = self.adapter.prepare(args)
+            self.send_to_rooms(packet, room, skip, ticket)
             return
         rooms = None if room is None else self._rooms_of(room)
         excluded = NOBODY_EXCEPT if skip is None else self._rooms_of(skip)
@@ -256,12 +244,12 @@ class Namespace(NamespaceBase):
         if self.observer is not None:
             self.observer.event_sent(list(self.adapter.members(rooms, excluded)), args)
 
-    def send_to_rooms(self, encoded: Encoded, room: Any, skip: Any) -> None:
-        """emit_to() of an event that is encoded already (sync.py does that in the caller's thread)."""
+    def send_to_rooms(self, encoded: Encoded, room: Any, skip: Any, ticket: Any = None) -> None:
+        """emit_to() of what the adapter has prepared (sync.py does that in the caller's thread)."""
         rooms = None if room is None else self._rooms_of(room)
         excluded = NOBODY_EXCEPT if skip is None else self._rooms_of(skip)
         if not self.joining or not self._hold(encoded, room, excluded):
-            self.adapter.deliver(encoded, rooms, excluded)
+            self.adapter.deliver(encoded, rooms, excluded, ticket=ticket)
 
     def _hold(self, encoded: Encoded, room: Any, excluded: Rooms) -> bool:
         """Keep a packet to everyone for those who are still asked about; True if it is for nobody else.
@@ -270,7 +258,8 @@ class Namespace(NamespaceBase):
         """
         if room is None:
             for sid, socket in self.joining.items():
-                if sid not in excluded and socket.session.is_open:
+                # One that comes back gets all it has missed, and this with it.
+                if sid not in excluded and socket.session.is_open and not socket.is_returning:
                     if sid not in self.held:
                         self.held[sid] = Held(self.hub.options.max_buffered_bytes)
                     if not self.held[sid].add(encoded, False):
@@ -296,23 +285,3 @@ class Namespace(NamespaceBase):
             if isinstance(room, tuple) and room not in self.rooms
             else as_rooms(room)
         )
-
-
-def _with_next(middleware: Callable[..., Any]) -> Guard:
-    """Node's (socket, next) as a guard: it waits until next is called, with the error if there is one."""
-
-    async def guard(socket: "Socket") -> None:
-        called = asyncio.get_running_loop().create_future()
-
-        def next_(error: Any = None) -> None:
-            if not called.done():
-                called.set_result(error)
-
-        result = middleware(socket, next_)
-        if hasattr(result, "__await__"):
-            await result
-        error = await called
-        if error is not None:
-            raise error if isinstance(error, BaseException) else Exception(str(error))
-
-    return guard

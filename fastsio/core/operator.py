@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from fastsio._encoded import Encoded
 from fastsio.core.gather import calling, gather, wait_for_all
 from fastsio.core.handlers import check_event_name
+from fastsio.core.latest import Latest, latest_packet
 
 if TYPE_CHECKING:
-    from fastsio._encoded import Encoded
-    from fastsio.core.flow import Latest
     from fastsio.core.namespace import Namespace
     from fastsio.core.remote import RemoteSocket
 
@@ -31,33 +31,31 @@ class BroadcastOperator:
     from any thread; from another than the engine's it takes effect soon, in the order of the calls.
     """
 
-    __slots__ = ("_excluded", "_is_volatile", "_namespace", "_rooms", "_timeout_s")
+    __slots__ = ("_excluded", "_is_plain", "_is_volatile", "_namespace", "_rooms", "_timeout_s")
 
     def __init__(
         self, namespace: "Namespace", rooms: Rooms | None = None, excluded: Rooms = NOBODY_EXCEPT,
-        is_volatile: bool = False, timeout_s: float | None = None,
+        is_volatile: bool = False, timeout_s: float | None = None, is_plain: bool = False,
     ) -> None:  # fmt: skip
         self._namespace = namespace
         self._rooms = rooms
         self._excluded = excluded
         self._is_volatile = is_volatile
         self._timeout_s = timeout_s
-
-    @property
-    def namespace(self) -> "Namespace":
-        return self._namespace
+        self._is_plain = is_plain
 
     def _but(
         self, *, rooms: Rooms | None = None, excluded: Rooms = NOBODY_EXCEPT, is_volatile: bool = False,
-        timeout_s: float | None = None,
+        timeout_s: float | None = None, is_plain: bool | None = None,
     ) -> "BroadcastOperator":  # fmt: skip
         """The same with something more."""
-        return BroadcastOperator(
+        return type(self)(
             self._namespace,
             self._rooms if rooms is None else rooms,
             self._excluded | excluded if excluded else self._excluded,
             self._is_volatile or is_volatile,
             self._timeout_s if timeout_s is None else timeout_s,
+            self._is_plain if is_plain is None else is_plain,
         )
 
     def to(self, room: Any) -> "BroadcastOperator":
@@ -81,9 +79,8 @@ class BroadcastOperator:
         return self
 
     def compress(self, is_wanted: bool) -> "BroadcastOperator":
-        """For programs that come from Node: WebSocket messages are never compressed, polling answers as the options
-        http_compression and compression_threshold say."""
-        return self
+        """False: packets that go out as they are, where per_message_deflate or http_compression would compress them."""
+        return self._but(is_plain=not is_wanted)
 
     def timeout(self, seconds: float) -> "BroadcastOperator":
         """Wait for answers that long: `await io.to("room").timeout(5).emit_with_ack(…)`."""
@@ -102,32 +99,47 @@ class BroadcastOperator:
             return
         if namespace.is_elsewhere():
             # Encoded here: what can't be is this caller's error, and what is changed later is not sent.
-            self.deliver(namespace.encode_event([event, *args]), [event, *args])
+            packet, ticket = namespace.adapter.prepare([event, *args], self._is_volatile)
+            packet.is_plain = self._is_plain
+            namespace.hub.call_soon(
+                namespace.adapter.deliver, packet, self._rooms, self._excluded, self._is_volatile, ticket
+            )  # fmt: skip
+            if namespace.observer is not None:
+                namespace.hub.call_soon(
+                    namespace.tell_sent_to, [event, *args], self._rooms, self._excluded
+                )
             return
-        namespace.adapter.broadcast([event, *args], self._rooms, self._excluded, self._is_volatile)
+        namespace.adapter.broadcast(
+            [event, *args], self._rooms, self._excluded, self._is_volatile, self._is_plain
+        )
         if namespace.observer is not None:
             namespace.tell_sent_to([event, *args], self._rooms, self._excluded)
 
-    def deliver(self, encoded: "Encoded", args: list[Any]) -> None:
-        """Send [event, *arguments], encoded already, to all of them; on the engine's loop, wherever the caller is."""
+    def latest(self, key: Any) -> Latest:
+        """Of packets with one key, those who read too slowly for all of them get only the newest: see Latest."""
+        return Latest(self, key)
+
+    def emit_latest(self, key: Any, args: list[Any]) -> None:
+        """latest(key).emit(*args)."""
+        encoded = latest_packet(self._namespace, key, args)
+        encoded.is_plain = self._is_plain
+        if self._namespace.is_elsewhere():
+            self._namespace.hub.call_soon(self._deliver, encoded, args)
+        else:
+            self._deliver(encoded, args)
+
+    def _deliver(self, encoded: Encoded, args: list[Any]) -> None:
+        """Send [event, *arguments], which nobody keeps, to all of them."""
         namespace = self._namespace
-        if namespace.is_elsewhere():
-            namespace.hub.call_soon(self.deliver, encoded, args)
-            return
         namespace.adapter.deliver(encoded, self._rooms, self._excluded, self._is_volatile)
         if namespace.observer is not None:
             namespace.tell_sent_to(args, self._rooms, self._excluded)
-
-    def latest(self, key: Any) -> "Latest":
-        """Of packets with one key, those who read too slowly for all of them get only the newest: see Latest."""
-        from fastsio.core.flow import Latest  # it needs this module
-
-        return Latest(self, key)
 
     def _gather(self, args: list[Any], ack: Callable[..., Any]) -> None:
         namespace = self._namespace
         call = (
             namespace, args, self._rooms, self._excluded, self._is_volatile, self._timeout_s, calling(namespace, ack),
+            self._is_plain,
         )  # fmt: skip
         if namespace.is_elsewhere():
             namespace.encode_event(args)  # what can't be is this caller's error
@@ -144,7 +156,8 @@ class BroadcastOperator:
         """
         check_event_name(event)
         return await wait_for_all(
-            self._namespace, [event, *args], self._rooms, self._excluded, self._is_volatile, self._timeout_s
+            self._namespace, [event, *args], self._rooms, self._excluded, self._is_volatile, self._timeout_s,
+            self._is_plain,
         )  # fmt: skip
 
     def send(self, *args: Any) -> None:

@@ -8,13 +8,16 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from fastsio._eager import start_eager
+from fastsio._encoded import Encoded
 from fastsio._ids import new_id
 from fastsio._peer import PeerBase
+from fastsio.core.conn import RawSocket
 from fastsio.core.errors import ConnectionRefusedError
 from fastsio.core.handshake import make_environ
 from fastsio.core.line import Line
-from fastsio.core.namespace import Namespace
+from fastsio.core.namespace import Guard, Namespace
 from fastsio.core.own_events import HIGH_WATER, LOW_WATER
+from fastsio.core.packets import take_in_turn
 from fastsio.core.reasons import python_reason
 from fastsio.core.socket import Socket
 from fastsio.core.waiting import Crowd
@@ -30,12 +33,13 @@ PAUSED = "paused"
 CONNECT = 0
 DISCONNECT = 1
 CONNECT_ERROR = 4
+INVALID_NAMESPACE = {"message": "Invalid namespace"}
 
 
 class Peer(PeerBase):
     """One client: its sockets by namespace (`sockets`), and those still waiting to be admitted."""
 
-    __slots__ = ("_crowd", "_joining", "hub")
+    __slots__ = ("_conn", "_crowd", "_joining", "hub")
 
     # The bound of the line; there is one where there is a line.
     _crowd: Crowd
@@ -43,6 +47,7 @@ class Peer(PeerBase):
     def __init__(self, session: Any, json: Any, hub: "Hub") -> None:
         self.hub = hub
         self._joining: set[str] | None = None
+        self._conn: RawSocket | None = None
 
     @property
     def environ(self) -> dict[str, Any]:
@@ -50,6 +55,23 @@ class Peer(PeerBase):
         if self.environ_made is None:
             self.environ_made = make_environ(self.session)
         return self.environ_made
+
+    @property
+    def conn(self) -> RawSocket:
+        """The connection, as Node shows it; always the same object."""
+        if self._conn is None:
+            self._conn = RawSocket(self)
+        return self._conn
+
+    @property
+    def request(self) -> Any:
+        """The HTTP request that opened the session."""
+        return self.session.request
+
+    def upgraded(self) -> None:
+        """The session has switched to WebSocket, and somebody may listen."""
+        if self._conn is not None:
+            self._conn.tell("upgrade", self._conn.transport)
 
     # --- control packets ---------------------------------------------------------------------
 
@@ -67,6 +89,14 @@ class Peer(PeerBase):
     def malformed(self, error: Exception) -> None:
         """A packet that can't be decoded: Node closes the connection, so do we."""
         logger.info("closing session %.6s…: %s", self.session.id, error)
+        if not self.sockets:
+            logger.warning(
+                "can't understand a client from %s: %s; the server's `serializer` is %r, and the client's parser must "
+                "be the same",
+                self.session.remote,
+                error,
+                self.hub.options.serializer,
+            )
         for socket in self.sockets.values():
             socket.run_listeners("error", error)
         self.session.close()
@@ -84,45 +114,99 @@ class Peer(PeerBase):
         )
         self.session.close()
 
-    def _connect(self, name: str, auth: dict[str, Any] | None) -> None:
-        if self.find(name) is not None or (self._joining and name in self._joining):
-            self.misplaced(CONNECT, name)
-            return
-        namespace = self.hub.find_namespace(name)
+    def _connect(
+        self, name: str, auth: dict[str, Any] | None, namespace: Namespace | None = None
+    ) -> None:
+        """A CONNECT; `namespace` is what was found for it, where that took time."""
         if namespace is None:
-            self.hub.refuse(self.session, name, {"message": "Invalid namespace"})
+            if self.find(name) is not None or (self._joining and name in self._joining):
+                self.misplaced(CONNECT, name)
+                return
+            namespace = self.hub.find_namespace(name)
+            if namespace is None:
+                self._ask_parents(name, auth)
+                return
+        if namespace.recovery is not None:
+            namespace.recovery.connect(self, auth)
             return
-        socket = Socket(new_id(), self.session, namespace, self, auth)
-        if not namespace.guards:
+        socket = Socket(self.new_socket_id(namespace), self.session, namespace, self, auth)
+        if namespace.guards:
+            self.enter(namespace, socket)
+        else:  # enter() would be a call more: 1 % of a connect
+            self._welcome(namespace, socket)
+
+    def _ask_parents(self, name: str, auth: dict[str, Any] | None) -> None:
+        """A CONNECT to a namespace that is not there."""
+        if not self.hub.parents:
+            self.hub.refuse(self.session, name, INVALID_NAMESPACE)
+            return
+        self.reserve(name)
+        start_eager(self._find_child(name, auth), self.hub.tasks, f"connect to {name!r}")
+
+    async def _find_child(self, name: str, auth: dict[str, Any] | None) -> None:
+        """Join a namespace that a parent namespace has or makes, if one knows it."""
+        try:
+            namespace = await self.hub.parents.find(name, auth or {})
+        finally:
+            self.unreserve(name)
+        if not self.session.is_open:
+            if namespace is not None:
+                self.hub.tidy(namespace)
+        elif namespace is None:
+            self.hub.refuse(self.session, name, INVALID_NAMESPACE)
+        else:
+            self._connect(name, auth, namespace)
+
+    # --- joining -----------------------------------------------------------------------------
+
+    def enter(self, namespace: Namespace, socket: Socket) -> None:
+        """Let a socket join its namespace, if whoever is asked about it admits it."""
+        if not self._guards_of(namespace, socket):
             self._welcome(namespace, socket)
             return
         if self.hub.options.always_connect:
             self._welcome(namespace, socket)
             self._hold().add(self._ask_afterwards, namespace, socket)
             return
+        self.reserve(namespace.name)
+        what = f"connect to {namespace.name!r}"
+        start_eager(self._admit(namespace, socket), self.hub.tasks, what)
+
+    def _guards_of(self, namespace: Namespace, socket: Socket) -> list[Guard]:
+        recovery = namespace.recovery
+        return namespace.guards if recovery is None else recovery.guards_of(socket)
+
+    def reserve(self, name: str) -> None:
+        """A client is joining this namespace: a second CONNECT would be one too many."""
         if self._joining is None:
             self._joining = set()
         self._joining.add(name)
-        start_eager(self._admit(namespace, socket), self.hub.tasks, f"connect to {name!r}")
 
-    # --- joining -----------------------------------------------------------------------------
+    def unreserve(self, name: str) -> None:
+        assert self._joining is not None
+        self._joining.discard(name)
+
+    def new_socket_id(self, namespace: Namespace) -> str:
+        """The id of a socket of this client in a namespace."""
+        # Never the session's: whoever has that can speak as the client.
+        return new_id()
+
+    def connect_packet(self, socket: Socket) -> Encoded:
+        """What tells the client that it has joined, and its id."""
+        return socket.namespace.encode_connect(socket.id)
 
     async def _admit(self, namespace: Namespace, socket: Socket) -> None:
         """Guards, then the CONNECT reply, then the connection handlers."""
-        assert self._joining is not None
         namespace.joining[socket.id] = socket
         is_admitted = False
+        error: dict[str, Any] | None = {}  # what it is if this is cancelled
         try:
             error = await self._ask_guards(namespace, socket)
             is_admitted = error is None and self.session.is_open
         finally:
-            self._joining.discard(namespace.name)
+            self.unreserve(namespace.name)
             if not is_admitted:
-                socket.stop_receiving()
-                if namespace.watch is not None:
-                    namespace.watch.forget(socket.id)
-                namespace.joining.pop(socket.id, None)
-                self.hub.tidy(namespace)
+                self._give_up(namespace, socket, is_refused=error is not None)
             namespace.release(socket, is_admitted)
         if error is not None:
             if self.session.is_open:
@@ -132,18 +216,36 @@ class Peer(PeerBase):
         else:
             self._welcome(namespace, socket)
 
+    def _give_up(self, namespace: Namespace, socket: Socket, is_refused: bool) -> None:
+        """A socket is not admitted: what it was given meanwhile is taken back."""
+        socket.stop_receiving()
+        if namespace.watch is not None:
+            namespace.watch.forget(socket.id)
+        # A client that is back has its id again: here may be the socket that it has by now.
+        if namespace.joining.get(socket.id) is socket:
+            del namespace.joining[socket.id]
+        if namespace.recovery is not None:
+            namespace.recovery.put_back(socket)
+        if is_refused:  # else its `disconnect` handler comes first
+            self.hub.tidy(namespace)
+
     def _refuse(self, namespace: Namespace, error: dict[str, Any]) -> None:
         try:
-            packet = namespace.encode_control(CONNECT_ERROR, error)
+            packet = namespace.encode_control(CONNECT_ERROR, self._said_of(error))
         except Exception:  # a module given as json= may raise anything
             logger.exception("the data of a refusal in %r can't be sent", namespace.name)
-            packet = namespace.encode_control(CONNECT_ERROR, {"message": error["message"]})
+            without_data = {"message": error["message"]}
+            packet = namespace.encode_control(CONNECT_ERROR, self._said_of(without_data))
         self.session.outlet.send(packet)
+
+    def _said_of(self, error: dict[str, Any]) -> Any:
+        """What the client is told of a refusal."""
+        return error
 
     async def _ask_guards(self, namespace: Namespace, socket: Socket) -> dict[str, Any] | None:
         """None if all admit the socket, else what the client's connect_error says."""
         try:
-            for guard in list(namespace.guards):
+            for guard in list(self._guards_of(namespace, socket)):
                 result = guard(socket)
                 if hasattr(result, "__await__"):
                     await result
@@ -175,11 +277,14 @@ class Peer(PeerBase):
         self.attach(socket)
         if namespace.observer is not None and namespace.watch is not None:
             namespace.watch.socket_joined(socket.id)
-        socket.send_packet(namespace.encode_connect(socket.id))
+        if namespace.recovery is None:
+            socket.send_packet(self.connect_packet(socket))
+        else:
+            namespace.recovery.welcome(socket)
         if self.hub.observer is not None:
             self.hub.observer.socket_joined(socket)
-        for handler in namespace.connection_handlers:
-            socket.run_handler(handler, "connection", socket)
+        if namespace.connection_handlers:
+            namespace.run_connection(socket)
 
     async def _ask_afterwards(self, namespace: Namespace, socket: Socket) -> None:
         """always_connect: the guards of a client that is in already; it goes if they refuse it."""
@@ -196,7 +301,7 @@ class Peer(PeerBase):
 
     def divert_again(self) -> None:
         """Find out anew whether events go straight to their handlers."""
-        self.is_diverted = self.hub.diverts or self.line is not None
+        self.is_diverted = self.hub.diverts or self.is_filtered or self.line is not None
 
     # --- one after the other -----------------------------------------------------------------
 
@@ -228,17 +333,22 @@ class Peer(PeerBase):
             else:
                 line.add(self._its_turn, socket, args, ack_id)
         else:
+            self._deliver(socket, args, ack_id)
+
+    def _deliver(self, socket: Socket, args: list[Any], ack_id: int) -> None:
+        if socket.middleware is None:
             socket.take(args, ack_id)
+        else:
+            socket.middleware.take(args, ack_id)
 
     def _its_turn(self, socket: Socket, args: list[Any], ack_id: int) -> Any:
         """An event that has waited; not of a client that was put out meanwhile."""
         if socket.is_dropped:
             return None
         if not self.hub.is_serial:
-            socket.take(args, ack_id)
+            self._deliver(socket, args, ack_id)
             return None
-        handler = socket.namespace.lookup(args[0])
-        return None if handler is None else socket.answer(handler, args, ack_id)
+        return take_in_turn(socket, args, ack_id)
 
     # --- flow --------------------------------------------------------------------------------
 
@@ -299,6 +409,8 @@ class Peer(PeerBase):
             self.resume(socket.id)
         if socket.by_event is not None:
             socket.run_listeners("disconnecting", reason, description)
+        if namespace.recovery is not None:
+            namespace.recovery.left(socket, reason)
         socket.is_connected = False
         namespace.leaving[socket.id] = socket
         namespace.sockets.pop(socket.id, None)
@@ -324,7 +436,7 @@ class Peer(PeerBase):
         handler = namespace.handlers.get("disconnect")
         if handler is None:
             namespace.leaving.pop(socket.id, None)
-            if self.hub.passing:
+            if namespace.is_passing:
                 self.hub.tidy(namespace)
             return
 
@@ -334,13 +446,19 @@ class Peer(PeerBase):
                     said = python_reason(reason, self.session.has_said_goodbye)
                     await socket.answer(handler, ["disconnect", said], -1)
             finally:
-                namespace.leaving.pop(socket.id, None)
-                self.hub.tidy(namespace)
+                self._has_left(socket)
 
         if self.line is not None:
             self.line.add(run)
         else:
             start_eager(run(), self.hub.tasks, "disconnect handler")
+
+    def _has_left(self, socket: Socket) -> None:
+        namespace = socket.namespace
+        # The client may be back, and have gone again, with the same id: that is another socket's entry.
+        if namespace.leaving.get(socket.id) is socket:
+            del namespace.leaving[socket.id]
+        self.hub.tidy(namespace)
 
     def disconnect_all(self) -> None:
         """Leave every namespace, telling the client, and close the connection behind it."""
@@ -353,5 +471,7 @@ class Peer(PeerBase):
         for socket in self.sockets.values():
             self.leave(socket, reason, description)
         self.drop_partial()
+        if self._conn is not None:
+            self._conn.tell("close", reason, description)
         if self.hub.observer is not None:
             self.hub.observer.session_closed(self.session, reason)

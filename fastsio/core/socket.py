@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 from fastsio._codec import NO_DATA
 from fastsio._encoded import Encoded
 from fastsio.core.acks import PendingAck, wait_for_ack
+from fastsio.core.conn import RawSocket
 from fastsio.core.flags import FlaggedSocket
 from fastsio.core.flow import Flowing
 from fastsio.core.handlers import check_event_name
 from fastsio.core.handshake import Handshake
 from fastsio.core.operator import BroadcastOperator, as_rooms
+from fastsio.core.packets import PacketMiddleware
 
 if TYPE_CHECKING:
     from fastsio.core.namespace import Namespace
@@ -31,7 +33,12 @@ class Socket(Flowing):
     id: str, 20 characters. nsp: the Namespace. data: a dict of the application's own.
     connected: False before it is admitted and after it is gone. emit, send, join, leave and disconnect may
     be called from any thread; from another than the engine's they take effect soon, in the order of the calls.
+    recovered: it has the id, the rooms and the data of one whose connection was lost (connection_state_recovery).
     """
+
+    recovered = False
+    # It comes back to a session, and is still asked about.
+    is_returning = False
 
     __slots__ = (
         "_ack_count",
@@ -40,6 +47,7 @@ class Socket(Flowing):
         "_handshake",
         "_issued",
         "_joined",
+        "middleware",
         "peer",
     )
 
@@ -60,6 +68,7 @@ class Socket(Flowing):
         self._joined: set[Any] | None = None
         self._data: dict[str, Any] | None = None
         self._ack_count = 0
+        self.middleware: PacketMiddleware | None = None
 
     def __repr__(self) -> str:
         return f"<Socket {self.id[:6]}… in {self.namespace.name!r}>"
@@ -75,6 +84,9 @@ class Socket(Flowing):
         """The request that opened the session, and what the client sent along as `auth`."""
         if self._handshake is None:
             self._handshake = Handshake(self.session, self._auth or {}, self._issued)
+            if self._auth and self.session.protocol == 3:
+                # These clients call a namespace's query what others call auth.
+                self._handshake.query = {**self._handshake.query, **self._auth}
         return self._handshake
 
     @property
@@ -91,6 +103,21 @@ class Socket(Flowing):
         return self.session.request
 
     @property
+    def conn(self) -> RawSocket:
+        """The connection that the client's sockets share."""
+        return self.peer.conn
+
+    @property
+    def client(self) -> "Peer":
+        """The client whose socket in a namespace this is: it has `conn` and `request`."""
+        return self.peer
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """What the namespace's name says where that is dynamic: {"id": "7"} in "/room/7" of "/room/{id}"."""
+        return self.namespace.params
+
+    @property
     def transport(self) -> str:
         """What the session uses now: "polling" or "websocket"."""
         transport: str = self.session.transport
@@ -105,6 +132,23 @@ class Socket(Flowing):
     @data.setter
     def data(self, value: dict[str, Any]) -> None:
         self._data = value
+
+    # --- what comes in -----------------------------------------------------------------------
+
+    def use(self, middleware: Callable[..., Any]) -> Callable[..., Any]:
+        """Run `middleware(event)` for each event of the client before its listeners, after those added earlier.
+
+        `event` is a list, [name, *arguments], that it may change. It drops the event by raising, which the listeners
+        of "error" get, and may be a coroutine function: events keep their order. Node's form `(event, next)` works too;
+        next is waited for as Namespace.use() says. With a parameter named `ack` it can answer in the listeners' place.
+        on_any() hears of events before it. Returns `middleware`, so it can decorate. Raises TypeError for a function
+        that can't be called so.
+        """
+        if self.middleware is None:
+            self.middleware = PacketMiddleware(self)
+        self.middleware.add(middleware)
+        self.peer.is_filtered = self.peer.is_diverted = True
+        return middleware
 
     # --- sending -----------------------------------------------------------------------------
 
@@ -130,27 +174,29 @@ class Socket(Flowing):
         check_event_name(event)
         return await wait_for_ack(self, [event, *args], None)
 
+    write = send
+
     def timeout(self, seconds: float) -> FlaggedSocket:
         """`await socket.timeout(5).emit_with_ack(…)` raises TimeoutError after 5 seconds."""
         return FlaggedSocket(self, seconds=seconds)
 
     def compress(self, is_wanted: bool) -> FlaggedSocket:
         """See BroadcastOperator.compress()."""
-        return FlaggedSocket(self)
+        return FlaggedSocket(self, is_plain=not is_wanted)
 
     def pending(self, callback: Callable[..., Any]) -> PendingAck:
         return PendingAck(callback, self.namespace.tasks)
 
     def send_event(
-        self, args: list[Any], pending: PendingAck | None = None, is_volatile: bool = False
-    ) -> int:
-        """Send [event, *args]; with `pending`, ask for an answer and return its id. `is_volatile` only with that."""
+        self, args: list[Any], pending: PendingAck | None = None, is_volatile: bool = False, is_plain: bool = False
+    ) -> int:  # fmt: skip
+        """Send [event, *args]; with `pending`, ask for an answer and return its id. The flags only with that."""
         if self.namespace.is_elsewhere():
             encoded = self.namespace.encode_event(args)  # what can't be is this caller's error
             if pending is None:
                 self.namespace.hub.call_soon(self._send, encoded, args)
             else:
-                self.namespace.hub.call_soon(self.send_event, args, pending)
+                self.namespace.hub.call_soon(self.send_event, args, pending, is_volatile, is_plain)
             return -1
         if not self._can_receive:
             if pending is not None:
@@ -163,6 +209,7 @@ class Socket(Flowing):
             return -1
         ack_id = self._ack_count
         encoded = self.namespace.encode_event(args, ack_id)
+        encoded.is_plain = is_plain
         self.expect(ack_id, pending)
         self.send_packet(encoded, is_volatile)
         if self.namespace.observer is not None:
@@ -218,7 +265,7 @@ class Socket(Flowing):
             return
         if self._joined is None:
             self._joined = set()
-        for one in as_rooms(room):
+        for one in dict.fromkeys(room) if isinstance(room, list) else as_rooms(room):
             if one != self.id:
                 is_in = one in self._joined
                 self._joined.add(one)
@@ -231,7 +278,7 @@ class Socket(Flowing):
         if self.namespace.is_elsewhere():
             self.namespace.hub.call_soon(self.leave, room)
             return
-        for one in as_rooms(room):
+        for one in dict.fromkeys(room) if isinstance(room, list) else as_rooms(room):
             if self._joined is not None and one in self._joined:
                 self._joined.discard(one)
                 self.namespace.adapter.remove(self, one)

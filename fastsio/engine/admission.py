@@ -8,7 +8,6 @@ import logging
 from typing import TYPE_CHECKING
 
 from fastsio._fanout import Outlet
-from fastsio.engine.cors import cors_headers
 from fastsio.engine.ports import Exchange, Headers
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ class Admission:
         request = self.session.request
         headers: Headers = [
             ("Content-Type", content_type),
-            *cors_headers(self.session.engine.options, request),
+            *self.session.engine.answer_headers(request),
         ]
         logger.info("refused session from %s: %d %r", self.session.remote, status, body[:80])
         self._exchange.on_abort = None

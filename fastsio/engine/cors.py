@@ -6,6 +6,8 @@ Source: Fetch standard, "CORS protocol", by the `cors` package as engine.io uses
 
 import functools
 import inspect
+import logging
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
@@ -13,7 +15,8 @@ from urllib.parse import unquote
 from fastsio.engine.ports import Headers, Request
 from fastsio.options import Options
 
-PREFLIGHT_METHODS = "GET,HEAD,PUT,PATCH,POST,DELETE"
+logger = logging.getLogger("fastsio.engine")
+
 NONE_NAMED: frozenset[str] = frozenset()
 
 
@@ -22,27 +25,69 @@ def cors_headers(options: Options, request: Request) -> Headers:
     allowed = options.cors_allowed_origins
     if allowed is None:
         return []
+    headers = []
     if allowed == "*" and not options.cors_credentials:
-        return [("Access-Control-Allow-Origin", "*")]
-    headers = [("Vary", "Origin")]
-    origin = request.header("origin")
-    if origin is not None and _is_allowed(allowed, origin, request):
-        # A browser refuses "*" together with credentials, so the origin is named.
-        headers.append(("Access-Control-Allow-Origin", origin))
-        if options.cors_credentials:
-            headers.append(("Access-Control-Allow-Credentials", "true"))
+        headers.append(("Access-Control-Allow-Origin", "*"))
+    else:
+        headers.append(("Vary", "Origin"))
+        origin = request.header("origin")
+        if origin is not None and _is_allowed(allowed, origin, request):
+            # A browser refuses "*" together with credentials, so the origin is named.
+            headers.append(("Access-Control-Allow-Origin", origin))
+            if options.cors_credentials:
+                headers.append(("Access-Control-Allow-Credentials", "true"))
+    exposed = options.cors.exposed_headers
+    if exposed:
+        headers.append(("Access-Control-Expose-Headers", exposed))
     return headers
 
 
 def _is_allowed(allowed: object, origin: str, request: Request) -> bool:
-    if callable(allowed):
-        takes_two = _takes_environ(allowed)
-        return bool(allowed(origin, _environ(request)) if takes_two else allowed(origin))
-    return (
-        allowed == "*"
-        or allowed == origin
-        or (isinstance(allowed, frozenset) and origin in allowed)
+    """Whether the option's value names that origin, or what its function says."""
+    if not callable(allowed):
+        return _is_named(allowed, origin)
+    if request.answer is not None and request.answer.allows_origin is not None:
+        return bool(request.answer.allows_origin)
+    try:
+        said = _ask(allowed, origin, request)
+    except Exception:  # an application's function may raise anything
+        logger.exception("cors_allowed_origins failed for %r", origin)
+        return False
+    if hasattr(said, "__await__"):
+        logger.error("cors_allowed_origins: %r returned %r; make it an `async def`", allowed, said)
+        return False
+    return _is_named(said, origin)
+
+
+def _is_named(allowed: Any, origin: str) -> bool:
+    if isinstance(allowed, re.Pattern):
+        return allowed.search(origin) is not None
+    if isinstance(allowed, frozenset):
+        return origin in allowed
+    if isinstance(allowed, (tuple, list, set)):
+        return any(_is_named(one, origin) for one in allowed)
+    return allowed in (True, "*", origin)
+
+
+def needs_time(options: Options) -> bool:
+    """Whether the option is a coroutine function: then ask_origin() has to be awaited before a request is served."""
+    allowed = options.cors_allowed_origins
+    return inspect.iscoroutinefunction(allowed) or inspect.iscoroutinefunction(
+        getattr(allowed, "__call__", None)  # noqa: B004
     )
+
+
+async def ask_origin(options: Options, request: Request) -> bool:
+    """What the coroutine function says of the request's Origin; whatever it raises."""
+    origin = request.header("origin")
+    return origin is not None and _is_named(
+        await _ask(options.cors_allowed_origins, origin, request), origin
+    )
+
+
+def _ask(allowed: Any, origin: str, request: Request) -> Any:
+    takes_two = _takes_environ(allowed)
+    return allowed(origin, _environ(request)) if takes_two else allowed(origin)
 
 
 @functools.lru_cache(maxsize=64)
@@ -69,12 +114,17 @@ def _environ(request: Request) -> dict[str, Any]:
 
 def preflight_headers(options: Options, request: Request) -> Headers:
     """The answer's headers to a browser's OPTIONS before a cross-origin request."""
+    cors = options.cors
     headers = cors_headers(options, request)
-    headers.append(("Access-Control-Allow-Methods", PREFLIGHT_METHODS))
-    asked = request.header("access-control-request-headers")
-    if asked is not None:
+    headers.append(("Access-Control-Allow-Methods", cors.methods))
+    allowed = cors.allowed_headers
+    if allowed is None:
+        allowed = request.header("access-control-request-headers")
         headers.append(("Vary", "Access-Control-Request-Headers"))
-        headers.append(("Access-Control-Allow-Headers", asked))
+    if allowed:
+        headers.append(("Access-Control-Allow-Headers", allowed))
+    if cors.max_age is not None:
+        headers.append(("Access-Control-Max-Age", cors.max_age))
     return headers
 
 

@@ -11,12 +11,15 @@ from typing import Any
 
 import orjson
 
+from fastsio._dialects import dialect_of
 from fastsio._encoded import encode_engine_packet
 from fastsio._fanout import Flusher
 from fastsio._ids import new_id
 from fastsio._wheel import Wheel
 from fastsio.engine.admission import Admission
+from fastsio.engine.bundle import Bundle
 from fastsio.engine.cors import cors_headers, is_accepted, preflight_headers
+from fastsio.engine.eio3 import Eio3Session
 from fastsio.engine.errors import (
     BAD_HANDSHAKE_METHOD,
     BAD_REQUEST,
@@ -25,10 +28,14 @@ from fastsio.engine.errors import (
     UNKNOWN_TRANSPORT,
     UNSUPPORTED_PROTOCOL_VERSION,
     Refusal,
+    context_of,
 )
+from fastsio.engine.front import Front
 from fastsio.engine.headers import cookie_header, payload_headers
+from fastsio.engine.hints import hint
 from fastsio.engine.polling import PollingTransport
 from fastsio.engine.ports import EngineHandler, Exchange, Headers, Hooks, Request
+from fastsio.engine.questions import Questions
 from fastsio.engine.session import Session
 from fastsio.engine.upgrade import Outcast, Probe
 from fastsio.options import Options
@@ -51,9 +58,10 @@ class Engine:
         self._checks_origin = options.check_origin
         self.handler = handler
         # What the handler may have besides open(); see ports.py.
-        self._new_id: Callable[[], str] = getattr(handler, "generate_id", new_id)
+        self.new_id: Callable[[], str] = getattr(handler, "generate_id", new_id)
         self._ask: Callable[[Admission], None] | None = getattr(handler, "admit", None)
-        self._events: Hooks | None = getattr(handler, "events", None)
+        self.bundle = Bundle.of(options)
+        self.use_hooks(getattr(handler, "events", None))
         self.loop = loop
         self.is_open = True
         self.doors: set[object] = set()
@@ -80,32 +88,46 @@ class Engine:
             "websocket": _open_packet(options, []),
         }
 
+    def use_hooks(self, hooks: Hooks | None) -> None:
+        """What the application has hung in: see ports.py. Clients may be here already."""
+        self._hooks = hooks
+        self.front = Front.of(self, hooks)
+        self._questions = Questions.of(self, hooks)
+
     def handle(self, request: Request, exchange: Exchange) -> None:
         """Serve one request on the engine's path; its answer may come later."""
+        if self.front is not None and self.front.takes(request, exchange):
+            return
         if request.method == "OPTIONS" and self.options.cors_allowed_origins is not None:
-            exchange.respond(204, preflight_headers(self.options, request), b"")
+            status = self.options.cors.options_success_status
+            headers = preflight_headers(self.options, request)
+            exchange.respond(status, headers + self.added_headers(request), b"")
             return
         transport = request.argument("transport")
         sid = request.argument("sid")
         is_upgrade = request.is_upgrade and (
             transport == "websocket" or (request.header("upgrade") or "").lower() == "websocket"
         )
-        refusal = self._refusal(request, transport, sid, is_upgrade)
+        # Node takes every other version, and none, for 3.
+        protocol = 4 if request.argument("EIO") == "4" else 3
+        refusal = self._refusal(request, transport, sid, is_upgrade, protocol)
         if refusal is not None:
-            self._refuse(refusal, request, exchange, is_upgrade)
+            # A file's request names no transport.
+            if self.bundle is None or not self.bundle.answers(request, exchange):
+                self.refuse(refusal, request, exchange)
             return
         assert transport is not None
         session = self.sessions.get(sid) if sid else None
         if is_upgrade and transport == "polling":
             self._accept_and_close(request, exchange)
         elif session is None:
-            self._open(transport, request, exchange)
+            self.open(transport, request, exchange, protocol)
         elif is_upgrade:
             self._upgrade(session, request, exchange)
         elif session.polling is not None:
             session.polling.handle(request, exchange)
         else:  # transport=websocket without an Upgrade, on a session that is one
-            self._refuse(BAD_REQUEST, request, exchange, False)
+            self.refuse(BAD_REQUEST, request, exchange)
 
     def announce(self, request: Request, exchange: Exchange) -> None:
         """A request whose body is still coming. Of a session's POSTs there may be one at a time."""
@@ -123,41 +145,54 @@ class Engine:
         """The transport of the session that a POST will reach, None for one that will be refused."""
         sid = request.argument("sid")
         session = self.sessions.get(sid) if sid and request.method == "POST" else None
-        if (
-            session is None
-            or self._refusal(request, request.argument("transport"), sid, False) is not None
-        ):
+        if session is None:
             return None
-        return session.polling
+        protocol = 4 if request.argument("EIO") == "4" else 3
+        transport = request.argument("transport")
+        is_refused = self._refusal(request, transport, sid, False, protocol) is not None
+        return None if is_refused else session.polling
+
+    def release_post(self, request: Request, exchange: Exchange) -> None:
+        """A request that was answered, or lost, before its session got it: another POST may come."""
+        session = self.sessions.get(request.argument("sid") or "")
+        if session is not None and session.polling is not None:
+            session.polling.release_post(exchange)
 
     def _refusal(
-        self, request: Request, transport: str | None, sid: str | None, is_upgrade: bool
-    ) -> Refusal | None:
+        self, request: Request, transport: str | None, sid: str | None, is_upgrade: bool, protocol: int
+    ) -> Refusal | None:  # fmt: skip
         """What is wrong with a request: the official server's checks in its order."""
         if transport not in self.options.transports:
             return UNKNOWN_TRANSPORT
-        is_eio4 = request.argument("EIO") == "4"
         if sid:
             session = self.sessions.get(sid)
             if session is None:
                 return UNKNOWN_SID
             if not is_upgrade and session.transport != transport:
                 return BAD_REQUEST
-            return None if is_eio4 else BAD_REQUEST
+            return None if protocol == session.protocol else BAD_REQUEST
         if request.method != "GET":
             return BAD_HANDSHAKE_METHOD
         if transport == "websocket" and not is_upgrade:
             return BAD_REQUEST
-        return None if is_eio4 else UNSUPPORTED_PROTOCOL_VERSION
+        is_served = protocol == 4 or self.options.allow_eio3
+        return None if is_served else UNSUPPORTED_PROTOCOL_VERSION
 
-    def _refuse(
-        self, refusal: Refusal, request: Request, exchange: Exchange, is_upgrade: bool
-    ) -> None:
+    def refuse(
+        self, refusal: Refusal, request: Request, exchange: Exchange, context: dict[str, Any] | None = None
+    ) -> None:  # fmt: skip
+        """Answer with `refusal`; `context` is what listeners are told of it."""
         logger.info("refused %s from %s: %s", request.method, exchange.remote, refusal.message)
-        if self._events is not None:
-            self._events.refused(request, refusal.code, refusal.message)
-        headers = cors_headers(self.options, request)
-        if is_upgrade:
+        why = hint(refusal, request, self.options)
+        if why:
+            logger.warning("can't serve a client from %s: %s", exchange.remote, why)
+        if self._hooks is not None:
+            session = self.sessions.get(request.argument("sid") or "")
+            context = context or context_of(refusal, request, session)
+            message = "Forbidden" if refusal.code == FORBIDDEN else refusal.message
+            self._hooks.refused(request, refusal.code, message, context)
+        headers = self.answer_headers(request)
+        if asks_for_websocket(request):
             # Plain text, and always 400: so Node answers what asked to be upgraded.
             headers.append(("Content-Type", "text/html"))
             exchange.respond(400, headers, refusal.message.encode(), keep_alive=False)
@@ -171,23 +206,38 @@ class Engine:
         logger.warning(
             "refused a client from %s: %s See cors_allowed_origins.", exchange.remote, message
         )
-        if self._events is not None:
-            self._events.refused(request, FORBIDDEN, message)
+        if self._hooks is not None:
+            context = {"name": "INVALID_ORIGIN", "origin": origin}
+            self._hooks.refused(request, FORBIDDEN, message, context)
         # RFC 6455 4.2.2: 403 for an Origin that is not acceptable.
         body = orjson.dumps({"code": FORBIDDEN, "message": message})
         headers = [("Content-Type", "application/json")]
         exchange.respond(403, headers, body, keep_alive=not request.is_upgrade)
 
-    def _open(self, transport: str, request: Request, exchange: Exchange) -> None:
-        """A handshake: make the session, and open it unless the layer above is to be asked first."""
-        # Only here: whoever knows a session's id has been let in.
-        origin = request.header("origin") if self._checks_origin else None
-        if origin is not None and not is_accepted(
-            self.options, request, origin, exchange.is_secure
-        ):
-            self._refuse_origin(origin, request, exchange)
+    def open(
+        self, transport: str, request: Request, exchange: Exchange, protocol: int, sid: str | None = None
+    ) -> None:  # fmt: skip
+        """A handshake: make the session, and open it unless the layer above is to be asked first.
+
+        `sid` is given once the application has been asked for it and whether the client may come in.
+        """
+        if sid is None:
+            # Only here: whoever knows a session's id has been let in.
+            origin = request.header("origin") if self._checks_origin else None
+            if origin is not None and not is_accepted(
+                self.options, request, origin, exchange.is_secure
+            ):
+                self._refuse_origin(origin, request, exchange)
+                return
+            if self._questions is not None:
+                self._questions.ask(transport, request, exchange, protocol)
+                return
+            sid = self.new_id()
+        elif not self.is_open:
+            exchange.respond(503, [], b"The server is shutting down", keep_alive=False)
             return
-        session = Session(self, self._new_id(), request, exchange.remote, exchange.is_secure)
+        kind = Session if protocol == 4 else Eio3Session
+        session = kind(self, sid, request, exchange.remote, exchange.is_secure)
         if self._ask is None:
             if not self.begin(session, transport, exchange):
                 session.forget()
@@ -197,47 +247,80 @@ class Engine:
     def begin(self, session: Session, transport: str, exchange: Exchange) -> bool:
         """Tell the client its session's id; False if the WebSocket's handshake is not valid, which was said then."""
         request = session.request
-        # Under some WSGI servers a connection can't become a WebSocket, so none is offered.
-        upgrades_of = transport if getattr(exchange, "can_upgrade", True) else "websocket"
-        open_packet = self._open_packets[upgrades_of] % session.id.encode()
         if transport == "polling":
-            session.start_polling()
-            self._admit(session)
-            headers = payload_headers(request) + self._initial_headers(request)
-            headers += cookie_header(self.options, session.id)
-            exchange.respond(200, headers, open_packet)
+            self._begin_polling(session, request, exchange)
             return True
-        headers = self._initial_headers(request)
+        protocol = session.protocol
+        headers = cors_headers(self.options, request)
+        if self.front is not None:
+            headers = self.front.told(request, headers)
         if not exchange.accept_websocket(request, headers, session):
             return False
+        in_base64 = request.argument("b64")
+        if in_base64 or protocol == 3:
+            exchange.dialect = dialect_of(protocol, bool(in_base64))  # type: ignore[attr-defined]
         session.start_websocket(exchange)
+        open_packet = self._open_packets["websocket"] % session.id.encode()
         session.outlet.send(encode_engine_packet(open_packet))
-        self._admit(session)
-        return True
-
-    def _initial_headers(self, request: Request) -> Headers:
-        """What the answer that opens a session has besides its content's headers."""
-        headers = cors_headers(self.options, request)
-        if self._events is not None and self._events.adds_headers:
-            headers += self._events.initial_headers(request)
-        return headers
-
-    def _admit(self, session: Session) -> None:
         self.sessions[session.id] = session
         session.handler = self.handler.open(session)
         if self.watches_flow:
             session.flow_control()
+        if protocol == 3 or self._hooks is not None:
+            self._opened(session)
+        return True
+
+    def _begin_polling(self, session: Session, request: Request, exchange: Exchange) -> None:
+        # Under some WSGI servers a connection can't become a WebSocket, so none is offered.
+        upgrades_of = "polling" if getattr(exchange, "can_upgrade", True) else "websocket"
+        open_packet = self._open_packets[upgrades_of] % session.id.encode()
+        polling = session.start_polling()
+        self.sessions[session.id] = session
+        session.handler = self.handler.open(session)
+        if self.watches_flow:
+            session.flow_control()
+        body, content_type = polling.open_answer(open_packet)
+        headers = payload_headers(request, content_type) + cors_headers(self.options, request)
+        headers += cookie_header(self.options, session.id)
+        exchange.respond(200, self.told(request, headers), body)
+        if session.protocol == 3 or self._hooks is not None:
+            self._opened(session)
+
+    def answer_headers(self, request: Request) -> Headers:
+        """What an answer has whatever it says: CORS, and the headers that middleware has set."""
+        return cors_headers(self.options, request) + self.added_headers(request)
+
+    def added_headers(self, request: Request) -> Headers:
+        """What middleware has set."""
+        return [] if self.front is None else self.front.added_headers(request)
+
+    def told(self, request: Request, headers: Headers) -> Headers:
+        """The headers of an answer that opens a session or begins a WebSocket, after all who listen were asked."""
+        return headers if self.front is None else self.front.told(request, headers)
+
+    def _opened(self, session: Session) -> None:
+        """A client has been told its session."""
+        if session.protocol == 3 and session.handler is not None:
+            session.handler.opened()
+        if self._hooks is not None and session.is_open:
+            self._hooks.tell("connection", session)
 
     def _upgrade(self, session: Session, request: Request, exchange: Exchange) -> None:
         is_free = session.polling is not None and session.probe is None and session.is_open
         if not is_free or not self.options.allow_upgrades:
             self._accept_and_close(request, exchange)
-        elif exchange.accept_websocket(request, cors_headers(self.options, request), None):
+        elif exchange.accept_websocket(
+            request, self.told(request, cors_headers(self.options, request)), None
+        ):
+            # As this request asks for it, whatever the session's own did.
+            dialect = dialect_of(session.protocol, bool(request.argument("b64")))
+            exchange.dialect = dialect  # type: ignore[attr-defined]
             exchange.receiver = Probe(session, exchange)
 
     def _accept_and_close(self, request: Request, exchange: Exchange) -> None:
         """Node takes such a WebSocket and closes it; the session it names is unharmed."""
-        if exchange.accept_websocket(request, cors_headers(self.options, request), Outcast()):
+        headers = self.told(request, cors_headers(self.options, request))
+        if exchange.accept_websocket(request, headers, Outcast()):
             exchange.close_websocket()  # type: ignore[attr-defined]
 
     def close(self, reason: str) -> None:
@@ -246,6 +329,14 @@ class Engine:
         for session in list(self.sessions.values()):
             session.shut_down(reason)
         self.wheel.close()
+
+
+def asks_for_websocket(request: Request) -> bool:
+    """Whether a request is to become a WebSocket, as far as its head says."""
+    return request.is_upgrade and (
+        request.argument("transport") == "websocket"
+        or (request.header("upgrade") or "").lower() == "websocket"
+    )
 
 
 def _open_packet(options: Options, upgrades: list[str]) -> bytes:

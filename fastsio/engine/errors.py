@@ -4,6 +4,14 @@ Source: engine.io 6.6, seen on the wire; engine.io-protocol v4, "HTTP long-polli
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from fastsio.engine.ports import Request
+
+if TYPE_CHECKING:
+    from fastsio.engine.session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +24,7 @@ class Refusal:
 
     @property
     def body(self) -> bytes:
-        return b'{"code":%d,"message":"%s"}' % (self.code, self.message.encode())
+        return orjson.dumps({"code": self.code, "message": self.message})
 
 
 UNKNOWN_TRANSPORT = Refusal(0, "Transport unknown")
@@ -26,3 +34,32 @@ BAD_REQUEST = Refusal(3, "Bad request")
 UNSUPPORTED_PROTOCOL_VERSION = Refusal(5, "Unsupported protocol version")
 # The code of refusals whose message is not fixed.
 FORBIDDEN = 4
+
+
+def context_of(refusal: Refusal, request: Request, session: "Session | None") -> dict[str, Any]:
+    """What Node's connection_error tells besides code and message; `session` is the one that the request names."""
+    transport = request.argument("transport")
+    if refusal is UNKNOWN_TRANSPORT:
+        return {"transport": transport}
+    if refusal is UNKNOWN_SID:
+        return {"sid": request.argument("sid")}
+    if refusal is BAD_HANDSHAKE_METHOD:
+        return {"method": request.method}
+    protocol = 4 if request.argument("EIO") == "4" else 3
+    if refusal is UNSUPPORTED_PROTOCOL_VERSION:
+        return {"protocol": protocol}
+    if session is None:
+        return {"name": "TRANSPORT_HANDSHAKE_ERROR"}
+    if session.transport != transport:
+        previous = session.transport
+        return {
+            "name": "TRANSPORT_MISMATCH",
+            "transport": transport,
+            "previous_transport": previous,
+        }
+    previous_protocol = getattr(session, "protocol", 4)
+    return {
+        "name": "PROTOCOL_MISMATCH",
+        "protocol": protocol,
+        "previous_protocol": previous_protocol,
+    }

@@ -30,7 +30,7 @@ class SessionFlow(Flow):
         self._session: Session | None = session
         self._reasons: set[object] = set()
         # A client of Engine.IO v3 sends pings, and gives up when they are not answered: it is always read.
-        self._can_stop = getattr(session, "protocol", 4) != 3
+        self._can_stop = session.protocol != 3
         # What goes on when the client is read again: the answer to a POST, a driver that receives.
         self._held: list[Callable[[], None]] = []
 

@@ -5,8 +5,12 @@ Source: engine.io 6.6 on the wire.
 
 import zlib
 
+from fastsio.engine.codings import best_coding
 from fastsio.engine.ports import Headers, Request
 from fastsio.options import Options
+
+# The codings of polling answers, the preferred one first, as zlib names their forms.
+WINDOW_BITS = {"gzip": 31, "deflate": 15}
 
 
 def cookie_header(options: Options, sid: str) -> Headers:
@@ -24,9 +28,9 @@ def cookie_header(options: Options, sid: str) -> Headers:
     return [("Set-Cookie", "; ".join(parts))]
 
 
-def payload_headers(request: Request) -> Headers:
+def payload_headers(request: Request, content_type: str = "text/plain; charset=UTF-8") -> Headers:
     """What goes with every polling payload."""
-    headers = [("Content-Type", "text/plain; charset=UTF-8"), ("Cache-Control", "no-store")]
+    headers = [("Content-Type", content_type), ("Cache-Control", "no-store")]
     agent = request.header("user-agent") or ""
     if ";MSIE" in agent or "Trident/" in agent:
         headers.append(("X-XSS-Protection", "0"))
@@ -37,22 +41,10 @@ def compress(options: Options, request: Request, body: bytes) -> tuple[Headers, 
     """The body gzipped or deflated where that is wanted and worth it, with the header that says so."""
     if not options.http_compression or len(body) < options.compression_threshold:
         return [], body
-    accepted = _accepted_encodings(request.header("accept-encoding") or "")
-    if "gzip" in accepted:
-        return [("Content-Encoding", "gzip")], _deflate(body, 31)
-    if "deflate" in accepted:
-        return [("Content-Encoding", "deflate")], _deflate(body, 15)
-    return [], body
-
-
-def _accepted_encodings(header: str) -> set[str]:
-    """The codings that an Accept-Encoding names, without those it refuses with q=0."""
-    accepted = set()
-    for part in header.lower().split(","):
-        coding, _, weight = part.partition(";")
-        if weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000"):
-            accepted.add(coding.strip())
-    return accepted
+    coding = best_coding(request.header("accept-encoding") or "", tuple(WINDOW_BITS))
+    if coding is None:
+        return [], body
+    return [("Content-Encoding", coding)], _deflate(body, WINDOW_BITS[coding])
 
 
 def _deflate(body: bytes, wbits: int) -> bytes:

@@ -1,29 +1,34 @@
 """HTTP long-polling: a GET held until there is something to say, POSTs with many packets.
 
-Source: engine.io-protocol v4, "HTTP long-polling"; engine.io 6.6 on the wire for what it leaves open.
+Source: engine.io-protocol v4, "HTTP long-polling"; engine.io 6.6 on the wire for what it leaves open. Bodies in other
+forms than v4's are written and read by `payloads`, see payloads.py.
 """
 
 from typing import TYPE_CHECKING
 
+from fastsio._encoded import Encoded, encode_engine_packet
 from fastsio._fanout import Outlet
 from fastsio._frames import ProtocolError
 from fastsio._payload import decode_payload
 from fastsio.engine.cors import cors_headers
 from fastsio.engine.headers import compress, payload_headers
+from fastsio.engine.payloads import OCTETS, TEXT, payloads_of
 from fastsio.engine.ports import Exchange, Headers, Request
 
 if TYPE_CHECKING:
     from fastsio.engine.flow import SessionFlow
     from fastsio.engine.session import Session
 
-CLOSE = b"1"
-NOOP = b"6"
+CLOSE = encode_engine_packet(b"1")
+NOOP = encode_engine_packet(b"6")
 
 
 class PollingTransport(Outlet):
     """A session's outlet while it polls. Writable while a GET is held."""
 
-    __slots__ = ("_poll", "_post", "_request", "complaint", "is_releasing", "options", "session")
+    __slots__ = (
+        "_poll", "_post", "_request", "complaint", "is_releasing", "options", "payloads", "session",
+    )  # fmt: skip
 
     def __init__(self, session: "Session") -> None:
         engine = session.engine
@@ -31,6 +36,8 @@ class PollingTransport(Outlet):
         self.options = engine.options
         self.max_buffered_bytes = engine.options.max_buffered_bytes
         self.set_flusher(engine.flusher)
+        # None for Engine.IO v4's text, which nearly all clients have.
+        self.payloads = payloads_of(session.protocol, session.request)
         self._poll: Exchange | None = None
         self._request: Request | None = None
         # The exchange of a POST whose body is still coming.
@@ -48,11 +55,17 @@ class PollingTransport(Outlet):
         elif request.method == "POST":
             self._handle_post(request, exchange)
         else:
-            exchange.respond(500, cors_headers(self.options, request), b"")
+            exchange.respond(500, self.session.engine.answer_headers(request), b"")
+
+    def open_answer(self, open_packet: bytes) -> tuple[bytes, str]:
+        """The body and the Content-Type of the answer that opens the session."""
+        if self.payloads is None:
+            return open_packet, TEXT
+        return self.payloads.encode([encode_engine_packet(open_packet)])
 
     def _handle_get(self, request: Request, exchange: Exchange) -> None:
         if self._poll is not None:
-            exchange.respond(400, cors_headers(self.options, request), b"")
+            exchange.respond(400, self.session.engine.answer_headers(request), b"")
             self.session.abort("transport error", "overlap from client")
             return
         self._poll = exchange
@@ -61,10 +74,10 @@ class PollingTransport(Outlet):
         if self.queue:
             self.drain()
         elif not self.session.is_open:
-            self._answer(NOOP + b"\x1e" + CLOSE)
+            self._answer([NOOP, CLOSE])
             self.session.end("transport close")
         elif self.is_releasing:
-            self._answer(NOOP)
+            self._answer([NOOP])
         else:
             self.is_writable = True
 
@@ -73,11 +86,16 @@ class PollingTransport(Outlet):
         if self._post is None or self._post is exchange:
             self._post = exchange
             return True
-        exchange.respond(400, cors_headers(self.options, request), b"", keep_alive=False)
+        exchange.respond(400, self.session.engine.answer_headers(request), b"", keep_alive=False)
         self._post.on_abort = None
         self._post.abort()
         self.session.abort("transport error", "data request overlap from client")
         return False
+
+    def release_post(self, exchange: Exchange) -> None:
+        """The POST of `exchange` does not reach this: it was answered, or has gone, before."""
+        if self._post is exchange:
+            self._post = None
 
     def _handle_post(self, request: Request, exchange: Exchange) -> None:
         if not self.expect_post(request, exchange):
@@ -90,13 +108,18 @@ class PollingTransport(Outlet):
             exchange.respond(413, headers, b"")
             return
         self.complaint = None
-        if request.header("content-type") == "application/octet-stream":
+        content_type = request.header("content-type")
+        if content_type == OCTETS and self.session.protocol == 4:
             exchange.respond(400, headers, b"")
             self.session.abort("transport error", "invalid content")
             return
         error = None
         try:
-            packets = decode_payload(request.body)
+            packets = (
+                decode_payload(request.body)
+                if self.payloads is None
+                else self.payloads.decode(request.body, content_type)
+            )
         except ProtocolError as caught:
             error, packets = caught, caught.packets
         flusher = self.session.engine.flusher
@@ -110,6 +133,8 @@ class PollingTransport(Outlet):
             self.session.abort("parse error", error.reason)
         # Node answers so even where a packet was none.
         ok = [("Content-Type", "text/html"), ("Cache-Control", "no-store"), *headers]
+        front = self.session.engine.front
+        ok = ok if front is None else front.told(request, ok)
         flow = self.session.flow
         if flow is not None and flow.is_paused:
             self._hold_post(flow, exchange, ok)
@@ -135,8 +160,7 @@ class PollingTransport(Outlet):
     def drain(self) -> None:
         """Answer the held GET with all that is queued."""
         if self._poll is not None and self.queue:
-            queue = self.take_queue()
-            self._answer(b"\x1e".join([encoded.payload for encoded in queue]), len(queue))
+            self._answer(self.take_queue())
             if self.flow is not None:
                 self.flow.flushed(self)
 
@@ -145,32 +169,40 @@ class PollingTransport(Outlet):
         self.is_releasing = True
         self.end_poll(NOOP)
 
-    def end_poll(self, packet: bytes) -> bool:
+    def end_poll(self, packet: Encoded) -> bool:
         """Answer the held GET with what is queued, or else with `packet`; False if none is held."""
         if self._poll is None:
             return False
         if self.queue:
             self.drain()
         else:
-            self._answer(packet)
+            self._answer([packet])
         return True
 
-    def _answer(self, payload: bytes, packets: int = 1) -> None:
+    def _answer(self, packets: list[Encoded]) -> None:
         exchange, request = self._poll, self._request
+        content_type = TEXT
+        if self.payloads is None:  # likely
+            payload = b"\x1e".join([encoded.payload for encoded in packets])
+        else:
+            payload, content_type = self.payloads.encode(packets)
         flusher = self.session.engine.flusher
         if flusher.is_counting:
             flusher.bytes_out += len(payload)
-            flusher.packets_out += packets
+            flusher.packets_out += len(packets)
         assert exchange is not None and request is not None
         self._poll = self._request = None
         self.is_writable = False
-        encoding, body = compress(self.options, request, payload)
+        # As Node: compressed if one of them may be.
+        is_plain = packets[0].is_plain and all(encoded.is_plain for encoded in packets)
+        encoding, body = ([], payload) if is_plain else compress(self.options, request, payload)
         headers: Headers = [
-            *payload_headers(request),
+            *payload_headers(request, content_type),
             *encoding,
             *cors_headers(self.options, request),
         ]
-        exchange.respond(200, headers, body)
+        front = self.session.engine.front
+        exchange.respond(200, headers if front is None else front.told(request, headers), body)
 
     def _aborted(self) -> None:
         self._poll = self._request = None

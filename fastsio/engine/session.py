@@ -14,7 +14,7 @@ from fastsio._frames import ProtocolError
 from fastsio._payload import decode_base64
 from fastsio.engine.flow import SessionFlow
 from fastsio.engine.origin import Origin, origin_of
-from fastsio.engine.polling import CLOSE, PollingTransport
+from fastsio.engine.polling import CLOSE, NOOP, PollingTransport
 from fastsio.engine.ports import Request
 from fastsio.engine.upgrade import Probe
 
@@ -36,12 +36,15 @@ class Session(SessionBase):
 
     `request` is the handshake's; `transport` "polling" or "websocket". The session's id is a secret between
     server and client: whoever has it can speak as the client. `has_said_goodbye`: the client sent a Close packet.
+    `protocol`: the Engine.IO revision that the client speaks, 4, or 3 (eio3.py).
     """
 
     __slots__ = (
         "_awaits_pong", "_deadline", "_deadline_at", "_ping_at", "engine", "has_said_goodbye", "is_secure", "polling",
         "probe", "remote", "request", "transport", "wheel_slot",
     )  # fmt: skip
+
+    protocol = 4
 
     def __init__(
         self, engine: "Engine", sid: str, request: Request, remote: str, is_secure: bool
@@ -69,9 +72,10 @@ class Session(SessionBase):
         trusted = self.engine.trusted_proxies
         return origin_of(self.request, self.remote, self.is_secure, trusted)
 
-    def start_polling(self) -> None:
+    def start_polling(self) -> PollingTransport:
         self.transport = "polling"
-        self.outlet = self.polling = PollingTransport(self)
+        self.outlet = self.polling = polling = PollingTransport(self)
+        return polling
 
     def start_websocket(self, conn: Any) -> None:
         """Messages of `conn` go to the handler from now on, and everything sent goes to it."""
@@ -93,7 +97,7 @@ class Session(SessionBase):
         """Finish an upgrade: what is queued goes over in its order, before anything sent later."""
         polling = self.polling
         assert polling is not None
-        polling.end_poll(b"6")
+        polling.end_poll(NOOP)
         queue = polling.take_queue()
         conn.dropped = polling.dropped
         polling.is_closed = True
@@ -121,7 +125,7 @@ class Session(SessionBase):
         elif kind == "1":
             self.has_said_goodbye = True
             if self.polling is not None:  # Node ignores it on a WebSocket
-                self.polling.end_poll(b"6")
+                self.polling.end_poll(NOOP)
                 self.end("transport close")
         elif kind == "2":
             self.abort("transport error", "invalid heartbeat direction")

@@ -73,6 +73,9 @@ class RawPeer(RawHandler):
 
     # --- from the engine ---------------------------------------------------------------------
 
+    def opened(self) -> None:
+        """A client of Engine.IO v3 knows its session; without Socket.IO there is nothing to say to that."""
+
     def keep(self, data: Any, size: int) -> None:
         """async_handlers=False: the handler of an earlier message has not ended."""
         self._backlog.append(data)

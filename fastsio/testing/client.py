@@ -131,6 +131,10 @@ class TestClient(TestSocket):
         name = socket.namespace
         self._sockets[name] = socket
         self._refusals.pop(name, None)
+        if isinstance(
+            auth, Mapping
+        ):  # the official client keeps what it has had in its former life
+            socket.offset = auth.get("offset")
         self.put_packet(CONNECT, name, NO_DATA if auth is None else auth, None)
         await self.wait_for(
             lambda: socket.sid or name in self._refusals or self._is_lost, self._timeout
@@ -286,6 +290,7 @@ class TestClient(TestSocket):
             socket.take_ack(data, ack_id)
         elif kind == CONNECT:
             socket.sid = data["sid"]
+            socket.pid = data.get("pid")
             socket.is_connected = True
         elif kind == CONNECT_ERROR:
             self._refusals[namespace] = ConnectionRefused(data.get("message", ""), data.get("data"))

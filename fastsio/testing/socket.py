@@ -61,6 +61,7 @@ class TestSocket:
 
     `sid` is the server's id for it, None before it is admitted; `is_connected`; `disconnect_reason`, None or, in
     the words of the official client, "io server disconnect", "io client disconnect", "transport close".
+    `pid` and `offset`: what it may come back with, see `recovery`.
     """
 
     __test__ = False  # pytest takes a class of such a name for tests
@@ -70,11 +71,23 @@ class TestSocket:
         self.sid: str | None = None
         self.is_connected = False
         self.disconnect_reason: str | None = None
+        self.pid: str | None = None
+        self.offset: str | None = None
         self._client = client
         self._events: list[Event] = []
         self._listeners: dict[str, Callable[..., Any]] = {}
         self._calls: dict[int, asyncio.Future[list[Any]]] = {}
         self._ack_count = 0
+
+    @property
+    def recovery(self) -> dict[str, str]:
+        """What the official client sends along when it is back: `TestClient(app, auth=lost.recovery)`.
+
+        With connection_state_recovery the server then gives it the id, rooms and data of this one, and what it has
+        missed; each event has its offset as last argument.
+        """
+        known = {"pid": self.pid, "offset": self.offset}
+        return {name: value for name, value in known.items() if value is not None}
 
     # --- to the server -----------------------------------------------------------------------
 
@@ -230,6 +243,8 @@ class TestSocket:
 
     def take_event(self, args: list[Any], ack_id: int | None) -> None:
         event = Event(self, args[0], tuple(args[1:]), ack_id)
+        if ack_id is None and isinstance(args[-1], str):  # so the official client does it
+            self.offset = args[-1]
         listener = self._listeners.get(event.name)
         if listener is None:
             self._events.append(event)

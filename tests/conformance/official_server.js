@@ -5,7 +5,7 @@ const { createServer } = require("http");
 const { Server } = require("socket.io");
 
 const http = createServer();
-const io = new Server(http, { maxHttpBufferSize: Number(process.argv[2]) });
+const io = new Server(http, { maxHttpBufferSize: Number(process.argv[2]), allowEIO3: process.argv[3] === "allowEIO3" });
 
 const note = (kind, sid, value) => console.log(JSON.stringify([kind, sid, value]));
 const plain = (value) =>

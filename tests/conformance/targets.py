@@ -105,17 +105,22 @@ def build_app(heard: dict[str, list[Any]], reasons: dict[str, list[str]], **opti
 
 @contextlib.asynccontextmanager
 async def open_target() -> AsyncIterator[Target]:
-    async with _open_official() if OFFICIAL else _open_fastsio() as target:
+    async with open_official(OFFICIAL) if OFFICIAL else open_fastsio() as target:
         yield target
 
 
 @contextlib.asynccontextmanager
-async def _open_fastsio() -> AsyncIterator[Target]:
+async def open_fastsio(allow_eio3: bool = False) -> AsyncIterator[Target]:
     import fastsio
 
     async with LoopWatch():
         target = FastsioTarget("")
-        app = build_app(target.heard, target.reasons, max_http_buffer_size=MAX_HTTP_BUFFER_SIZE)
+        app = build_app(
+            target.heard,
+            target.reasons,
+            max_http_buffer_size=MAX_HTTP_BUFFER_SIZE,
+            allow_eio3=allow_eio3,
+        )
         target.server = await fastsio.start(app, host="127.0.0.1", port=0)
         target.url = target.server.url
         try:
@@ -126,13 +131,15 @@ async def _open_fastsio() -> AsyncIterator[Target]:
 
 
 @contextlib.asynccontextmanager
-async def _open_official() -> AsyncIterator[Target]:
+async def open_official(folder: str, allow_eio3: bool = False) -> AsyncIterator[Target]:
+    """The official server, with the `socket.io` that is installed in `folder`."""
     script = Path(__file__).with_name("official_server.js")
     process = await asyncio.create_subprocess_exec(
         "node",
         str(script),
         str(MAX_HTTP_BUFFER_SIZE),
-        env={**os.environ, "NODE_PATH": str(Path(OFFICIAL, "node_modules"))},
+        "allowEIO3" if allow_eio3 else "",
+        env={**os.environ, "NODE_PATH": str(Path(folder, "node_modules"))},
         stdout=asyncio.subprocess.PIPE,
     )
     assert process.stdout is not None

@@ -90,6 +90,7 @@ async def test_websocket_handshake(target: Target, row: HttpRow) -> None:
     await play_both_ways(target, row, play_http)
 
 
+@pytest.mark.feature("1.4 upgrade polling to ws")
 @table(refused_upgrades.PROBES)
 async def test_upgrade_probe(target: Target, row: ProbeRow) -> None:
     skip_where_official_differs(row)
@@ -97,6 +98,7 @@ async def test_upgrade_probe(target: Target, row: ProbeRow) -> None:
         await play_probe(target, row)
 
 
+@pytest.mark.feature("1.13 transport failed")
 @table(refused_frames.REFUSED + refused_frames.SERVED)
 async def test_websocket_frame(target: Target, row: FrameRow) -> None:
     skip_where_official_differs(row)
@@ -111,6 +113,8 @@ def packet_cases() -> list[Any]:
     ]
 
 
+@pytest.mark.feature("1.14 errors")
+@pytest.mark.feature("1.13 SIO garbage / protocol violation")
 @pytest.mark.parametrize(("row", "transport"), packet_cases())
 async def test_packet(target: Target, row: PacketRow, transport: str) -> None:
     skip_where_official_differs(row)

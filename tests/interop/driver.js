@@ -85,6 +85,7 @@ class Context {
       timeout: DEADLINE_MS,
       rejectUnauthorized: false, // the tests' certificate is signed by itself
       ...(this.args.parser && { parser: require(this.args.parser) }), // a package of npm, for any scenario
+      ...(this.args.deflate && { perMessageDeflate: this.args.deflate }),
       ...options,
     });
     this.managers.push(manager);

@@ -78,9 +78,13 @@ class Run:
 
 
 class NodeDriver:
-    """A Node process that is started when first needed and again after it was stopped."""
+    """A Node process that is started when first needed and again after it was stopped.
 
-    def __init__(self) -> None:
+    `script` speaks as driver.js does; it gets `arguments`.
+    """
+
+    def __init__(self, script: Path = _DRIVER, *arguments: str) -> None:
+        self._command = [str(script), *arguments]
         self._process: subprocess.Popen[str] | None = None
         self._runs: dict[int, Run] = {}
         self._stderr: deque[str] = deque(maxlen=60)
@@ -131,7 +135,7 @@ class NodeDriver:
         self._stderr.clear()
         self._runs = {}  # The readers of a process that is dying keep the old one.
         self._process = subprocess.Popen(
-            [node, str(_DRIVER)],
+            [node, *self._command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

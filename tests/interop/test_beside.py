@@ -28,6 +28,7 @@ from serving_process import ServingProcess
 SCENARIOS = ["carriesText", "carriesNestedBinary", "carries900kB"]
 
 
+@pytest.mark.feature("1.1 attach to an existing HTTP server/app")
 @pytest.mark.parametrize("scenario", SCENARIOS)
 async def test_official_client_beside_fastapi(node: Any, serve: Any, mode: str, scenario: str):
     server = await serve(ASGIApp(app_aio.build(Log()), make_api()))

@@ -20,6 +20,7 @@ def _reasons(process: Any) -> list[str]:
     return [entry[3] for entry in process.entries() if entry[0] == "disconnect"]
 
 
+@pytest.mark.feature("1.13 io.close()")
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 @pytest.mark.parametrize("with_signal", [signal.SIGTERM, signal.SIGINT], ids=["term", "int"])
 async def test_clean_stop_tells_clients_and_they_reconnect(

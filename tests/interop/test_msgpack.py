@@ -48,6 +48,8 @@ def play(stage: Any) -> Any:
     return play_
 
 
+@pytest.mark.feature("1.14 msgpack parser")
+@pytest.mark.feature("1.2 serializer")
 @pytest.mark.asyncio(loop_factories=["uvloop"])
 @pytest.mark.parametrize("scenario", SCENARIOS)
 async def test_scenarios_of_the_default_form_hold(play: Any, mode: str, scenario: str) -> None:

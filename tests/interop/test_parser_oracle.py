@@ -200,6 +200,8 @@ def test_table_says_what_javascript_says(oracle):
     assert not wrong
 
 
+@pytest.mark.feature("1.14 grammar")
+@pytest.mark.feature("1.14 validity")
 def test_we_read_what_javascript_reads_and_refuse_what_it_refuses(oracle, codec):
     cases = cases_of_table()
     cases += mutations(cases, MUTATIONS)
@@ -276,6 +278,7 @@ def encode_as_we_do(
     )
 
 
+@pytest.mark.feature("1.14 JSON")
 def test_we_write_what_javascript_writes(oracle, codec):
     request = [
         {

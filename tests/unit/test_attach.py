@@ -190,7 +190,7 @@ async def test_websocket_has_its_subprotocol_headers_and_messages(make_site: Any
 async def test_refused_websocket_has_the_engines_answer(make_site: Any) -> None:
     site = await make_site()
     with pytest.raises(WSServerHandshakeError) as refused:
-        await site.client.ws_connect(site.url("?EIO=3&transport=websocket"))
+        await site.client.ws_connect(site.url("?EIO=4&transport=pigeon"))
     assert refused.value.status == 400
 
 

@@ -81,6 +81,11 @@ def assert_is(
 # ------------------------------------------------------------------------------------------------------------- decoding
 
 
+@pytest.mark.feature("1.14 grammar")
+@pytest.mark.feature("1.14 validity")
+@pytest.mark.feature("1.14 namespace")
+@pytest.mark.feature("1.14 0 attachments")
+@pytest.mark.feature("1.14 placeholders")
 @pytest.mark.parametrize(
     "row", ROWS, ids=lambda row: ascii(row.text)[1:60] + f"+{len(row.attachments)}"
 )
@@ -143,6 +148,7 @@ def test_binary_while_none_is_expected_is_refused(codec, deliver, before):
         deliver(decoder, b"surplus")
 
 
+@pytest.mark.feature("1.14 placeholders")
 def test_same_attachment_may_stand_in_many_places(codec, deliver):
     packet = decode(codec, deliver, f'51-["a",{P0},{{"b":[{P0}],"c":{P0}}}]', [b"once"])
     assert packet.data == ["a", b"once", {"b": [b"once"], "c": b"once"}]
@@ -163,6 +169,7 @@ def test_up_to_ten_attachments_are_delivered_in_order(codec, deliver, count):
     assert decode(codec, deliver, text, buffers).data == ["a", *buffers]
 
 
+@pytest.mark.feature("1.14 errors")
 def test_eleventh_attachment_is_refused_by_the_header_alone(codec, deliver):
     with pytest.raises(protocol_error(codec)):
         deliver(codec.Decoder(), '511-["a"]')

@@ -21,6 +21,7 @@ from packet_table import P0
 # --------------------------------------------------------------------------------------------------------- JSON dialect
 
 
+@pytest.mark.feature("1.14 JSON")
 @pytest.mark.parametrize(
     ("value", "text"),
     [

@@ -1,7 +1,7 @@
-"""Connections as HTTP: answers in order, back-pressure, how a connection ends.
+"""Connections as HTTP: answers in order, how a connection ends.
 
 Bytes in and out through a transport in memory; the router is the test's.
-Times: test_conn_time.py; as WebSocket: test_conn_websocket.py.
+Times: test_conn_time.py; as WebSocket: test_conn_websocket.py; how answers are written: test_stream.py.
 Source: RFC 9112 9 (connection management).
 """
 
@@ -220,71 +220,6 @@ def test_remote_is_the_clients_address_and_empty_on_a_unix_socket(peername, remo
     assert conn.remote == remote
     transport.lose()
     assert conn.remote == ""
-
-
-# --- back-pressure --------------------------------------------------------------------------------
-
-
-def test_answers_to_a_client_that_does_not_read_wait_and_keep_their_order():
-    router = Router(serve=answer)
-    transport = router.connect()
-    transport.stall()
-    for i in range(20):
-        transport.feed(GET % i)
-    assert transport.sent == b""
-    transport.flow()
-    router.end_turn()
-    assert responses(transport.sent) == [b"</%d>" % i for i in range(20)]
-
-
-def test_last_answer_reaches_a_slow_reader_before_our_side_ends():
-    router = Router(serve=lambda conn, request: conn.respond(400, [], b"no", keep_alive=False))
-    transport = router.connect()
-    transport.stall()
-    transport.feed(GET % 1)
-    router.end_turn()
-    assert transport.sent == b""
-    transport.flow()
-    router.end_turn()
-    assert transport.sent.endswith(b"no")
-    assert transport.has_ended
-
-
-@pytest.mark.parametrize(("size", "is_too_much"), [(100, False), (3_000_000, True)])
-def test_kernel_takes_what_it_can_and_the_transport_gets_the_rest_in_order(size, is_too_much):
-    """Without TLS the connection sends by itself; the transport never sees what the kernel took."""
-    body = bytes(i % 251 for i in range(size))
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        ours.setblocking(False)
-        router = Router(serve=lambda conn, request: conn.respond(200, [], body))
-        conn = Conn(router)
-        transport = MemoryTransport(conn)
-        transport._extra.update(sslcontext=None, socket=ours)
-        conn.connection_made(transport)
-        transport.feed(GET % 1)
-        received = theirs.recv(1 << 24)
-        head, _, rest = received.partition(b"\r\n\r\n")
-        while len(rest) < size - len(transport.sent):
-            rest += theirs.recv(1 << 24)
-        assert rest + transport.sent == body
-        assert b"Content-Length: %d" % size in head
-        assert bool(transport.sent) is is_too_much
-        transport.lose()
-
-
-def test_broken_connection_is_dropped_at_the_first_send():
-    ours, theirs = socket.socketpair()
-    router = Router(serve=answer)
-    conn = Conn(router)
-    transport = MemoryTransport(conn)
-    transport._extra.update(sslcontext=None, socket=ours)
-    conn.connection_made(transport)
-    theirs.close()
-    with ours:
-        transport.feed(GET % 1)
-        assert transport.is_lost
-        assert transport.writes == []
 
 
 # --- the end --------------------------------------------------------------------------------------

@@ -10,36 +10,8 @@ from typing import Any
 
 import pytest
 
-from fastsio._conn import Conn
 from frame_tools import BINARY, CLOSE, PING, PONG, TEXT, client_frame, read
-from memory_conn import MemoryTransport, Router
-
-HANDSHAKE = (
-    b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-)
-
-
-class Receiver:
-    """Notes what a connection reports."""
-
-    def __init__(self) -> None:
-        self.got: list[tuple[Any, ...]] = []
-
-    def websocket_message(self, conn: Conn, is_text: bool, data: bytes) -> None:
-        self.got.append(("text" if is_text else "binary", data))
-
-    def websocket_closed(self, conn: Conn, code: int) -> None:
-        self.got.append(("closed", code))
-
-    def websocket_failed(self, conn: Conn, error: Exception) -> None:
-        self.got.append(("failed", error.close_code))
-
-    def connection_lost(self, conn: Conn, error: Exception | None) -> None:
-        self.got.append(("lost", error))
-
-    def connection_overflowed(self, conn: Conn) -> None:
-        self.got.append(("overflowed",))
+from memory_conn import WEBSOCKET_REQUEST, MemoryTransport, Receiver, Router
 
 
 def open_websocket(after: bytes = b"", **limits: int) -> tuple[Router, MemoryTransport, Receiver]:
@@ -49,7 +21,7 @@ def open_websocket(after: bytes = b"", **limits: int) -> tuple[Router, MemoryTra
         serve=lambda conn, request: conn.accept_websocket(request, [("X", "y")], receiver), **limits
     )
     transport = router.connect()
-    transport.feed(HANDSHAKE + after)
+    transport.feed(WEBSOCKET_REQUEST + after)
     router.end_turn()
     head, _, transport.sent = transport.sent.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 101 Switching Protocols\r\n")
@@ -86,7 +58,7 @@ def test_handshake_may_come_cut_anywhere(cut):
     receiver = Receiver()
     router = Router(serve=lambda conn, request: conn.accept_websocket(request, [], receiver))
     transport = router.connect()
-    for piece in cut(HANDSHAKE + client_frame(TEXT, b"hello")):
+    for piece in cut(WEBSOCKET_REQUEST + client_frame(TEXT, b"hello")):
         transport.feed(piece)
     assert receiver.got == [("text", b"hello")]
 
@@ -97,7 +69,7 @@ def test_handshake_that_breaks_a_rule_is_answered_and_ends_the_connection():
         serve=lambda conn, request: accepted.append(conn.accept_websocket(request, [], receiver))
     )
     transport = router.connect()
-    transport.feed(HANDSHAKE.replace(b"Version: 13", b"Version: 7"))
+    transport.feed(WEBSOCKET_REQUEST.replace(b"Version: 13", b"Version: 7"))
     router.end_turn()
     assert accepted == [False]
     assert transport.sent.startswith(b"HTTP/1.1 426 Upgrade Required\r\n")
@@ -109,7 +81,7 @@ def test_handshake_that_breaks_a_rule_is_answered_and_ends_the_connection():
 def test_handshake_of_a_client_that_has_gone_is_not_accepted():
     router = Router()
     transport = router.connect()
-    transport.feed(HANDSHAKE)
+    transport.feed(WEBSOCKET_REQUEST)
     transport.lose()
     assert transport.conn.accept_websocket(router.requests[0], [], Receiver()) is False
 
@@ -281,42 +253,6 @@ def test_receiver_hears_of_a_lost_connection_once():
 
 
 # --- back-pressure --------------------------------------------------------------------------------
-
-
-def test_frames_to_a_client_that_does_not_read_wait_and_keep_their_order():
-    router, transport, _ = open_websocket()
-    transport.stall()
-    for i in range(200):
-        transport.conn.send_text(b"%d" % i)
-        router.end_turn()
-    assert transport.sent == b""
-    transport.flow()
-    router.end_turn()
-    assert frames_of(transport) == [("text", b"%d" % i) for i in range(200)]
-
-
-def test_more_than_the_kernel_takes_at_once_is_written_in_pieces_of_bounded_size():
-    router, transport, _ = open_websocket()
-    payloads = [bytes([65 + i]) * 100_000 for i in range(20)]
-    for payload in payloads:
-        transport.conn.send_text(payload)
-    router.end_turn()
-    assert max(map(len, transport.writes)) < 500_000
-    assert len(transport.writes) <= 10
-    assert transport.sent == b"".join(client_frame(TEXT, data, mask=None) for data in payloads)
-
-
-def test_stall_in_the_middle_of_a_flush_loses_nothing():
-    router, transport, _ = open_websocket()
-    payloads = [bytes([65 + i]) * 100_000 for i in range(20)]
-    transport.stall()
-    for payload in payloads:
-        transport.conn.send_text(payload)
-    router.end_turn()
-    assert len(transport.writes) == 1  # the rest stays with the connection
-    transport.flow()
-    router.end_turn()
-    assert transport.sent == b"".join(client_frame(TEXT, data, mask=None) for data in payloads)
 
 
 def test_client_that_reads_nothing_is_cut_off_when_its_buffer_is_full():

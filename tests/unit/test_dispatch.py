@@ -13,6 +13,7 @@ from fastsio._dispatch import Handler, NamespaceBase, SocketBase
 from fastsio._fanout import Flusher, Outlet, SessionBase
 from fastsio._json import Json
 from fastsio._peer import PeerBase
+from fastsio.core.emitter import Emitter
 from fastsio.core.handlers import PREFIX_EVENT, PREFIX_SID
 
 WITH_NAMESPACE = 2
@@ -41,6 +42,12 @@ class Peer(PeerBase):
         self.errors.append(error)
 
 
+class Socket(Emitter, SocketBase):
+    """Has listeners."""
+
+    __slots__ = ()
+
+
 class World:
     """One peer with a socket in "/" and one in "/chat"."""
 
@@ -52,7 +59,7 @@ class World:
         self.tasks: set[asyncio.Task[Any]] = set()
         self.sockets = []
         for name in ("/", "/chat"):
-            socket = SocketBase(f"sid-of-{name}", session, NamespaceBase(name, json, self.tasks))
+            socket = Socket(f"sid-of-{name}", session, NamespaceBase(name, json, self.tasks))
             socket.is_connected = True
             self.peer.attach(socket)
             self.sockets.append(socket)

@@ -169,6 +169,7 @@ def test_a_queue_taken_over_goes_before_what_was_queued_later(turn, flusher):
     assert new.sent == [[b'42["1"]', b'42["2"]', b'42["3"]']]
 
 
+@pytest.mark.feature("1.7 one encode per broadcast")
 def test_fan_out_shares_one_encoded_packet_with_every_member(turn, flusher):
     room = members(flusher, 5)
     packet = event("news")

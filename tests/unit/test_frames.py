@@ -313,6 +313,28 @@ def test_client_reads_unmasked_frames(frames, cut):
     )
 
 
+# ------------------------------------------------------------------------------------------------------------ extension
+
+
+def test_reader_that_takes_compressed_messages_says_so_and_leaves_them_as_they_are(cut):
+    """RFC 7692 6: RSV1 on a message's first frame. What is in it is no text yet."""
+    reader = _frames.FrameReader(LIMIT, take_compressed=True)
+    stream = (
+        client_frame(TEXT, b"\xff", rsv=4) + client_frame(TEXT, b"a")
+        + client_frame(BINARY, b"\xfe", rsv=4, fin=False) + client_frame(PING) + client_frame(CONTINUATION, b"\xfd")
+        + client_frame(TEXT, b"b", fin=False) + client_frame(CONTINUATION, b"c")
+    )  # fmt: skip
+    for piece in cut(stream):
+        reader.feed(piece)
+    assert reader.events == [
+        ("compressed text", b"\xff"),
+        ("text", b"a"),
+        ("ping", b""),
+        ("compressed binary", b"\xfe\xfd"),
+        ("text", b"bc"),
+    ]
+
+
 # ----------------------------------------------------------------------------------------------------------- size limit
 
 

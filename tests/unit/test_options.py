@@ -8,7 +8,7 @@ import json
 import pytest
 
 import fastsio
-from fastsio.options import Options
+from fastsio.options import Cors, Options
 from fastsio.packet import Packet
 
 STYLES = [Options, fastsio.AsyncServer, fastsio.IO]
@@ -25,10 +25,15 @@ def test_defaults_are_the_documented_ones():
         "max_buffered_bytes": 16 * 1024 * 1024,
         "transports": ("polling", "websocket"),
         "allow_upgrades": True,
+        "allow_eio3": True,
         "cors_allowed_origins": None,
         "cors_credentials": True,
+        "cors": dataclasses.asdict(Cors()),
         "check_origin": False,
         "cookie": None,
+        "allow_request": None,
+        "generate_id": None,
+        "serve_client": False,
         "http_compression": True,
         "compression_threshold": 1024,
         "json": None,
@@ -42,7 +47,16 @@ def test_defaults_are_the_documented_ones():
         "low_water": None,
         "max_waiting_events": 20_000,
         "limits": None,
+        "middleware_timeout": 10.0,
+        "cleanup_empty_child_namespaces": False,
+        "connection_state_recovery": None,
+        "per_message_deflate": False,
     }
+
+
+RECOVERY = {
+    "max_disconnection_duration": 1, "skip_middlewares": False, "max_packets": 2, "max_bytes": 3, "max_sessions": 4,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("style", [fastsio.AsyncServer, fastsio.IO])
@@ -50,17 +64,27 @@ def test_both_styles_take_every_option(style):
     given = {
         "ping_interval": 1, "ping_grace": 1, "ping_timeout": 2, "connect_timeout": 3, "upgrade_timeout": 4,
         "max_http_buffer_size": 5, "max_buffered_bytes": 6, "transports": ("websocket",),
-        "allow_upgrades": False, "cors_allowed_origins": "*", "cors_credentials": False, "check_origin": True,
-        "cookie": {"name": "x"}, "http_compression": False, "compression_threshold": 7,
+        "allow_upgrades": False, "allow_eio3": False,
+        "cors_allowed_origins": "*", "cors_credentials": False, "check_origin": True,
+        "cors": Cors(max_age="1"), "allow_request": print, "generate_id": repr, "serve_client": True,
+        "cookie": {"name": "x", "Path": "/x", "HttpOnly": False, "SameSite": "Strict"},
+        "http_compression": False, "compression_threshold": 7,
         "json": json, "serializer": Packet, "namespaces": ("/a",), "async_handlers": False, "always_connect": True,
-        "trusted_proxies": ("*",), "buffer_policy": "drop_oldest", "high_water": 5, "low_water": 4,
-        "max_waiting_events": 8, "limits": ({"rate": 9},),
+        "trusted_proxies": ("*",), "middleware_timeout": 8, "cleanup_empty_child_namespaces": True,
+        "connection_state_recovery": RECOVERY,
+        "per_message_deflate": {
+            "threshold": 8, "server_no_context_takeover": True, "client_no_context_takeover": True,
+            "server_max_window_bits": 9, "client_max_window_bits": 10, "level": 1, "mem_level": 2,
+        },
+        "buffer_policy": "drop_oldest", "high_water": 5, "low_water": 4, "max_waiting_events": 8,
+        "limits": ({"rate": 9},),
     }  # fmt: skip
     assert set(given) == {field.name for field in dataclasses.fields(Options)}
     options = style(**given).hub.options
     assert {name: getattr(options, name) for name in given} == given
 
 
+@pytest.mark.feature("1.2 unknown options")
 @pytest.mark.parametrize("style", [Options.of, fastsio.IO])
 @pytest.mark.parametrize(
     ("name", "message"),
@@ -112,6 +136,7 @@ def test_ping_interval_of_another_shape_is_refused(value):
         Options(ping_interval=value)
 
 
+@pytest.mark.feature("1.2 namespaces")
 @pytest.mark.parametrize(
     ("given", "names"), [("*", "*"), ("/a", ("/a",)), (["/a", "/b"], ("/a", "/b")), (None, None)]
 )
@@ -124,6 +149,7 @@ def test_time_may_be_any_positive_number(value):
     assert Options(ping_interval=value).ping_interval == value
 
 
+@pytest.mark.feature("1.2 transports")
 @pytest.mark.parametrize(
     ("given", "transports"),
     [
@@ -236,3 +262,44 @@ def test_trusted_proxies_that_are_none_are_refused_by_name(given):
 
 def test_a_star_on_a_list_of_origins_is_the_star():
     assert Options(cors_allowed_origins=["http://a", "*"]).cors_allowed_origins == "*"
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_per_message_deflate_is_kept_with_all_that_a_dict_leaves_out(style):
+    def kept(given):
+        made = style(per_message_deflate=given)
+        return (made if style is Options else made.hub.options).per_message_deflate
+
+    defaults = {
+        "threshold": 1024,
+        "server_no_context_takeover": False,
+        "client_no_context_takeover": False,
+        "server_max_window_bits": 15,
+        "client_max_window_bits": 15,
+        "level": 6,
+        "mem_level": 8,
+    }
+    assert kept(False) is False
+    assert kept(True) == kept({}) == defaults
+    assert kept({"threshold": 0, "level": 1}) == defaults | {"threshold": 0, "level": 1}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (1, "per_message_deflate=1: True, False, or a dict"),
+        ("on", "per_message_deflate='on': True, False, or a dict"),
+        ({"treshold": 1}, "per_message_deflate: unknown 'treshold'; did you mean 'threshold'?"),
+        ({"threshold": -1}, "per_message_deflate: threshold=-1: a number of bytes from 0 on"),
+        ({"threshold": True}, "per_message_deflate: threshold=True: a number of bytes from 0 on"),
+        ({"level": 0}, "per_message_deflate: level=0: a number from 1 to 9"),
+        ({"mem_level": 10}, "per_message_deflate: mem_level=10: a number from 1 to 9"),
+        ({"server_max_window_bits": 8}, "per_message_deflate: server_max_window_bits=8: a number from 9 to 15"),
+        ({"client_max_window_bits": "9"}, "per_message_deflate: client_max_window_bits='9': a number from 9 to 15"),
+        ({"server_no_context_takeover": 1}, "per_message_deflate: server_no_context_takeover=1: True or False"),
+    ],
+)  # fmt: skip
+def test_wrong_per_message_deflate_is_refused_and_named(given, message):
+    with pytest.raises(ValueError) as refused:  # noqa: PT011
+        Options(per_message_deflate=given)
+    assert str(refused.value) == message

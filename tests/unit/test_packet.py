@@ -142,6 +142,7 @@ def test_binary_is_taken_out_and_put_back_as_they_do(data):
     assert Packet.reconstruct_binary(*ours) == theirs.Packet.reconstruct_binary(*other) == data
 
 
+@pytest.mark.feature("1.14 py decoder")
 @pytest.mark.parametrize(
     "text",
     [
@@ -172,6 +173,7 @@ def test_binary_says_whether_there_are_attachments():
         Packet(data=["a", b"x"], binary=False).encode()
 
 
+@pytest.mark.feature("1.14 >10 attachments out")
 def test_more_than_ten_attachments_are_refused_as_the_clients_do():
     with pytest.raises(ValueError, match="11 binary values"):
         Packet(data=["a", [b"x"] * 11]).encode()

@@ -31,6 +31,7 @@ def now() -> float:
 # --- where ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.feature("1.1 create on a port")
 async def test_port_0_takes_a_free_one_and_says_which(serve):
     first, second = await serve(fastsio.IO()), await serve(fastsio.IO())
     assert first.port != second.port
@@ -60,6 +61,7 @@ async def test_port_that_is_none_is_refused(serve, port):
         await serve(fastsio.IO(), port=port)
 
 
+@pytest.mark.feature("1.1 path")
 @pytest.mark.parametrize("path", ["chat/rt", "/chat/rt", "chat/rt/", "/chat/rt/"])
 async def test_socketio_path_may_be_chosen(serve, path):
     server = await serve(fastsio.IO(), socketio_path=path)
@@ -101,6 +103,7 @@ async def test_head_that_does_not_come_in_time_is_a_408(serve):
 # --- TLS ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.feature("1.4 TLS / HTTP2")
 @pytest.mark.parametrize("transport", ["polling", "websocket"])
 async def test_tls_serves_both_transports_and_the_socket_knows(serve, certificate, transport):
     io = fastsio.IO()
@@ -167,6 +170,8 @@ async def test_certificate_that_does_not_exist_is_an_oserror(serve):
 # --- the stop -------------------------------------------------------------------------------------
 
 
+@pytest.mark.feature("1.1 graceful close")
+@pytest.mark.feature("1.13 io.close()")
 async def test_close_tells_every_client_and_runs_every_disconnect_handler_once(serve):
     sio = fastsio.AsyncServer(namespaces=["/n"])
     ended = []

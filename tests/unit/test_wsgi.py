@@ -6,6 +6,7 @@ Source: PEP 3333; RFC 6455 for the WebSocket.
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
@@ -259,7 +260,7 @@ def test_refusals_are_the_engines(app):
     call = Call(app, query="EIO=4&transport=polling&sid=nobody")
     assert call.status == 400
     assert call.packet() == {"code": 1, "message": "Session ID unknown"}
-    assert Call(app, query="EIO=3&transport=polling").status == 400
+    assert Call(app, query="EIO=4&transport=pigeon").status == 400
 
 
 def test_answers_carry_their_length_and_cors_headers(serve):
@@ -280,6 +281,17 @@ def test_loop_that_does_not_answer_is_a_503(sio, app, monkeypatch):
 
 
 # --- taking connections over ----------------------------------------------------------------------
+
+
+@pytest.mark.feature("1.3 serve client bundle")
+@pytest.mark.parametrize(("accepted", "coding"), [("", None), ("gzip", "gzip")])
+def test_client_bundle_is_served(serve, accepted, coding):
+    app = WSGIApp(serve(serve_client=True))
+    call = Call(app, "/socket.io/socket.io.js", "", HTTP_ACCEPT_ENCODING=accepted)
+    assert (call.status, call.headers.get("content-encoding")) == (200, coding)
+    assert call.headers["content-type"] == "application/javascript; charset=utf-8"
+    body = gzip.decompress(call.body) if coding else call.body
+    assert body == (Path(fastsio.__file__).parent / "bundle" / "socket.io.js").read_bytes()
 
 
 @pytest.fixture

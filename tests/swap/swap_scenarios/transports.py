@@ -125,7 +125,6 @@ class TheHandshake:
 
 BAD = {
     "transport": ("GET", "/socket.io/?EIO=4&transport=carrier-pigeon"),
-    "version": ("GET", "/socket.io/?EIO=3&transport=polling"),
     "session": ("GET", "/socket.io/?EIO=4&transport=polling&sid=nobody"),
     "post without a session": ("POST", "/socket.io/?EIO=4&transport=polling"),
     "post to an unknown session": ("POST", "/socket.io/?EIO=4&transport=polling&sid=nobody"),
@@ -155,6 +154,17 @@ class BadRequestsInWords:
                 method, path, body="x" if method == "POST" else None
             )
             stage.say(name, headers["content-type"], body.decode())
+
+
+@scenario(clients=("raw-http",), is_synchronized=False)
+class ClientOfSocketIO2:
+    """Whether it is let in."""
+
+    def serve(app: App) -> None: ...
+
+    async def play(stage: Any) -> None:
+        status, _, _ = await stage.request("GET", "/socket.io/?EIO=3&transport=polling")
+        stage.say(status)
 
 
 @scenario(clients=("raw-http",), is_synchronized=False)

@@ -86,6 +86,7 @@ async def test_last_handler_of_an_event_wins(sio, join):
     assert await peer.receive() == '430["last"]'
 
 
+@pytest.mark.feature("1.6 catch-all in")
 async def test_star_hears_what_has_no_handler(sio, join):
     sio.on("*", lambda event, sid, *args: [event, sid, *args])
     sio.on("known", lambda sid: "known")
@@ -148,6 +149,7 @@ async def test_connect_gets_sid_environ_and_auth(sio, join, auth, is_async):
     assert got == [(socket.id, "h", auth)]
 
 
+@pytest.mark.feature("1.5 connect handler signature")
 @pytest.mark.parametrize(
     ("make", "count"),
     [
@@ -177,6 +179,7 @@ def raises(error):
     return connect
 
 
+@pytest.mark.feature("1.5 refuse with data")
 @pytest.mark.parametrize(
     ("connect", "said"),
     [

@@ -66,6 +66,7 @@ async def test_leaving_with_a_sid_that_is_not_connected_does_nothing(sio):
     await sio.leave_room("nobody", "a")
 
 
+@pytest.mark.feature("1.8 close room")
 async def test_closed_room_is_empty_and_its_clients_stay(sio, join):
     peer, socket = await join(sio)
     _, other = await join(sio)
@@ -140,6 +141,7 @@ async def test_session_of_a_namespace_is_its_own(sio, join):
     assert await sio.get_session(socket.id, namespace="/") == {"where": "root"}
 
 
+@pytest.mark.feature("1.10 per-socket data")
 async def test_session_is_the_sockets_data(sio, join):
     _, socket = await join(sio)
     socket.data["user"] = "ann"
@@ -229,6 +231,7 @@ async def test_environ_of_an_unknown_sid_is_none(sio, join):
     assert sio.get_environ(socket.id, namespace="/n") is None
 
 
+@pytest.mark.feature("1.10 transport")
 async def test_transport_is_what_the_client_uses_now(sio, join):
     peer, socket = await join(sio, transport="polling")
     assert sio.transport(socket.id) == "polling"
@@ -257,6 +260,7 @@ async def test_handler_may_do_all_of_it_with_its_own_sid(sio, join):
 # --- tasks ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.feature("1.1 background task / sleep")
 async def test_background_task_runs_with_its_arguments_and_is_kept_until_it_ends(sio):
     got = []
 

@@ -53,6 +53,7 @@ async def test_handler_that_raises_is_logged_with_event_namespace_and_sid_and_se
     assert socket.id not in text
 
 
+@pytest.mark.feature("1.6 sync & async handlers")
 @pytest.mark.parametrize("is_async", [False, True])
 async def test_exception_handler_answers_the_ack(sio, join, fails, is_async):
     got = []
@@ -183,6 +184,7 @@ def test_error_of_a_client_that_went_is_what_is_caught_today():
     assert issubclass(exceptions.BadNamespaceError, exceptions.SocketIOError)
 
 
+@pytest.mark.feature("1.7 ack (server to client)")
 @CLOCK
 @pytest.mark.parametrize("error", [exceptions.TimeoutError, exceptions.DisconnectedError])
 async def test_call_fails_at_once_when_the_client_goes(sio, join, error):

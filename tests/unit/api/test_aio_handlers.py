@@ -27,6 +27,8 @@ def sio():
     return fastsio.AsyncServer(namespaces="*")
 
 
+@pytest.mark.feature("1.6 catch-all namespace")
+@pytest.mark.feature("1.9 access child socket's ns")
 async def test_handlers_of_any_namespace_get_its_name(sio, join):
     log = []
 

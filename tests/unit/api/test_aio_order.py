@@ -45,6 +45,7 @@ class Gated:
         await self.sio.get_session(sid)
 
 
+@pytest.mark.feature("1.2 async_handlers")
 async def test_handlers_of_a_client_overlap_by_default(join):
     app = Gated()
     peer, _ = await join(app.sio)
@@ -57,6 +58,8 @@ async def test_handlers_of_a_client_overlap_by_default(join):
     assert await peer.receive() == "431[1]"
 
 
+@pytest.mark.feature("1.2 async_handlers")
+@pytest.mark.feature("1.6 ordering")
 async def test_without_async_handlers_each_begins_when_the_former_has_ended(join):
     app = Gated(async_handlers=False)
     peer, _ = await join(app.sio)
@@ -214,6 +217,7 @@ async def test_client_waits_for_the_connect_handler_by_default(join):
     assert (await peer.receive()).startswith('40{"sid":')
 
 
+@pytest.mark.feature("1.2 always_connect")
 @pytest.mark.parametrize("async_handlers", [True, False])
 async def test_always_connect_lets_the_client_in_first_and_its_events_wait(join, async_handlers):
     app = Slow(always_connect=True, async_handlers=async_handlers)

@@ -265,6 +265,8 @@ async def test_call_of_who_is_not_there_fails_at_once(sio, join):
                 await sio.call("ask", **options)
 
 
+@pytest.mark.feature("1.7 timeout")
+@pytest.mark.feature("1.2 ack timeout default")
 @CLOCK
 async def test_call_that_is_not_answered_is_a_timeouterror(sio, join):
     peer, socket = await join(sio)

@@ -97,12 +97,6 @@ async def test_of_makes_a_namespace_that_clients_may_join(io, join):
     assert socket.nsp is nsp
 
 
-@pytest.mark.parametrize("event", ["chat", "disconnect"])
-def test_event_of_clients_is_refused_on_io(io, event):
-    with pytest.raises(ValueError, match=r'"connection"; clients\' events go to socket\.on'):
-        io.on(event, print)
-
-
 def test_unknown_option_is_a_typeerror_that_names_the_nearest():
     with pytest.raises(TypeError, match="did you mean 'ping_timeout'"):
         fastsio.IO(pingtimeout=5)

@@ -41,6 +41,7 @@ def test_without_a_logger_nothing_is_changed(given):
     assert (logger.handlers, logger.level) == ([], logging.NOTSET)
 
 
+@pytest.mark.feature("1.1 logging")
 def test_logger_gets_what_it_is_enabled_for_and_nobody_else():
     class Records(logging.Handler):
         def emit(self, record):

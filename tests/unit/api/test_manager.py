@@ -54,6 +54,7 @@ async def clients(sio, join):
     return {"a": socket.id, "b": other.id, "n": sid_n, "eio": eio, "peer": peer}
 
 
+@pytest.mark.feature("1.8 list all rooms")
 async def test_rooms_are_namespace_room_sid_and_session(sio, clients):
     a, b, n, (eio_a, eio_b) = (clients[name] for name in ("a", "b", "n", "eio"))
     rooms = sio.manager.rooms
@@ -74,6 +75,7 @@ async def test_rooms_are_namespace_room_sid_and_session(sio, clients):
             wrong()
 
 
+@pytest.mark.feature("1.8 members")
 async def test_participants_are_those_of_a_room_of_several_or_of_all(sio, clients):
     a, b, (eio_a, eio_b) = clients["a"], clients["b"], clients["eio"]
 

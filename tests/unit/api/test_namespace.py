@@ -80,6 +80,7 @@ class Chat(AsyncNamespace):
         """Called so by chance."""
 
 
+@pytest.mark.feature("1.6 class namespaces")
 @pytest.mark.parametrize("name", ["/", "/chat"])
 async def test_methods_handle_the_events(sio, join, name):
     chat = Chat(name)

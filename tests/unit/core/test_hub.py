@@ -37,6 +37,7 @@ def test_with_a_star_a_client_gets_any_namespace():
     assert made is hub.find_namespace("/x")
 
 
+@pytest.mark.feature("1.2 namespaces")
 async def test_with_a_star_a_client_joins_whatever_it_names(join):
     io = fastsio.IO(namespaces="*")
     peer = await join.open(io)

@@ -75,6 +75,7 @@ def module(request: pytest.FixtureRequest) -> Any:
     return MODULES[request.param]
 
 
+@pytest.mark.feature("1.2 json")
 async def test_every_packet_goes_through_the_module(join, module):
     sio = fastsio.AsyncServer(json=module)
     seen = []
@@ -124,6 +125,7 @@ async def test_text_that_is_no_json_closes(join, module):
     assert (opcode, reasons) == (8, ["server disconnect"])
 
 
+@pytest.mark.feature("1.2 json")
 async def test_module_may_write_and_read_types_of_its_own(join):
     sio = fastsio.AsyncServer(json=with_datetime)
     seen = []

@@ -76,6 +76,7 @@ async def test_remove_all_listeners_of_one_event_or_of_all(io, join):
 # --- all events -----------------------------------------------------------------------------------
 
 
+@pytest.mark.feature("1.6 catch-all in")
 async def test_on_any_hears_every_event_before_its_listeners(io, join):
     peer, socket = await join(io)
     log = []
@@ -180,6 +181,7 @@ async def test_listener_that_on_any_adds_hears_the_same_event(io, join):
 # --- what is sent ---------------------------------------------------------------------------------
 
 
+@pytest.mark.feature("1.6 catch-all out")
 async def test_on_any_outgoing_hears_emits_and_broadcasts_to_this_client_only(io, join):
     _, socket = await join(io)
     _, other = await join(io)

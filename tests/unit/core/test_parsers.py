@@ -156,6 +156,8 @@ def test_serializer_that_is_none_is_refused_by_name(given):
 # --- a client's life ------------------------------------------------------------------------------
 
 
+@pytest.mark.feature("1.2 serializer")
+@pytest.mark.feature("1.14 custom parser")
 @pytest.mark.parametrize("transport", ["websocket", "polling"])
 async def test_events_acks_and_bytes_go_both_ways(open_peer, form, transport):
     serializer, cls = form
@@ -219,6 +221,7 @@ async def test_refusals_disconnects_and_unknown_namespaces(open_peer, form):
     assert reasons == ["server disconnect", "client disconnect"]
 
 
+@pytest.mark.feature("1.7 one encode per broadcast")
 async def test_broadcast_is_encoded_once(open_peer):
     calls = []
 

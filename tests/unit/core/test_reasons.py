@@ -13,6 +13,7 @@ def test_constants_are_python_engineios():
     assert {name: value for name, value in vars(Reason).items() if name.isupper()} == theirs
 
 
+@pytest.mark.feature("1.13 client left namespace")
 @pytest.mark.parametrize(
     ("node", "python"),
     [

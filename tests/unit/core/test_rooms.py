@@ -187,6 +187,7 @@ async def test_rooms_are_those_joined_and_the_sockets_own(io, join):
     assert socket.rooms == {socket.id, "c"}
 
 
+@pytest.mark.feature("1.8 room names")
 @pytest.mark.parametrize("room", ["", 0, None, 1.5, ("a", 1), b"x", True, frozenset(("f",))])
 async def test_room_may_be_anything_hashable(io, join, room):
     peer, socket = await join(io)
@@ -314,6 +315,7 @@ async def test_sockets_join_and_leave_move_all_that_are_chosen(io, crowd):
     assert {room for s in crowd.sockets.values() for room in s.rooms - {s.id}} == {"7"}
 
 
+@pytest.mark.feature("1.11 disconnectSockets")
 async def test_disconnect_sockets_disconnects_those_that_are_chosen(io, crowd):
     crowd["a"].broadcast.to("1").disconnect_sockets()
     assert [name for name in "abcd" if crowd[name].connected] == ["a", "c", "d"]

@@ -44,7 +44,7 @@ async def test_handshake_has_the_cors_headers(hosted: Any) -> None:
 
 
 async def test_refusal_is_a_response_where_the_server_can_send_one(hosted: Any) -> None:
-    app = await hosted()
+    app = await hosted(allow_eio3=False)
     call = Call(app, scope_of("websocket", "EIO=3&transport=websocket"), CONNECT)
     start = await call.next("websocket.http.response.start")
     body = (await call.next("websocket.http.response.body"))["body"]

@@ -273,7 +273,7 @@ async def test_too_much_sent_before_the_answer_ends_it(gated, caplog):
 @IN_MEMORY
 async def test_cookie_and_ids_are_the_handlers(gated):
     gate, server = await gated(cookie="io")
-    server.engine._new_id = lambda: "chosen"  # looked up when the engine was made
+    server.engine.new_id = lambda: "chosen"  # looked up when the engine was made
     connection = connect_in_memory(server)
     asking = ask(connection, "polling")
     await until(lambda: gate.admissions, "the gate is asked")

@@ -5,8 +5,12 @@ Source: Fetch standard, "CORS protocol"; RFC 6455 4.2.2 and 10.2 (Origin).
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
 import logging
+import re
+import warnings
 from typing import Any
 
 import pytest
@@ -107,6 +111,133 @@ def test_preflight_that_asks_for_no_headers_allows_none():
         for name, _ in preflight_headers(Options(cors_allowed_origins="*"), request(origin=HERE))
     ]
     assert "Access-Control-Allow-Headers" not in names
+
+
+CORS = pytest.mark.feature("1.3 CORS")
+
+
+@CORS
+@pytest.mark.parametrize(
+    ("allowed", "expected"),
+    [
+        (re.compile(r"\.example$"), True),
+        (re.compile(r"^https://b\."), False),
+        ([re.compile(r"^https://a\."), THERE], True),
+        ([THERE, re.compile("nobody")], False),
+        (lambda origin: [THERE, re.compile("^https://a")], True),
+        (lambda origin: "*", True),
+        (lambda origin: THERE, False),
+        (lambda origin: None, False),
+    ],
+)
+def test_patterns_and_what_functions_return_name_origins_too(allowed, expected):
+    options = Options(cors_allowed_origins=allowed, check_origin=True)
+    assert (allow(HERE) in cors_headers(options, request(origin=HERE))) is expected
+    assert is_accepted(options, request(origin=HERE), HERE, False) is expected
+
+
+def failing(origin: str) -> bool:
+    raise LookupError("on purpose")
+
+
+async def slowly(origin: str) -> bool:
+    return True
+
+
+def test_function_that_fails_or_waits_in_a_plain_one_allows_nobody_and_is_logged(caplog):
+    for allowed, words in (
+        (failing, "cors_allowed_origins failed"),
+        (lambda origin: slowly(origin), "async def"),
+    ):
+        options = Options(cors_allowed_origins=allowed, check_origin=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # the coroutine that nobody awaits
+            assert cors_headers(options, request(origin=HERE)) == [VARY]
+            gc.collect()
+        assert words in caplog.text
+
+
+@CORS
+async def test_coroutine_function_is_awaited_once_for_each_request(serve):
+    asked = []
+
+    async def is_allowed(origin, environ):
+        await asyncio.sleep(0)
+        asked.append((origin, environ["REQUEST_METHOD"]))
+        return origin == HERE
+
+    server = await serve(fastsio.IO(cors_allowed_origins=is_allowed, check_origin=True))
+    response = await http(server.url, "OPTIONS", PATH, None, {"Origin": HERE})
+    assert (response.status, response.headers["access-control-allow-origin"]) == (204, HERE)
+    response = await http(server.url, "GET", PATH, None, {"Origin": THERE})
+    assert (response.status, "access-control-allow-origin" in response.headers) == (403, False)
+    peer = await FakePeer(server.url, "websocket", headers={"Origin": HERE}).open()
+    await peer.close()
+    response = await http(server.url, "GET", "/socket.io/socket.io.js", None, {"Origin": HERE})
+    assert (response.status, response.headers["access-control-allow-origin"]) == (200, HERE)
+    assert asked == [(HERE, "OPTIONS"), (THERE, "GET"), (HERE, "GET"), (HERE, "GET")]
+
+
+async def test_coroutine_function_that_fails_refuses_the_request_as_node(serve):
+    async def is_allowed(origin):
+        raise LookupError("on purpose")
+
+    server = await serve(fastsio.IO(cors_allowed_origins=is_allowed))
+    response = await http(server.url, "GET", PATH, None, {"Origin": HERE})
+    assert (response.status, response.json()) == (400, {"code": 3, "message": "Bad request"})
+
+
+@CORS
+def test_nodes_option_has_all_in_one():
+    options = Options(
+        cors={
+            "origin": [HERE], "methods": ["GET", "POST"], "allowedHeaders": ["X-A", "X-B"],
+            "exposed_headers": "X-C", "credentials": True, "maxAge": 600, "optionsSuccessStatus": 200,
+        }
+    )  # fmt: skip
+    assert options.cors.options_success_status == 200
+    exposed = ("Access-Control-Expose-Headers", "X-C")
+    assert cors_headers(options, request(origin=HERE)) == [VARY, allow(HERE), CREDENTIALS, exposed]
+    asked = request(origin=HERE, access_control_request_headers="X-Z")
+    assert preflight_headers(options, asked) == [
+        VARY, allow(HERE), CREDENTIALS, exposed, ("Access-Control-Allow-Methods", "GET,POST"),
+        ("Access-Control-Allow-Headers", "X-A,X-B"), ("Access-Control-Max-Age", "600"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("cors", "headers"),
+    [
+        (True, [allow("*")]),
+        ({}, [allow("*")]),
+        ({"origin": True}, [VARY, allow(HERE)]),
+        ({"origin": True, "credentials": True}, [VARY, allow(HERE), CREDENTIALS]),
+        ({"origin": False}, []),
+        (False, []),
+        (None, []),
+    ],
+)
+def test_nodes_option_has_nodes_defaults(cors, headers):
+    assert cors_headers(Options(cors=cors), request(origin=HERE)) == headers
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"cors": "https://a.example"}, "cors='https://a.example'"),
+        ({"cors": {"origins": "*"}}, "unknown key 'origins'"),
+        ({"cors": {"method": "GET"}}, "unknown key 'method'; did you mean 'methods'"),
+        ({"cors": {"max_age": "1"}}, "max_age='1': a whole number of seconds"),
+        ({"cors": {"options_success_status": 500}}, "options_success_status=500: 200 or 204"),
+        ({"cors": {"exposed_headers": "X\r\nY: 1"}}, "exposed_headers="),
+        ({"cors": {}, "cors_allowed_origins": "*"}, "give one of them"),
+        ({"cors_allowed_origins": [7]}, "7 is no text and no pattern"),
+        ({"cors_allowed_origins": 7}, "7 is no text and no pattern"),
+    ],
+)
+def test_wrong_options_are_refused_by_name(options, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Options(**options)
 
 
 @pytest.mark.parametrize("query", ["EIO=4&transport=polling", "EIO=3&transport=nonsense&sid=x", ""])

@@ -125,7 +125,7 @@ BAD_VERSION = (400, {"code": 5, "message": "Unsupported protocol version"})
     ],
 )
 async def test_bad_request_gets_the_official_code_of_its_first_fault(serve, method, query, answer):
-    server = await serve(fastsio.IO())
+    server = await serve(fastsio.IO(allow_eio3=False))
     response = await http(server.url, method, f"{PATH}?{query}", b"" if method != "GET" else None)
     assert (response.status, response.json()) == answer
     assert response.headers["content-type"] == "application/json"
@@ -190,7 +190,7 @@ async def test_plain_websocket_request_on_a_websocket_session_is_a_bad_request(s
 )
 async def test_refused_upgrade_gets_plain_text_and_the_connection_ends(serve, query, text):
     """engineio.md 7.4."""
-    server = await serve(fastsio.IO())
+    server = await serve(fastsio.IO(allow_eio3=False))
     connection = await RawConnection.open(server.url)
     response = await connection.request("GET", f"{PATH}?{query}", None, UPGRADE)
     assert (response.status, response.body) == (400, text)

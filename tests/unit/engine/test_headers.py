@@ -45,6 +45,42 @@ def test_cookie_has_the_id_and_the_attributes_of_the_option(cookie, header):
     assert cookie_header(Options(cookie=cookie), "SID") == [("Set-Cookie", header)]
 
 
+NODES = pytest.mark.feature("1.2 cookie")
+
+
+@NODES
+@pytest.mark.parametrize(
+    ("cookie", "header"),
+    [
+        (True, "io=SID; Path=/; HttpOnly; SameSite=Lax"),
+        ({}, "io=SID; Path=/; HttpOnly; SameSite=Lax"),
+        ({"name": "s"}, "s=SID; Path=/; HttpOnly; SameSite=Lax"),
+        (
+            {"name": "s", "secure": True, "maxAge": 60, "domain": "a.example", "same_site": "none", "path": "/x"},
+            "s=SID; Max-Age=60; Domain=a.example; Path=/x; HttpOnly; Secure; SameSite=None",
+        ),
+        ({"http_only": False, "sameSite": True, "priority": "High"}, "io=SID; Path=/; Priority=High; SameSite=Strict"),
+        ({"same_site": False, "partitioned": True}, "io=SID; Path=/; HttpOnly; Partitioned"),
+    ],
+)  # fmt: skip
+def test_ios_cookie_is_nodes(cookie, header):
+    assert cookie_header(fastsio.IO(cookie=cookie).hub.options, "SID") == [("Set-Cookie", header)]
+
+
+@NODES
+def test_python_socketios_cookie_knows_nodes_words_and_adds_nothing():
+    cookie = {"name": "s", "http_only": True, "sameSite": "strict", "path": "/"}
+    options = fastsio.AsyncServer(cookie=cookie).hub.options
+    assert cookie_header(options, "SID") == [
+        ("Set-Cookie", "s=SID; HttpOnly; SameSite=Strict; path=/")
+    ]
+
+
+def test_same_site_that_there_is_not_is_refused():
+    with pytest.raises(ValueError, match="same_site='loose'"):
+        fastsio.IO(cookie={"same_site": "loose"})
+
+
 @pytest.mark.parametrize("cookie", [None, False])
 def test_no_cookie_is_sent_by_default(cookie):
     assert cookie_header(Options(cookie=cookie), "SID") == []
@@ -100,6 +136,9 @@ BODY = b"4" + b"x" * 1023
         ("gzip; q=0", None),
         ("gzip;q=0.0,deflate;q=0.000", None),
         ("gzip;q=0.001", "gzip"),
+        ("gzip;q=0.5, deflate;q=0.8", "deflate"),
+        ("gzip;q=0.5, *;q=0.8", "deflate"),
+        ("*", "gzip"),
         ("gzip;Q=0", None),
         ("br", None),
         ("identity", None),

@@ -176,6 +176,7 @@ async def test_remote_addr_of_a_connect_handler_is_the_clients(serve, trusted, t
     await peer.close()
 
 
+@pytest.mark.feature("1.4 remote address")
 @pytest.mark.parametrize("trusted", [None, "127.0.0.1"])
 async def test_address_of_nodes_handshake_is_the_peers_or_behind_trusted_proxies_the_clients(
     serve, trusted

@@ -48,6 +48,7 @@ async def test_packets_without_a_get_wait_and_go_out_in_one_answer_in_their_orde
     await peer.close()
 
 
+@pytest.mark.feature("1.2 max packets per POST")
 @IN_MEMORY
 async def test_post_may_carry_any_number_of_packets(echo_server):
     app, peer = await join(echo_server)
@@ -197,6 +198,7 @@ async def test_other_method_on_a_session_is_a_500_that_leaves_it_unharmed(echo_s
     assert app.ends == ["transport close"]
 
 
+@pytest.mark.feature("1.2 max inbound size")
 async def test_body_over_the_limit_is_a_413_that_leaves_the_session_unharmed(echo_server):
     """engineio.md 7.3: the limit is inclusive, and neither the held GET nor a later POST suffers."""
     app = await echo_server(max_http_buffer_size=LIMIT)
@@ -291,6 +293,8 @@ async def test_closing_a_closed_session_changes_nothing(echo_server):
     assert app.ends == ["forced server close"]
 
 
+@pytest.mark.feature("1.2 http compression")
+@pytest.mark.feature("1.4 permessage-deflate, http gzip")
 @IN_MEMORY
 @pytest.mark.parametrize(
     ("accept", "encoding"), [("gzip, deflate", "gzip"), ("deflate", "deflate"), ("br", None)]
@@ -317,6 +321,7 @@ async def test_client_that_fetches_too_little_is_cut_off(echo_server, watch):
     assert (await peer.get()).json()["code"] == 1
 
 
+@pytest.mark.feature("1.7 volatile")
 @IN_MEMORY
 async def test_volatile_packet_is_dropped_while_no_get_is_held(echo_server):
     app, peer = await join(echo_server)

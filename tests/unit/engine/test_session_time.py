@@ -31,6 +31,7 @@ async def join(echo_server, transport="websocket", **options):
     return app, peer, began_at
 
 
+@pytest.mark.feature("1.2 ping interval")
 @pytest.mark.parametrize(("interval", "timeout"), INTERVALS)
 async def test_first_ping_comes_after_ping_interval(echo_server, interval, timeout):
     _, peer, began_at = await join(echo_server, ping_interval=interval, ping_timeout=timeout)
@@ -39,6 +40,8 @@ async def test_first_ping_comes_after_ping_interval(echo_server, interval, timeo
     await peer.close()
 
 
+@pytest.mark.feature("1.2 ping timeout")
+@pytest.mark.feature("1.13 heartbeat")
 @pytest.mark.parametrize(("interval", "timeout"), INTERVALS)
 async def test_silent_client_is_closed_ping_timeout_after_the_ping(echo_server, interval, timeout):
     app, peer, _ = await join(echo_server, ping_interval=interval, ping_timeout=timeout)
@@ -208,6 +211,8 @@ async def test_closed_session_is_never_pinged_again(echo_server):
 # --- deadlines ------------------------------------------------------------------------------------
 
 
+@pytest.mark.feature("1.1 connectTimeout")
+@pytest.mark.feature("1.13 never joined")
 @pytest.mark.parametrize("connect_timeout", [0.5, 2.0, 4.0])
 @pytest.mark.parametrize("ping_interval", [1.0, 25.0])
 async def test_client_that_joins_no_namespace_is_closed_after_connect_timeout(

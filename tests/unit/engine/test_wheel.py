@@ -160,6 +160,7 @@ async def test_empty_wheel_keeps_no_timer_and_starts_again_with_the_next_entry()
     assert len(entry.calls) == 2
 
 
+@pytest.mark.feature("1.2 monitor task")
 async def test_ten_thousand_entries_share_one_timer():
     loop: Any = asyncio.get_running_loop()
     wheel = make_wheel()
