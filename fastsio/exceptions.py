@@ -7,6 +7,7 @@ from fastsio.core.errors import (
     ConnectionRefusedError,
     DisconnectedError,
     PartialAnswersError,
+    RateLimitError,
     SocketIOError,
     TimeoutError,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "ConnectionRefusedError",
     "DisconnectedError",
     "PartialAnswersError",
+    "RateLimitError",
     "SocketIOError",
     "TimeoutError",
 ]

@@ -39,11 +39,12 @@ class Emitter:
         return self._listen(event, fn, once=True, is_first=True)
 
     def _listen(
-        self, event: str, fn: Callable[..., Any] | None, once: bool = False, is_first: bool = False
-    ) -> Any:
+        self, event: str, fn: Callable[..., Any] | None, once: bool = False, is_first: bool = False,
+        concurrency: int | None = None,
+    ) -> Any:  # fmt: skip
         if fn is None:
-            return lambda fn: self._listen(event, fn, once, is_first)
-        handler = make_handler(fn, once=once)
+            return lambda fn: self._listen(event, fn, once, is_first, concurrency)
+        handler = make_handler(fn, once=once, concurrency=concurrency)
         self.set_listeners(event, added(self.handlers_of(event), handler, is_first))
         return fn
 

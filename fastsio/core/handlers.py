@@ -6,6 +6,7 @@ from typing import Any
 
 from fastsio._codec import check_event_name
 from fastsio._dispatch import Handler
+from fastsio.core.turns import concurrency_of
 
 __all__ = [
     "PREFIX_EVENT",
@@ -71,16 +72,22 @@ async def called(fn: Callable[..., Any], *args: Any) -> Any:
     return await result if inspect.iscoroutine(result) else result
 
 
-def make_handler(fn: Callable[..., Any], prefix: int = PREFIX_NONE, once: bool = False) -> Handler:
+def make_handler(
+    fn: Callable[..., Any], prefix: int = PREFIX_NONE, once: bool = False, concurrency: int | None = None
+) -> Handler:  # fmt: skip
     """A Handler for `fn`. A parameter named `ack` makes it answer by calling that.
 
+    concurrency: how many events of one socket it handles at a time (see turns.py), None for what `fn` is marked with.
     Raises TypeError if `fn` can't take what `prefix` puts before the event's arguments.
     """
     takes_ack = takes_named(fn, "ack")
     max_args = _room_for(fn, prefix.bit_count(), False)
     if takes_ack and max_args > 0 and _has_positional_ack(fn):
         max_args -= 1
-    return Handler(fn, prefix=prefix, max_args=max_args, takes_ack=takes_ack, once=once)
+    return Handler(
+        fn, prefix=prefix, max_args=max_args, takes_ack=takes_ack, once=once,
+        concurrency=concurrency_of(fn, concurrency),
+    )  # fmt: skip
 
 
 def make_event_handler(
@@ -89,6 +96,7 @@ def make_event_handler(
     *,
     call: Callable[..., Any] | None = None,
     required: int = 0,
+    concurrency: int | None = None,
 ) -> Handler:
     """A Handler for `fn` in python-socketio's style, where `ack` is a name like any other.
 
@@ -97,7 +105,9 @@ def make_event_handler(
     """
     before = prefix.bit_count()
     _room_for(fn, before + required, True)
-    return Handler(call or fn, prefix=prefix, max_args=_room_for(fn, before, True))
+    return Handler(
+        call or fn, prefix=prefix, max_args=_room_for(fn, before, True), concurrency=concurrency_of(fn, concurrency)
+    )  # fmt: skip
 
 
 def _room_for(fn: Callable[..., Any], count: int, is_own: bool) -> int:

@@ -24,6 +24,7 @@ from fastsio.core.watch import Watch
 
 if TYPE_CHECKING:
     from fastsio.core.hub import Hub
+    from fastsio.core.limits import Rule
     from fastsio.core.parent import ParentNamespace
     from fastsio.core.socket import Socket
 
@@ -161,6 +162,15 @@ class Namespace(Emitter, Broadcasting, NamespaceBase):
         seconds = self.hub.options.middleware_timeout
         self.guards.append(make_step(middleware, seconds, self.tasks, "socket"))
         return middleware
+
+    def limit(
+        self, event: str | None = None, *, rate: float, burst: int | None = None, per: str = "socket",
+        beyond: str = "drop",
+    ) -> "Rule":  # fmt: skip
+        """How many events a client of this namespace may send: `limit("chat", rate=5, burst=10)`; see Limits.add()."""
+        return self.hub.limit(
+            event, rate=rate, burst=burst, per=per, beyond=beyond, namespace=self.name
+        )
 
     def server_side_emit(
         self, event: str, *args: Any, ack: Callable[..., Any] | None = None

@@ -19,6 +19,7 @@ from fastsio.core.handlers import (
     make_event_handler,
     positional_count,
 )
+from fastsio.core.own_events import own_event
 from fastsio.core.patterns import Pattern, compile_pattern, is_pattern
 
 if TYPE_CHECKING:
@@ -64,16 +65,20 @@ class Registry:
 
     # --- registering -------------------------------------------------------------------------
 
-    def add(self, event: str, fn: Function, name: str, is_ours: bool = False) -> None:
+    def add(
+        self, event: str, fn: Function, name: str, is_ours: bool = False, concurrency: int | None = None
+    ) -> None:  # fmt: skip
         """Let `fn` handle an event in a namespace ("*": any; a pattern: what fits it). The last one given wins.
 
-        `is_ours`: not an application's function, so it is called as it is, without `adapt`.
-        Raises TypeError if `fn` can't take what it will be called with.
+        `is_ours`: not an application's function, so it is called as it is, without `adapt`. concurrency: see turns.py.
+        Raises TypeError if `fn` can't take what it will be called with, ValueError for a concurrency that can't be.
         """
+        if concurrency is not None and event in RESERVED:
+            raise ValueError(f"concurrency={concurrency!r}: {event!r} comes once for each client")
         name, prefix = self._place(name)
         if event == ANY:
             prefix |= PREFIX_EVENT
-        entry = Entry(fn, self._caller(event, fn, prefix, is_ours))
+        entry = Entry(fn, self._caller(event, fn, prefix, is_ours, concurrency))
         self.functions.setdefault(name, {})[event] = entry
         self._apply_to(name)
 
@@ -117,13 +122,15 @@ class Registry:
         self._apply_to(name)
         return name
 
-    def _caller(self, event: str, fn: Function, prefix: int, is_ours: bool = False) -> Any:
+    def _caller(
+        self, event: str, fn: Function, prefix: int, is_ours: bool = False, concurrency: int | None = None
+    ) -> Any:  # fmt: skip
         call = fn if is_ours else self.adapt(fn)
         if event in RESERVED and positional_count(fn, is_own=True)[1] < 0:
             call = lenient(call)
         if event == "connect":
             return make_guard(fn, prefix, call)
-        return make_event_handler(fn, prefix, call=call)
+        return make_event_handler(fn, prefix, call=call, concurrency=concurrency)
 
     # --- the tables --------------------------------------------------------------------------
 
@@ -135,7 +142,7 @@ class Registry:
         """Give a namespace its handlers."""
         table, fallback = self._table_of(namespace.name)
         namespace.set_entry_guard(table.pop("connect", None))
-        namespace.set_handlers(table, fallback)
+        namespace.set_handlers({own_event(event): call for event, call in table.items()}, fallback)
 
     def _apply_to(self, name: str) -> None:
         for namespace in self._hub.namespaces.values():
