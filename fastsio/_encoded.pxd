@@ -3,7 +3,8 @@
 
 cdef class Encoded:
     cdef bytes frame            # the WebSocket frame of the packet's text; the canonical form
-    cdef Py_ssize_t text_at     # where in it the text starts
+    cdef int text_at            # where in it the text starts
+    cdef public bint is_event   # an event that asks for no answer: it may be dropped where a buffer is full
     cdef list buffers           # attachments, None if there are none
     cdef bytes all_frames
     cdef bytes polling
@@ -11,6 +12,7 @@ cdef class Encoded:
     cdef bint has_text_buffers  # attachments go out as text messages: Base64, for clients that want that
     cdef list others            # for clients of other dialects, by Dialect or Form; None until asked for
     cdef readonly Py_ssize_t size
+    cdef public object key      # of a queue's packets with one key only the newest is sent; None: all are
     cdef bytes deflated         # all frames, compressed without context, for all who get it; see _deflate
     cdef unsigned char deflated_bits    # the window that this takes
     cdef public bint is_plain   # is not to be compressed

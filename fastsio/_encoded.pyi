@@ -1,7 +1,11 @@
 """Encoded packets as Python sees them; see _encoded.pyx."""
 
+from typing import Any
+
 class Encoded:
     size: int
+    is_event: bool
+    key: Any
     is_plain: bool
     @property
     def is_binary(self) -> bool: ...

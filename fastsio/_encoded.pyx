@@ -24,7 +24,8 @@ cdef class Encoded:
 
     The text's WebSocket frame is made with it; attachments' frames, the polling payload and the text as a str on
     first use.
-    `size` is what it counts for in a send buffer, in bytes. `is_plain`: not to be compressed on its way.
+    `size` is what it counts for in a send buffer, in bytes; `is_event` and `key` say what a full one does with it.
+    `is_plain`: not to be compressed on its way.
     """
 
     @property

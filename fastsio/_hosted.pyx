@@ -32,6 +32,8 @@ cdef enum:
     TOO_BIG = 1009
     # How long a client may take to answer our close.
     CLOSE_S = 5
+    # Packets that are taken off the queue at a time.
+    MAX_BATCH = 64
 
 
 async def awaiting(awaitable):
@@ -197,7 +199,9 @@ cdef class HostedSocket(Outlet):
         while self.is_writable:
             message = self.next_message()
             if message is None or not self.transmit(message):
-                return 0
+                break
+        if self.flow is not None:
+            self.flow.flushed(self)
         return 0
 
     cdef dict next_message(self):
@@ -214,8 +218,9 @@ cdef class HostedSocket(Outlet):
         if self.position == len(self.batch):
             if not self.queue:
                 return self.close_message()
-            self.batch = self.queue
-            self.queue = []
+            # A few of a long queue: what waits in it can still be dropped.
+            self.batch = self.queue[:MAX_BATCH]
+            del self.queue[:MAX_BATCH]
             self.position = 0
         encoded = self.batch[self.position]
         # Let go at once: the last one of a broadcast frees it.
@@ -283,6 +288,8 @@ cdef class HostedSocket(Outlet):
         """Send a message and what is queued behind it."""
         while message is not None:
             await self.asgi_send(message)
+            if self.flow is not None:
+                self.flow.flushed(self)
             message = self.next_message()
 
     def send_failed(self, error) -> None:

@@ -78,12 +78,8 @@ cdef class Stream(Outlet):
 
     cdef int queue_raw(self, bytes data) except -1:
         """Queue bytes as they are, outside the packets' limits: control frames, HTTP."""
-        cdef Encoded encoded = wrap(data)
-        self.queue.append(encoded)
-        self.buffered_bytes += encoded.size
-        if not self.is_waiting and self.is_writable:
-            self.flusher.add(self)
-        if self.buffered_bytes > self.max_buffered_bytes:
+        self.enqueue(wrap(data))
+        if self.buffered_bytes > self.max_buffered_bytes and (self.flow is None or not self.flow.make_room(self)):
             self.refuse(False)
         return 0
 
@@ -109,6 +105,8 @@ cdef class Stream(Outlet):
         if self.closes_when_drained and not self.queue and self.transport is not None:
             self.closes_when_drained = False
             self.end_writing()
+        if self.flow is not None:
+            self.flow.flushed(self)
         return 0
 
     cdef bytes take_some(self):
