@@ -183,6 +183,17 @@ async def test_a_client_can_not_send_the_servers_own_events(io, join):
     assert socket.listener_count("high_water") == 0
 
 
+async def test_nor_where_events_are_handled_one_after_the_other(join):
+    io = fastsio.IO(async_handlers=False)
+    peer, socket = await join(io)
+    log = []
+    socket.on("high_water", lambda size: log.append(size))
+    socket.on("e", lambda: log.append("e"))
+    await peer.send('42["high_water",7]', '42["e"]')
+    await turns()
+    assert log == ["e"]
+
+
 @pytest.mark.parametrize(
     ("marks", "message"),
     [((0, None), "high_water=0"), ((10, 10), "low_water=10"), ((None, -1), "low_water=-1")],
@@ -338,6 +349,33 @@ async def test_keys_of_namespaces_are_different_ones(io, join):
     await turns()
     socket.emit("end")
     assert await events_of(peer, "end") == [["first"], ["e", 2], ["message", 2], ["end"]]
+
+
+async def test_latest_of_a_parent_namespace_is_for_each_child(io, join):
+    rooms = io.of("/room/{id}")
+    peer, _ = await join(io)
+    for name in ("/room/1", "/room/2"):
+        await peer.connect(name)
+    end_of(peer).stall()
+    io.emit("first")
+    await turns()
+    for i in range(4):
+        rooms.latest("key").emit("e", i)
+    end_of(peer).flow()
+    packets = [await peer.receive() for _ in range(3)]
+    assert packets == ['42["first"]', '42/room/1,["e",3]', '42/room/2,["e",3]']
+
+
+async def test_latest_is_not_kept_for_clients_that_come_back(join):
+    io = fastsio.IO(connection_state_recovery=True)
+    peer, socket = await join(io)
+    socket.emit("kept", 1)
+    kept = await peer.receive()
+    socket.latest("key").emit("price", "text at the end")
+    assert await peer.receive() == '42["price","text at the end",null]'
+    socket.emit("kept", 2)
+    assert kept != await peer.receive()
+    assert io.sockets.adapter.position() == 2, "two packets are kept"
 
 
 async def test_latest_says_what_it_can_not_do(io, join):

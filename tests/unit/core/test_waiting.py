@@ -64,7 +64,23 @@ def in_turns(slow):
     return sio
 
 
-WAYS = pytest.mark.parametrize("way", [serial, in_turns])
+def behind_middleware(slow):
+    """Events wait for packet middleware, not for their handler."""
+    io = fastsio.IO(max_waiting_events=MOST)
+
+    @io.on("connection")
+    def connection(socket):
+        socket.on("e", lambda i: i)
+
+        @socket.use
+        async def middleware(packet):
+            await slow.handle("", packet[1])
+
+    io.heard = slow.begun
+    return io
+
+
+WAYS = pytest.mark.parametrize("way", [serial, in_turns, behind_middleware])
 
 
 @WAYS

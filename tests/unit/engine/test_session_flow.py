@@ -10,6 +10,7 @@ import asyncio
 import pytest
 
 from clock_loop import pass_time
+from eio3_peer import MemoryEio3Peer
 from harness import until
 
 pytestmark = pytest.mark.asyncio(loop_factories=["clock"])
@@ -133,3 +134,21 @@ async def test_the_end_lets_everything_go_on(echo_server):
     assert await flow.drain() is False
     flow.stop_reading("late")
     assert not flow.is_paused
+
+
+async def test_a_client_of_v3_is_read_on_as_it_would_give_up_without_pongs(echo_server):
+    app = await echo_server(**BEAT)
+    peer = await MemoryEio3Peer.of(app.server, "websocket").open()
+    assert await peer.receive() == "40"
+    socket = app.sockets[0]
+    socket.pause()
+    assert not socket.session.flow.is_paused
+    await peer.send('42["echo",1]')
+    for _ in range(10):
+        await pass_time(0.8)
+        await peer.send("2")
+        assert await peer.receive() == "3"
+    assert (app.heard, app.ends) == ([], [])
+    socket.resume()
+    assert await peer.receive() == '42["echo",1]'
+    await peer.close()
