@@ -13,8 +13,10 @@ import pytest
 
 import fastsio
 from clock_loop import pass_time
+from eio3_peer import MemoryEio3Peer
 from fastsio.exceptions import ConnectionRefusedError
 from fastsio.testing import ConnectionRefused, TestClient, TestServer
+from harness import until
 
 LASTS_S = 120
 TRANSPORTS = pytest.mark.parametrize("transport", ["websocket", "polling"])
@@ -322,6 +324,38 @@ async def test_a_pid_counts_in_its_own_namespace_only(app):
         await lost.drop()
         client = await server.connect("/chat", auth=lost.recovery)
         assert client.sid != lost.sid
+
+
+async def test_a_namespace_that_was_made_for_a_client_waits_for_it():
+    app = App(cleanup_empty_child_namespaces=True)
+    parent = app.io.of("/room/{id}", app.connected)
+    async with TestServer(app.io) as server:
+        lost = await server.connect("/room/7")
+        await lost.drop()
+        assert list(parent.children) == ["/room/7"]
+        parent.emit("to all rooms")
+        app.io.of("/room/7").emit("to this one")
+        client = await back(server, lost, "/room/7")
+        assert client.sid == lost.sid
+        assert await events_of(client) == [("to all rooms",), ("to this one",)]
+        await client.disconnect()
+        assert not parent.children
+
+
+async def test_clients_of_socket_io_2_get_offsets_and_no_pid(app, serve):
+    # As at Node's server. Their CONNECT carries nothing, so they can't come back.
+    server = await serve(app.io)
+    peer = await MemoryEio3Peer.of(server, "websocket", query={}).open()
+    assert await peer.receive() == "40"
+    (socket,) = app.sockets
+    app.io.emit("news", 1)
+    packet = await peer.receive()
+    assert packet.startswith('42["news",1,"')
+    assert socket.pid is None
+    assert app.io.sockets.recovery.living == {}
+    await peer.close()
+    await until(lambda: len(app.seen) == 2, "its end")
+    assert len(app.io.hub.lost_sessions) == 0
 
 
 @pytest.mark.parametrize(
