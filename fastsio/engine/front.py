@@ -97,7 +97,7 @@ class Front:
                 for fn, count in middleware:
                     if response.is_ended:
                         break
-                    await run(fn, count, request, response)
+                    await run(fn, count, request, response, engine.options.middleware_timeout)
         except Exception as caught:  # noqa: BLE001  whatever middleware raises refuses the request
             error = caught
         exchange.on_abort = None
@@ -108,7 +108,7 @@ class Front:
         else:
             if deadline.expired():
                 logger.warning(
-                    "%s %s refused: middleware of the engine neither let it pass nor answered it within %s s",
+                    "%s %s refused: middleware of the engine took more than %s s (connect_timeout)",
                     request.method, request.path, engine.options.connect_timeout,
                 )  # fmt: skip
             else:
@@ -129,10 +129,13 @@ class Front:
         )
 
 
-async def run(fn: Callable[..., Any], count: int, request: Request, response: Response) -> None:
+async def run(
+    fn: Callable[..., Any], count: int, request: Request, response: Response, timeout_s: float
+) -> None:
     """Call a middleware that takes `count` of (request, response, next).
 
-    One that takes next is waited for until it calls that or answers the request; next(error) raises the error.
+    One that takes next has to call that, or to answer the request, within `timeout_s` seconds after it has returned;
+    next(error) raises the error.
     """
     if count < 3:
         result = fn(*(request, response)[:count])
@@ -154,7 +157,16 @@ async def run(fn: Callable[..., Any], count: int, request: Request, response: Re
         result = fn(request, response, go_on)
         if hasattr(result, "__await__"):
             await result
-        await done
+        async with asyncio.timeout(timeout_s):
+            await done
+    except TimeoutError:
+        if not done.done() or done.cancelled():
+            logger.warning(
+                "%s %s refused: middleware %r returned, and neither called next() nor answered for %s s "
+                "(middleware_timeout)",
+                request.method, request.path, fn, timeout_s,
+            )  # fmt: skip
+        raise
     finally:
         response.on_end = None
         if done.done() and not done.cancelled():

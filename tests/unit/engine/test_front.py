@@ -96,15 +96,32 @@ async def test_ported_function_goes_on_when_it_calls_next_however_late(io, serve
     server.engine.sessions.popitem()[1].abort("forced close")
 
 
+async def take_long(request):
+    await asyncio.sleep(3600)
+
+
 @USE
-async def test_function_that_never_calls_next_is_cut_off_with_a_warning(serve, caplog):
-    io = fastsio.IO(connect_timeout=0.05)
-    io.engine.use(lambda request, response, next: None)
+@pytest.mark.parametrize(
+    ("options", "fn", "words"),
+    [
+        (
+            {"middleware_timeout": 0.05},
+            lambda request, response, next: None,
+            "neither called next() nor answered for 0.05 s (middleware_timeout)",
+        ),
+        ({"connect_timeout": 0.05}, take_long, "took more than 0.05 s (connect_timeout)"),
+    ],
+)
+async def test_middleware_that_lets_its_client_wait_is_cut_off_with_a_warning(
+    serve, caplog, options, fn, words
+):
+    io = fastsio.IO(**options)
+    io.engine.use(fn)
     server = await serve(io)
     with caplog.at_level(logging.WARNING):
         response = await http(server.url, "GET", PATH)
     assert (response.status, response.body) == (400, BAD_REQUEST)
-    assert "neither let it pass nor answered it within 0.05 s" in caplog.text
+    assert words in caplog.text
 
 
 @USE
