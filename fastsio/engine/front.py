@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from fastsio._eager import start_eager
-from fastsio.engine.cors import ask_origin, needs_time
+from fastsio.engine.cors import ask_origin, cors_headers, needs_time
 from fastsio.engine.errors import BAD_REQUEST
 from fastsio.engine.ports import Exchange, Headers, Hooks, Middleware, Request
 from fastsio.engine.response import Response, as_dict, as_list
@@ -29,6 +29,7 @@ class Front:
         self._engine = engine
         self._hooks = hooks
         self._asks_origin = needs_time(engine.options)
+        self._has_cors = engine.options.cors_allowed_origins is not None
         self._tasks: set[asyncio.Task[Any]] = set()
 
     @staticmethod
@@ -45,7 +46,9 @@ class Front:
         request.answer = Response()
         bundle = self._engine.bundle
         middleware = self._hooks.middleware if self._hooks is not None else ()
-        if bundle is not None and bundle.has(request):  # as in Node, middleware does not see these
+        # As in Node, whose `cors` comes first, middleware sees neither these nor preflights: they carry no cookies.
+        is_preflight = request.method == "OPTIONS" and self._has_cors
+        if is_preflight or (bundle is not None and bundle.has(request)):
             middleware = ()
         if not middleware and not self._asks_origin:
             return False
@@ -122,7 +125,7 @@ class Front:
         self._engine.release_post(request, exchange)
         exchange.respond(
             response.status_code,
-            response.own_headers(),
+            cors_headers(self._engine.options, request) + response.own_headers(),
             response.body,
             keep_alive=not request.is_upgrade,
             is_head=request.method == "HEAD",

@@ -198,6 +198,19 @@ async def test_middleware_may_answer_itself_and_the_engine_does_not_see_the_requ
 
 
 @USE
+async def test_preflights_pass_by_and_what_middleware_answers_may_be_read_elsewhere(serve):
+    """A browser sends no cookies with a preflight: middleware that wants some would shut everybody out."""
+    io = fastsio.IO(cors={"origin": ["http://a"], "credentials": True})
+    io.engine.use(lambda request, response: response.status(401).end("who?"))
+    server = await serve(io)
+    headers = {"Origin": "http://a", "Access-Control-Request-Method": "GET"}
+    preflight = await http(server.url, "OPTIONS", PATH, None, headers)
+    assert preflight.status == 204
+    answer = await http(server.url, "GET", PATH, None, headers)
+    assert (answer.status, answer.headers["access-control-allow-origin"]) == (401, "http://a")
+
+
+@USE
 async def test_post_that_is_refused_harms_neither_its_session_nor_the_next_post(io, serve):
     refuses = False
 
