@@ -106,19 +106,28 @@ class Front:
         exchange.on_abort = None
         if response.is_ended:
             self._answer(response, request, exchange)
-        elif error is None:
-            engine.handle(request, exchange)
+        elif error is not None:
+            self._refuse(error, deadline.expired(), request, exchange)
+        elif not engine.is_open:
+            exchange.respond(503, [], b"The server is shutting down", keep_alive=False)
         else:
-            if deadline.expired():
-                logger.warning(
-                    "%s %s refused: middleware of the engine took more than %s s (connect_timeout)",
-                    request.method, request.path, engine.options.connect_timeout,
-                )  # fmt: skip
-            else:
-                logger.info("refused by middleware of the engine", exc_info=error)
-            engine.release_post(request, exchange)
-            context = {"name": "MIDDLEWARE_FAILURE", "error": error}
-            engine.refuse(BAD_REQUEST, request, exchange, context)
+            engine.handle(request, exchange)
+
+    def _refuse(
+        self, error: Exception, is_late: bool, request: Request, exchange: Exchange
+    ) -> None:
+        """Middleware has raised `error`, or has taken too long."""
+        engine = self._engine
+        if is_late:
+            logger.warning(
+                "%s %s refused: middleware of the engine took more than %s s (connect_timeout)",
+                request.method, request.path, engine.options.connect_timeout,
+            )  # fmt: skip
+        else:
+            logger.info("refused by middleware of the engine", exc_info=error)
+        engine.release_post(request, exchange)
+        context = {"name": "MIDDLEWARE_FAILURE", "error": error}
+        engine.refuse(BAD_REQUEST, request, exchange, context)
 
     def _answer(self, response: Response, request: Request, exchange: Exchange) -> None:
         """Middleware has answered it."""
@@ -140,17 +149,23 @@ async def run(
     One that takes next has to call that, or to answer the request, within `timeout_s` seconds after it has returned;
     next(error) raises the error.
     """
-    if count < 3:
-        result = fn(*(request, response)[:count])
-        if hasattr(result, "__await__"):
-            await result
+    if count == 3:
+        await _run_until_next(fn, request, response, timeout_s)
         return
+    result = fn(*(request, response)[:count])
+    if hasattr(result, "__await__"):
+        await result
+
+
+async def _run_until_next(
+    fn: Callable[..., Any], request: Request, response: Response, timeout_s: float
+) -> None:
     done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def go_on(error: Any = None) -> None:
         if done.done():
             logger.debug("%r called next() again", fn)
-        elif error is None:
+        elif not error:
             done.set_result(None)
         else:
             done.set_exception(error if isinstance(error, Exception) else RuntimeError(error))

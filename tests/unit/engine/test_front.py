@@ -264,6 +264,31 @@ async def test_client_that_leaves_while_middleware_works_ends_the_work(io, serve
 
 
 @USE
+@pytest.mark.parametrize("asks", ["middleware", "allow_request"])
+async def test_client_that_is_let_in_when_the_server_has_stopped_is_told_so(serve, asks):
+    free = asyncio.Event()
+    waits = []
+
+    async def wait(request):
+        waits.append(request)
+        await free.wait()
+        return True
+
+    io = fastsio.IO(**({"allow_request": wait} if asks == "allow_request" else {}))
+    if asks == "middleware":
+        io.engine.use(wait)
+    server = await serve(io)
+    asking = asyncio.create_task(http(server.url, "GET", PATH))
+    await until(lambda: waits, "it is asked")
+    closing = asyncio.create_task(server.close())
+    await until(lambda: not server.engine.is_open, "the engine has closed")
+    free.set()
+    assert (await asking).status == 503
+    await closing
+    assert not server.engine.sessions
+
+
+@USE
 async def test_middleware_that_is_added_while_clients_are_here_sees_their_next_requests(io, serve):
     server = await serve(io)
     peer = await FakePeer(server.url, "polling").open()
