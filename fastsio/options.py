@@ -89,6 +89,7 @@ class Options:
         IO adds Node's to a dict. It goes with the polling handshake and has the session's id.
     allow_request: function(request), `async` too, asked about each handshake: True lets the client in; False,
         (message, False), or PermissionError or ConnectionRefusedError raised with a message refuse it (403, code 4).
+        Node's form does too: function(request, callback), which calls callback(message, is_allowed).
     generate_id: function(request), `async` too, that makes sessions' ids: secret, and used once.
     serve_client: answer GET <path>/socket.io.js with the official client, and socket.io.min.js, socket.io.esm.min.js,
         socket.io.msgpack.min.js, socket.io.v2.js (for old pages) and their maps. IO: True, as Node; AsyncServer: False.
