@@ -33,6 +33,7 @@ from fastsio.engine.errors import (
 from fastsio.engine.front import Front
 from fastsio.engine.headers import cookie_header, payload_headers
 from fastsio.engine.hints import hint
+from fastsio.engine.payloads import origin_of_script
 from fastsio.engine.polling import PollingTransport
 from fastsio.engine.ports import EngineHandler, Exchange, Headers, Hooks, Request
 from fastsio.engine.questions import Questions
@@ -220,6 +221,8 @@ class Engine:
         if sid is None:
             # Only here: whoever knows a session's id has been let in.
             origin = request.header("origin") if self._checks_origin else None
+            if origin is None and self._checks_origin and transport == "polling":
+                origin = origin_of_script(request)
             if origin is not None and not is_accepted(
                 self.options, request, origin, exchange.is_secure
             ):
