@@ -228,9 +228,11 @@ class Engine:
         """
         if sid is None:
             # Only here: whoever knows a session's id has been let in.
-            origin = request.header("origin") if self._checks_origin else None
-            if origin is None and self._checks_origin and transport == "polling":
-                origin = origin_of_script(request)
+            origin = None
+            if self._checks_origin:
+                origin = request.header("origin")
+                if origin is None and transport == "polling":
+                    origin = origin_of_script(request)
             if origin is not None and not is_accepted(
                 self.options, request, origin, exchange.is_secure
             ):
@@ -267,9 +269,10 @@ class Engine:
         if in_base64 or protocol == 3:
             exchange.dialect = dialect_of(protocol, bool(in_base64))  # type: ignore[attr-defined]
         session.start_websocket(exchange)
-        open_packet = self._open_packets["websocket"] % session.id.encode()
-        session.outlet.send(encode_engine_packet(open_packet))
-        self.sessions[session.id] = session
+        sid = session.id
+        open_packet = encode_engine_packet(self._open_packets["websocket"] % sid.encode())
+        exchange.send(open_packet)  # type: ignore[attr-defined]
+        self.sessions[sid] = session
         session.handler = self.handler.open(session)
         if protocol == 3 or self._hooks is not None:
             self._opened(session)
