@@ -63,8 +63,9 @@ class Session(SessionBase):
         self._deadline: Callable[[], None] | None = None
         self._awaits_pong = False
         self.has_said_goodbye = False
-        self._ping_at = engine.now() + engine.options.ping_interval
-        engine.wheel.add(self, engine.options.ping_interval)
+        interval = engine.options.ping_interval
+        self._ping_at = engine.now() + interval
+        engine.wheel.add(self, interval)
 
     @property
     def origin(self) -> Origin:
