@@ -214,6 +214,22 @@ async def test_what_can_not_be_is_named(how, message):
         fastsio.IO(limits=[how])
 
 
+async def test_a_limit_makes_no_namespace(watch, clock):
+    io = fastsio.IO(limits=[{"rate": 1, "namespace": "later"}])
+    assert list(io.hub.namespaces) == ["/"]
+    io.of("/later").on("connection", lambda socket: socket.on("e", lambda i: i))
+    async with TestClient(io, "/later") as client:
+        assert await client.call("e", 1) == 1
+        assert "error" in await client.call("e", 2)
+
+
+async def test_options_that_are_no_limits_are_named():
+    with pytest.raises(ValueError, match="limits: 5 is no dict"):
+        fastsio.IO(limits=[5])
+    with pytest.raises(TypeError, match="rte"):
+        fastsio.IO(limits=[{"rte": 5}])
+
+
 async def test_burst_is_as_much_as_a_second_brings_if_it_is_not_given():
     io = fastsio.IO()
     assert [io.limit(rate=rate).burst for rate in (0.2, 1, 7)] == [1, 1, 7]
