@@ -125,8 +125,8 @@ class Limits:
         session.origin gives (see trusted_proxies). namespace: None is all of them. beyond: what happens with an
         event that is over the limit: "drop": it is not handled; "error": and a RateLimitError goes to the
         socket's listeners of "error", or to an exception handler for it, which then answers; "disconnect": the client's
-        connection is closed. Its acknowledgement, if it asks for one, has `{"error": …, "event": …, "retry_after":
-        seconds}`. Raises ValueError for what can't be.
+        connection is closed. Its acknowledgement, if it asks for one, has `{"error": {"code": "rate_limited",
+        "event": …, "retry_after": seconds, "message": …}}`. Raises ValueError for what can't be.
         """
         rule = Rule(event, rate, burst, per, beyond, namespace)
         self.rules.append(rule)
@@ -150,7 +150,7 @@ class Limits:
             self._hub.refusals.refuse(socket, args[0], -1, str(rule), {})
             self._hub.failures.handle(socket, error, args, ack_id)
             return
-        self._hub.refusals.refuse(socket, args[0], ack_id, str(rule), error.data)
+        self._hub.refusals.refuse(socket, args[0], ack_id, str(rule), error.answer)
         if rule.beyond == "error":
             socket.run_listeners("error", error)
         elif rule.beyond == "disconnect":

@@ -113,5 +113,6 @@ class Refusals:
 
     def too_many(self, socket: "Socket", event: str, ack_id: int) -> None:
         """More events wait than may: option max_waiting_events, or Server's max_waiting_handlers."""
-        answer = {"error": "too many events wait", "event": event}
-        self.refuse(socket, event, ack_id, "too many events wait", answer)
+        message = "too many events wait"
+        answer = {"error": {"code": "too_many_waiting", "event": event, "message": message}}
+        self.refuse(socket, event, ack_id, message, answer)

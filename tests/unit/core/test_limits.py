@@ -51,12 +51,15 @@ async def test_a_burst_passes_and_then_so_many_a_second(watch, clock, style):
     async with TestClient(app) as client:
         answers = [await client.call("e", i) for i in range(5)]
         assert answers[:3] == [0, 1, 2]
-        assert answers[3] == {"error": "rate limit exceeded", "event": "e", "retry_after": 0.5}
+        message = "too many events 'e', try again in 0.5 s"
+        assert answers[3] == {
+            "error": {"code": "rate_limited", "event": "e", "retry_after": 0.5, "message": message}
+        }
         assert app.heard == [0, 1, 2]
         clock[0] += 0.5
         assert await client.call("e", 5) == 5
         clock[0] += 0.4
-        assert (await client.call("e", 6))["retry_after"] == 0.1
+        assert (await client.call("e", 6))["error"]["retry_after"] == 0.1
         clock[0] += 100
         assert [await client.call("e", i) for i in range(7, 10)] == [7, 8, 9]
         assert "error" in await client.call("e", 10)
