@@ -176,6 +176,8 @@ class Options:
         _check_number("middleware_timeout", self.middleware_timeout, "seconds")
         for name in ("max_http_buffer_size", "max_buffered_bytes"):
             _check_number(name, getattr(self, name), "bytes")
+        if self.limits is not None:
+            object.__setattr__(self, "limits", tuple(self.limits))
         _check_flow(self)
         object.__setattr__(self, "transports", _transports(self.transports))
         self._set_cors()
@@ -190,8 +192,6 @@ class Options:
             object.__setattr__(self, "namespaces", tuple(self.namespaces))
         if self.typed not in (None, True, False):
             raise ValueError(f"typed={self.typed!r}: True, False or None")
-        if self.limits is not None:
-            object.__setattr__(self, "limits", tuple(self.limits))
         if self.trusted_proxies is not None:
             object.__setattr__(self, "trusted_proxies", parse_proxies(self.trusted_proxies))
         recovery = _recovery(self.connection_state_recovery)
@@ -306,6 +306,9 @@ def _check_flow(options: Options) -> None:
             f"buffer_policy={options.buffer_policy!r}: one of {', '.join(BUFFER_POLICIES)}"
         )
     check_marks(options.high_water, options.low_water)
+    for limit in options.limits or ():
+        if not isinstance(limit, dict):
+            raise ValueError(f"limits: {limit!r} is no dict of the arguments of limit()")
     most = options.max_waiting_events
     if isinstance(most, bool) or not isinstance(most, int) or most < 2:
         raise ValueError(f"max_waiting_events={most!r}: a number of events, 2 or more")

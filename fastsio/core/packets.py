@@ -52,7 +52,7 @@ class PacketMiddleware:
     def __init__(self, socket: "Socket") -> None:
         self._socket = socket
         self._steps: tuple[tuple[Step, bool], ...] = ()
-        self._crowd = Crowd(socket.peer, socket.namespace.hub.options.max_waiting_events)
+        self._crowd = Crowd(socket.session, socket.namespace.hub.options.max_waiting_events)
         self._line = Line(socket.namespace.tasks, crowd=self._crowd)
 
     def add(self, fn: Callable[..., Any]) -> None:
