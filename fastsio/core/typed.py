@@ -7,6 +7,7 @@ annotations are is in annotations.py, what calls a handler in _typed.pyx.
 import functools
 import importlib.util
 import logging
+import re
 import types
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -28,6 +29,7 @@ logger = logging.getLogger("fastsio.core")
 # Functions in a connection listener are made anew for each client: their validators are not.
 _checks: dict[Any, Check] = {}
 MAX_CHECKS = 4096
+_NAME = re.compile(r"\w+")
 
 
 def is_available() -> bool:
@@ -89,14 +91,17 @@ def _key_of(fn: Callable[..., Any], before: int, takes_ack: bool) -> Any:
         return None
     code = fn.__code__
     annotations = tuple(fn.__annotations__.items())
-    texts = [text for _, text in annotations if isinstance(text, str)]
+    # Whole names: a socket that is called `s` must not be kept because of "str".
+    names = {
+        name for _, text in annotations if isinstance(text, str) for name in _NAME.findall(text)
+    }
     try:
         around: tuple[Any, ...] = ()
-        if texts and fn.__closure__:
+        if names and fn.__closure__:
             around = tuple(
                 cell.cell_contents
                 for name, cell in zip(code.co_freevars, fn.__closure__, strict=True)
-                if any(name in text for text in texts)
+                if name in names
             )
         key = (code, before, takes_ack, len(fn.__defaults__ or ()), annotations, around)
         hash(key)
