@@ -301,8 +301,11 @@ cdef Encoded encode(int type, bytes namespace, int64_t id, object data, Json jso
     if json.is_builtin:  # likely
         body_size = strings_size(data, &attachments)
     elif isinstance(json, Parser):
-        return (<Parser> json).encode(type, namespace[: len(namespace) - 1].decode() or "/", id, data)
+        encoded = (<Parser> json).encode(type, namespace[: len(namespace) - 1].decode() or "/", id, data)
+        encoded.is_event = type == EVENT and id < 0
+        return encoded
     encoded = new_encoded()
+    encoded.is_event = type == EVENT and id < 0
     cdef bint is_strings = body_size > 0
     cdef char head[32]
     cdef int n = 2

@@ -75,7 +75,8 @@ cdef class Compression:
         cdef bytes first = self.frame_by(compressor, flush, opcode, encoded.frame[encoded.text_at:])
         if encoded.buffers is None:
             return first
-        return first + b"".join([self.frame_by(compressor, flush, BINARY, data) for data in encoded.buffers])
+        opcode = TEXT if encoded.has_text_buffers else BINARY
+        return first + b"".join([self.frame_by(compressor, flush, opcode, data) for data in encoded.buffers])
 
     cdef bytes frame_by(self, object compressor, int flush, int opcode, bytes data):
         cdef bytes begun, rest, frame
@@ -120,20 +121,13 @@ cdef class Deflate:
 
     # --- sending -----------------------------------------------------------------------------
 
-    cdef bytes frames_of(self, Encoded encoded, int dialect):
-        """A packet as it goes out. To be called in the order in which they are sent, once for each.
-
-        Binary packets in another dialect than Engine.IO v4's (_dialects.pxd) go as they are.
-        """
+    cdef bytes frames_of(self, Encoded encoded):
+        """A packet as it goes out. To be called in the order in which they are sent, once for each."""
         cdef Compression compression = self.compression
-        if (
-            encoded.is_plain
-            or encoded.size < compression.threshold
-            or (dialect != 0 and (encoded.buffers is not None or encoded.is_binary_()))
-        ):
+        if encoded.is_plain or encoded.size < compression.threshold:
             if self.compressor is not None:
                 self.note_plain(encoded)
-            return encoded.frames_in(dialect)
+            return encoded.frames_()
         if not self.has_context:
             return compression.shared_frames(encoded, self.window_bits)
         if self.compressor is None:
@@ -149,16 +143,16 @@ cdef class Deflate:
             self.has_compressed = False
         return 0
 
-    cdef bytes join(self, list packets, int dialect):
+    cdef bytes join(self, list packets):
         """The frames of packets in a row, which are sent now."""
         cdef Encoded encoded
         if len(packets) == 1:
-            return self.frames_of(<Encoded> packets[0], dialect)
-        return b"".join([self.frames_of(encoded, dialect) for encoded in packets])
+            return self.frames_of(<Encoded> packets[0])
+        return b"".join([self.frames_of(encoded) for encoded in packets])
 
-    def compress(self, list packets, int dialect=0) -> bytes:
+    def compress(self, list packets) -> bytes:
         """join() for callers in Python."""
-        return self.join(packets, dialect)
+        return self.join(packets)
 
     # --- receiving ---------------------------------------------------------------------------
 

@@ -1,9 +1,8 @@
-"""C interface of _dispatch: the compiled bases of core's Peer, Socket and Namespace."""
+"""C interface of _dispatch: the compiled bases of core's Socket and Namespace."""
 from libc.stdint cimport int64_t
 
-from fastsio._codec cimport Head, MessageDecoder
 from fastsio._encoded cimport Encoded
-from fastsio._fanout cimport Member, MessageHandler, SessionBase
+from fastsio._fanout cimport Member
 from fastsio._json cimport Json
 
 
@@ -22,6 +21,8 @@ cdef class Handler:
     cdef readonly int max_args
     cdef readonly bint takes_ack
     cdef readonly bint once
+    cdef readonly int concurrency   # how many of one socket may run at once; 0: any number
+    cdef bint is_special            # once, or concurrency
 
 
 cdef class NamespaceBase:
@@ -50,6 +51,7 @@ cdef class SocketBase(Member):
     cdef public dict by_event       # its listeners: event -> tuple of Handler; None if there are none
     cdef public tuple of_any        # Handlers of every event, before these; None if there are none
     cdef public dict acks           # id -> core.acks.PendingAck; None if there are none
+    cdef public dict turns          # Handler -> core.turns.Turns, Rule -> core.limits.Bucket; None if there are none
     cdef public bint is_connected
     cdef public bint is_dropped     # disconnect() was called; if before it was admitted, it will be refused
     cdef public bint is_refused     # always_connect: its connect handler did not want it
@@ -59,6 +61,8 @@ cdef class SocketBase(Member):
     cdef object invoke(self, Handler handler, list args, AckSender ack)
     cdef AckSender prepare(self, Handler handler, list args, int64_t id)
     cdef int run(self, Handler handler, list args, int64_t id, Replies replies) except -1
+    cdef int run_special(self, Handler handler, list args, int64_t id, Replies replies) except -1
+    cdef bint begin(self, Handler handler, list args, int64_t id, Replies replies, object on_end) except -1
     cdef object loop(self)
     cdef int finish(self, object result, int64_t id, Replies replies) except -1
     cdef int fail(self, list args, int64_t id, object error) except -1
@@ -76,26 +80,3 @@ cdef class Replies:
     cdef public int due
     cdef object result
     cdef int add(self, SocketBase socket, int64_t id, object result) except -1
-
-
-cdef class PeerBase(MessageHandler):
-    cdef readonly SessionBase session
-    cdef readonly Json json
-    cdef MessageDecoder decoder     # None where packets are text with JSON
-    cdef SocketBase root            # the socket in "/", None if there is none
-    cdef dict joined                # all by namespace; None where there was never one besides "/"
-    cdef public bint is_diverted    # events go to divert() and not straight to the socket
-    cdef public bint is_filtered    # a socket of it has packet middleware: its events are diverted for good
-    cdef public object line         # core.line.Line, where events wait for each other; None where they don't have to
-    cdef public dict environ_made   # the handshake as a WSGI environ, once somebody asked for it
-    # The binary packet whose attachments are still due; buffers is None when there is none.
-    cdef list buffers
-    cdef int partial_type
-    cdef int partial_attachments
-    cdef str partial_namespace
-    cdef int64_t partial_id
-    cdef object partial_data
-    cpdef SocketBase find(self, str namespace)
-    cdef int take_text(self, const char* data, Py_ssize_t n) except -1
-    cdef int take_message(self, object message) except -1
-    cdef int receive(self, int type, str namespace, int64_t id, object data) except -1

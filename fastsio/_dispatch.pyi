@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fastsio._encoded import Encoded
-from fastsio._fanout import Member, MessageHandler, SessionBase
+from fastsio._fanout import Member
 from fastsio._json import Json
 
 class Handler:
@@ -15,6 +15,7 @@ class Handler:
     max_args: int
     takes_ack: bool
     once: bool
+    concurrency: int
     def __init__(
         self,
         fn: Callable[..., Any],
@@ -24,6 +25,7 @@ class Handler:
         takes_ack: bool = False,
         once: bool = False,
         call: Callable[..., Any] | None = None,
+        concurrency: int = 0,
     ) -> None: ...
 
 class AckSender:
@@ -58,10 +60,20 @@ class SocketBase(Member):
     by_event: dict[str, tuple[Handler, ...]] | None
     of_any: tuple[Handler, ...] | None
     acks: dict[int, Any] | None
+    turns: dict[Any, Any] | None
     is_connected: bool
     is_dropped: bool
     is_refused: bool
     def forget(self, event: str, handler: Handler) -> None: ...
+    def begin_turn(
+        self,
+        handler: Handler,
+        args: list[Any],
+        id: int,
+        replies: Any,
+        on_end: Callable[[], None] | None,
+    ) -> bool: ...
+    def wait_for_turn(self, handler: Handler, args: list[Any], id: int, replies: Any) -> None: ...
     def run_any(self, args: list[Any], id: int) -> int: ...
     def run_several(self, handlers: list[Handler], args: list[Any], id: int) -> int: ...
     def take(self, args: list[Any], id: int) -> None: ...
@@ -72,22 +84,3 @@ class SocketBase(Member):
     def note(self, event: str, error: BaseException) -> None: ...
     def run_handler(self, handler: Handler, event: str, *args: Any) -> None: ...
     def send_packet(self, encoded: Encoded, is_volatile: bool = False) -> bool: ...
-
-class PeerBase(MessageHandler):
-    session: Any
-    json: Json
-    is_diverted: bool
-    is_filtered: bool
-    line: Any
-    environ_made: dict[str, Any] | None
-    @property
-    def sockets(self) -> dict[str, Any]: ...
-    def find(self, namespace: str) -> Any: ...
-    def __init__(self, session: SessionBase, json: Json) -> None: ...
-    def attach(self, socket: SocketBase) -> None: ...
-    def detach(self, socket: SocketBase) -> None: ...
-    def drop_partial(self) -> None: ...
-    def malformed(self, error: Exception) -> None: ...
-    def misplaced(self, type: int, namespace: str) -> None: ...
-    def divert(self, socket: Any, args: list[Any], id: int) -> None: ...
-    def control(self, type: int, namespace: str, data: Any) -> None: ...

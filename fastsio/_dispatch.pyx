@@ -1,8 +1,8 @@
-"""Dispatch: a session's messages to packets, to sockets, to handlers, and their results back as acks.
+"""Dispatch: an event to its handlers, and their results back as acks.
 
-The compiled bases of core's Peer, Socket and Namespace. Between the bytes and the user's handler, and
-back, no Python-level frame runs but the handler's own. Knows nothing of transports and sessions' states.
-Source: socket.io-protocol v5, "Packet encoding" and "Acknowledgement".
+The compiled bases of core's Socket and Namespace. Between the bytes and the user's handler, and
+back, no Python-level frame runs but the handler's own. Knows nothing of messages, transports and sessions' states.
+Source: socket.io-protocol v5, "Acknowledgement".
 """
 import asyncio
 import logging
@@ -11,31 +11,14 @@ from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.ref cimport PyObject
 from libc.stdint cimport int64_t
 
-from fastsio._codec cimport (
-    ACK,
-    BINARY_ACK,
-    BINARY_EVENT,
-    CONNECT,
-    EVENT,
-    Head,
-    Packet,
-    Parser,
-    check_event_name,
-    encode,
-    load_data,
-    namespace_of,
-    namespace_prefix,
-    parse_head,
-    reconstruct,
-)
+from fastsio._codec cimport ACK, CONNECT, EVENT, check_event_name, encode, namespace_prefix
 from fastsio._eager cimport start
 from fastsio._encoded cimport Encoded
-from fastsio._fanout cimport Member, MessageHandler, Outlet, SessionBase, fan_out
+from fastsio._fanout cimport Member, Outlet, SessionBase, fan_out
 from fastsio._json cimport Json
 
 from fastsio._codec import NO_DATA
 from fastsio._encoded import encode_engine_packet
-from fastsio._frames import ProtocolError
 
 cdef extern from *:
     """
@@ -52,7 +35,6 @@ logger = logging.getLogger("fastsio.core")
 
 cdef enum:
     MAX_STACK_ARGS = 12
-    INVALID_DATA = 1007
 
 cdef tuple ACK_KEYWORD = ("ack",)
 cdef object running_loop = asyncio.get_running_loop
@@ -65,15 +47,20 @@ cdef class Handler:
 
     `max_args` is how many of the event's arguments it takes, -1 for any number: more are cut off, as
     JavaScript does. `takes_ack`: it has a parameter `ack` and answers by calling it. `call` is called in place of `fn`.
+    `concurrency`: how many events of one socket it handles at a time, 0 for any number.
     """
 
-    def __init__(self, fn, *, int prefix=0, int max_args=-1, bint takes_ack=False, bint once=False, call=None):
+    def __init__(
+        self, fn, *, int prefix=0, int max_args=-1, bint takes_ack=False, bint once=False, call=None, int concurrency=0
+    ):
         self.fn = fn
         self.call = fn if call is None else call
         self.prefix = prefix
         self.max_args = max_args
         self.takes_ack = takes_ack
         self.once = once
+        self.concurrency = concurrency
+        self.is_special = once or concurrency > 0
 
 
 cdef class AckSender:
@@ -111,16 +98,18 @@ cdef class Suspended:
     cdef list args
     cdef int64_t id
     cdef Replies replies
+    cdef object on_end
 
     def __call__(self, task):
         self.socket.namespace.tasks.discard(task)
-        if task.cancelled():
-            return
-        error = task.exception()
-        if error is None:
-            self.socket.finish(task.result(), self.id, self.replies)
-        else:
-            self.socket.fail(self.args, self.id, error)
+        if not task.cancelled():
+            error = task.exception()
+            if error is None:
+                self.socket.finish(task.result(), self.id, self.replies)
+            else:
+                self.socket.fail(self.args, self.id, error)
+        if self.on_end is not None:
+            self.on_end()
 
 
 cdef class NamespaceBase:
@@ -294,9 +283,25 @@ cdef class SocketBase(Member):
         return ack
 
     cdef int run(self, Handler handler, list args, int64_t id, Replies replies) except -1:
+        """Call one handler, now or, where only so many may run, when its turn comes."""
+        if handler.is_special:  # unlikely
+            return self.run_special(handler, args, id, replies)
+        self.begin(handler, args, id, replies, None)
+        return 0
+
+    cdef int run_special(self, Handler handler, list args, int64_t id, Replies replies) except -1:
+        if handler.concurrency:
+            if handler.once:
+                self.forget(args[0], handler)
+            self.wait_for_turn(handler, args, id, replies)
+        else:
+            self.begin(handler, args, id, replies, None)
+        return 0
+
+    cdef bint begin(self, Handler handler, list args, int64_t id, Replies replies, object on_end) except -1:
         """Call one handler; what it returns is awaited if it can be, as a task that starts at once.
 
-        What it raises is logged, not passed on.
+        What it raises is logged, not passed on. True if it has not ended: on_end() is called when it has.
         """
         cdef AckSender ack = self.prepare(handler, args, id) if handler.takes_ack or handler.once else None
         cdef Suspended suspended
@@ -314,15 +319,25 @@ cdef class SocketBase(Member):
                     suspended.args = args
                     suspended.id = id
                     suspended.replies = replies
+                    suspended.on_end = on_end
                     self.namespace.tasks.add(result)
                     result.add_done_callback(suspended)
-                    return 0
+                    return True
         except asyncio.CancelledError:
             # The handler's own task was cancelled in its first step: it ends without an answer.
-            return 0
+            return False
         except Exception as error:
-            return self.fail(args, id, error)
-        return self.finish(result, id, replies)
+            self.fail(args, id, error)
+            return False
+        self.finish(result, id, replies)
+        return False
+
+    def begin_turn(self, Handler handler, list args, int64_t id, Replies replies, on_end) -> bool:
+        """begin() for callers in Python."""
+        return self.begin(handler, args, id, replies, on_end)
+
+    def wait_for_turn(self, Handler handler, list args, int64_t id, Replies replies) -> None:
+        raise NotImplementedError  # begin_turn() when so many of the handler have ended; core/turns.py
 
     def take(self, list args, int64_t id) -> None:  # dispatch() for callers in Python
         self.dispatch(args, id)
@@ -408,136 +423,3 @@ cdef class SocketBase(Member):
     def send_packet(self, Encoded encoded, bint is_volatile=False) -> bool:
         """Queue a packet for this client alone; False if it was dropped."""
         return self.session.outlet is not None and self.session.outlet.put(encoded, is_volatile)
-
-
-cdef class PeerBase(MessageHandler):
-    """The compiled part of a peer: a session's messages to packets, packets to sockets."""
-
-    def __cinit__(self, SessionBase session, Json json, *args, **kwargs):
-        self.session = session
-        self.json = json
-        if isinstance(json, Parser):
-            self.decoder = (<Parser> json).new_decoder()
-
-    @property
-    def sockets(self) -> dict:
-        """The sockets by namespace, in the order in which they joined; a new dict each time."""
-        if self.joined is not None:
-            return dict(self.joined)
-        return {} if self.root is None else {"/": self.root}
-
-    cpdef SocketBase find(self, str namespace):
-        """The socket in a namespace, None if there is none."""
-        if namespace == "/":
-            return self.root
-        return None if self.joined is None else self.joined.get(namespace)
-
-    cdef int text(self, const char* p, Py_ssize_t n) except -1:
-        if self.decoder is not None:
-            return self.take_message(p[:n].decode("utf-8", "replace"))
-        try:
-            return self.take_text(p, n)
-        except ProtocolError as error:
-            self.malformed(error)
-        return 0
-
-    cdef int take_message(self, object message) except -1:
-        """A message in the form that the server's `serializer` gives to packets."""
-        cdef Packet packet
-        try:
-            packet = self.decoder.decode(message)
-        except ProtocolError as error:
-            self.malformed(error)
-            return 0
-        if packet is None:  # more of it is to come
-            return 0
-        return self.receive(
-            packet.type, None if packet.namespace == "/" else packet.namespace,
-            -1 if packet.id is None else packet.id, packet.data,
-        )
-
-    cdef int take_text(self, const char* p, Py_ssize_t n) except -1:
-        cdef Head head
-        cdef str namespace
-        if self.buffers is not None:
-            raise ProtocolError(INVALID_DATA, "got plaintext data when reconstructing a packet")
-        parse_head(p, n, &head)
-        data = load_data(&head, self.json)
-        namespace = namespace_of(&head)
-        if not head.attachments:  # likely
-            return self.receive(head.type, namespace, head.id, data)
-        self.partial_type = head.type
-        self.partial_attachments = head.attachments
-        self.partial_namespace = namespace
-        self.partial_id = head.id
-        self.partial_data = data
-        self.buffers = []
-        return 0
-
-    cdef int binary(self, bytes data) except -1:
-        if self.decoder is not None:
-            return self.take_message(data)
-        try:
-            if self.buffers is None:
-                raise ProtocolError(INVALID_DATA, "got binary data when not reconstructing a packet")
-            self.buffers.append(data)
-            if len(self.buffers) < self.partial_attachments:
-                return 0
-            packet = reconstruct(self.partial_data, self.buffers)
-            self.partial_data = self.buffers = None
-            return self.receive(self.partial_type, self.partial_namespace, self.partial_id, packet)
-        except ProtocolError as error:
-            self.malformed(error)
-        return 0
-
-    cdef int receive(self, int type, str namespace, int64_t id, object data) except -1:
-        """A complete packet; namespace is None for "/"."""
-        cdef SocketBase socket
-        if type == EVENT or type == ACK or type == BINARY_EVENT or type == BINARY_ACK:
-            socket = self.root if namespace is None else self.find(namespace)
-            if socket is None:
-                self.misplaced(type, namespace or "/")
-            elif data is not NO_DATA:  # "2" alone decodes, and nothing handles it
-                if type == ACK or type == BINARY_ACK:
-                    socket.settle(id, data)
-                elif self.is_diverted:
-                    self.divert(socket, data, id)
-                else:
-                    socket.dispatch(data, id)
-            return 0
-        self.control(type, namespace or "/", None if data is NO_DATA else data)
-        return 0
-
-    def attach(self, SocketBase socket) -> None:
-        """Packets of the socket's namespace reach it from now on."""
-        cdef str name = socket.namespace.name
-        if name != "/" and self.joined is None:
-            self.joined = self.sockets
-        if self.joined is not None:
-            self.joined[name] = socket
-        if name == "/":
-            self.root = socket
-
-    def detach(self, SocketBase socket) -> None:
-        if socket is self.root:
-            self.root = None
-        if self.joined is not None:
-            self.joined.pop(socket.namespace.name, None)
-
-    def drop_partial(self) -> None:
-        """Forget a binary packet whose attachments will not come."""
-        self.partial_data = self.buffers = None
-
-    # --- what core/peer.py does
-
-    def malformed(self, error) -> None:
-        raise NotImplementedError  # a packet that is none
-
-    def misplaced(self, int type, str namespace) -> None:
-        raise NotImplementedError  # an event or ack for a namespace that this client has not joined
-
-    def divert(self, SocketBase socket, list args, int64_t id) -> None:
-        raise NotImplementedError  # an event, while is_diverted is set
-
-    def control(self, int type, str namespace, data) -> None:
-        raise NotImplementedError  # a CONNECT, DISCONNECT or CONNECT_ERROR

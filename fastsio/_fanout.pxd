@@ -16,6 +16,7 @@ cdef class Flusher:
     cdef list waiting
     cdef readonly bint is_scheduled
     cdef readonly Py_ssize_t failures
+    cdef public int64_t dropped     # packets that clients did not get: volatile ones, and those of full buffers
     # Of all sessions, while is_counting is set: packets of Engine.IO, and the bytes that carried them.
     cdef public bint is_counting
     cdef public int64_t packets_in
@@ -23,6 +24,15 @@ cdef class Flusher:
     cdef public int64_t bytes_in
     cdef public int64_t bytes_out
     cdef int add(self, Outlet outlet) except -1
+
+
+cdef class Outlet
+
+
+cdef class FlowControl:
+    cdef bint put(self, Outlet outlet, Encoded encoded, bint is_volatile) except -1
+    cdef bint make_room(self, Outlet outlet) except -1
+    cpdef int flushed(self, Outlet outlet) except -1
 
 
 cdef class Outlet:
@@ -33,10 +43,14 @@ cdef class Outlet:
     cdef public bint is_closed
     cdef bint is_waiting            # in the flusher's list, or about to be flushed by its own read
     cdef readonly bint is_overflowing
-    cdef readonly Py_ssize_t dropped
+    cdef public Py_ssize_t dropped
     cdef public int dialect         # how binary messages go over it (_dialects.pxd); 0: as Engine.IO v4 has them
     cdef Flusher flusher
+    cdef public FlowControl flow    # who watches the buffer; None: nobody
     cdef bint put(self, Encoded encoded, bint is_volatile=*) except -1
+    cdef bint put_spoken(self, Encoded encoded, bint is_volatile) except -1
+    cdef bint put_watched(self, Encoded encoded, bint is_volatile) except -1
+    cdef int enqueue(self, Encoded encoded) except -1
     cdef bint refuse(self, bint is_volatile) except -1
     cdef int flush(self) except -1
 
@@ -45,6 +59,7 @@ cdef class SessionBase:
     cdef public str id
     cdef public Outlet outlet
     cdef public MessageHandler handler
+    cdef public object flow         # engine.flow.SessionFlow; None until somebody asks for it
     cdef public bint is_open
     cdef public bint heard          # any byte came since it was last cleared
 

@@ -13,6 +13,7 @@ class SessionBase:
     id: str
     outlet: Any
     handler: Any
+    flow: Any
     is_open: bool
     heard: bool
 
@@ -23,6 +24,7 @@ class Member:
 class Flusher:
     is_scheduled: bool
     failures: int
+    dropped: int
     is_counting: bool
     packets_in: int
     packets_out: int
@@ -30,6 +32,9 @@ class Flusher:
     bytes_out: int
     def __init__(self, call_soon: Callable[..., Any], loop: Any = None) -> None: ...
     def run(self) -> None: ...
+
+class FlowControl:
+    def flushed(self, outlet: Outlet) -> int: ...
 
 class Outlet:
     queue: list[Encoded]
@@ -39,6 +44,7 @@ class Outlet:
     is_closed: bool
     is_overflowing: bool
     dropped: int
+    flow: FlowControl | None
     dialect: int
     def drain(self) -> None: ...
     def overflow(self) -> None: ...

@@ -17,7 +17,7 @@ logger = logging.getLogger("fastsio.conn")
 
 
 cdef class MessageHandler:
-    """Port: who takes a session's messages. Implemented by _dispatch.PeerBase."""
+    """Port: who takes a session's messages. Implemented by _peer.PeerBase."""
 
     cdef int text(self, const char* data, Py_ssize_t n) except -1:
         """A text message without Engine.IO's type; the pointer dies with the call."""
@@ -80,6 +80,22 @@ cdef class Flusher:
         forget_joined()
 
 
+cdef class FlowControl:
+    """Port: who watches an outlet's buffer, and decides when it is full. Implemented by _flow.Flow."""
+
+    cdef bint put(self, Outlet outlet, Encoded encoded, bint is_volatile) except -1:
+        """Outlet.put() in its place."""
+        raise NotImplementedError
+
+    cdef bint make_room(self, Outlet outlet) except -1:
+        """The buffer is full of what must be queued all the same: drop something else; False if that can't be."""
+        raise NotImplementedError
+
+    cpdef int flushed(self, Outlet outlet) except -1:
+        """What was queued has gone to the transport, all of it or as much as it takes."""
+        raise NotImplementedError
+
+
 cdef class Outlet:
     """Port: where a session's bytes go. put() queues; flush() is the transport's and sends.
 
@@ -95,6 +111,10 @@ cdef class Outlet:
 
         Never calls user code, so that a fan-out may run over live dictionaries.
         """
+        if self.dialect:  # unlikely
+            return self.put_spoken(encoded, is_volatile)
+        if self.flow is not None or encoded.key is not None:  # unlikely
+            return self.put_watched(encoded, is_volatile)
         if self.is_closed or self.buffered_bytes > self.max_buffered_bytes or (is_volatile and not self.is_writable):
             return self.refuse(is_volatile)
         self.queue.append(encoded)
@@ -103,9 +123,39 @@ cdef class Outlet:
             self.flusher.add(self)
         return True
 
+    cdef bint put_spoken(self, Encoded encoded, bint is_volatile) except -1:
+        """put() for a client of another dialect than plain Engine.IO v4."""
+        cdef int dialect = self.dialect
+        self.dialect = 0  # what is queued now is in it
+        try:
+            return self.put(encoded.spoken(dialect), is_volatile)
+        finally:
+            self.dialect = dialect
+    cdef bint put_watched(self, Encoded encoded, bint is_volatile) except -1:
+        """put() where somebody watches the buffer; a packet with a key makes its session do that."""
+        if self.flow is None:
+            session = getattr(self, "session", None)
+            if session is not None:
+                session.flow_control()
+        if self.flow is not None:
+            return self.flow.put(self, encoded, is_volatile)
+        if self.is_closed:
+            return self.refuse(is_volatile)
+        self.enqueue(encoded)
+        return True
+
+    cdef int enqueue(self, Encoded encoded) except -1:
+        """Queue a packet without a look at the buffer."""
+        self.queue.append(encoded)
+        self.buffered_bytes += encoded.size
+        if not self.is_waiting and self.is_writable:
+            self.flusher.add(self)
+        return 0
+
     cdef bint refuse(self, bint is_volatile) except -1:
         """Drop and count; a full buffer that is asked to take a packet it must not drop ends the session."""
         self.dropped += 1
+        self.flusher.dropped += 1
         if not is_volatile and not self.is_closed and not self.is_overflowing:
             self.is_overflowing = True
             self.flusher.call_soon(self.overflow)
@@ -141,6 +191,8 @@ cdef class Outlet:
     def adopt_queue(self, list queue) -> None:
         """Put another outlet's queue before anything queued here (the transport was upgraded)."""
         cdef Encoded encoded
+        if self.dialect:
+            queue = [encoded.spoken(self.dialect) for encoded in queue]
         self.queue = queue + self.queue
         for encoded in queue:
             self.buffered_bytes += encoded.size

@@ -9,7 +9,7 @@ Source: ASGI specification 3.0, "WebSocket".
 import asyncio
 import logging
 
-from fastsio._dialects cimport EIO3, binary_in
+from fastsio._dialects cimport EIO3
 from fastsio._encoded cimport Encoded
 from fastsio._eager cimport start
 from fastsio._fanout cimport MessageHandler, Outlet, SessionBase
@@ -32,6 +32,8 @@ cdef enum:
     TOO_BIG = 1009
     # How long a client may take to answer our close.
     CLOSE_S = 5
+    # Packets that are taken off the queue at a time.
+    MAX_BATCH = 64
 
 
 async def awaiting(awaitable):
@@ -197,7 +199,9 @@ cdef class HostedSocket(Outlet):
         while self.is_writable:
             message = self.next_message()
             if message is None or not self.transmit(message):
-                return 0
+                break
+        if self.flow is not None:
+            self.flow.flushed(self)
         return 0
 
     cdef dict next_message(self):
@@ -208,12 +212,15 @@ cdef class HostedSocket(Outlet):
             self.buffer += 1
             if self.buffer == len(self.buffers):
                 self.buffers = None
-            return self.binary_message(data)
+            if self.has_text_buffers:  # unlikely
+                return {"type": "websocket.send", "text": data.decode()}
+            return {"type": "websocket.send", "bytes": data}
         if self.position == len(self.batch):
             if not self.queue:
                 return self.close_message()
-            self.batch = self.queue
-            self.queue = []
+            # A few of a long queue: what waits in it can still be dropped.
+            self.batch = self.queue[:MAX_BATCH]
+            del self.queue[:MAX_BATCH]
             self.position = 0
         encoded = self.batch[self.position]
         # Let go at once: the last one of a broadcast frees it.
@@ -225,13 +232,10 @@ cdef class HostedSocket(Outlet):
             self.flusher.bytes_out += encoded.size
         self.buffers = encoded.buffers
         self.buffer = 0
+        self.has_text_buffers = encoded.has_text_buffers
         if encoded.is_binary_():
-            return self.binary_message(encoded.frame[encoded.text_at:])
+            return {"type": "websocket.send", "bytes": encoded.frame[encoded.text_at:]}
         return {"type": "websocket.send", "text": encoded.string_()}
-
-    cdef dict binary_message(self, bytes data):
-        message = binary_in(data, self.dialect)
-        return {"type": "websocket.send", "text" if isinstance(message, str) else "bytes": message}
 
     def close_message(self) -> dict | None:
         if self.phase != CLOSING or self.has_sent_close:
@@ -284,6 +288,8 @@ cdef class HostedSocket(Outlet):
         """Send a message and what is queued behind it."""
         while message is not None:
             await self.asgi_send(message)
+            if self.flow is not None:
+                self.flow.flushed(self)
             message = self.next_message()
 
     def send_failed(self, error) -> None:

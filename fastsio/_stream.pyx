@@ -78,12 +78,8 @@ cdef class Stream(Outlet):
 
     cdef int queue_raw(self, bytes data) except -1:
         """Queue bytes as they are, outside the packets' limits: control frames, HTTP."""
-        cdef Encoded encoded = wrap(data)
-        self.queue.append(encoded)
-        self.buffered_bytes += encoded.size
-        if not self.is_waiting and self.is_writable:
-            self.flusher.add(self)
-        if self.buffered_bytes > self.max_buffered_bytes:
+        self.enqueue(wrap(data))
+        if self.buffered_bytes > self.max_buffered_bytes and (self.flow is None or not self.flow.make_room(self)):
             self.refuse(False)
         return 0
 
@@ -98,10 +94,7 @@ cdef class Stream(Outlet):
         while self.is_writable and self.queue:
             queue = self.queue
             if self.buffered_bytes <= JOIN_BYTES or len(queue) == 1:  # likely
-                if self.deflate is None:  # likely
-                    data = join_frames(queue, self.dialect)
-                else:
-                    data = self.deflate.join(queue, self.dialect)
+                data = join_frames(queue) if self.deflate is None else self.deflate.join(queue)
                 if self.flusher.is_counting:
                     self.count_out(len(queue), len(data))
                 queue.clear()
@@ -112,6 +105,8 @@ cdef class Stream(Outlet):
         if self.closes_when_drained and not self.queue and self.transport is not None:
             self.closes_when_drained = False
             self.end_writing()
+        if self.flow is not None:
+            self.flow.flushed(self)
         return 0
 
     cdef bytes take_some(self):
@@ -125,10 +120,7 @@ cdef class Stream(Outlet):
             count += 1
             if size >= JOIN_BYTES:
                 break
-        if self.deflate is None:
-            data = join_frames(queue[:count], self.dialect)
-        else:
-            data = self.deflate.join(queue[:count], self.dialect)
+        data = join_frames(queue[:count]) if self.deflate is None else self.deflate.join(queue[:count])
         del queue[:count]
         self.buffered_bytes -= size
         if self.flusher.is_counting:

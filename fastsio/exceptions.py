@@ -8,6 +8,7 @@ from fastsio.core.errors import (
     DisconnectedError,
     InvalidArgumentError,
     PartialAnswersError,
+    RateLimitError,
     SocketIOError,
     TimeoutError,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "DisconnectedError",
     "InvalidArgumentError",
     "PartialAnswersError",
+    "RateLimitError",
     "SocketIOError",
     "TimeoutError",
 ]

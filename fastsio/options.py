@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 TRANSPORTS = ("polling", "websocket")
+BUFFER_POLICIES = ("close", "drop_oldest", "drop_newest", "keep_latest")
 # per_message_deflate where a dict leaves it out.
 _DEFLATE: dict[str, Any] = {
     "threshold": 1024,
@@ -100,6 +101,14 @@ class Options:
         handler before it has ended.
     always_connect: a client is in before its connect handler has been asked, and is put out if that refuses;
         its events wait so long.
+    buffer_policy: what happens when max_buffered_bytes are queued for a client and another event is: "close" ends the
+        session; "drop_oldest" and "drop_newest" drop events; "keep_latest" keeps of the events with one name, or one
+        key of latest(), only the newest, and then drops the oldest. Acks and control packets are never dropped.
+    high_water, low_water: bytes; when more than high_water are unsent for a client its sockets hear "high_water", when
+        low_water or less are again "low_water" (a quarter of the other, if it is not given). None: no such events.
+    max_waiting_events: how many events of one client may wait for their turn, where handlers run one after the other
+        (async_handlers=False, concurrency=); from half of it on the client is not read, what is over it is refused.
+    limits: token buckets, each a dict of the arguments of limit().
     middleware_timeout: how long a middleware that takes `next` may wait with calling it, once it has returned.
     cleanup_empty_child_namespaces: a namespace of a parent namespace is forgotten when its last client leaves.
     trusted_proxies: addresses and networks ("10.0.0.0/8"), "unix" for Unix sockets, or "*", from which X-Forwarded-For,
@@ -146,6 +155,11 @@ class Options:
     middleware_timeout: float = 10.0
     cleanup_empty_child_namespaces: bool = False
     trusted_proxies: None | str | Iterable[str] = None
+    buffer_policy: str = "close"
+    high_water: int | None = None
+    low_water: int | None = None
+    max_waiting_events: int = 20_000
+    limits: None | Iterable[dict[str, Any]] = None
     connection_state_recovery: None | bool | dict[str, Any] = None
     per_message_deflate: bool | dict[str, Any] = False
     typed: bool | None = None
@@ -161,6 +175,7 @@ class Options:
         _check_number("middleware_timeout", self.middleware_timeout, "seconds")
         for name in ("max_http_buffer_size", "max_buffered_bytes"):
             _check_number(name, getattr(self, name), "bytes")
+        _check_flow(self)
         object.__setattr__(self, "transports", _transports(self.transports))
         self._set_cors()
         object.__setattr__(self, "cookie", _cookie(self.cookie))
@@ -174,6 +189,8 @@ class Options:
             object.__setattr__(self, "namespaces", tuple(self.namespaces))
         if self.typed not in (None, True, False):
             raise ValueError(f"typed={self.typed!r}: True, False or None")
+        if self.limits is not None:
+            object.__setattr__(self, "limits", tuple(self.limits))
         if self.trusted_proxies is not None:
             object.__setattr__(self, "trusted_proxies", parse_proxies(self.trusted_proxies))
         recovery = _recovery(self.connection_state_recovery)
@@ -279,6 +296,28 @@ def _interval_and_grace(given: Any) -> tuple[Any, Any]:
 def _check_number(name: str, value: Any, unit: str) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
         raise ValueError(f"{name}={value!r}: a number of {unit} above 0")
+
+
+def _check_flow(options: Options) -> None:
+    """The options of flow control; limits are checked where they are made (core/limits.py)."""
+    if options.buffer_policy not in BUFFER_POLICIES:
+        raise ValueError(
+            f"buffer_policy={options.buffer_policy!r}: one of {', '.join(BUFFER_POLICIES)}"
+        )
+    check_marks(options.high_water, options.low_water)
+    most = options.max_waiting_events
+    if isinstance(most, bool) or not isinstance(most, int) or most < 2:
+        raise ValueError(f"max_waiting_events={most!r}: a number of events, 2 or more")
+
+
+def check_marks(high: Any, low: Any) -> None:
+    """Raise ValueError for high_water and low_water that can't be."""
+    if high is not None:
+        _check_number("high_water", high, "bytes")
+    if low is not None and (isinstance(low, bool) or not isinstance(low, int) or low < 0):
+        raise ValueError(f"low_water={low!r}: a number of bytes from 0 on")
+    if high is not None and low is not None and low >= high:
+        raise ValueError(f"low_water={low!r}: below high_water, which is {high!r}")
 
 
 def _check_serializer(given: Any) -> None:

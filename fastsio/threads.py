@@ -205,6 +205,11 @@ class HandlerPool:
         self._is_ending = False
         self._changed = threading.Condition()
 
+    @property
+    def backlog(self) -> int:
+        """How many jobs wait for a thread."""
+        return len(self._jobs)
+
     def submit(self, job: Callable[[], None]) -> None:
         """Have a thread call `job`, which must not raise."""
         with self._changed:

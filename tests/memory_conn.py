@@ -61,6 +61,9 @@ class MemoryTransport(asyncio.Transport):
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         assert (high, low) in ((0, 0), (1, 0)), "the first unsent byte must pause the connection"
 
+    def get_write_buffer_size(self) -> int:
+        return sum(map(len, self._unsent or ()))
+
     def pause_reading(self) -> None:
         self._is_reading = False
 

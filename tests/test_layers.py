@@ -19,8 +19,10 @@ PACKAGE = Path(__file__).resolve().parents[1] / "fastsio"
 SUFFIXES = (".py", ".pyi", ".pyx", ".pxd")
 
 PURE = [
+    "_peer",
     "_dispatch",
     "_eager",
+    "_flow",
     "_fanout",
     "_client",
     "_codec",
@@ -44,6 +46,7 @@ LOWER = [
     "_shared",
     "_hosted",
     "threads",
+    "rarely",
     "_wheel",
     "_ids",
     "_recovery_log",
@@ -94,8 +97,11 @@ MAY_IMPORT: dict[str, list[str]] = {
         "_eager",
         "_http",
     ],  # as _conn, over ASGI
+    "rarely": [],  # counting, and log lines that are not written too often
     "threads": [],  # loops and pools, of whatever
     "engine": [
+        "_flow",
+        "rarely",
         "_eager",  # middleware and questions that do not wait are answered at once
         "_deflate",
         "_fanout",
@@ -112,6 +118,9 @@ MAY_IMPORT: dict[str, list[str]] = {
     "core": [
         "_typed",
         "models",
+        "rarely",
+        "_flow",
+        "_peer",
         "_dispatch",
         "_eager",
         "_fanout",
@@ -197,8 +206,11 @@ MUST_NOT_IMPORT = {
     "_msgpack": IO | HTTP,
     "_deflate": IO | HTTP,
     "_fanout": HTTP | {"asyncio", "uvloop", "threading", "ssl"},
+    "_peer": HTTP | {"socket", "ssl"},
     "_dispatch": HTTP | {"socket", "ssl"},
     "_eager": HTTP | {"socket", "ssl"},
+    "_flow": IO | HTTP,
+    "rarely": IO | HTTP,
     "_http": IO,
     "_wheel": IO | HTTP,
     "_client": IO | HTTP,
@@ -449,7 +461,7 @@ def is_import_or_all(node: ast.stmt) -> bool:
         ("core/hub.py", "from http import HTTPStatus"),
         ("core/deep/down.py", "from ...engine import session"),
         ("engine/session.py", "from fastsio.core.hub import Hub"),
-        ("engine/session.py", "from fastsio._dispatch import PeerBase"),
+        ("engine/session.py", "from fastsio._peer import PeerBase"),
         ("engine/session.py", "from fastsio._conn import Conn"),
         ("api/aio.py", "from fastsio.engine.engine import Engine"),
         ("api/aio.py", "from fastsio.server import Server"),
@@ -476,7 +488,8 @@ def is_import_or_all(node: ast.stmt) -> bool:
         ),
         ("_codec.pyi", "from fastsio.core.hub import Hub"),
         ("_fanout.pyx", "cimport cython, fastsio._dispatch as dispatch"),
-        ("_conn.pyx", "from fastsio._dispatch cimport PeerBase"),
+        ("_conn.pyx", "from fastsio._peer cimport PeerBase"),
+        ("_dispatch.pyx", "from fastsio._peer cimport PeerBase"),
         ("_conn.pyx", "from fastsio.engine.session import Session"),
         ("_http.pyx", "from fastsio._frames import ProtocolError"),
         ("_dispatch.pyx", "'it''s' # x\nfrom fastsio._conn cimport Conn"),

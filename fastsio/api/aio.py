@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, overload
 
 from fastsio._aio import AsyncServerBase
 from fastsio.api import logs
+from fastsio.api.flow import FlowMethods
 from fastsio.api.manager import checked
 from fastsio.api.namespace import AsyncNamespace, BaseServerNamespace, methods_of
 from fastsio.api.views import EngineView, Environs, Handlers, NamespaceHandlers
@@ -36,7 +37,7 @@ ASYNC_MODES = ("aiohttp", "sanic", "tornado", "asgi")
 ARGUMENTS = frozenset({"async_mode", "engineio_logger", "monitor_clients"})
 
 
-class AsyncServer(AsyncServerBase):
+class AsyncServer(FlowMethods, AsyncServerBase):
     """A Socket.IO server in python-socketio's style.
 
     client_manager: an AsyncManager; one is made if none is given. logger, engineio_logger: True prints what is
@@ -160,20 +161,26 @@ class AsyncServer(AsyncServerBase):
     # --- handlers ----------------------------------------------------------------------------
 
     def on(
-        self, event: str, handler: Callable[..., Any] | None = None, namespace: str | None = None, *,
-        typed: bool | None = None,
+        self, event: str, handler: Callable[..., Any] | None = None, namespace: str | None = None,
+        *, typed: bool | None = None, concurrency: int | None = None,
     ) -> Any:  # fmt: skip
         """Register the handler of an event; as a decorator when `handler` is left out.
 
         connect(sid, environ[, auth]) refuses by returning False or raising; disconnect(sid[, reason]);
         any other event(sid, *args), whose return value answers the client's ack; "*"(event, sid, *args) for
-        events without one. In the namespace "*", for every namespace, they get the namespace before the sid. Plain
-        or coroutine functions. The last one registered for an event wins. typed: whether annotations validate the
-        arguments; None: as the server's option says. Raises TypeError for a function that can't be called so.
+        events without one. In the namespace "*", for every namespace, they get the namespace before the sid; so do
+        those of a pattern such as "/room/{id}", whose namespaces clients may join then (see IO.of()). Plain or
+        coroutine functions. The last one registered for an event wins. typed: whether annotations validate the
+        arguments; None: as the server's option says. concurrency: how many such events of one client are handled at a
+        time, others wait in their order. Raises TypeError for a function that can't be called so.
         """
         if handler is None:
-            return lambda handler: self.on(event, handler, namespace, typed=typed)
-        self.hub.registry.add(event, handler, namespace or "/", typed=typed)
+            return lambda handler: self.on(
+                event, handler, namespace, typed=typed, concurrency=concurrency
+            )
+        self.hub.registry.add(
+            event, handler, namespace or "/", typed=typed, concurrency=concurrency
+        )
         return handler
 
     def event(self, *args: Any, **kwargs: Any) -> Any:

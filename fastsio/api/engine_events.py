@@ -51,9 +51,9 @@ class EngineEvents:
     @staticmethod
     def of(hub: "Hub") -> "EngineEvents":
         """The one of a hub, whichever style asks for it."""
-        if hub.engine_events is None:
-            hub.engine_events = EngineEvents(hub)
-        events: EngineEvents = hub.engine_events
+        if hub.events is None:
+            hub.events = EngineEvents(hub)
+        events: EngineEvents = hub.events
         return events
 
     @property
@@ -156,14 +156,17 @@ class EngineEvents:
         self._hang_in()
 
     def _hang_in(self) -> None:
-        """An engine has us only while there is something to do: others pay nothing for it."""
-        is_used = self.middleware or self.make_id is not None or any(self._listeners.values())
-        self._hub.events = self if is_used else None
+        """Something was added or removed: clients may be here already."""
         engine = self._hub.engine
         if engine is not None:
-            engine.use_hooks(self._hub.events)
+            engine.use_hooks(self)
 
     # --- the engine's side -------------------------------------------------------------------
+
+    @property
+    def is_used(self) -> bool:
+        """Without anything hung in, the engine does not ask: others pay nothing for it."""
+        return bool(self.middleware or self.make_id is not None or any(self._listeners.values()))
 
     def hears(self, event: str) -> bool:
         return bool(self._listeners.get(event))

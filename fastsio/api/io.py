@@ -12,6 +12,7 @@ from fastsio.core.broadcasting import Broadcasting
 from fastsio.core.declaring import Declaring
 from fastsio.core.emitter import Emitter, Handlers
 from fastsio.core.hub import Hub
+from fastsio.core.limits import Rule
 from fastsio.core.namespace import Namespace
 from fastsio.core.operator import BroadcastOperator
 from fastsio.core.parent import ParentNamespace
@@ -120,6 +121,24 @@ class IO(Emitter, Broadcasting, Declaring):
 
     def chosen(self) -> BroadcastOperator:
         return self.sockets.chosen()
+
+    # --- flow --------------------------------------------------------------------------------
+
+    def limit(
+        self, event: str | None = None, *, rate: float, burst: int | None = None, per: str = "socket",
+        beyond: str = "drop", namespace: str | None = None,
+    ) -> Rule:  # fmt: skip
+        """How many events a client may send: `io.limit("chat", rate=5, burst=10)`; see Limits.add().
+
+        Without `namespace` it holds for all of them.
+        """
+        return self.hub.limit(
+            event, rate=rate, burst=burst, per=per, beyond=beyond, namespace=namespace
+        )
+
+    def flow_counts(self) -> dict[str, int]:
+        """What was too much: see Hub.flow_counts()."""
+        return self.hub.flow_counts()
 
     def server_side_emit(
         self, event: str, *args: Any, ack: Callable[..., Any] | None = None

@@ -17,6 +17,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from fastsio.api.aio import ARGUMENTS, AsyncServer
+from fastsio.api.flow import SyncFlowMethods
 from fastsio.api.manager import checked
 from fastsio.api.namespace import BaseServerNamespace, methods_of
 from fastsio.api.sync_namespace import Namespace
@@ -40,6 +41,7 @@ logger = logging.getLogger("fastsio.core")
 T = TypeVar("T")
 
 HANDLER_THREADS = 256
+MAX_WAITING_HANDLERS = 10_000
 # What threads of the pool with nothing to do need to end, at shutdown().
 POOL_END_S = 0.5
 GREEN_MODES = ("eventlet", "gevent", "gevent_uwsgi")
@@ -47,11 +49,13 @@ GREEN_MODES = ("eventlet", "gevent", "gevent_uwsgi")
 NEEDED = ("thread", "threading", "socket", "select")
 
 
-class Server:
+class Server(SyncFlowMethods):
     """A Socket.IO server whose handlers are plain functions that may block.
 
     The arguments are python-socketio's and AsyncServer's, and `handler_threads`: how many handlers may run at a time,
-    256 if it is not given. Serve it with WSGIApp under a threaded WSGI server, or with fastsio.run().
+    256 if it is not given; `max_waiting_handlers`: how many may wait for a thread, 10,000 if it is not given (from half
+    of it on, clients that send events are not read; what is over it is refused). Serve it with WSGIApp under a
+    threaded WSGI server, or with fastsio.run().
     """
 
     reserved_events: ClassVar[list[str]] = list(RESERVED)
@@ -64,6 +68,7 @@ class Server:
         """Raises ValueError for an async_mode of coroutines, RuntimeError where eventlet or gevent patched threads."""
         self.async_mode = _checked_mode(kwargs.pop("async_mode", None))
         self._pool = HandlerPool(kwargs.pop("handler_threads", HANDLER_THREADS))
+        most = _checked_most(kwargs.pop("max_waiting_handlers", MAX_WAITING_HANDLERS))
         self._lock = threading.RLock()
         self._bridge: Bridge | None = None
         self._gateway: Any = None
@@ -77,6 +82,7 @@ class Server:
         )  # fmt: skip
         self.hub = self._server.hub
         self.hub.registry.adapt = self._in_thread
+        self.hub.bound(lambda: self._pool.backlog, most)
         self.hub.on_served = self._served
         self.logger = self._server.logger
         self.engineio_logger = self._server.engineio_logger
@@ -136,14 +142,14 @@ class Server:
     # --- handlers ----------------------------------------------------------------------------
 
     def on(
-        self, event: str, handler: Callable[..., Any] | None = None, namespace: str | None = None, *,
-        typed: bool | None = None,
+        self, event: str, handler: Callable[..., Any] | None = None, namespace: str | None = None,
+        *, typed: bool | None = None, concurrency: int | None = None,
     ) -> Any:  # fmt: skip
         """Register the handler of an event; as a decorator when `handler` is left out.
 
         As AsyncServer.on(), but for plain functions. Raises TypeError for a coroutine function.
         """
-        return self._server.on(event, handler, namespace, typed=typed)
+        return self._server.on(event, handler, namespace, typed=typed, concurrency=concurrency)
 
     def event(self, *args: Any, **kwargs: Any) -> Any:
         """`@sio.event` registers a function under its own name; `@sio.event(namespace="/x")` in a namespace."""
@@ -426,7 +432,7 @@ def _frozen(rooms: Any) -> Any:
 
 def _drop_unknown(kwargs: dict[str, Any]) -> None:
     """One warning for all arguments that are none; they are taken out."""
-    known = Options.names() | ARGUMENTS | {"handler_threads"}
+    known = Options.names() | ARGUMENTS | {"handler_threads", "max_waiting_handlers"}
     unknown = [name for name in kwargs if name not in known]
     if unknown:
         said = ", ".join(f"{name!r}{nearest(name, known)}" for name in unknown)
@@ -434,6 +440,12 @@ def _drop_unknown(kwargs: dict[str, Any]) -> None:
         warnings.warn(f"Server ignores unknown arguments: {said}", stacklevel=3)
     for name in unknown:
         del kwargs[name]
+
+
+def _checked_most(most: Any) -> int:
+    if isinstance(most, bool) or not isinstance(most, int) or most < 2:
+        raise ValueError(f"max_waiting_handlers={most!r}: a number of handlers, 2 or more")
+    return most
 
 
 def _checked_mode(mode: str | None) -> str:

@@ -6,6 +6,7 @@ Each method is that of the BroadcastOperator that chosen() makes. Source: Node's
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from fastsio.core.latest import Latest
 from fastsio.core.operator import BroadcastOperator
 
 if TYPE_CHECKING:
@@ -62,6 +63,10 @@ class Broadcasting:
     def timeout(self, seconds: float) -> BroadcastOperator:
         """Wait for answers that long: `await io.timeout(5).emit_with_ack(…)`."""
         return self.chosen().timeout(seconds)
+
+    def latest(self, key: Any) -> Latest:
+        """Of packets with one key, clients that read too slowly get only the newest: see Latest."""
+        return self.chosen().latest(key)
 
     async def fetch_sockets(self) -> "list[RemoteSocket]":
         """All clients, as they are now."""

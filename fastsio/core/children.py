@@ -31,7 +31,12 @@ class ChildrenOperator(BroadcastOperator):
     def _of_children(self) -> list[BroadcastOperator]:
         return [
             BroadcastOperator(
-                child, self._rooms, self._excluded, self._is_volatile, self._timeout_s
+                child,
+                self._rooms,
+                self._excluded,
+                self._is_volatile,
+                self._timeout_s,
+                self._is_plain,
             )
             for child in list(self._namespace.children.values())
         ]
@@ -44,6 +49,10 @@ class ChildrenOperator(BroadcastOperator):
             return
         for operator in self._of_children():
             operator.emit(event, *args)
+
+    def emit_latest(self, key: Any, args: list[Any]) -> None:
+        for operator in self._of_children():
+            operator.emit_latest(key, args)
 
     def _gather(self, args: list[Any], ack: Callable[..., Any]) -> None:
         hub = self._namespace.hub

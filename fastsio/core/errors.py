@@ -49,6 +49,23 @@ class DisconnectedError(SocketIOError):
     """There is no connection, or no longer."""
 
 
+class RateLimitError(SocketIOError):
+    """A client's event is over a limit (limit()) and was not handled.
+
+    event: its name; retry_after: seconds until one may pass; data: what the client's acknowledgement has.
+    """
+
+    def __init__(self, event: str, retry_after: float) -> None:
+        super().__init__(f"too many events {event!r}, try again in {retry_after:.2g} s")
+        self.event = event
+        self.retry_after = retry_after
+        self.data = {
+            "error": "rate limit exceeded",
+            "event": event,
+            "retry_after": round(retry_after, 3),
+        }
+
+
 class ClientGoneError(DisconnectedError, TimeoutError):
     """The client went, or had gone, before it answered.
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from fastsio._codec import check_event_name
 from fastsio._dispatch import Handler
+from fastsio.core.turns import concurrency_of
 from fastsio.core.typed import typed_call
 
 __all__ = [
@@ -75,22 +76,24 @@ async def called(fn: Callable[..., Any], *args: Any) -> Any:
 
 
 def make_handler(
-    fn: Callable[..., Any],
-    prefix: int = PREFIX_NONE,
-    once: bool = False,
-    typed: bool | None = False,
-) -> Handler:
+    fn: Callable[..., Any], prefix: int = PREFIX_NONE, once: bool = False, typed: bool | None = False,
+    concurrency: int | None = None,
+) -> Handler:  # fmt: skip
     """A Handler for `fn`. A parameter named `ack` makes it answer by calling that.
 
-    typed: whether its annotations validate, see typed_call(). Raises TypeError if `fn` can't take what `prefix` puts
+    typed: whether its annotations validate, see typed_call(). concurrency: how many events of one socket it handles at
+    a time (see turns.py), None for what `fn` is marked with. Raises TypeError if `fn` can't take what `prefix` puts
     before the event's arguments.
     """
     takes_ack = takes_named(fn, "ack")
     max_args = _room_for(fn, prefix.bit_count(), False)
     if takes_ack and max_args > 0 and _has_positional_ack(fn):
         max_args -= 1
-    call = typed_call(fn, prefix.bit_count(), takes_ack, typed)
-    return Handler(fn, prefix=prefix, max_args=max_args, takes_ack=takes_ack, once=once, call=call)
+    return Handler(
+        fn, prefix=prefix, max_args=max_args, takes_ack=takes_ack, once=once,
+        call=typed_call(fn, prefix.bit_count(), takes_ack, typed),
+        concurrency=concurrency_of(fn, concurrency),
+    )  # fmt: skip
 
 
 def make_event_handler(
@@ -99,6 +102,7 @@ def make_event_handler(
     *,
     call: Callable[..., Any] | None = None,
     required: int = 0,
+    concurrency: int | None = None,
 ) -> Handler:
     """A Handler for `fn` in python-socketio's style, where `ack` is a name like any other.
 
@@ -107,7 +111,9 @@ def make_event_handler(
     """
     before = prefix.bit_count()
     _room_for(fn, before + required, True)
-    return Handler(call or fn, prefix=prefix, max_args=_room_for(fn, before, True))
+    return Handler(
+        call or fn, prefix=prefix, max_args=_room_for(fn, before, True), concurrency=concurrency_of(fn, concurrency)
+    )  # fmt: skip
 
 
 def _room_for(fn: Callable[..., Any], count: int, is_own: bool) -> int:

@@ -6,6 +6,7 @@ It is the engine's handler: each session gets a Peer.
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -13,6 +14,7 @@ from fastsio._codec import encode_packet
 from fastsio._encoded import Encoded, encode_engine_packet
 from fastsio._ids import new_id
 from fastsio.core.failures import Failures
+from fastsio.core.limits import Limits, Rule
 from fastsio.core.namespace import Namespace
 from fastsio.core.observer import Observer
 from fastsio.core.parent import ParentNamespace, Parents
@@ -21,6 +23,7 @@ from fastsio.core.peer import CONNECT_ERROR, Peer
 from fastsio.core.peer4 import Peer4
 from fastsio.core.recovery_store import SessionStore
 from fastsio.core.registry import Registry
+from fastsio.core.waiting import Overload, Refusals
 from fastsio.options import Options
 
 logger = logging.getLogger("fastsio.core")
@@ -51,6 +54,10 @@ class Hub:
         self.is_traced = self.notes_events = False
         self.observer: Observer | None = None
         self._event_observer: Observer | None = None
+        # Events that are not handled because they are too many; limits is None where there are none.
+        self.refusals = Refusals()
+        self.limits: Limits | None = None
+        self.overload: Overload | None = None
         self._hears_upgrades = False
         # Called when an engine begins to serve this.
         self.on_served: Callable[[], None] | None = None
@@ -58,10 +65,8 @@ class Hub:
         self.is_serial = self.diverts = not options.async_handlers
         # python-socketio: with `namespaces` given, "/" exists only if it is among them or has handlers.
         self.is_root_optional = False
-        # What the application has hung into the engine (engine/ports.py, Hooks), while there is anything; and where it
-        # does that, once it has asked for it: api.engine_events.EngineEvents.
+        # What the engine tells of requests (engine/ports.py, Hooks), where the API has that.
         self.events: Any = None
-        self.engine_events: Any = None
         # The application's object, as namespaces show it: an IO or an AsyncServer.
         self.server: Any = None
         self.parents = Parents(self)
@@ -71,6 +76,8 @@ class Hub:
         self._accepts_any = options.namespaces == "*"
         for name in () if isinstance(options.namespaces, str) else options.namespaces or ():
             self.namespace(name)
+        for limit in options.limits or ():
+            self.limit(**limit)
 
     def namespace(self, name: str) -> Namespace:
         """The namespace of that name, made if it is new; the leading "/" may be left out.
@@ -135,6 +142,34 @@ class Hub:
         made.is_passing = True
         return made
 
+    def limit(
+        self, event: str | None = None, *, rate: float, burst: int | None = None, per: str = "socket",
+        beyond: str = "drop", namespace: str | None = None,
+    ) -> Rule:  # fmt: skip
+        """See Limits.add(); it holds for clients that are here too. From any thread."""
+        limits = self.limits or Limits(self, time.monotonic)
+        if namespace is not None:
+            namespace = self.namespace(namespace).name
+        rule = limits.add(
+            event, rate=rate, burst=burst, per=per, beyond=beyond, namespace=namespace
+        )
+        self.limits = limits
+        if self.is_elsewhere():
+            self.call_soon(self._divert)
+        else:
+            self._divert()
+        return rule
+
+    def bound(self, backlog: Callable[[], int], most: int) -> None:
+        """Of what waits for all clients together let there be no more than `most`; `backlog()` says how much does."""
+        self.overload = Overload(backlog, most)
+        self._divert()
+
+    def flow_counts(self) -> dict[str, int]:
+        """What was too much, since it is served: `dropped` packets, and events not handled, by what they were over."""
+        dropped = 0 if self._engine is None else self._engine.flusher.dropped
+        return {"dropped": dropped, **self.refusals.counts}
+
     def trace(self) -> None:
         """Note every event that comes in the log, from the next client on."""
         self.is_traced = self.notes_events = self.diverts = True
@@ -149,14 +184,19 @@ class Hub:
         self.observer = observer
         self._event_observer = None if observer is None or not observer.watches_events else observer
         self.notes_events = self.is_traced or self._event_observer is not None
-        self.diverts = self.is_serial or self.notes_events
         for namespace in self.namespaces.values():
             namespace.observe(self._event_observer)
         if self._engine is not None:
             self._observe_engine()
-            for session in self._engine.sessions.values():
-                if session.handler is not None:
-                    session.handler.divert_again()
+        self._divert()
+
+    def _divert(self) -> None:
+        """Let events take the longer way or not, those of clients that are here too."""
+        is_bound = self.limits is not None or self.overload is not None
+        self.diverts = self.is_serial or self.notes_events or is_bound
+        for session in () if self._engine is None else self._engine.sessions.values():
+            if session.handler is not None:
+                session.handler.divert_again()
 
     def hear_upgrades(self) -> None:
         """A conn's listener wants to know when a session has switched to WebSocket."""

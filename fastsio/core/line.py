@@ -3,34 +3,71 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastsio._eager import start_eager
+
+if TYPE_CHECKING:
+    from fastsio.core.waiting import Crowd
 
 
 class Line:
     """The next call begins when the former has ended, with what it awaits; each logs its own errors.
 
     One task works as long as calls wait, and its first step runs at once: without waiting handlers, events
-    are answered in the read that brought them.
+    are answered in the read that brought them. While it has `holders` no call begins.
     """
 
-    __slots__ = ("_is_busy", "_on_empty", "_tasks", "_waiting")
+    __slots__ = ("_crowd", "_is_busy", "_on_empty", "_tasks", "_waiting", "holders")
 
-    def __init__(self, tasks: set[Any], on_empty: Callable[[], None] | None = None) -> None:
-        """`tasks` keeps the task that works; `on_empty` is called whenever all that was added has ended."""
+    def __init__(
+        self, tasks: set[Any], on_empty: Callable[[], None] | None = None, crowd: "Crowd | None" = None
+    ) -> None:  # fmt: skip
+        """`tasks` keeps the task that works; `on_empty` is called whenever all that was added has ended.
+
+        `crowd` is told when the line gets shorter; whether it is full its caller asks before add().
+        """
         self._tasks = tasks
         self._on_empty = on_empty
         self._waiting: deque[tuple[Callable[..., Awaitable[None] | None], tuple[Any, ...]]] = (
             deque()
         )
         self._is_busy = False
+        self._crowd = crowd
+        self.holders: set[Any] = set()
+
+    def __len__(self) -> int:
+        """How many calls wait."""
+        return len(self._waiting)
+
+    def __bool__(self) -> bool:
+        return True  # also an empty one
+
+    def hold(self, holder: Any) -> None:
+        """Begin no call any more, until let_go() of every holder. The one at work goes on."""
+        self.holders.add(holder)
+
+    def let_go(self, holder: Any) -> None:
+        """hold() of this holder is over; nothing happens if there was none."""
+        if holder in self.holders:
+            self.holders.discard(holder)
+            if not self._is_busy:
+                self._go_on()
 
     def add(self, call: Callable[..., Awaitable[None] | None], *args: Any) -> None:
         """Call `call(*args)` when all that were added before have ended, and await what it returns, if anything."""
         self._waiting.append((call, args))
-        if not self._is_busy:
+        if not self._is_busy and not self.holders:
             self._start()
+
+    def _go_on(self) -> None:
+        """Begin what waits, unless it is held, or be empty."""
+        if self.holders:
+            return
+        if self._waiting:
+            self._start()
+        elif self._on_empty is not None:
+            self._on_empty()
 
     def _start(self) -> None:
         self._is_busy = True
@@ -38,16 +75,15 @@ class Line:
 
     async def _work(self) -> None:
         try:
-            while self._waiting:
+            while self._waiting and not self.holders:
                 call, args = self._waiting.popleft()
+                if self._crowd is not None:
+                    self._crowd.shrunk(len(self._waiting))
                 await _run(call, args)
         finally:
             self._is_busy = False
-            # This task was cancelled, as a stop does: the others still have their turn.
-            if self._waiting:
-                self._start()
-            elif self._on_empty is not None:
-                self._on_empty()
+            # If this task was cancelled, as a stop does, the others still have their turn.
+            self._go_on()
 
 
 async def _run(call: Callable[..., Awaitable[None] | None], args: tuple[Any, ...]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fastsio._dispatch import Handler, SocketBase
 from fastsio.core.emitter import Emitter, Handlers, added, functions, without
 from fastsio.core.handlers import PREFIX_EVENT, make_handler
+from fastsio.core.own_events import own_event
 
 if TYPE_CHECKING:
     from fastsio.core.namespace import Namespace
@@ -28,28 +29,46 @@ class Listening(Emitter, SocketBase):
     # --- one event ---------------------------------------------------------------------------
 
     def on(
-        self, event: str, fn: Callable[..., Any] | None = None, *, typed: bool | None = None
+        self,
+        event: str,
+        fn: Callable[..., Any] | None = None,
+        *,
+        typed: bool | None = None,
+        concurrency: int | None = None,
     ) -> Any:
         """Call `fn(*args)` for each such event of the client, after listeners added earlier.
 
         Works as a decorator. `fn` may be a coroutine function. What it returns answers the client's ack
         (None: no value, a tuple: several); one with a parameter named `ack` answers by calling that. Extra
         arguments are dropped, as JavaScript does. Own events: "disconnecting" and "disconnect", with
-        (reason, description), and "error" with an exception. typed: whether annotations validate the arguments; None:
-        as the server's option says.
+        (reason, description), "error" with an exception, "high_water" and "low_water" with the unsent bytes.
+
+        typed: whether annotations validate the arguments; None: as the server's option says. concurrency: at most so
+        many of its events are handled at a time, others wait in their order; with 1 they are handled strictly one after
+        the other.
         """
-        return self._listen(event, fn, typed=typed)
+        return self._listen(event, fn, typed=typed, concurrency=concurrency)
 
     def make_handler(
-        self, event: str, fn: Callable[..., Any], once: bool, typed: bool | None = None
-    ) -> Handler:
+        self, event: str, fn: Callable[..., Any], once: bool, typed: bool | None = None,
+        concurrency: int | None = None,
+    ) -> Handler:  # fmt: skip
         if typed is None:
             typed = self.namespace.hub.options.typed
-        return make_handler(fn, once=once, typed=False if event in OWN_EVENTS else typed)
+        is_own = event in OWN_EVENTS or own_event(event) is not event
+        return make_handler(
+            fn, once=once, typed=False if is_own else typed, concurrency=concurrency
+        )
+
+    def handlers_of(self, event: str) -> Handlers:
+        return super().handlers_of(own_event(event))
+
+    def set_listeners(self, event: str, handlers: Handlers) -> None:
+        super().set_listeners(own_event(event), handlers)
 
     def all_handlers_of(self, event: str) -> list[Handler]:
         """Who gets an event of the client, in their order: the namespace's handler, then the listeners."""
-        listeners = self.handlers_of(event)
+        listeners = super().handlers_of(event)  # the server's own events are not a client's
         handler = self.namespace.handlers.get(event)
         if handler is None and not listeners:
             handler = self.namespace.fallback

@@ -25,6 +25,7 @@ from fastsio.core.watch import Watch
 
 if TYPE_CHECKING:
     from fastsio.core.hub import Hub
+    from fastsio.core.limits import Rule
     from fastsio.core.parent import ParentNamespace
     from fastsio.core.socket import Socket
 
@@ -167,6 +168,15 @@ class Namespace(Emitter, Broadcasting, Declaring, NamespaceBase):
         self.guards.append(make_step(middleware, seconds, self.tasks, "socket"))
         return middleware
 
+    def limit(
+        self, event: str | None = None, *, rate: float, burst: int | None = None, per: str = "socket",
+        beyond: str = "drop",
+    ) -> "Rule":  # fmt: skip
+        """How many events a client of this namespace may send: `limit("chat", rate=5, burst=10)`; see Limits.add()."""
+        return self.hub.limit(
+            event, rate=rate, burst=burst, per=per, beyond=beyond, namespace=self.name
+        )
+
     def server_side_emit(
         self, event: str, *args: Any, ack: Callable[..., Any] | None = None
     ) -> None:
@@ -175,6 +185,7 @@ class Namespace(Emitter, Broadcasting, Declaring, NamespaceBase):
         Raises TypeError for what JSON can't hold, ValueError for the names of a namespace's own events.
         """
         self._check_server_event([event, *args])
+        logger.warning("server_side_emit(%r) in %r: there are no other servers", event, self.name)
         if ack is not None:
             calling(self, ack)(None, [])
 
@@ -185,7 +196,7 @@ class Namespace(Emitter, Broadcasting, Declaring, NamespaceBase):
 
     def _check_server_event(self, args: list[Any]) -> None:
         if args[0] in OWN_EVENTS:
-            raise ValueError(f"{args[0]!r} is a reserved event name")
+            raise ValueError(f'"{args[0]}" is a reserved event name')
         self.encode_event(args)
 
     # --- python-socketio's side --------------------------------------------------------------

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from fastsio._encoded import Encoded
 from fastsio.core.gather import calling, gather, wait_for_all
 from fastsio.core.handlers import check_event_name
+from fastsio.core.latest import Latest, latest_packet
 
 if TYPE_CHECKING:
     from fastsio.core.namespace import Namespace
@@ -112,6 +114,26 @@ class BroadcastOperator:
         )
         if namespace.observer is not None:
             namespace.tell_sent_to([event, *args], self._rooms, self._excluded)
+
+    def latest(self, key: Any) -> Latest:
+        """Of packets with one key, those who read too slowly for all of them get only the newest: see Latest."""
+        return Latest(self, key)
+
+    def emit_latest(self, key: Any, args: list[Any]) -> None:
+        """latest(key).emit(*args)."""
+        encoded = latest_packet(self._namespace, key, args)
+        encoded.is_plain = self._is_plain
+        if self._namespace.is_elsewhere():
+            self._namespace.hub.call_soon(self._deliver, encoded, args)
+        else:
+            self._deliver(encoded, args)
+
+    def _deliver(self, encoded: Encoded, args: list[Any]) -> None:
+        """Send [event, *arguments], which nobody keeps, to all of them."""
+        namespace = self._namespace
+        namespace.adapter.deliver(encoded, self._rooms, self._excluded, self._is_volatile)
+        if namespace.observer is not None:
+            namespace.tell_sent_to(args, self._rooms, self._excluded)
 
     def _gather(self, args: list[Any], ack: Callable[..., Any]) -> None:
         namespace = self._namespace

@@ -12,6 +12,8 @@ from fastsio._dispatch import Handler, Replies
 from fastsio.core.handlers import takes_named
 from fastsio.core.line import Line
 from fastsio.core.middleware import Step, make_step
+from fastsio.core.waiting import Crowd
+from fastsio.core.waiting import Crowd
 
 if TYPE_CHECKING:
     from fastsio.core.socket import Socket
@@ -46,12 +48,13 @@ class PacketAck:
 class PacketMiddleware:
     """A socket's packet middleware, and its events that wait for it."""
 
-    __slots__ = ("_line", "_socket", "_steps")
+    __slots__ = ("_crowd", "_line", "_socket", "_steps")
 
     def __init__(self, socket: "Socket") -> None:
         self._socket = socket
         self._steps: tuple[tuple[Step, bool], ...] = ()
-        self._line = Line(socket.namespace.tasks)
+        self._crowd = Crowd(socket.peer, socket.namespace.hub.options.max_waiting_events)
+        self._line = Line(socket.namespace.tasks, crowd=self._crowd)
 
     def add(self, fn: Callable[..., Any]) -> None:
         """See Socket.use()."""
@@ -62,6 +65,12 @@ class PacketMiddleware:
 
     def take(self, args: list[Any], ack_id: int) -> None:
         """An event of the client: to those of on_any(), then through the middleware, then to its handlers."""
+        if self._crowd.is_full(len(self._line)):
+            self._socket.namespace.hub.refusals.too_many(self._socket, args[0], ack_id)
+            return
+        if self._crowd.is_full(len(self._line)):
+            self._socket.namespace.hub.refusals.too_many(self._socket, args[0], ack_id)
+            return
         if self._socket.of_any is not None:
             self._socket.run_any(args, ack_id)
         self._line.add(self._pass, args, ack_id)

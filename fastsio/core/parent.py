@@ -135,13 +135,19 @@ class Parents:
 
     def add(self, names: "str | re.Pattern[str] | Judge") -> ParentNamespace:
         """A new parent namespace: see IO.of()."""
-        pattern = judge = None
         if isinstance(names, str):
-            pattern = compile_pattern(names)
-        elif isinstance(names, re.Pattern):
-            pattern = Pattern(names, {})
-        else:
-            judge = make_judge(names, self._hub.options.middleware_timeout)
+            return self._add(compile_pattern(names), None)
+        if isinstance(names, re.Pattern):
+            return self._add(Pattern(names, {}), None)
+        return self._add(None, make_judge(names, self._hub.options.middleware_timeout))
+
+    def of(self, pattern: Pattern) -> Pattern:
+        """Let some parent know what fits the pattern, a new one if there is none; returns the pattern."""
+        if not any(parent.pattern == pattern for parent in self._parents):
+            self._add(pattern, None)
+        return pattern
+
+    def _add(self, pattern: Pattern | None, judge: Judge | None) -> ParentNamespace:
         parent = ParentNamespace(self._hub, f"/_{next(self._numbers)}", pattern, judge)
         self._parents.append(parent)
         return parent

@@ -1,29 +1,34 @@
 """Peers: one session as Socket.IO sees it. Joining and leaving namespaces, and what breaks the rules.
 
-The hot path, events and acks, is in _dispatch.PeerBase.
+The hot path, events and acks, is in _peer.PeerBase.
 Source: socket.io-protocol v5, "Connection to a namespace"; order of events and reasons as in Node's server.
 """
 
 import logging
 from typing import TYPE_CHECKING, Any
 
-from fastsio._dispatch import PeerBase
 from fastsio._eager import start_eager
 from fastsio._encoded import Encoded
 from fastsio._ids import new_id
+from fastsio._peer import PeerBase
 from fastsio.core.conn import RawSocket
 from fastsio.core.errors import ConnectionRefusedError
 from fastsio.core.handshake import make_environ
 from fastsio.core.line import Line
 from fastsio.core.namespace import Guard, Namespace
+from fastsio.core.own_events import HIGH_WATER, LOW_WATER
 from fastsio.core.packets import take_in_turn
 from fastsio.core.reasons import python_reason
 from fastsio.core.socket import Socket
+from fastsio.core.waiting import Crowd
 
 if TYPE_CHECKING:
     from fastsio.core.hub import Hub
 
 logger = logging.getLogger("fastsio.core")
+
+# Why a client is not read, by its sockets' will; the other reasons are Crowds.
+PAUSED = "paused"
 
 CONNECT = 0
 DISCONNECT = 1
@@ -34,7 +39,10 @@ INVALID_NAMESPACE = {"message": "Invalid namespace"}
 class Peer(PeerBase):
     """One client: its sockets by namespace (`sockets`), and those still waiting to be admitted."""
 
-    __slots__ = ("_conn", "_joining", "hub")
+    __slots__ = ("_conn", "_crowd", "_joining", "hub")
+
+    # The bound of the line; there is one where there is a line.
+    _crowd: Crowd
 
     # Of Socket.IO; Peer4 has the other. Looked at before a call that only that needs: 0.7 % of a connect each.
     protocol = 5
@@ -307,7 +315,9 @@ class Peer(PeerBase):
     def _hold(self) -> Line:
         """Events wait from now on: for each other, or until a connect handler has ended (see divert())."""
         if self.line is None:
-            self.line = Line(self.hub.tasks, None if self.hub.is_serial else self._let_go)
+            crowd = self._crowd = Crowd(self, self.hub.options.max_waiting_events)
+            on_empty = None if self.hub.is_serial else self._let_go
+            self.line = Line(self.hub.tasks, on_empty, crowd)
             self.is_diverted = True
         line: Line = self.line
         return line
@@ -316,10 +326,19 @@ class Peer(PeerBase):
         """An event, where the log or an observer shall have it or it may have to wait."""
         if self.hub.is_traced:
             logger.info("event %r from sid=%.6s… in %r", args[0], socket.id, socket.namespace.name)
+        if self.hub.limits is not None and not self.hub.limits.admits(socket, args, ack_id):
+            return
+        if self.hub.overload is not None and self.hub.overload.is_full(self):
+            self.hub.refusals.too_many(socket, args[0], ack_id)
+            return
         if socket.namespace.observer is not None:
             socket.namespace.observer.event_received(socket, args)
         if self.hub.is_serial or self.line is not None:
-            self._hold().add(self._its_turn, socket, args, ack_id)
+            line = self._hold()
+            if self._crowd.is_full(len(line)):
+                self.hub.refusals.too_many(socket, args[0], ack_id)
+            else:
+                line.add(self._its_turn, socket, args, ack_id)
         else:
             self._deliver(socket, args, ack_id)
 
@@ -337,6 +356,40 @@ class Peer(PeerBase):
             self._deliver(socket, args, ack_id)
             return None
         return take_in_turn(socket, args, ack_id)
+
+    # --- flow --------------------------------------------------------------------------------
+
+    def pause(self, sid: str) -> None:
+        """Events wait, and the connection is not read, until resume() of every socket that is paused."""
+        self._hold().hold(sid)
+        self.session.flow_control().stop_reading(PAUSED)
+
+    def resume(self, sid: str) -> None:
+        line = self.line
+        if line is None or sid not in line.holders:
+            return
+        if line.holders == {sid}:
+            # Before the events that wait: one of their handlers may pause it again.
+            self.session.flow_control().start_reading(PAUSED)
+        line.let_go(sid)
+
+    def hear_answers(self) -> None:
+        """An answer is waited for: it must be read even if too many events wait."""
+        self.session.flow.read_in_spite_of_all_but(PAUSED)
+
+    @property
+    def owes_answers(self) -> bool:
+        """Whether somebody waits for an answer of this client."""
+        return any(socket.acks for socket in self.sockets.values())
+
+    def buffer_crossed(self, is_high: bool, size: int) -> None:
+        """The send buffer has passed a mark: see the options high_water and low_water."""
+        event = HIGH_WATER if is_high else LOW_WATER
+        for socket in self.sockets.values():
+            handler = socket.namespace.handlers.get(event)
+            if handler is not None:
+                socket.run_handler(handler, event, size)
+            socket.run_listeners(event, size)
 
     def _leave_unseen(self, socket: Socket) -> None:
         """The client went while the guards were at work.
@@ -359,6 +412,8 @@ class Peer(PeerBase):
         if self.find(namespace.name) is not socket:
             return
         self.detach(socket)
+        if self.line is not None:
+            self.resume(socket.id)
         if socket.by_event is not None:
             socket.run_listeners("disconnecting", reason, description)
         if namespace.recovery is not None:

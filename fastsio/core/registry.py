@@ -1,7 +1,8 @@
 """python-socketio's handlers as they were registered, and the tables of each namespace that dispatch reads.
 
 Order of preference, as in python-socketio: a function for the event, one for "*" in the namespace, one for
-the event in the namespace "*", one for "*" in "*", a class-based namespace, a class-based one for "*".
+the event in the namespace "*", one for "*" in "*", a class-based namespace, a class-based one for "*". Namespaces
+that are patterns, which python-socketio does not have, come before "*", those that were given later before the earlier.
 `connect` and `disconnect` never go to a "*" event.
 """
 
@@ -21,6 +22,8 @@ from fastsio.core.handlers import (
     make_handler,
     positional_count,
 )
+from fastsio.core.own_events import own_event
+from fastsio.core.patterns import Pattern, compile_pattern, is_pattern
 from fastsio.core.typed import typed_call
 
 if TYPE_CHECKING:
@@ -55,6 +58,7 @@ class Methods(NamedTuple):
 class Registry:
     """`functions`: namespace to event to Entry, `objects`: namespace to Methods. Namespaces of clients follow at once.
 
+    A namespace may be "*", or a pattern with fields, "/room/{id}": then clients may join what fits it.
     `adapt` makes of a function what is called in its place, with the same arguments (threads use it).
     """
 
@@ -63,26 +67,27 @@ class Registry:
         self.adapt = adapt
         self.functions: dict[str, dict[str, Entry]] = {}
         self.objects: dict[str, Methods] = {}
+        self._patterns: dict[str, Pattern] = {}
 
     # --- registering -------------------------------------------------------------------------
 
     def add(
-        self, event: str, fn: Function, name: str, is_ours: bool = False, typed: bool | None = None
-    ) -> None:
-        """Let `fn` handle an event in a namespace ("*": any). The last one given wins.
+        self, event: str, fn: Function, name: str, is_ours: bool = False, typed: bool | None = None,
+        concurrency: int | None = None,
+    ) -> None:  # fmt: skip
+        """Let `fn` handle an event in a namespace ("*": any; a pattern: what fits it). The last one given wins.
 
         `is_ours`: not an application's function, so it is called as it is, without `adapt`. `typed`: see typed_call(),
-        None is what the server's option says. Raises TypeError if `fn` can't take what it will be called with.
+        None is what the server's option says. concurrency: see turns.py. Raises TypeError if `fn` can't take what it
+        will be called with, ValueError for a concurrency that can't be.
         """
-        prefix = PREFIX_SID
-        if name == ANY:
-            prefix |= PREFIX_NAMESPACE
-        else:
-            name = self._hub.namespace(name).name
+        if concurrency is not None and event in RESERVED:
+            raise ValueError(f"concurrency={concurrency!r}: {event!r} comes once for each client")
+        name, prefix = self._place(name)
         if event == ANY:
             prefix |= PREFIX_EVENT
-        entry = Entry(fn, self._caller(event, fn, prefix, is_ours, self._typed(typed)))
-        self.functions.setdefault(name, {})[event] = entry
+        call = self._caller(event, fn, prefix, is_ours, self._typed(typed), concurrency)
+        self.functions.setdefault(name, {})[event] = Entry(fn, call)
         self._apply_to(name)
 
     def add_listener(self, event: str, fn: Function, name: str, typed: bool | None) -> None:
@@ -92,6 +97,16 @@ class Registry:
         handler = make_handler(fn, PREFIX_SOCKET, typed=typed)
         self.functions.setdefault(name, {})[event] = Entry(fn, handler)
         self._apply_to(name)
+
+    def _place(self, name: str) -> tuple[str, int]:
+        """A namespace's name as it is here, and what its functions get before an event's arguments; it exists then."""
+        if name == ANY:
+            return name, PREFIX_SID | PREFIX_NAMESPACE
+        if is_pattern(name):
+            name = name if name.startswith("/") else f"/{name}"
+            self._patterns[name] = self._hub.parents.of(compile_pattern(name))
+            return name, PREFIX_SID | PREFIX_NAMESPACE
+        return self._hub.namespace(name).name, PREFIX_SID
 
     def remove(self, event: str, name: str) -> None:
         """Forget the function of an event. Raises KeyError if there is none."""
@@ -108,8 +123,8 @@ class Registry:
 
         `methods` by event; `trigger(event, *args)` takes events without one. `typed`: of its methods, as in add().
         """
+        name, prefix = self._place(name)
         typed = self._typed(typed)
-        prefix = PREFIX_SID | (PREFIX_NAMESPACE if name == ANY else 0)
         by_event = {}
         for event, fn in methods.items():
             _, taken = positional_count(fn, is_own=True)
@@ -120,8 +135,6 @@ class Registry:
             if event not in by_event:
                 by_event[event] = self._caller(event, trigger, prefix | PREFIX_EVENT)
         fallback = self._caller(ANY, trigger, prefix | PREFIX_EVENT)
-        if name != ANY:
-            name = self._hub.namespace(name).name
         self.objects[name] = Methods(owner, by_event, fallback)
         self._apply_to(name)
         return name
@@ -131,7 +144,8 @@ class Registry:
         return bool(self._hub.options.typed if typed is None else typed)
 
     def _caller(
-        self, event: str, fn: Function, prefix: int, is_ours: bool = False, typed: bool | None = False
+        self, event: str, fn: Function, prefix: int, is_ours: bool = False, typed: bool | None = False,
+        concurrency: int | None = None,
     ) -> Any:  # fmt: skip
         call = fn if is_ours else self.adapt(fn)
         if typed is not False and event != "disconnect":
@@ -144,7 +158,7 @@ class Registry:
             call = lenient(call)
         if event == "connect":
             return make_guard(fn, prefix, call)
-        return make_event_handler(fn, prefix, call=call)
+        return make_event_handler(fn, prefix, call=call, concurrency=concurrency)
 
     # --- the tables --------------------------------------------------------------------------
 
@@ -154,27 +168,34 @@ class Registry:
 
     def apply(self, namespace: "Namespace") -> None:
         """Give a namespace its handlers."""
-        parent = namespace.parent
-        table, fallback = self._table_of(namespace.name, parent.name if parent is not None else "")
+        table, fallback = self._table_of(namespace)
         namespace.set_entry_guard(table.pop("connect", None))
-        namespace.set_handlers(table, fallback)
+        namespace.set_handlers({own_event(event): call for event, call in table.items()}, fallback)
 
     def _apply_to(self, name: str) -> None:
         for namespace in self._hub.namespaces.values():
-            parent = namespace.parent
-            if name in (ANY, namespace.name) or (parent is not None and parent.name == name):
+            if name in self._keys_of(namespace):
                 self.apply(namespace)
 
-    def _table_of(self, name: str, parent: str = "") -> tuple[dict[str, Any], Handler | None]:
+    def _keys_of(self, namespace: "Namespace") -> list[str]:
+        """Under which names functions for a namespace may be, the least preferred first."""
+        name, parent = namespace.name, namespace.parent
+        fitting = [
+            key for key, pattern in self._patterns.items() if pattern.params_of(name) is not None
+        ]
+        return [ANY, *fitting, *(() if parent is None else (parent.name,)), name]
+
+    def _table_of(self, namespace: "Namespace") -> tuple[dict[str, Any], Handler | None]:
         """Event to what calls its handler, and the handler of events without one."""
         table: dict[str, Any] = {}
         fallback = None
-        methods = self.objects.get(name) or self.objects.get(ANY)
-        if methods is not None:
-            table.update(methods.by_event)
-            fallback = methods.fallback
+        keys = self._keys_of(namespace)
+        objects = [self.objects[key] for key in keys if key in self.objects]
+        if objects:
+            table.update(objects[-1].by_event)
+            fallback = objects[-1].fallback
         # From the least preferred to the most: the later takes the earlier's place.
-        for layer in (self.functions.get(one, {}) for one in (ANY, parent, name)):
+        for layer in (self.functions.get(key, {}) for key in keys):
             if ANY in layer:
                 table = {event: call for event, call in table.items() if event in RESERVED}
                 fallback = layer[ANY].call

@@ -1,7 +1,7 @@
 """Sockets: one client in one namespace, Node's Socket.
 
-What is on the hot path is in _dispatch.SocketBase, listeners are in listening.py. Optional parts (rooms, data,
-listeners, acks) are made when they are first needed: an idle socket has none of them.
+What is on the hot path is in _dispatch.SocketBase, listeners are in listening.py, flow control in flow.py. Optional
+parts (rooms, data, listeners, acks) are made when they are first needed: an idle socket has none of them.
 """
 
 import asyncio
@@ -14,9 +14,9 @@ from fastsio._encoded import Encoded
 from fastsio.core.acks import PendingAck, wait_for_ack
 from fastsio.core.conn import RawSocket
 from fastsio.core.flags import FlaggedSocket
+from fastsio.core.flow import Flowing
 from fastsio.core.handlers import check_event_name
 from fastsio.core.handshake import Handshake
-from fastsio.core.listening import Listening
 from fastsio.core.operator import BroadcastOperator, as_rooms
 from fastsio.core.packets import PacketMiddleware
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 DISCONNECT = 1
 
 
-class Socket(Listening):
+class Socket(Flowing):
     """One client in one namespace.
 
     id: str, 20 characters. nsp: the Namespace. data: a dict of the application's own.
@@ -227,6 +227,8 @@ class Socket(Listening):
         if self.acks is None:
             self.acks = {}
         self.acks[ack_id] = pending
+        if self.session.flow is not None:
+            self.peer.hear_answers()
 
     def overflow(self) -> None:
         """End the session, which is sent more than it takes; in a turn of its own, as handlers may run."""

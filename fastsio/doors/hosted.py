@@ -347,6 +347,8 @@ async def _serve_websocket(
 async def _receive_all(socket: HostedSocket, receive: Receive) -> None:
     """Hand over what the client sends until it goes. Nothing else is awaited: answers are sent by the socket."""
     while True:
+        if socket.session is not None and socket.session.flow is not None:
+            await socket.session.flow.readable()
         message = await receive()
         if message["type"] == "websocket.receive":
             text = message.get("text")

@@ -39,6 +39,7 @@ from fastsio.engine.questions import Questions
 from fastsio.engine.session import Session
 from fastsio.engine.upgrade import Outcast, Probe
 from fastsio.options import Options
+from fastsio.rarely import RareLog
 
 logger = logging.getLogger("fastsio.engine")
 
@@ -70,6 +71,9 @@ class Engine:
         # Called with a session that has gone from polling to a WebSocket.
         self.on_upgrade: Callable[[Session], None] | None = None
         self.now = loop.time
+        self.rare_log = RareLog(logger, loop.time)
+        # Every session's buffer is watched; else only where somebody asks for it.
+        self.watches_flow = options.buffer_policy != "close" or options.high_water is not None
         self.flusher = Flusher(loop.call_soon, loop)
         delays = (
             options.ping_interval,
@@ -86,6 +90,8 @@ class Engine:
 
     def use_hooks(self, hooks: Hooks | None) -> None:
         """What the application has hung in: see ports.py. Clients may be here already."""
+        if hooks is not None and not hooks.is_used:
+            hooks = None
         self._hooks = hooks
         self.front = Front.of(self, hooks)
         self._questions = Questions.of(self, hooks)
@@ -268,6 +274,8 @@ class Engine:
         session.outlet.send(encode_engine_packet(open_packet))
         self.sessions[session.id] = session
         session.handler = self.handler.open(session)
+        if self.watches_flow:
+            session.flow_control()
         if protocol == 3 or self._hooks is not None:
             self._opened(session)
         return True
@@ -279,6 +287,8 @@ class Engine:
         polling = session.start_polling()
         self.sessions[session.id] = session
         session.handler = self.handler.open(session)
+        if self.watches_flow:
+            session.flow_control()
         body, content_type = polling.open_answer(open_packet)
         headers = payload_headers(request, content_type) + cors_headers(self.options, request)
         headers += cookie_header(self.options, session.id)

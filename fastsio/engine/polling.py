@@ -16,6 +16,7 @@ from fastsio.engine.payloads import OCTETS, TEXT, payloads_of
 from fastsio.engine.ports import Exchange, Headers, Request
 
 if TYPE_CHECKING:
+    from fastsio.engine.flow import SessionFlow
     from fastsio.engine.session import Session
 
 CLOSE = encode_engine_packet(b"1")
@@ -86,6 +87,7 @@ class PollingTransport(Outlet):
             self._post = exchange
             return True
         exchange.respond(400, self.session.engine.answer_headers(request), b"", keep_alive=False)
+        self._post.on_abort = None
         self._post.abort()
         self.session.abort("transport error", "data request overlap from client")
         return False
@@ -132,12 +134,35 @@ class PollingTransport(Outlet):
         # Node answers so even where a packet was none.
         ok = [("Content-Type", "text/html"), ("Cache-Control", "no-store"), *headers]
         front = self.session.engine.front
-        exchange.respond(200, ok if front is None else front.told(request, ok), b"ok")
+        ok = ok if front is None else front.told(request, ok)
+        flow = self.session.flow
+        if flow is not None and flow.is_paused:
+            self._hold_post(flow, exchange, ok)
+        else:
+            exchange.respond(200, ok, b"ok")
+
+    def _hold_post(self, flow: "SessionFlow", exchange: Exchange, headers: Headers) -> None:
+        """Its client is not read for now: it sends the next POST when this one is answered."""
+        self._post = exchange
+        exchange.on_abort = self._post_aborted
+
+        def answer() -> None:
+            if self._post is exchange:
+                self._post = None
+                exchange.respond(200, headers, b"ok")
+
+        flow.hold(answer)
+
+    def _post_aborted(self) -> None:
+        self._post = None
+        self.session.abort("transport error", "data request connection closed prematurely")
 
     def drain(self) -> None:
         """Answer the held GET with all that is queued."""
         if self._poll is not None and self.queue:
             self._answer(self.take_queue())
+            if self.flow is not None:
+                self.flow.flushed(self)
 
     def release(self) -> None:
         """An upgrade has probed: answer the held GET and, until it is finished or dropped, each next one."""

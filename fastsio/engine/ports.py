@@ -65,6 +65,10 @@ class Hooks(Protocol):
     # Goes before the option generate_id.
     make_id: Callable[[Request], Any] | None
 
+    @property
+    def is_used(self) -> bool:
+        """False: there is nothing to ask it for; the engine is told when that changes."""
+
     def hears(self, event: str) -> bool: ...
     def tell(self, event: str, *args: Any) -> None: ...
     def refused(
@@ -74,6 +78,9 @@ class Hooks(Protocol):
 
 class SessionHandler(Protocol):
     """A session's messages and its end. It is a _fanout.MessageHandler: the compiled path calls that.
+
+    It may also have buffer_crossed(is_high, size), which is called when the session's send buffer, `size` bytes now,
+    has passed the high mark (option high_water), or is down to the low one again.
 
     opened() is called for clients of Engine.IO v3 alone, which wait for the layer above to speak first: what is sent
     from then on comes behind the handshake's packet.

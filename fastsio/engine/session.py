@@ -12,6 +12,7 @@ from fastsio._encoded import encode_engine_packet
 from fastsio._fanout import SessionBase
 from fastsio._frames import ProtocolError
 from fastsio._payload import decode_base64
+from fastsio.engine.flow import SessionFlow
 from fastsio.engine.origin import Origin, origin_of
 from fastsio.engine.polling import CLOSE, NOOP, PollingTransport
 from fastsio.engine.ports import Request
@@ -83,16 +84,28 @@ class Session(SessionBase):
         conn.session = self
         conn.receiver = self
 
+    def flow_control(self) -> SessionFlow:
+        """The flow of this session, made if there is none."""
+        if self.flow is None:
+            self.flow = SessionFlow(self)
+            if self.outlet is not None:
+                self.flow.attach(self.outlet)
+        flow: SessionFlow = self.flow
+        return flow
+
     def switch_to(self, conn: Any) -> None:
         """Finish an upgrade: what is queued goes over in its order, before anything sent later."""
         polling = self.polling
         assert polling is not None
         polling.end_poll(NOOP)
         queue = polling.take_queue()
+        conn.dropped = polling.dropped
         polling.is_closed = True
         self.polling = None
         if self.is_open:
             self.start_websocket(conn)
+            if self.flow is not None:
+                self.flow.attach(conn)
         conn.adopt_queue(queue)
         if not self.is_open:
             # Closed during the upgrade, with the client between its transports: its end goes this way.
@@ -196,7 +209,7 @@ class Session(SessionBase):
         interval, timeout = self.engine.options.ping_interval, self.engine.options.ping_timeout
         if self._awaits_pong:
             # Anything that came is life: a pong may be queued behind a large upload.
-            if self.heard:
+            if self.heard or (self.flow is not None and self.flow.is_paused):
                 self._awaits_pong = False
                 self._ping_at += interval
             elif now >= self._ping_at + timeout:
@@ -271,6 +284,8 @@ class Session(SessionBase):
         self._deadline_at = NEVER
         handler = self.handler
         self.handler = None
+        if self.flow is not None:
+            self.flow.end()
         handler.closed(reason, description)
 
     def forget(self) -> None:

@@ -37,7 +37,7 @@ class RawPeer(RawHandler):
     """
 
     __slots__ = (
-        "_backlog", "_backlog_bytes", "_end", "_hub", "admission", "ending", "session",
+        "_backlog", "_backlog_bytes", "_end", "_hub", "_is_stopping", "admission", "ending", "session",
     )  # fmt: skip
 
     def __init__(self, hub: "RawHub", admission: "Admission") -> None:
@@ -48,6 +48,7 @@ class RawPeer(RawHandler):
         self.ending: asyncio.Task[Any] | None = None
         self._backlog: deque[Any] = deque()
         self._backlog_bytes = 0
+        self._is_stopping = False
         self._end: str | None = None
 
     @property
@@ -79,18 +80,31 @@ class RawPeer(RawHandler):
         """async_handlers=False: the handler of an earlier message has not ended."""
         self._backlog.append(data)
         self._backlog_bytes += size
-        limit = self.engine_session.engine.options.max_buffered_bytes
-        if self._backlog_bytes > limit and self.engine_session.is_open:
-            logger.warning(
-                "closing session %.6s…: over %d bytes wait for its message handler (max_buffered_bytes)",
-                self.sid,
-                limit,
-            )
-            self.engine_session.abort("transport error", "messages are handled too slowly")
+        options = self.engine_session.engine.options
+        if not self.engine_session.is_open:
+            return
+        if len(self._backlog) * 2 >= options.max_waiting_events and not self._is_stopping:
+            # Not all at once: the client is read again when a quarter is left.
+            self._is_stopping = True
+            self.engine_session.flow_control().stop_reading("backlog")
+        if self._backlog_bytes > options.max_buffered_bytes:
+            self._give_up(f"over {options.max_buffered_bytes} bytes", "max_buffered_bytes")
+        elif len(self._backlog) > options.max_waiting_events:
+            self._give_up(f"over {options.max_waiting_events} messages", "max_waiting_events")
+
+    def _give_up(self, what: str, option: str) -> None:
+        logger.warning(
+            "closing session %.6s…: %s wait for its message handler (%s)", self.sid, what, option
+        )
+        self.engine_session.abort("transport error", "messages are handled too slowly")
 
     def resume(self) -> None:
         while self._backlog and not self.is_busy:
             self.call(self._backlog.popleft())
+        most = self.engine_session.engine.options.max_waiting_events
+        if self._is_stopping and len(self._backlog) * 4 <= most:
+            self._is_stopping = False
+            self.engine_session.flow_control().start_reading("backlog")
         if self._backlog:
             return
         self._backlog_bytes = 0

@@ -51,15 +51,9 @@ def table() -> list[Any]:
                     how,
                     is_in_page,
                     id=f"{client}-{how}-{where}",
-                    marks=awaited(client, how),
                 )
             )
     return places
-
-
-def awaited(client: str, how: str) -> list[Any]:
-    is_awaited = client in OLD or how == "jsonp"
-    return [pytest.mark.xfail(reason="eio3", run=False)] if is_awaited else []
 
 
 class Refused(Exception):

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-import fastsio._frames
-from fastsio._dispatch import Handler, NamespaceBase, PeerBase, SocketBase
+from fastsio._dispatch import Handler, NamespaceBase, SocketBase
 from fastsio._fanout import Flusher, Outlet, SessionBase
 from fastsio._json import Json
+from fastsio._peer import PeerBase
 from fastsio.core.emitter import Emitter
 from fastsio.core.handlers import PREFIX_EVENT, PREFIX_SID
 
@@ -33,18 +33,10 @@ class Sink(Outlet):
 
 
 class Peer(PeerBase):
-    """Notes what is not an event or an ack."""
+    """Notes what can't be decoded; all else of it is in test_peer.py."""
 
     def __init__(self, session: SessionBase, json: Json) -> None:
-        self.controls: list[tuple[int, str, Any]] = []
-        self.misplacements: list[tuple[int, str]] = []
         self.errors: list[Exception] = []
-
-    def control(self, packet_type: int, namespace: str, data: Any) -> None:
-        self.controls.append((packet_type, namespace, data))
-
-    def misplaced(self, packet_type: int, namespace: str) -> None:
-        self.misplacements.append((packet_type, namespace))
 
     def malformed(self, error: Exception) -> None:
         self.errors.append(error)
@@ -194,12 +186,6 @@ def test_the_fallback_handles_what_has_no_handler(world):
     world.on("known", lambda sid: "known")
     assert world.text(b'21["other",5]') == [b'431[["other",5]]']
     assert world.text(b'22["known"]') == [b'432["known"]']
-
-
-def test_events_reach_the_namespace_that_they_name(world):
-    world.chat.namespace.handlers["x"] = Handler(lambda sid: sid, prefix=PREFIX_SID)
-    assert world.text(b'2/chat,7["x"]') == [b'43/chat,7["sid-of-/chat"]']
-    assert world.text(b'27["x"]') == []
 
 
 # --- listeners of a socket ---------------------------------------------------------------------
@@ -385,66 +371,6 @@ def test_an_ack_resolves_what_waits_for_it_once(world):
     world.peer.receive_text(b'33["again"]')
     world.peer.receive_text(b"399[]")
     assert pending.answers == [["a", 1]]
-    assert world.peer.errors == []
-
-
-def test_a_binary_event_is_handled_after_its_last_attachment(world):
-    got = []
-    world.on("x", lambda sid, a, b: got.append((a, b)) or a)
-    packet = b'52-4["x",{"_placeholder":true,"num":0},[{"_placeholder":true,"num":1}]]'
-    assert world.text(packet) == []
-    world.peer.receive_binary(b"\x01")
-    assert got == []
-    world.peer.receive_binary(b"\x02")
-    assert got == [(b"\x01", [b"\x02"])]
-    assert world.outlet.queue[0].text == b'461-4[{"_placeholder":true,"num":0}]'
-    assert world.outlet.queue[0].attachments == [b"\x01"]
-
-
-@pytest.mark.parametrize("feed", ["text while attachments are due", "binary unasked", "not JSON"])
-def test_what_breaks_the_protocol_is_reported_and_runs_no_handler(world, feed):
-    world.on("x", lambda sid, *args: pytest.fail("handled"))
-    if feed == "text while attachments are due":
-        world.peer.receive_text(b'51-["x",{"_placeholder":true,"num":0}]')
-        world.peer.receive_text(b'2["x"]')
-    elif feed == "binary unasked":
-        world.peer.receive_binary(b"x")
-    else:
-        world.peer.receive_text(b'2["x"')
-    assert len(world.peer.errors) == 1
-    assert isinstance(world.peer.errors[0], fastsio._frames.ProtocolError)
-
-
-@pytest.mark.parametrize(("packet", "kind"), [(b'2/gone,["x"]', 2), (b"3/gone,1[]", 3)])
-def test_an_event_or_ack_for_a_namespace_not_joined_is_misplaced(world, packet, kind):
-    world.peer.receive_text(packet)
-    assert world.peer.misplacements == [(kind, "/gone")]
-
-
-def test_a_socket_that_is_detached_gets_nothing(world):
-    world.on("x", lambda sid: pytest.fail("handled"))
-    world.peer.detach(world.root)
-    world.peer.receive_text(b'2["x"]')
-    assert world.peer.misplacements == [(2, "/")]
-
-
-@pytest.mark.parametrize(
-    ("packet", "control"),
-    [
-        (b"0", (0, "/", None)),
-        (b'0/a,{"token":1}', (0, "/a", {"token": 1})),
-        (b"1", (1, "/", None)),
-        (b'4/a,"x"', (4, "/a", "x")),
-    ],
-)
-def test_control_packets_go_to_the_peer(world, packet, control):
-    world.peer.receive_text(packet)
-    assert world.peer.controls == [control]
-
-
-def test_an_event_without_data_decodes_and_nothing_handles_it(world):
-    world.on("x", lambda sid: pytest.fail("handled"))
-    assert world.text(b"2") == []
     assert world.peer.errors == []
 
 

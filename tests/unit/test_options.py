@@ -43,6 +43,11 @@ def test_defaults_are_the_documented_ones():
         "always_connect": False,
         "trusted_proxies": None,
         "typed": None,
+        "buffer_policy": "close",
+        "high_water": None,
+        "low_water": None,
+        "max_waiting_events": 20_000,
+        "limits": None,
         "middleware_timeout": 10.0,
         "cleanup_empty_child_namespaces": False,
         "connection_state_recovery": None,
@@ -72,6 +77,8 @@ def test_both_styles_take_every_option(style):
             "threshold": 8, "server_no_context_takeover": True, "client_no_context_takeover": True,
             "server_max_window_bits": 9, "client_max_window_bits": 10, "level": 1, "mem_level": 2,
         },
+        "buffer_policy": "drop_oldest", "high_water": 5, "low_water": 4, "max_waiting_events": 8,
+        "limits": ({"rate": 9},),
     }  # fmt: skip
     assert set(given) == {field.name for field in dataclasses.fields(Options)}
     options = style(**given).hub.options

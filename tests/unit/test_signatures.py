@@ -43,11 +43,12 @@ NOT_HERE_YET = {
 }  # fmt: skip
 
 # "Class.method", "Class" for its constructor: why it differs.
+_OPTIONS = "typed= and concurrency=, by their names only"
 _TYPED = "typed= (keyword-only): whether annotations validate"
 DIFFERENCES: dict[str, str] = {
-    "AsyncServer.on": _TYPED,
+    "AsyncServer.on": _OPTIONS,
     "AsyncServer.register_namespace": _TYPED,
-    "Server.on": _TYPED,
+    "Server.on": _OPTIONS,
     "Server.register_namespace": _TYPED,
 }
 

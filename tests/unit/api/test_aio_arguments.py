@@ -27,7 +27,12 @@ def restored_loggers():
 
 
 def shape(fn):
-    return [(p.name, p.kind, p.default) for p in inspect.signature(fn).parameters.values()]
+    """Without what can be given by its name only: those are additions, as on(…, concurrency=)."""
+    return [
+        (p.name, p.kind, p.default)
+        for p in inspect.signature(fn).parameters.values()
+        if p.kind is not p.KEYWORD_ONLY
+    ]
 
 
 METHODS = [

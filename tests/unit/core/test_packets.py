@@ -194,6 +194,27 @@ async def test_events_keep_their_order_while_middleware_waits(io):
         assert heard == [3, 2, 0]
 
 
+@pytest.mark.parametrize("transport", ["websocket", "polling"])
+async def test_events_that_wait_for_middleware_are_bounded(join, transport):
+    io = fastsio.IO(max_waiting_events=10)
+    gate = asyncio.Event()
+    heard = []
+
+    async def slow(event):
+        await gate.wait()
+
+    peer, socket = await join(io, transport=transport)
+    socket.use(slow)
+    socket.on("x", heard.append)
+    await peer.send(*(f'42["x",{number}]' for number in range(30)), '4230["x",30]')
+    assert await peer.receive() == '4330[{"error":"too many events wait","event":"x"}]'
+    gate.set()
+    await until(lambda: len(heard) == 11, "those that waited are handled")
+    assert heard == list(range(11))  # one was at work
+    await peer.send('421["x",31]')
+    assert await peer.receive() == "431[]"
+
+
 @CLOCK
 async def test_middleware_of_one_client_holds_up_no_other(io):
     heard = []

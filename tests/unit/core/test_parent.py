@@ -418,6 +418,70 @@ async def test_handlers_of_any_namespace_handle_children():
     assert log == [("connect", "/room/5")]
 
 
+async def test_functions_of_a_pattern_make_its_namespaces_and_handle_their_events():
+    sio = fastsio.AsyncServer()
+    log = []
+
+    @sio.on("connect", namespace="/room/{id:int}")
+    async def connect(namespace, sid, environ, auth):
+        if auth == {"refuse": True}:
+            return False
+        return log.append(("connect", namespace, sio.io.of(namespace).params))
+
+    @sio.on("add", namespace="room/{id:int}")
+    async def add(namespace, sid, a, b):
+        return a + b
+
+    @sio.on("*", namespace="/room/{id:int}")
+    async def others(event, namespace, sid):
+        return event
+
+    @sio.on("add", namespace="/room/8")
+    async def add_in_eight(sid, a, b):
+        return "eight"
+
+    @sio.on("disconnect", namespace="/room/{id:int}")
+    async def disconnect(namespace, sid, reason):
+        log.append(("disconnect", namespace, reason))
+
+    assert len(sio.hub.parents._parents) == 1
+    async with TestServer(sio) as server:
+        client = await server.connect("/room/7")
+        assert await client.call("add", 1, 2) == 3
+        assert await client.call("anything") == "anything"
+        assert await (await server.connect("/room/8")).call("add", 1, 2) == "eight"
+        with pytest.raises(ConnectionRefused, match="rejected"):
+            await server.connect("/room/9", auth={"refuse": True})
+        with pytest.raises(ConnectionRefused, match="Invalid namespace"):
+            await server.connect("/room/x")
+        await client.disconnect()
+    assert log[:2] == [("connect", "/room/7", {"id": 7}), ("connect", "/room/8", {"id": 8})]
+    assert log[2] == ("disconnect", "/room/7", "client disconnect")
+
+
+async def test_functions_of_a_pattern_that_come_later_reach_children_that_are_there():
+    sio = fastsio.AsyncServer()
+    sio.io.of("/room/{id}")
+    async with TestServer(sio) as server:
+        client = await server.connect("/room/7")
+        sio.on("late", lambda namespace, sid: [namespace, sid], namespace="/room/{id}")
+        assert await client.call("late") == ["/room/7", client.sid]
+
+
+async def test_class_of_a_pattern_handles_its_namespaces():
+    class Rooms(fastsio.AsyncNamespace):
+        async def on_connect(self, namespace, sid, environ): ...
+
+        async def on_where(self, namespace, sid):
+            return namespace
+
+    sio = fastsio.AsyncServer()
+    sio.register_namespace(Rooms("/room/{id}"))
+    async with TestServer(sio) as server:
+        assert await (await server.connect("/room/7")).call("where") == "/room/7"
+        assert await (await server.connect("/room/8")).call("where") == "/room/8"
+
+
 async def test_all_namespaces_are_accepted_after_the_parents_were_asked():
     sio = fastsio.AsyncServer(namespaces="*")
     parent = sio.io.of("/room/{id}")

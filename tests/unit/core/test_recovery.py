@@ -609,6 +609,23 @@ async def test_two_connections_with_one_pid_are_never_in_at_once(app):
         assert kinds == ["connection", "disconnect"] * 4 + ["connection"]
 
 
+async def test_disconnect_handler_may_close_the_connection_that_takes_over(app):
+    async with TestServer(app.io) as server:
+        lost = await server.connect()
+
+        @app.sockets[0].on("disconnecting")
+        def disconnecting(reason, description):
+            assert description == "the client has come back on another connection"
+            for session in list(app.io.hub.engine.sessions.values()):
+                session.close()
+
+        with pytest.raises(fastsio.exceptions.ConnectionError):
+            await back(server, lost)
+        assert app.io.sockets.sockets == {}
+        client = await back(server, lost)
+        assert client.sid == lost.sid
+
+
 # --- middleware and connect handlers ---------------------------------------------------------
 
 

@@ -311,6 +311,22 @@ async def test_large_answer_is_compressed_as_the_client_accepts(echo_server, acc
     await peer.close()
 
 
+@pytest.mark.feature("1.4 compress flag")
+@IN_MEMORY
+async def test_packets_that_are_not_to_be_compressed_go_as_they_are_unless_others_are_among_them(
+    echo_server,
+):
+    app, peer = await join(echo_server)
+    peer.headers["Accept-Encoding"] = "gzip"
+    app.sockets[0].compress(False).emit("big", "x" * 5000)
+    app.sockets[0].compress(False).emit("big", "x" * 5000)
+    assert "content-encoding" not in (await peer.get()).headers
+    app.sockets[0].compress(False).emit("big", "x" * 5000)
+    app.sockets[0].emit("small")
+    assert (await peer.get()).headers["content-encoding"] == "gzip"
+    await peer.close()
+
+
 @IN_MEMORY
 async def test_client_that_fetches_too_little_is_cut_off(echo_server, watch):
     app, peer = await join(echo_server, max_buffered_bytes=10_000)

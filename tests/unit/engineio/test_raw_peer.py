@@ -130,6 +130,33 @@ async def test_cancelled_handler_is_no_failure_and_the_next_follows(stage):
 
 
 @IN_MEMORY
+async def test_messages_that_are_too_many_are_read_later_and_none_is_lost(stage):
+    app = await stage(async_handlers=False, max_waiting_events=8)
+    gates = Gates(app.eio)
+    peer = await app.client()
+    (session,) = app.server.engine.sessions.values()
+    names = [f"a{n}" for n in range(20)]
+    for name in names:
+        await peer.send(f"4{name}")
+    await until(lambda: session.flow is not None and session.flow.is_paused, "not read")
+    gates.open(*names)
+    await until(lambda: gates.ended == names, "all are handled, in order")
+    assert not session.flow.is_paused
+    await peer.close()
+
+
+@IN_MEMORY
+async def test_messages_that_pile_up_in_number_end_the_session(stage, caplog):
+    app = await stage(async_handlers=False, max_waiting_events=8)
+    gates = Gates(app.eio)
+    peer = await app.client("polling")
+    await peer.post(b"\x1e".join(b"4a%d" % n for n in range(20)))
+    await until(lambda: not app.server.engine.sessions, "the session has ended")
+    assert "over 8 messages wait for its message handler (max_waiting_events)" in caplog.text
+    gates.open(*(f"a{n}" for n in range(20)))
+
+
+@IN_MEMORY
 async def test_messages_that_pile_up_end_the_session(stage, caplog):
     app = await stage(async_handlers=False, max_buffered_bytes=1000)
     app.note("disconnect")
