@@ -237,6 +237,8 @@ def _plain(value, list found, int depth=0):
     """
     if depth > MAX_DEPTH:
         raise ValueError(f"nested over {MAX_DEPTH} levels, or circular")
+    if value is None or isinstance(value, (str, int)):  # likely
+        return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

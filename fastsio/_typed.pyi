@@ -32,7 +32,6 @@ class Check:
 
 class Problem:
     index: int
-    is_rest: bool
 
 class TypedCall:
     fn: Callable[..., Any]
@@ -42,7 +41,7 @@ class TypedCall:
         fn: Callable[..., Any],
         check: Check,
         before: int,
-        refuse: Callable[[Exception | None, Problem, Any], Any],
+        refuse: Callable[[Exception | None, int, Any], Any],
         awaited: Callable[[Any, Callable[[Any], Any]], Any],
     ) -> None: ...
     def __call__(self, *args: Any, **keywords: Any) -> Any: ...

@@ -11,11 +11,11 @@ from cpython.object cimport PyObject_Call
 cdef class Check:
     """How a handler's arguments are validated; made once for a function, whatever it is registered for.
 
-    required, count: how many positional arguments it needs and takes. fields(arguments, type) validates as many as there
-    are and returns an object of which astuple() are the converted ones; None: they stay as they are. others: (index,
-    check) of arguments that `fields` leaves alone. rest: validates the tuple of those after `count`; None: leaves them.
-    result: converts what the handler returns; None: leaves it. may_raise: what these raise for bad values. names: of the
-    arguments, that of *args at the end.
+    required, count: how many positional arguments it needs and takes. fields(arguments, type) validates as many as
+    there are and returns an object of which astuple() are the converted ones; None: they stay as they are. others:
+    (index, check) of arguments that `fields` leaves alone. rest: validates the tuple of those after `count`; None:
+    leaves them. result: converts what the handler returns; None: leaves it. may_raise: what these raise for bad values.
+    names: of the arguments, that of *args at the end.
     """
 
     cdef readonly Py_ssize_t required, count
@@ -37,8 +37,15 @@ cdef class Check:
         self.may_raise = may_raise
         self.names = names
 
-    cpdef tuple convert(self, tuple values, Problem problem):
-        """The arguments as the handler gets them. Raises one of may_raise; `problem` says for which then."""
+    def convert(self, tuple values, Problem problem) -> tuple:
+        """run() for callers in Python."""
+        return self.run(values, &problem.index)
+
+    cdef tuple run(self, tuple values, Py_ssize_t* index):
+        """The arguments as the handler gets them. Raises one of may_raise; index[0] says for which then.
+
+        It is -1 where the error says it itself, and `count` for one of *args, of which the error says how far on it is.
+        """
         cdef Py_ssize_t n = len(values)
         cdef tuple converted = values
         cdef list changed
@@ -50,23 +57,21 @@ cdef class Check:
                 converted += values[self.count :]
         if self.others:
             changed = list(converted)
-            for index, check in self.others:
-                if index < n:
-                    problem.index = index
-                    changed[index] = check(changed[index])
+            for i, check in self.others:
+                if i < n:
+                    index[0] = i
+                    changed[i] = check(changed[i])
             converted = tuple(changed)
         if self.rest is not None and n > self.count:
-            problem.index = self.count
-            problem.is_rest = True
+            index[0] = self.count
             converted = converted[: self.count] + tuple(self.rest(values[self.count :]))
         return converted
 
 
 cdef class Problem:
-    """Where a bad value is: in the argument `index`; -1: the error says where in the list of all of them."""
+    """Where a bad value is: see Check.run()."""
 
-    cdef readonly Py_ssize_t index
-    cdef readonly bint is_rest
+    cdef public Py_ssize_t index
 
     def __cinit__(self):
         self.index = -1
@@ -75,8 +80,8 @@ cdef class Problem:
 cdef class TypedCall:
     """`fn(*before, *arguments)` with the arguments as `check` converts them; `before` is the number of the others.
 
-    refuse(error, problem, ack) is called for bad ones and raises; error is None if there are too few. `awaited` makes
-    of an awaitable result one whose value is converted.
+    refuse(error, index, ack) is called for bad ones and raises; error is None if there are too few. `awaited` makes of
+    an awaitable result one whose value is converted.
     """
 
     cdef readonly object fn
@@ -97,14 +102,13 @@ cdef class TypedCall:
 
     def __call__(self, *args, **keywords):
         cdef tuple values = args[self.before :] if self.before else args
-        cdef Problem problem = Problem.__new__(Problem)
+        cdef Py_ssize_t index = -1
         if len(values) < self.check.required:
-            problem.index = len(values)
-            return self.refuse(None, problem, keywords.get("ack"))
+            return self.refuse(None, len(values), keywords.get("ack"))
         try:
-            values = self.check.convert(values, problem)
+            values = self.check.run(values, &index)
         except self.check.may_raise as error:
-            return self.refuse(error, problem, keywords.get("ack"))
+            return self.refuse(error, index, keywords.get("ack"))
         if self.before:
             values = args[: self.before] + values
         result = PyObject_Call(self.fn, values, keywords)

@@ -125,4 +125,5 @@ class Chat(fastsio.AsyncNamespace):
 
 
 sio.register_namespace(Chat("/chat"), typed=True)
+asgi = fastsio.ASGIApp(io)
 empty = fastsio.IO()

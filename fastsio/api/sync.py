@@ -23,6 +23,8 @@ from fastsio.api.namespace import BaseServerNamespace, methods_of
 from fastsio.api.sync_namespace import Namespace
 from fastsio.api.sync_views import Manager, SyncEngineView
 from fastsio.api.views import Environs, Handlers, NamespaceHandlers
+from fastsio.core.annotations import EMPTY
+from fastsio.core.declared import Event
 from fastsio.core.handlers import check_event_name
 from fastsio.core.reasons import Reason
 from fastsio.core.registry import RESERVED
@@ -152,6 +154,12 @@ class Server(SyncFlowMethods):
     def event(self, *args: Any, **kwargs: Any) -> Any:
         """`@sio.event` registers a function under its own name; `@sio.event(namespace="/x")` in a namespace."""
         return self._server.event(*args, **kwargs)
+
+    def emits(
+        self, event: Any, *types: Any, answer: Any = EMPTY, namespace: str | None = None
+    ) -> Event[...]:
+        """Declare an event that the server sends: see AsyncServer.emits(). Its emit() may be called from any thread."""
+        return self._server.emits(event, *types, answer=answer, namespace=namespace)
 
     def register_namespace(
         self, namespace_handler: BaseServerNamespace, *, typed: bool | None = None

@@ -10,7 +10,7 @@ from fastsio._typed import Check, Problem
 from fastsio.core.annotations import EMPTY, Argument, Signature, is_checked, signature_of
 from fastsio.core.handlers import check_event_name
 from fastsio.core.operator import BroadcastOperator
-from fastsio.core.typed import can_validate, check_of, locate
+from fastsio.core.typed import can_validate, check_of, locate, name_at
 from fastsio.core.validators import (
     Validator,
     as_path,
@@ -37,10 +37,10 @@ class Event(Generic[P]):
     __slots__ = ("_answer", "_check", "_namespace", "_target", "doc", "name", "signature")
 
     def __init__(
-        self, namespace: "Namespace", name: str, signature: Signature, doc: str = "", target: Any = None
-    ) -> None:  # fmt: skip
+        self, namespace: "Namespace", name: str, signature: Signature, doc: str = ""
+    ) -> None:
         self._namespace = namespace
-        self._target = target
+        self._target: Any = None
         self.name = name
         self.signature = signature
         self.doc = doc
@@ -102,9 +102,8 @@ class Event(Generic[P]):
         try:
             converted = self._check.convert(values, problem)
         except may_raise() as error:
-            index, path, message = locate(error, problem)
-            names = self._check.names
-            name = names[min(index, len(names) - 1)]
+            index, path, message = locate(self._check, error, problem.index)
+            name = name_at(self._check, index)
             raise TypeError(
                 f"event {self.name!r}: {name!r}{f', at {path}' if path else ''}: {message}"
             ) from error

@@ -7,11 +7,12 @@ annotations are is in annotations.py, what calls a handler in _typed.pyx.
 import functools
 import importlib.util
 import logging
+import re
 import types
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from fastsio._typed import Check, Problem, TypedCall
+from fastsio._typed import Check, TypedCall
 from fastsio.core import validators
 from fastsio.core.annotations import (
     EMPTY,
@@ -26,8 +27,10 @@ from fastsio.core.errors import InvalidArgumentError
 logger = logging.getLogger("fastsio.core")
 
 # Functions in a connection listener are made anew for each client: their validators are not.
-_checks: dict[Any, Check] = {}
+# None: there is nothing to validate.
+_checks: dict[Any, Check | None] = {}
 MAX_CHECKS = 4096
+_NAME = re.compile(r"\w+")
 
 
 def is_available() -> bool:
@@ -57,17 +60,18 @@ def typed_call(
     if typed is False or is_plain(fn):
         return fn
     key = _key_of(fn, before, takes_ack)
-    check = None if key is None else _checks.get(key)
-    if check is None:
+    if key in _checks:
+        check = _checks[key]
+    else:
         signature = signature_of(fn, before, takes_ack)
-        if not signature.is_annotated:
+        if signature.is_annotated and not can_validate(typed):
             return fn
-        if not can_validate(typed):
-            return fn
-        check = check_of(signature, name_of(fn))
+        check = check_of(signature, name_of(fn)) if signature.is_annotated else None
         if key is not None and len(_checks) < MAX_CHECKS:
             _checks[key] = check
-    return TypedCall(fn, check, before, functools.partial(_refuse, check.names), _awaited)
+    if check is None:
+        return fn
+    return TypedCall(fn, check, before, functools.partial(_refuse, check), _awaited)
 
 
 def name_of(fn: Callable[..., Any]) -> str:
@@ -89,14 +93,17 @@ def _key_of(fn: Callable[..., Any], before: int, takes_ack: bool) -> Any:
         return None
     code = fn.__code__
     annotations = tuple(fn.__annotations__.items())
-    texts = [text for _, text in annotations if isinstance(text, str)]
+    # Whole names: a socket that is called `s` must not be kept because of "str".
+    names = {
+        name for _, text in annotations if isinstance(text, str) for name in _NAME.findall(text)
+    }
     try:
         around: tuple[Any, ...] = ()
-        if texts and fn.__closure__:
+        if names and fn.__closure__:
             around = tuple(
                 cell.cell_contents
                 for name, cell in zip(code.co_freevars, fn.__closure__, strict=True)
-                if any(name in text for text in texts)
+                if name in names
             )
         key = (code, before, takes_ack, len(fn.__defaults__ or ()), annotations, around)
         hash(key)
@@ -163,26 +170,28 @@ def _validator_of(argument: Argument, name: str) -> "validators.Validator | None
 # --- what is wrong -----------------------------------------------------------------------------
 
 
-def _refuse(
-    names: tuple[str, ...], error: Exception | None, problem: Problem, ack: Any
-) -> NoReturn:
+def _refuse(check: Check, error: Exception | None, index: int, ack: Any) -> NoReturn:
     """Say what is wrong with a client's arguments: those that `error` was raised for, or one is missing."""
-    index, path, message = problem.index, "", "missing"
+    path, message = "", "missing"
     if error is not None:
-        index, path, message = locate(error, problem)
-    invalid = InvalidArgumentError("", index, names[min(index, len(names) - 1)], path, message)
+        index, path, message = locate(check, error, index)
+    invalid = InvalidArgumentError("", index, name_at(check, index), path, message)
     invalid.ack = ack
     raise invalid from error
 
 
-def locate(error: Exception, problem: Problem) -> tuple[int, str, str]:
-    """Which argument is wrong, where in it, and how."""
-    index = problem.index
+def locate(check: Check, error: Exception, index: int) -> tuple[int, str, str]:
+    """Which argument is wrong, where in it, and how; `index` is Check.run()'s."""
     place, message = validators.explain(error)
-    if (index < 0 or problem.is_rest) and place and isinstance(place[0], int):
+    if (index < 0 or index == check.count) and place and isinstance(place[0], int):
         index = max(index, 0) + place[0]
         place = place[1:]
     return max(index, 0), validators.as_path(place), message
+
+
+def name_at(check: Check, index: int) -> str:
+    """The name of an argument; all of *args have the same."""
+    return check.names[min(index, len(check.names) - 1)]
 
 
 def _result(returned: "validators.Validator", name: str, value: Any) -> Any:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from fastsio._dispatch import Handler
 from fastsio._typed import TypedCall
 from fastsio.core.annotations import EMPTY, Argument, Signature, is_checked, signature_of
+from fastsio.core.typed import is_available
 from fastsio.core.validators import validator_of
 
 OWN_EVENTS = frozenset({"connect", "connection", "disconnect", "disconnecting", "error", "*"})
@@ -85,7 +86,9 @@ class _Source(NamedTuple):
 
 
 def read(hub: Any) -> Application:
-    """The events of a hub. Raises SchemaError if it has none."""
+    """The events of a hub. Raises SchemaError if it has none, or if what describes types is missing."""
+    if not is_available():
+        raise SchemaError("a schema needs msgspec: pip install 'fastsio[typed]'")
     notes: list[str] = []
     found = []
     for source in sorted(_sources(hub), key=lambda source: source.name):

@@ -14,8 +14,8 @@ def numbers(values: tuple[Any, ...], type_: Any) -> list[Any]:
 
 
 def checked(fn: Any, before: int = 0, awaited: Any = None, **check: Any) -> TypedCall:
-    def refuse(error: Exception | None, problem: Problem, ack: Any) -> Any:
-        return "refused", error and type(error).__name__, problem.index, problem.is_rest, ack
+    def refuse(error: Exception | None, index: int, ack: Any) -> Any:
+        return "refused", error and type(error).__name__, index, ack
 
     made = Check(
         **{"required": 1, "count": 2, "astuple": tuple, "may_raise": (ValueError,), **check}
@@ -32,7 +32,7 @@ def test_arguments_are_converted_together() -> None:
     assert call("1", "2") == ((1, 2), {})
     assert call("1", ack=3) == ((1,), {"ack": 3})
     assert call("1", "2", "more") == ((1, 2, "more"), {})
-    assert call("x") == ("refused", "ValueError", -1, False, None)
+    assert call("x") == ("refused", "ValueError", -1, None)
 
 
 def test_defaults_that_fields_add_are_the_functions_own() -> None:
@@ -42,7 +42,7 @@ def test_defaults_that_fields_add_are_the_functions_own() -> None:
 
 def test_too_few_are_refused_with_the_first_that_is_missing() -> None:
     call = checked(together, before=1, required=2)
-    assert call("sid", 1, ack="ack") == ("refused", None, 1, False, "ack")
+    assert call("sid", 1, ack="ack") == ("refused", None, 1, "ack")
     assert call("sid", 1, 2) == (("sid", 1, 2), {})
 
 
@@ -51,8 +51,8 @@ def test_others_and_the_rest_are_converted_one_by_one() -> None:
     assert call("a") == (("a",), {})
     assert call("a", "1") == (("a", 1), {})
     assert call("a", "1", "2", "3") == (("a", 1, 2.0, 3.0), {})
-    assert call("a", "x") == ("refused", "ValueError", 1, False, None)
-    assert call("a", "1", "2", "x") == ("refused", "ValueError", 2, True, None)
+    assert call("a", "x") == ("refused", "ValueError", 1, None)
+    assert call("a", "1", "2", "x") == ("refused", "ValueError", 2, None)
 
 
 def test_what_a_function_itself_raises_is_not_refused() -> None:

@@ -90,6 +90,20 @@ def test_typed_handlers_validate_in_their_thread_and_answer_what_is_wrong(sio, j
     assert json.loads(peer.receive()[3:])[0]["error"]["name"] == "n"
 
 
+def test_declared_events_are_sent_from_a_thread(sio, join):
+    pair = sio.emits("pair", int, str)
+
+    @sio.event
+    def tell(sid):
+        pair.to(sid).emit(1, "a")
+
+    peer, _ = join(sio)
+    peer.send('42["tell"]')
+    assert peer.receive() == '42["pair",1,"a"]'
+    with pytest.raises(TypeError, match="'arg0'"):
+        pair.emit("1", "a")
+
+
 def test_handler_that_blocks_holds_up_neither_the_loop_nor_other_events(sio, join):
     release = threading.Event()
 

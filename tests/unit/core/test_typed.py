@@ -211,13 +211,13 @@ async def test_a_function_without_annotations_is_called_as_it_is(typed: bool | N
 
 
 async def test_validators_of_functions_in_a_listener_are_made_once() -> None:
-    def make(name: str) -> Callable[..., Any]:
+    def make(s: str) -> Callable[..., Any]:
         def handler(value: Point) -> str:
-            return name + str(value.x)
+            return s + str(value.x)
 
         return handler
 
-    first, second = (typed_call(make(name), 0, False, True) for name in "ab")
+    first, second = (typed_call(make(s), 0, False, True) for s in "ab")
     assert first({"x": 1}) == "a1" and second({"x": 1}) == "b1"
     assert first.check is second.check
 

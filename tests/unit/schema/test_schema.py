@@ -324,6 +324,19 @@ def test_schema_is_written_to_stdout_or_a_file(folder: Path, capsys: Any) -> Non
     assert "export interface ClientToServerEvents" in (folder / "a.ts").read_text()
 
 
+def test_schema_of_what_carries_a_server_is_the_servers(capsys: Any) -> None:
+    assert run("schema_app:asgi", "--title", "x") == 0
+    carried = capsys.readouterr().out
+    assert run("schema_app:io", "--title", "x") == 0
+    assert capsys.readouterr().out == carried
+
+
+def test_without_msgspec_the_extra_is_named(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "msgspec", None)
+    assert run("schema_app:io") == 1
+    assert "fastsio[typed]" in capsys.readouterr().err
+
+
 def test_yaml_is_written_where_its_package_is(
     folder: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
