@@ -63,7 +63,9 @@ class Router:
     def __init__(self, has_context: bool) -> None:
         self.turn: list[Callable[[], None]] = []
         self.flusher = Flusher(lambda call, *args: self.turn.append(call))
-        settings = Options(per_message_deflate={"server_no_context_takeover": not has_context})
+        settings = Options(
+            per_message_deflate={"server_no_context_takeover": not has_context, "level": 6}
+        )
         self.deflate = Deflation(settings.per_message_deflate)
         self.opened = self.closed = self.unwatch = lambda conn: None
         self.watch = lambda conn, seconds: None
