@@ -47,6 +47,14 @@ DIFFERENCES: dict[str, Difference] = {
             '+ a: ["packet", "42[\\"numbers\\",0,-1,1.5,1e+21,1e-7,9007199254740992,1.0,0.1]"]',
         ),
     ),
+    "more_than_ten_attachments": Difference(
+        "Clients close the connection for more than ten binary values, so emit() refuses them.",
+        (
+            '+ a: ["sent", false]',
+            '- a: ["disconnect", "parse error"]',
+            '- server: ["disconnect", "transport close"]',
+        ),
+    ),
     "middleware_that_never_answers": Difference(
         "A client is not left waiting for ever: after middleware_timeout it is refused, and the log says why.",
         ('+ a: ["packet", "44{\\"message\\":\\"middleware timeout\\"}"]',),

@@ -49,3 +49,9 @@ exports.connectionIsClosedBelow = (io, app) => {
 };
 
 exports.leavingOnTheWire = simple("/", "/a");
+
+exports.kickedWhilePolling = simple();
+exports.wrongPacketsWhilePolling = simple();
+exports.enginePacketsOnAWebsocket = simple();
+exports.postsThatAreWrong = simple();
+exports.pollThatIsCutOff = simple();

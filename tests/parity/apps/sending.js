@@ -309,3 +309,13 @@ exports.disconnectedTwice = (io, app) => {
     });
   });
 };
+
+exports.moreThanTenAttachments = (io, app) => {
+  io.on("connection", (socket) => {
+    socket.on("go", (count, ack) => {
+      const outcome = app.error(() => void socket.emit("many", ...Array(count).fill(Buffer.from([1]))));
+      ack(!(outcome instanceof Error));
+    });
+    socket.on("disconnect", (reason) => app.log("disconnect", reason));
+  });
+};

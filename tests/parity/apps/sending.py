@@ -383,3 +383,15 @@ def disconnected_twice(io: Any, app: App) -> None:
             socket.disconnect()
             socket.disconnect(True)
             socket.emit("never")
+
+
+@scenario("1.14 >10 attachments out")
+def more_than_ten_attachments(io: Any, app: App) -> None:
+    @io.on("connection")
+    def connection(socket: Any) -> None:
+        @socket.on("go")
+        def go(count: int) -> bool:
+            outcome = app.error(lambda: socket.emit("many", *[b"\x01"] * count))
+            return not isinstance(outcome, Exception)
+
+        socket.on("disconnect", lambda reason: app.log("disconnect", reason))

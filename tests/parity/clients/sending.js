@@ -229,3 +229,11 @@ exports.disconnectedTwice = async (play) => {
   await a.gone();
   await play.saw("disconnect");
 };
+
+exports.moreThanTenAttachments = async (play) => {
+  const a = await play.connect("a");
+  await a.ask("go", 10);
+  a.emit("go", 11, (isSent) => a.log.add("sent", isSent));
+  await Promise.race([a.gone(), a.log.saw(["sent"])]);
+  if (!a.socket.connected) await play.saw("disconnect");
+};
