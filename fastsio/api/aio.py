@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from fastsio._aio import AsyncServerBase
 from fastsio.api import logs
-from fastsio.api.engine_events import EngineEvents
 from fastsio.api.manager import checked
 from fastsio.api.namespace import AsyncNamespace, BaseServerNamespace, methods_of
 from fastsio.api.views import EngineView, Environs, Handlers, NamespaceHandlers
@@ -68,9 +67,6 @@ class AsyncServer(AsyncServerBase):
         if logs.is_talkative(logger):
             hub.trace()
         hub.server = self
-        hub.events = EngineEvents(
-            hub
-        )  # an engine looks for it when it is made, and `io` may be asked for later
         self._take(hub, manager, logger, engineio_logger)
 
     @classmethod

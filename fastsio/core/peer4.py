@@ -22,6 +22,8 @@ class Peer4(Peer):
 
     __slots__ = ()
 
+    protocol = 4
+
     def opened(self) -> None:
         """The client knows its session: it is in "/" as soon as it has been asked about."""
         # A refusal of "/" is an error event in every namespace of such a client, and it has asked for none.

@@ -101,11 +101,22 @@ class Engine:
             return
         transport = request.argument("transport")
         sid = request.argument("sid")
+        session = self.sessions.get(sid) if sid else None
+        # Node takes every other version, and none, for 3.
+        protocol = 4 if request.argument("EIO") == "4" else 3
+        if (
+            session is not None
+            and transport == "polling"
+            and session.polling is not None
+            and session.protocol == protocol
+            and not request.is_upgrade
+        ):
+            # Nothing that _refusal() looks at is wrong: that call would be 2 % of a poll.
+            session.polling.handle(request, exchange)
+            return
         is_upgrade = request.is_upgrade and (
             transport == "websocket" or (request.header("upgrade") or "").lower() == "websocket"
         )
-        # Node takes every other version, and none, for 3.
-        protocol = 4 if request.argument("EIO") == "4" else 3
         refusal = self._refusal(request, transport, sid, is_upgrade, protocol)
         if refusal is not None:
             # A file's request names no transport.
@@ -113,15 +124,12 @@ class Engine:
                 self.refuse(refusal, request, exchange)
             return
         assert transport is not None
-        session = self.sessions.get(sid) if sid else None
         if is_upgrade and transport == "polling":
             self._accept_and_close(request, exchange)
         elif session is None:
             self.open(transport, request, exchange, protocol)
         elif is_upgrade:
             self._upgrade(session, request, exchange)
-        elif session.polling is not None:
-            session.polling.handle(request, exchange)
         else:  # transport=websocket without an Upgrade, on a session that is one
             self.refuse(BAD_REQUEST, request, exchange)
 
