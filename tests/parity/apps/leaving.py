@@ -6,7 +6,7 @@ from typing import Any
 
 from parity.scenario import MODES, RAW, App, scenario
 
-QUICK_PINGS = {"ping_interval": 0.1, "ping_timeout": 0.1}
+QUICK_PINGS = {"ping_interval": 0.2, "ping_timeout": 0.4}
 
 
 def tells(io: Any, app: App, *names: str) -> None:

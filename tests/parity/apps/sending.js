@@ -88,9 +88,9 @@ exports.broadcastThatAllAnswer = (io, app) => {
 
 exports.broadcastThatSomeAnswer = (io, app) => {
   app.onWord("ask", async () => {
-    io.timeout(100).emit("question", (error, answers) => app.log("callback", error, answers));
+    io.timeout(400).emit("question", (error, answers) => app.log("callback", error, answers));
     try {
-      return await io.timeout(100).emitWithAck("question");
+      return await io.timeout(400).emitWithAck("question");
     } catch (error) {
       return ["error", error.message, error.responses];
     }

@@ -120,9 +120,9 @@ def broadcast_that_some_answer(io: Any, app: App) -> None:
         app.log("callback", error, answers)
 
     async def ask() -> Any:
-        io.timeout(0.1).emit("question", ack=callback)
+        io.timeout(0.4).emit("question", ack=callback)
         try:
-            return await io.timeout(0.1).emit_with_ack("question")
+            return await io.timeout(0.4).emit_with_ack("question")
         except TimedOut as error:
             return ["error", str(error), error.responses]
 

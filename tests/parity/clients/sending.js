@@ -201,7 +201,7 @@ exports.emitAfterTheClientHasGone = async (play) => {
 };
 
 exports.clientThatTriesAgain = async (play) => {
-  const a = await play.connect("a", "/", { retries: 3, ackTimeout: 100 });
+  const a = await play.connect("a", "/", { retries: 3, ackTimeout: 300 });
   const done = await new Promise((resolve) => a.socket.emit("work", 1, (...answer) => resolve(answer)));
   play.say(done);
 };
