@@ -22,7 +22,7 @@ cdef class Deflate:
     cdef object compressor                  # None until a message is compressed, and without context
     cdef bint has_compressed                # since the last heartbeat
     cdef object inflater                    # None until one comes compressed, and without context
-    cdef bytes frames_of(self, Encoded encoded, int dialect)
+    cdef bytes frames_of(self, Encoded encoded)
     cdef int note_plain(self, Encoded encoded) except -1
-    cdef bytes join(self, list packets, int dialect)
+    cdef bytes join(self, list packets)
     cdef bytes inflate(self, int opcode, const unsigned char* data, Py_ssize_t n, Py_ssize_t max_bytes)

@@ -64,7 +64,12 @@ cdef class Compression:
             compressor = self.compressors.get(window_bits)
             if compressor is None:
                 self.compressors[window_bits] = compressor = self.make_compressor(window_bits)
-            encoded.deflated = self.frames_by(compressor, FULL_FLUSH, encoded)
+            try:
+                encoded.deflated = self.frames_by(compressor, FULL_FLUSH, encoded)
+            except BaseException:
+                # Half of this packet would be in front of the next one, which may be another client's.
+                del self.compressors[window_bits]
+                raise
             encoded.deflated_bits = window_bits
         return encoded.deflated
 
@@ -75,7 +80,8 @@ cdef class Compression:
         cdef bytes first = self.frame_by(compressor, flush, opcode, encoded.frame[encoded.text_at:])
         if encoded.buffers is None:
             return first
-        return first + b"".join([self.frame_by(compressor, flush, BINARY, data) for data in encoded.buffers])
+        opcode = TEXT if encoded.has_text_buffers else BINARY
+        return first + b"".join([self.frame_by(compressor, flush, opcode, data) for data in encoded.buffers])
 
     cdef bytes frame_by(self, object compressor, int flush, int opcode, bytes data):
         cdef bytes begun, rest, frame
@@ -120,26 +126,23 @@ cdef class Deflate:
 
     # --- sending -----------------------------------------------------------------------------
 
-    cdef bytes frames_of(self, Encoded encoded, int dialect):
-        """A packet as it goes out. To be called in the order in which they are sent, once for each.
-
-        Binary packets in another dialect than Engine.IO v4's (_dialects.pxd) go as they are.
-        """
+    cdef bytes frames_of(self, Encoded encoded):
+        """A packet as it goes out. To be called in the order in which they are sent, once for each."""
         cdef Compression compression = self.compression
-        if (
-            encoded.is_plain
-            or encoded.size < compression.threshold
-            or (dialect != 0 and (encoded.buffers is not None or encoded.is_binary_()))
-        ):
+        if encoded.is_plain or encoded.size < compression.threshold:
             if self.compressor is not None:
                 self.note_plain(encoded)
-            return encoded.frames_in(dialect)
+            return encoded.frames_()
         if not self.has_context:
             return compression.shared_frames(encoded, self.window_bits)
         if self.compressor is None:
             self.compressor = compression.make_compressor(self.window_bits)
         self.has_compressed = True
-        return compression.frames_by(self.compressor, SYNC_FLUSH, encoded)
+        try:
+            return compression.frames_by(self.compressor, SYNC_FLUSH, encoded)
+        except BaseException:
+            self.compressor = None  # a new one refers to nothing that was lost
+            raise
 
     cdef int note_plain(self, Encoded encoded) except -1:
         """Let go of a compressor that was idle since the heartbeat before this one (Engine.IO's packets 2 and 3)."""
@@ -149,16 +152,16 @@ cdef class Deflate:
             self.has_compressed = False
         return 0
 
-    cdef bytes join(self, list packets, int dialect):
+    cdef bytes join(self, list packets):
         """The frames of packets in a row, which are sent now."""
         cdef Encoded encoded
         if len(packets) == 1:
-            return self.frames_of(<Encoded> packets[0], dialect)
-        return b"".join([self.frames_of(encoded, dialect) for encoded in packets])
+            return self.frames_of(<Encoded> packets[0])
+        return b"".join([self.frames_of(encoded) for encoded in packets])
 
-    def compress(self, list packets, int dialect=0) -> bytes:
+    def compress(self, list packets) -> bytes:
         """join() for callers in Python."""
-        return self.join(packets, dialect)
+        return self.join(packets)
 
     # --- receiving ---------------------------------------------------------------------------
 

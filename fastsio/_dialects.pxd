@@ -9,11 +9,11 @@ cdef enum Dialect:
 
 
 cdef enum Form:
-    # Of a packet, besides its frames in a dialect.
+    # Of a packet in a polling payload; numbered behind the dialects.
     TEXT_PAYLOAD = 4
     OCTETS = 5
     FORMS = 6
 
 
-cdef bytes form_of(bytes text, list buffers, int form)
-cdef object binary_in(bytes data, int dialect)
+cdef bytes payload_of(bytes text, list buffers, int form)
+cdef bytes binary_in(bytes data, int dialect)

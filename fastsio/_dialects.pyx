@@ -9,8 +9,6 @@ import binascii
 
 from cpython.bytes cimport PyBytes_AS_STRING
 
-from fastsio._frames cimport BINARY, TEXT, frame_of
-
 from fastsio._frames import ProtocolError
 from fastsio._payload import decode_base64
 
@@ -29,33 +27,21 @@ def dialect_of(int protocol, bint in_base64) -> int:
     return (EIO3 if protocol == 3 else EIO4) | (IN_BASE64 if in_base64 else EIO4)
 
 
-cdef bytes form_of(bytes text, list buffers, int form):
-    """A packet's text, None if it has none, and its binary messages, in a Form or as a Dialect's frames."""
+cdef bytes payload_of(bytes text, list buffers, int form):
+    """A packet's text, None if it has none, and its binary messages, as a payload of v3 has them."""
     cdef list pieces
     if form == TEXT_PAYLOAD:
-        pieces = [text_piece(b"b4" + binascii.b2a_base64(data, newline=False)) for data in buffers]
-        first = None if text is None else text_piece(text)
-    elif form == OCTETS:
-        pieces = [octets_piece(b"\x04" + data, True) for data in buffers]
-        first = None if text is None else octets_piece(text, False)
-    else:
-        pieces = [framed(binary_in(data, form)) for data in buffers]
-        first = None if text is None else framed(text.decode())
-    return b"".join(pieces if first is None else [first] + pieces)
+        pieces = [text_piece(binary_in(data, EIO3 | IN_BASE64)) for data in buffers]
+        return b"".join(pieces if text is None else [text_piece(text)] + pieces)
+    pieces = [octets_piece(binary_in(data, EIO3), True) for data in buffers]
+    return b"".join(pieces if text is None else [octets_piece(text, False)] + pieces)
 
 
-cdef bytes framed(object message):
-    """A WebSocket frame of a message: text as str, binary as bytes."""
-    cdef bint is_text = isinstance(message, str)
-    cdef bytes data = message.encode() if is_text else message
-    return frame_of(TEXT if is_text else BINARY, <const unsigned char*> PyBytes_AS_STRING(data), len(data))
-
-
-cdef object binary_in(bytes data, int dialect):
-    """A binary message as a dialect has it: bytes, or a str where it goes as text."""
-    if not dialect & IN_BASE64:
-        return b"\x04" + data if dialect & EIO3 else data
-    return ("b4" if dialect & EIO3 else "b") + binascii.b2a_base64(data, newline=False).decode()
+cdef bytes binary_in(bytes data, int dialect):
+    """A binary message as a dialect has it; with IN_BASE64 it is a text."""
+    if dialect & IN_BASE64:
+        return (b"b4" if dialect & EIO3 else b"b") + binascii.b2a_base64(data, newline=False)
+    return b"\x04" + data if dialect & EIO3 else data
 
 
 cdef bytes text_piece(bytes packet):

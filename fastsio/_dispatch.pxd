@@ -11,10 +11,12 @@ cdef enum Prefix:
     WITH_EVENT = 1
     WITH_NAMESPACE = 2
     WITH_SID = 4
+    WITH_SOCKET = 8
 
 
 cdef class Handler:
     cdef readonly object fn
+    cdef readonly object call       # fn, or what is called in its place
     cdef readonly int prefix
     cdef readonly int max_args
     cdef readonly bint takes_ack

@@ -10,6 +10,7 @@ from fastsio._json import Json
 
 class Handler:
     fn: Callable[..., Any]
+    call: Callable[..., Any]
     prefix: int
     max_args: int
     takes_ack: bool
@@ -23,6 +24,7 @@ class Handler:
         max_args: int = -1,
         takes_ack: bool = False,
         once: bool = False,
+        call: Callable[..., Any] | None = None,
         concurrency: int = 0,
     ) -> None: ...
 

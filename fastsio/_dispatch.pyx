@@ -46,14 +46,15 @@ cdef class Handler:
     """A user's function and how it wants to be called, inspected once (core/handlers.py).
 
     `max_args` is how many of the event's arguments it takes, -1 for any number: more are cut off, as
-    JavaScript does. `takes_ack`: it has a parameter `ack` and answers by calling it. `concurrency`: how many events
-    of one socket it handles at a time, 0 for any number.
+    JavaScript does. `takes_ack`: it has a parameter `ack` and answers by calling it. `call` is called in place of `fn`.
+    `concurrency`: how many events of one socket it handles at a time, 0 for any number.
     """
 
     def __init__(
-        self, fn, *, int prefix=0, int max_args=-1, bint takes_ack=False, bint once=False, int concurrency=0
+        self, fn, *, int prefix=0, int max_args=-1, bint takes_ack=False, bint once=False, call=None, int concurrency=0
     ):
         self.fn = fn
+        self.call = fn if call is None else call
         self.prefix = prefix
         self.max_args = max_args
         self.takes_ack = takes_ack
@@ -234,7 +235,7 @@ cdef class SocketBase(Member):
         return 0
 
     cdef object invoke(self, Handler handler, list args, AckSender ack):
-        """Call handler.fn with what it asks for."""
+        """Call handler.call with what it asks for."""
         cdef PyObject* stack[MAX_STACK_ARGS + 5]
         cdef PyObject** argv = stack + 1
         cdef size_t n = 0
@@ -250,27 +251,25 @@ cdef class SocketBase(Member):
         if handler.prefix & WITH_NAMESPACE:
             argv[n] = <PyObject*> self.namespace.name
             n += 1
-        if handler.prefix & WITH_SID:
-            argv[n] = <PyObject*> self.id
+        if handler.prefix & (WITH_SID | WITH_SOCKET):
+            argv[n] = <PyObject*> (self.id if handler.prefix & WITH_SID else self)
             n += 1
         for i in range(1, count + 1):
             argv[n] = <PyObject*> args[i]
             n += 1
         if ack is None:
-            return PyObject_Vectorcall(handler.fn, argv, n | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL)
+            return PyObject_Vectorcall(handler.call, argv, n | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL)
         argv[n] = <PyObject*> ack
-        return PyObject_Vectorcall(handler.fn, argv, n | PY_VECTORCALL_ARGUMENTS_OFFSET, <PyObject*> ACK_KEYWORD)
+        return PyObject_Vectorcall(handler.call, argv, n | PY_VECTORCALL_ARGUMENTS_OFFSET, <PyObject*> ACK_KEYWORD)
 
     def invoke_with_many(self, Handler handler, list args, event, ack):
         """invoke() for more arguments than its stack holds."""
-        before = []
-        if handler.prefix & WITH_EVENT:
-            before.append(event)
+        before = [event] if handler.prefix & WITH_EVENT else []
         if handler.prefix & WITH_NAMESPACE:
             before.append(self.namespace.name)
-        if handler.prefix & WITH_SID:
-            before.append(self.id)
-        return handler.fn(*before, *args) if ack is None else handler.fn(*before, *args, ack=ack)
+        if handler.prefix & (WITH_SID | WITH_SOCKET):
+            before.append(self.id if handler.prefix & WITH_SID else self)
+        return handler.call(*before, *args) if ack is None else handler.call(*before, *args, ack=ack)
 
     cdef AckSender prepare(self, Handler handler, list args, int64_t id):
         """The `ack` that a handler is called with, None if it takes none; it is forgotten if this is its one time."""

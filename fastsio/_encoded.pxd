@@ -9,7 +9,8 @@ cdef class Encoded:
     cdef bytes all_frames
     cdef bytes polling
     cdef str string
-    cdef list others            # by Dialect or Form, None until asked for
+    cdef bint has_text_buffers  # attachments go out as text messages: Base64, for clients that want that
+    cdef list others            # for clients of other dialects, by Dialect or Form; None until asked for
     cdef readonly Py_ssize_t size
     cdef public object key      # of a queue's packets with one key only the newest is sent; None: all are
     cdef bytes deflated         # all frames, compressed without context, for all who get it; see _deflate
@@ -19,11 +20,11 @@ cdef class Encoded:
     cdef bytes frames_(self)
     cdef bytes payload_(self)
     cdef bint is_binary_(self) noexcept
-    cdef bytes frames_in(self, int dialect)
-    cdef bytes other(self, int form)
+    cdef Encoded spoken(self, int dialect)
+    cdef object other(self, int form)
 
 
 cdef Encoded new_encoded()
 cdef Encoded binary_message(bytes data)
-cdef bytes join_frames(list packets, int dialect)
+cdef bytes join_frames(list packets)
 cdef void forget_joined() noexcept

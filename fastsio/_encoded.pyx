@@ -9,7 +9,7 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.string cimport memcpy
 
-from fastsio._dialects cimport EIO4, FORMS, OCTETS, TEXT_PAYLOAD, form_of
+from fastsio._dialects cimport EIO4, FORMS, IN_BASE64, OCTETS, TEXT_PAYLOAD, binary_in, payload_of
 from fastsio._frames cimport BINARY, TEXT, frame_of, head_size, write_head
 
 cdef extern from "Python.h":
@@ -72,7 +72,7 @@ cdef class Encoded:
             memcpy(out, PyBytes_AS_STRING(self.frame), len(self.frame))
             out += len(self.frame)
             for data in self.buffers:
-                out = write_head(out, 0x80 | BINARY, len(data))
+                out = write_head(out, 0x80 | (TEXT if self.has_text_buffers else BINARY), len(data))
                 memcpy(out, PyBytes_AS_STRING(data), len(data))
                 out += len(data)
         return self.all_frames
@@ -109,28 +109,52 @@ cdef class Encoded:
         """The packets as a binary payload of Engine.IO v3 carries them."""
         return self.other(OCTETS)
 
-    def frames_for(self, int dialect) -> bytes:
-        """`frames` for a client of that dialect."""
-        return self.frames_in(dialect)
+    def in_dialect(self, int dialect) -> Encoded:
+        """spoken() for callers in Python."""
+        return self.spoken(dialect)
 
-    cdef bytes frames_in(self, int dialect):
+    cdef Encoded spoken(self, int dialect):
+        """The packet for a WebSocket's client of that dialect: this one, where it has no binary messages."""
         if dialect == EIO4 or (self.buffers is None and not self.is_binary_()):  # likely
-            return self.frames_()
+            return self
         return self.other(dialect)
 
-    cdef bytes other(self, int form):
-        """One of `others`, kept for all clients that want it."""
-        cdef list others = self.others
-        cdef bytes first
-        if others is None:
-            self.others = others = [None] * FORMS
-        if others[form] is None:
-            first = self.frame[self.text_at:]
-            if self.is_binary_():
-                others[form] = form_of(None, [first] + (self.buffers or []), form)
+    cdef object other(self, int form):
+        """One of `others`, made when it is first asked for, and kept."""
+        if self.others is None:
+            self.others = [None] * FORMS
+        if self.others[form] is None:
+            if form < TEXT_PAYLOAD:
+                self.others[form] = translated(self, form)
+            elif self.is_binary_():
+                self.others[form] = payload_of(None, [self.frame[self.text_at:]] + (self.buffers or []), form)
             else:
-                others[form] = form_of(first, self.buffers or [], form)
-        return others[form]
+                self.others[form] = payload_of(self.frame[self.text_at:], self.buffers or [], form)
+        return self.others[form]
+
+
+cdef Encoded translated(Encoded encoded, int dialect):
+    """A packet with binary messages, for clients of another dialect."""
+    cdef Encoded made = Encoded.__new__(Encoded)
+    cdef bytes first = encoded.frame[encoded.text_at:]
+    cdef bytes data
+    made.has_text_buffers = dialect & IN_BASE64 != 0
+    made.is_plain = encoded.is_plain
+    if encoded.is_binary_():
+        first = binary_in(first, dialect)
+        made.frame = frame_of(
+            TEXT if made.has_text_buffers else BINARY, <const unsigned char*> PyBytes_AS_STRING(first), len(first)
+        )
+        made.text_at = head_size(len(first))
+    else:
+        made.frame = encoded.frame
+        made.text_at = encoded.text_at
+    made.size = len(made.frame)
+    if encoded.buffers is not None:
+        made.buffers = [binary_in(data, dialect) for data in encoded.buffers]
+        for data in made.buffers:
+            made.size += len(data) + head_size(len(data))
+    return made
 
 
 cdef Encoded new_encoded():
@@ -143,8 +167,8 @@ cdef tuple NOTHING_JOINED = ([], b"")
 cdef tuple joined = NOTHING_JOINED
 
 
-cdef bytes join_frames(list packets, int dialect):
-    """The WebSocket frames of packets in a row, for a client of that dialect.
+cdef bytes join_frames(list packets):
+    """The WebSocket frames of packets in a row.
 
     The members of a room are due the same packets at the end of a loop turn. They are joined for the first
     member, and the next ones get the same bytes: 54 ns -> 30 ns a delivery with four packets in a turn.
@@ -153,8 +177,6 @@ cdef bytes join_frames(list packets, int dialect):
     cdef Encoded encoded
     cdef tuple last = joined
     cdef Py_ssize_t n = len(packets)
-    if dialect != EIO4:  # unlikely
-        return b"".join([encoded.frames_in(dialect) for encoded in packets])
     if n == 1:  # likely
         return (<Encoded> packets[0]).frames_()
     if Py_REFCNT(packets[0]) == 1:  # an ack: nobody else is due it

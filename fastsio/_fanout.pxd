@@ -48,6 +48,7 @@ cdef class Outlet:
     cdef Flusher flusher
     cdef public FlowControl flow    # who watches the buffer; None: nobody
     cdef bint put(self, Encoded encoded, bint is_volatile=*) except -1
+    cdef bint put_spoken(self, Encoded encoded, bint is_volatile) except -1
     cdef bint put_watched(self, Encoded encoded, bint is_volatile) except -1
     cdef int enqueue(self, Encoded encoded) except -1
     cdef bint refuse(self, bint is_volatile) except -1

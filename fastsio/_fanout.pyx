@@ -111,6 +111,8 @@ cdef class Outlet:
 
         Never calls user code, so that a fan-out may run over live dictionaries.
         """
+        if self.dialect:  # unlikely
+            return self.put_spoken(encoded, is_volatile)
         if self.flow is not None or encoded.key is not None:  # unlikely
             return self.put_watched(encoded, is_volatile)
         if self.is_closed or self.buffered_bytes > self.max_buffered_bytes or (is_volatile and not self.is_writable):
@@ -121,6 +123,14 @@ cdef class Outlet:
             self.flusher.add(self)
         return True
 
+    cdef bint put_spoken(self, Encoded encoded, bint is_volatile) except -1:
+        """put() for a client of another dialect than plain Engine.IO v4."""
+        cdef int dialect = self.dialect
+        self.dialect = 0  # what is queued now is in it
+        try:
+            return self.put(encoded.spoken(dialect), is_volatile)
+        finally:
+            self.dialect = dialect
     cdef bint put_watched(self, Encoded encoded, bint is_volatile) except -1:
         """put() where somebody watches the buffer; a packet with a key makes its session do that."""
         if self.flow is None:
@@ -181,6 +191,8 @@ cdef class Outlet:
     def adopt_queue(self, list queue) -> None:
         """Put another outlet's queue before anything queued here (the transport was upgraded)."""
         cdef Encoded encoded
+        if self.dialect:
+            queue = [encoded.spoken(self.dialect) for encoded in queue]
         self.queue = queue + self.queue
         for encoded in queue:
             self.buffered_bytes += encoded.size

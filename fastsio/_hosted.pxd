@@ -33,8 +33,8 @@ cdef class HostedSocket(Outlet):
     cdef Py_ssize_t position
     cdef list buffers               # attachments of the packet whose text was sent last, from `buffer` on
     cdef Py_ssize_t buffer
+    cdef bint has_text_buffers
     cdef dict next_message(self)
-    cdef dict binary_message(self, bytes data)
     cdef bint transmit(self, dict message) except -1
     cdef bint begin(self, object sent) except -1
     cdef int count_in(self, Py_ssize_t n) noexcept

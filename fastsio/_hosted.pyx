@@ -9,7 +9,7 @@ Source: ASGI specification 3.0, "WebSocket".
 import asyncio
 import logging
 
-from fastsio._dialects cimport EIO3, binary_in
+from fastsio._dialects cimport EIO3
 from fastsio._encoded cimport Encoded
 from fastsio._eager cimport start
 from fastsio._fanout cimport MessageHandler, Outlet, SessionBase
@@ -212,7 +212,9 @@ cdef class HostedSocket(Outlet):
             self.buffer += 1
             if self.buffer == len(self.buffers):
                 self.buffers = None
-            return self.binary_message(data)
+            if self.has_text_buffers:  # unlikely
+                return {"type": "websocket.send", "text": data.decode()}
+            return {"type": "websocket.send", "bytes": data}
         if self.position == len(self.batch):
             if not self.queue:
                 return self.close_message()
@@ -230,13 +232,10 @@ cdef class HostedSocket(Outlet):
             self.flusher.bytes_out += encoded.size
         self.buffers = encoded.buffers
         self.buffer = 0
+        self.has_text_buffers = encoded.has_text_buffers
         if encoded.is_binary_():
-            return self.binary_message(encoded.frame[encoded.text_at:])
+            return {"type": "websocket.send", "bytes": encoded.frame[encoded.text_at:]}
         return {"type": "websocket.send", "text": encoded.string_()}
-
-    cdef dict binary_message(self, bytes data):
-        message = binary_in(data, self.dialect)
-        return {"type": "websocket.send", "text" if isinstance(message, str) else "bytes": message}
 
     def close_message(self) -> dict | None:
         if self.phase != CLOSING or self.has_sent_close:

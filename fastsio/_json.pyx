@@ -13,6 +13,7 @@ from cpython.dict cimport PyDict_Copy
 from libc.string cimport memchr, memcmp, memcpy
 
 from fastsio._frames import ProtocolError
+from fastsio.models import as_builtins, is_model
 
 cdef extern from "Python.h":
     str PyUnicode_New(Py_ssize_t size, Py_UCS4 max_character)
@@ -200,7 +201,7 @@ cdef class Collector:
         if isinstance(value, (bytes, bytearray, memoryview)):
             self.found.append(value if type(value) is bytes else bytes(value))
             return {"_placeholder": True, "num": len(self.found) - 1}
-        raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+        return as_builtins(value)  # of a model; raises TypeError for anything else
 
 
 # None while it is at work: meanwhile another thread, or a finaliser, makes its own.
@@ -236,6 +237,8 @@ def _plain(value, list found, int depth=0):
     """
     if depth > MAX_DEPTH:
         raise ValueError(f"nested over {MAX_DEPTH} levels, or circular")
+    if value is None or isinstance(value, (str, int)):  # likely
+        return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
@@ -251,7 +254,7 @@ def _plain(value, list found, int depth=0):
     if isinstance(value, (bytes, bytearray, memoryview)):
         found.append(bytes(value))
         return {"_placeholder": True, "num": len(found) - 1}
-    return value
+    return _plain(as_builtins(value), found, depth + 1) if is_model(value) else value
 
 
 def _stdlib_dump(data, list found):

@@ -17,6 +17,7 @@ from fastsio._json cimport check_depth
 
 from fastsio._codec import NO_DATA
 from fastsio._frames import ProtocolError
+from fastsio.models import as_builtins
 
 try:
     import msgspec
@@ -231,7 +232,7 @@ cdef class MsgPack(Parser):
         if isinstance(value, datetime.datetime):
             milliseconds = round(value.timestamp() * 1000)
             return msgspec.msgpack.Ext(NODE_TYPE, milliseconds.to_bytes(8, "big", signed=True))
-        simple = msgspec.to_builtins(value, builtin_types=KEPT_TYPES)
+        simple = msgspec.to_builtins(value, builtin_types=KEPT_TYPES, enc_hook=as_builtins)
         if type(simple) is type(value):
             raise TypeError(f"Object of type {type(value).__name__} has no form in MessagePack")
         return simple

@@ -94,10 +94,7 @@ cdef class Stream(Outlet):
         while self.is_writable and self.queue:
             queue = self.queue
             if self.buffered_bytes <= JOIN_BYTES or len(queue) == 1:  # likely
-                if self.deflate is None:  # likely
-                    data = join_frames(queue, self.dialect)
-                else:
-                    data = self.deflate.join(queue, self.dialect)
+                data = join_frames(queue) if self.deflate is None else self.deflate.join(queue)
                 if self.flusher.is_counting:
                     self.count_out(len(queue), len(data))
                 queue.clear()
@@ -123,10 +120,7 @@ cdef class Stream(Outlet):
             count += 1
             if size >= JOIN_BYTES:
                 break
-        if self.deflate is None:
-            data = join_frames(queue[:count], self.dialect)
-        else:
-            data = self.deflate.join(queue[:count], self.dialect)
+        data = join_frames(queue[:count]) if self.deflate is None else self.deflate.join(queue[:count])
         del queue[:count]
         self.buffered_bytes -= size
         if self.flusher.is_counting:

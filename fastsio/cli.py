@@ -1,7 +1,8 @@
-"""The command line: `fastsio serve module:name`, `fastsio check-swap PATH`."""
+"""The command line: `fastsio serve module:name`, `fastsio schema module:name`, `fastsio check-swap PATH`."""
 
 import argparse
 import importlib
+import json
 import sys
 from typing import Any
 
@@ -17,6 +18,8 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     if arguments.command == "check-swap":
         return _check_swap(arguments)
+    if arguments.command == "schema":
+        return _schema(arguments)
     try:
         app = load(arguments.app)
         run(
@@ -36,6 +39,33 @@ def _check_swap(arguments: argparse.Namespace) -> int:
     except FileNotFoundError as error:
         print(f"fastsio: {error}", file=sys.stderr)
         return 2
+
+
+def _schema(arguments: argparse.Namespace) -> int:
+    from fastsio.schema import (  # with what describes types: it is not needed to serve
+        SchemaError,
+        command,
+    )
+
+    try:
+        app = load(arguments.app)
+        carried = find_carried(app)
+        hub = getattr(app if carried is None else carried.socketio_server, "hub", None)
+        command.run(
+            app, hub, arguments.format, arguments.output, arguments.title or arguments.app.partition(":")[0],
+            arguments.api_version, arguments.connect, arguments.auth,
+        )  # fmt: skip
+    except (OSError, ValueError, ImportError, SchemaError) as error:
+        print(f"fastsio: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not JSON: {error}") from None
 
 
 def load(target: str) -> Any:
@@ -116,7 +146,29 @@ def _parser() -> argparse.ArgumentParser:
     )
     swap.add_argument("path", help="a file or folder; its source is read and not run")
     swap.add_argument("--json", action="store_true", help="for programs")
+    _add_schema(commands)
     return parser
+
+
+def _add_schema(commands: Any) -> None:
+    schema = commands.add_parser(
+        "schema", help="write an application's events as AsyncAPI, or as TypeScript for the client"
+    )
+    schema.add_argument("app", help="module:name of the application: IO, AsyncServer, ASGIApp, …")
+    schema.add_argument(
+        "--format", choices=("asyncapi", "typescript"), default="asyncapi", help="%(default)s"
+    )
+    schema.add_argument("-o", "--output", metavar="FILE", help="stdout if left out; .yaml is YAML")
+    schema.add_argument("--title", help="AsyncAPI's title, the module's name if left out")
+    schema.add_argument(
+        "--api-version", default="1.0.0", metavar="V", help="AsyncAPI's version (%(default)s)"
+    )
+    schema.add_argument(
+        "--connect",
+        action="store_true",
+        help="let a client in, without a port, to see what sockets listen to; runs connection handlers",
+    )
+    schema.add_argument("--auth", type=_json, metavar="JSON", help="what that client sends along")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ ROWS = ROOT / "scripts" / "features.txt"
 TESTS = ROOT / "tests"
 SHOWN = 4
 NONE = "-"
+DIFFERENCES = TESTS / "parity" / "differences.py"
+CLIENTS = TESTS / "interop" / "test_every_client.py"
 
 HEAD = """# Features
 
@@ -30,10 +32,27 @@ This page is made by `python scripts/feature_table.py` from `scripts/features.tx
 (`@pytest.mark.feature(…)`). Scenarios of `tests/parity` are played against Node's own server too.
 """
 
+CLIENTS_HEAD = """
+## The official client of npm
+
+Each place plays the same script (`tests/interop/test_every_client.py`): text and bytes both ways, answers that both
+sides ask for, namespaces, a refusal, a restart of the server.
+
+"""
+DIFFERENCES_HEAD = """
+## Where a client or an application sees something else than with Node
+
+On purpose, with the scenario of `tests/parity` that shows it. What differs from python-socketio is in
+[differences.md](differences.md).
+
+| scenario | what fastsio does, and why |
+|---|---|
+"""
+
 
 @dataclass
 class Row:
-    """`not_here` says why fastsio does not have it; `tests` are those that prove it."""
+    """`not_here` says why fastsio does not have it, `here` how it does; `tests` are those that prove it."""
 
     section: str
     name: str
@@ -41,6 +60,7 @@ class Row:
     python: str
     aliases: list[str] = field(default_factory=list)
     not_here: str = ""
+    here: str = ""
     tests: list[str] = field(default_factory=list)
 
     def match(self, text: str) -> int:
@@ -82,8 +102,10 @@ def _row(section: str, line: str) -> Row:
             row.aliases = text.split("; ")
         elif kind == "not":
             row.not_here = text
+        elif kind == "here":
+            row.here = text
         else:
-            raise ValueError(f"{section} {name}: {cell!r} is neither also: nor not:")
+            raise ValueError(f"{section} {name}: {cell!r} is none of also:, here: and not:")
     return row
 
 
@@ -158,19 +180,56 @@ def gaps(rows: list[Row]) -> list[str]:
     ]
 
 
-def page(titles: dict[str, str], rows: list[Row]) -> str:
-    """The whole page."""
+def differences(text: str) -> dict[str, str]:
+    """The reasons in tests/parity/differences.py by the scenarios that they are of."""
+    found = {}
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Dict):
+            for key, value in zip(node.keys, node.values, strict=True):
+                if isinstance(key, ast.Constant) and isinstance(value, ast.Call):
+                    found[str(key.value)] = str(ast.literal_eval(value.args[0]))
+    return found
+
+
+def matrix(text: str) -> str:
+    """The table of tests/interop/test_every_client.py: a row for each client, a column for each way to connect."""
+    found = {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in ast.parse(text).body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and node.targets[0].id in ("CLIENTS", "IN_NODE", "IN_A_PAGE")
+    }
+    ways = [*found["IN_NODE"], "jsonp"]
+    lines = [f"| client | {' | '.join(ways)} |\n", f"|---|{'---|' * len(ways)}\n"]
+    for client, (_build, has_jsonp) in found["CLIENTS"].items():
+        in_a_page = [*found["IN_A_PAGE"], *["jsonp"] * has_jsonp]
+        places = [
+            ", ".join(["Node"] * (way in found["IN_NODE"]) + ["Chromium"] * (way in in_a_page))
+            for way in ways
+        ]
+        lines.append(f"| {client} | {' | '.join(place or 'it has none' for place in places)} |\n")
+    return "".join(lines)
+
+
+def page(
+    titles: dict[str, str], rows: list[Row], reasons: dict[str, str], clients: str = ""
+) -> str:
+    """The whole page; `clients` is what matrix() makes."""
     parts = [HEAD]
     for section, title in titles.items():
         parts.append(
             f"\n## {section} {title}\n\n| feature | Node | python-socketio | fastsio | tests |\n|---|---|---|---|---|\n"
         )
         parts += [_line(row) for row in rows if row.section == section]
+    parts += [CLIENTS_HEAD, clients, DIFFERENCES_HEAD]
+    parts += [f"| `{name}` | {reason} |\n" for name, reason in reasons.items()]
     return "".join(parts)
 
 
 def _line(row: Row) -> str:
-    ours = f"no: {row.not_here}" if row.not_here else "yes" if row.tests else "not proven"
+    proven = f"yes: {row.here}" if row.here else "yes"
+    ours = f"no: {row.not_here}" if row.not_here else proven if row.tests else "not proven"
     cells = [row.name, row.node, row.python, ours, _tests(row.tests)]
     return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |\n"
 
@@ -184,7 +243,8 @@ def _tests(tests: list[str]) -> str:
 def main(arguments: list[str]) -> int:
     titles, rows = read_rows(ROWS.read_text(encoding="utf-8"))
     strays = prove(rows)
-    text = page(titles, rows)
+    reasons = differences(DIFFERENCES.read_text(encoding="utf-8"))
+    text = page(titles, rows, reasons, matrix(CLIENTS.read_text(encoding="utf-8")))
     wrong = [f"a mark of no row: {stray}" for stray in strays] + gaps(rows)
     if "--check" not in arguments:
         PAGE.write_text(text, encoding="utf-8")

@@ -31,9 +31,11 @@ PURE = [
     "_payload",
     "_json",
     "_frames",
+    "models",
 ]  # each may import those to its right
 LOWER = [
     *PURE,
+    "_typed",
     "_msgpack",
     "packet",
     "msgpack_packet",
@@ -62,7 +64,8 @@ FRONT_DOORS = ["asgi", "wsgi", "attach", "uvicorn", "serve", "workers", "cli", "
 # layer: the layers that it may import, besides itself. A layer is a module or a folder right below fastsio.
 MAY_IMPORT: dict[str, list[str]] = {
     **{layer: PURE[PURE.index(layer) + 1 :] for layer in PURE},
-    "_msgpack": ["_codec", "_encoded", "_json", "_frames"],  # packets as MessagePack
+    "_typed": [],  # calls to what is given to it
+    "_msgpack": ["_codec", "_encoded", "_json", "_frames", "models"],  # packets as MessagePack
     "packet": ["_codec", "_json", "_frames"],  # python-socketio's module of that name
     "msgpack_packet": ["packet", "_msgpack", "_codec"],
     "_http": [],  # requests and response heads, pure like those above
@@ -113,6 +116,8 @@ MAY_IMPORT: dict[str, list[str]] = {
         "options",
     ],  # never core: it calls a port
     "core": [
+        "_typed",
+        "models",
         "rarely",
         "_flow",
         "_peer",
@@ -171,10 +176,11 @@ MAY_IMPORT: dict[str, list[str]] = {
         "server",
         "doors",
     ],  # a front door without a port, and its clients
+    "schema": ["_dispatch", "_typed", "core"],  # reads a hub, serves nothing
     "swap_table": [],  # data
     "check_swap": ["swap_table"],  # reads source, serves nothing
     **{
-        door: [*LOWER, *STYLES, *FRONT_DOORS, "server", "doors", "check_swap"]
+        door: [*LOWER, *STYLES, *FRONT_DOORS, "server", "doors", "check_swap", "schema"]
         for door in FRONT_DOORS
     },
     "__init__": [*LOWER, *STYLES, *FRONT_DOORS, "server", "doors"],
@@ -183,7 +189,8 @@ MAY_IMPORT: dict[str, list[str]] = {
 # What stands above a layer, and is loaded by it only when an application asks a server for it: attach(),
 # handle_request(), packet_class. At the head of a module such an import would fail at once.
 MAY_ASK_FOR: dict[str, list[str]] = {
-    "api": ["admin", "asgi", "attach", "packet", "msgpack_packet", "serve", "wsgi"]
+    "api": ["admin", "asgi", "attach", "packet", "msgpack_packet", "serve", "wsgi"],
+    "schema": ["testing"],  # a client, to see what sockets listen to
 }
 
 IO = {"asyncio", "socket", "ssl", "select", "selectors", "threading", "uvloop", "subprocess"}

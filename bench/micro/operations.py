@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from null import JOIN, MASK, TEXT, UPGRADE, NullServer, masked, request
 
 from fastsio._codec import Decoder, encode_packet
@@ -21,6 +22,14 @@ EVENT_32 = b'2["chat","%s"]' % TEXT_32.encode()
 BINARY_256 = bytes(range(256))
 MEMBERS = 1000
 BURST = 100
+
+
+class Point(msgspec.Struct):
+    """What a typed handler gets."""
+
+    x: int
+    y: int
+    label: str
 
 
 @dataclass(frozen=True)
@@ -41,6 +50,18 @@ def install(sio) -> None:
     @sio.event
     async def echo_async(sid, data):
         return data
+
+    @sio.event(typed=True)
+    def echo_typed(sid, data: str):
+        return data
+
+    @sio.event(typed=True)
+    def echo_struct(sid, point: Point):
+        return point.label
+
+    @sio.event
+    def echo_dict(sid, point):
+        return point["label"]
 
     @sio.event
     async def broadcast(sid, data):
@@ -126,6 +147,18 @@ def dispatch(event: str, has_ack: bool = True) -> Operation:
         return answers == ([answer] * 2 if has_ack else []) and not server.has_failed()
 
     return Operation(lambda: conn.data_received(frame), is_correct)
+
+
+def dispatch_object(event: str) -> Operation:
+    """An event with an object, of which the handler answers a field: a dict, or made into a Struct."""
+    server = NullServer(install)
+    conn, transport = server.join()
+    frame = masked('4217["%s",{"x":1,"y":2,"label":"%s"}]' % (event, TEXT_32))
+    answer = b'4317["%s"]' % TEXT_32.encode()
+    return Operation(
+        lambda: conn.data_received(frame),
+        lambda: transport.written[-1][2:] == answer and not server.has_failed(),
+    )
 
 
 def dispatch_binary() -> Operation:
@@ -234,6 +267,9 @@ OPERATIONS: dict[str, Callable[[], Operation]] = {
     "dispatch_plain_no_ack": lambda: dispatch("echo", has_ack=False),
     "dispatch_coroutine": lambda: dispatch("echo_async"),
     "dispatch_coroutine_no_ack": lambda: dispatch("echo_async", has_ack=False),
+    "dispatch_typed": lambda: dispatch("echo_typed"),
+    "dispatch_dict": lambda: dispatch_object("echo_dict"),
+    "dispatch_struct": lambda: dispatch_object("echo_struct"),
     "emit": emit,
     "dispatch_binary_1kB": dispatch_binary,
     "fan_out": fan_out,

@@ -7,7 +7,7 @@ import asyncio
 import warnings
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, overload
 
 from fastsio._aio import AsyncServerBase
 from fastsio.api import logs
@@ -16,6 +16,8 @@ from fastsio.api.manager import checked
 from fastsio.api.namespace import AsyncNamespace, BaseServerNamespace, methods_of
 from fastsio.api.views import EngineView, Environs, Handlers, NamespaceHandlers
 from fastsio.core.acks import wait_for_first_ack
+from fastsio.core.annotations import EMPTY
+from fastsio.core.declared import Event, emits
 from fastsio.core.handlers import check_event_name
 from fastsio.core.hub import Hub
 from fastsio.core.parsers import packet_class
@@ -27,6 +29,8 @@ from fastsio.options import Options, nearest
 if TYPE_CHECKING:
     from fastsio.admin import InstrumentedAsyncServer
     from fastsio.api.io import IO
+
+P = ParamSpec("P")
 
 ASYNC_MODES = ("aiohttp", "sanic", "tornado", "asgi")
 # Arguments besides the options. Clients are always monitored; async_mode is only a name here.
@@ -158,20 +162,25 @@ class AsyncServer(FlowMethods, AsyncServerBase):
 
     def on(
         self, event: str, handler: Callable[..., Any] | None = None, namespace: str | None = None,
-        *, concurrency: int | None = None,
+        *, typed: bool | None = None, concurrency: int | None = None,
     ) -> Any:  # fmt: skip
         """Register the handler of an event; as a decorator when `handler` is left out.
 
         connect(sid, environ[, auth]) refuses by returning False or raising; disconnect(sid[, reason]);
         any other event(sid, *args), whose return value answers the client's ack; "*"(event, sid, *args) for
-        events without one. In the namespace "*", for every namespace, they get the namespace before the sid. Plain
-        or coroutine functions. The last one registered for an event wins. concurrency: how many such events of one
-        client are handled at a time, others wait in their order. Raises TypeError for a function that can't be
-        called so.
+        events without one. In the namespace "*", for every namespace, they get the namespace before the sid; so do
+        those of a pattern such as "/room/{id}", whose namespaces clients may join then (see IO.of()). Plain or
+        coroutine functions. The last one registered for an event wins. typed: whether annotations validate the
+        arguments; None: as the server's option says. concurrency: how many such events of one client are handled at a
+        time, others wait in their order. Raises TypeError for a function that can't be called so.
         """
         if handler is None:
-            return lambda handler: self.on(event, handler, namespace, concurrency=concurrency)
-        self.hub.registry.add(event, handler, namespace or "/", concurrency=concurrency)
+            return lambda handler: self.on(
+                event, handler, namespace, typed=typed, concurrency=concurrency
+            )
+        self.hub.registry.add(
+            event, handler, namespace or "/", typed=typed, concurrency=concurrency
+        )
         return handler
 
     def event(self, *args: Any, **kwargs: Any) -> Any:
@@ -180,8 +189,25 @@ class AsyncServer(FlowMethods, AsyncServerBase):
             return self.on(args[0].__name__, args[0])
         return lambda handler: self.on(handler.__name__, handler, *args, **kwargs)
 
-    def register_namespace(self, namespace_handler: BaseServerNamespace) -> None:
-        """Let an AsyncNamespace handle a namespace's events. Raises ValueError for what is none."""
+    @overload
+    def emits(self, event: Callable[P, Any], *, namespace: str | None = None) -> Event[P]: ...
+    @overload
+    def emits(
+        self, event: str, *types: Any, answer: Any = EMPTY, namespace: str | None = None
+    ) -> Event[...]: ...
+    def emits(
+        self, event: str | Callable[..., Any], *types: Any, answer: Any = EMPTY, namespace: str | None = None
+    ) -> Event[...]:  # fmt: skip
+        """Declare an event that the server sends in a namespace: see core.namespace.Namespace.emits()."""
+        return emits(self.hub.namespace(namespace or "/"), event, types, answer)
+
+    def register_namespace(
+        self, namespace_handler: BaseServerNamespace, *, typed: bool | None = None
+    ) -> None:
+        """Let an AsyncNamespace handle a namespace's events. Raises ValueError for what is none.
+
+        typed: whether its methods' annotations validate the arguments, as in on().
+        """
         if not isinstance(namespace_handler, BaseServerNamespace):
             raise ValueError("Not a namespace instance")
         if not isinstance(namespace_handler, AsyncNamespace):
@@ -189,8 +215,8 @@ class AsyncServer(FlowMethods, AsyncServerBase):
         namespace_handler._set_server(self)
         methods = methods_of(namespace_handler, AsyncNamespace)
         self.hub.registry.add_object(
-            namespace_handler, namespace_handler.namespace, methods, namespace_handler.trigger_event
-        )
+            namespace_handler, namespace_handler.namespace, methods, namespace_handler.trigger_event, typed
+        )  # fmt: skip
 
     def exception_handler(self, *errors: Any, namespace: str | None = None) -> Any:
         """Register what answers when a handler raises; a decorator, with or without classes of exceptions.

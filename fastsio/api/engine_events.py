@@ -51,9 +51,9 @@ class EngineEvents:
     @staticmethod
     def of(hub: "Hub") -> "EngineEvents":
         """The one of a hub, whichever style asks for it."""
-        if hub.engine_events is None:
-            hub.engine_events = EngineEvents(hub)
-        events: EngineEvents = hub.engine_events
+        if hub.events is None:
+            hub.events = EngineEvents(hub)
+        events: EngineEvents = hub.events
         return events
 
     @property
@@ -102,9 +102,9 @@ class EngineEvents:
         A plain or a coroutine function of (request), (request, response) or (request, response, next); the last goes
         on when it calls next(), as in Node. One that raises, or calls next(error), refuses: 400, code 3, and
         connection_error has the name "MIDDLEWARE_FAILURE". `response` is engine.response.Response: set_header(),
-        status(), end(). What is set on `request` stays: handlers find it on `socket.request`. One that takes longer
-        than connect_timeout is as one that raises. Requests for the client bundle do not come here. Raises TypeError
-        for what can't be called so.
+        status(), end(). What is set on `request` stays: handlers find it on `socket.request`. A client waits for
+        next() middleware_timeout at most, and connect_timeout for all of it: then it is as if one had raised. Requests
+        for the client bundle do not come here. Raises TypeError for what can't be called so.
         """
         if not callable(fn):
             raise TypeError(f"middleware of the engine is a function, not {fn!r}")
@@ -156,14 +156,17 @@ class EngineEvents:
         self._hang_in()
 
     def _hang_in(self) -> None:
-        """An engine has us only while there is something to do: others pay nothing for it."""
-        is_used = self.middleware or self.make_id is not None or any(self._listeners.values())
-        self._hub.events = self if is_used else None
+        """Something was added or removed: clients may be here already."""
         engine = self._hub.engine
         if engine is not None:
-            engine.use_hooks(self._hub.events)
+            engine.use_hooks(self)
 
     # --- the engine's side -------------------------------------------------------------------
+
+    @property
+    def is_used(self) -> bool:
+        """Without anything hung in, the engine does not ask: others pay nothing for it."""
+        return bool(self.middleware or self.make_id is not None or any(self._listeners.values()))
 
     def hears(self, event: str) -> bool:
         return bool(self._listeners.get(event))

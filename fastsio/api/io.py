@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from fastsio.api.engine_events import EngineEvents
 from fastsio.core.broadcasting import Broadcasting
+from fastsio.core.declaring import Declaring
 from fastsio.core.emitter import Emitter, Handlers
 from fastsio.core.hub import Hub
 from fastsio.core.limits import Rule
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from fastsio.serve import RunningServer
 
 
-class IO(Emitter, Broadcasting):
+class IO(Emitter, Broadcasting, Declaring):
     """A Socket.IO server in Node's style. Options: see fastsio.options.Options. `engine`: see EngineEvents.
 
     Raises TypeError for an option that does not exist, ValueError for one that can't be.
@@ -102,6 +103,9 @@ class IO(Emitter, Broadcasting):
         for a client: there it can add middleware and listeners in time. Other events: see Namespace.on().
         """
         return self._listen(event, fn)
+
+    def events_of(self) -> Namespace:
+        return self.sockets
 
     def handlers_of(self, event: str) -> Handlers:
         return self.sockets.handlers_of(event)

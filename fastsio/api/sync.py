@@ -23,6 +23,8 @@ from fastsio.api.namespace import BaseServerNamespace, methods_of
 from fastsio.api.sync_namespace import Namespace
 from fastsio.api.sync_views import Manager, SyncEngineView
 from fastsio.api.views import Environs, Handlers, NamespaceHandlers
+from fastsio.core.annotations import EMPTY
+from fastsio.core.declared import Event
 from fastsio.core.handlers import check_event_name
 from fastsio.core.reasons import Reason
 from fastsio.core.registry import RESERVED
@@ -141,20 +143,28 @@ class Server(SyncFlowMethods):
 
     def on(
         self, event: str, handler: Callable[..., Any] | None = None, namespace: str | None = None,
-        *, concurrency: int | None = None,
+        *, typed: bool | None = None, concurrency: int | None = None,
     ) -> Any:  # fmt: skip
         """Register the handler of an event; as a decorator when `handler` is left out.
 
         As AsyncServer.on(), but for plain functions. Raises TypeError for a coroutine function.
         """
-        return self._server.on(event, handler, namespace, concurrency=concurrency)
+        return self._server.on(event, handler, namespace, typed=typed, concurrency=concurrency)
 
     def event(self, *args: Any, **kwargs: Any) -> Any:
         """`@sio.event` registers a function under its own name; `@sio.event(namespace="/x")` in a namespace."""
         return self._server.event(*args, **kwargs)
 
-    def register_namespace(self, namespace_handler: BaseServerNamespace) -> None:
-        """Let a Namespace handle a namespace's events. Raises ValueError for what is none."""
+    def emits(
+        self, event: Any, *types: Any, answer: Any = EMPTY, namespace: str | None = None
+    ) -> Event[...]:
+        """Declare an event that the server sends: see AsyncServer.emits(). Its emit() may be called from any thread."""
+        return self._server.emits(event, *types, answer=answer, namespace=namespace)
+
+    def register_namespace(
+        self, namespace_handler: BaseServerNamespace, *, typed: bool | None = None
+    ) -> None:
+        """Let a Namespace handle a namespace's events: see AsyncServer.register_namespace()."""
         if not isinstance(namespace_handler, BaseServerNamespace):
             raise ValueError("Not a namespace instance")
         if not isinstance(namespace_handler, Namespace):
@@ -162,8 +172,8 @@ class Server(SyncFlowMethods):
         namespace_handler._set_server(self)
         methods = methods_of(namespace_handler, Namespace)
         self.hub.registry.add_object(
-            namespace_handler, namespace_handler.namespace, methods, namespace_handler.trigger_event
-        )
+            namespace_handler, namespace_handler.namespace, methods, namespace_handler.trigger_event, typed
+        )  # fmt: skip
 
     def exception_handler(self, *errors: Any, namespace: str | None = None) -> Any:
         """Register what answers when a handler raises: see AsyncServer.exception_handler()."""

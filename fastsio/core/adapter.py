@@ -96,9 +96,10 @@ class Adapter:
         return 0
 
     def persist_session(self, session: "SavedSession") -> Any:
-        """Keep the session of a client that has gone. What it returns is awaited if it can be, by nobody who matters:
+        """Keep the session of a client that has gone.
 
-        calls for one client must take effect in their order.
+        What it returns may be awaitable; then nothing waits for it, and for one client what is called here and in
+        restore_session() must take effect in the order of the calls.
         """
         return None
 

@@ -26,27 +26,30 @@ class Emitter:
         """
         return self._listen(event, fn)
 
-    def once(self, event: str, fn: Callable[..., Any] | None = None) -> Any:
+    def once(self, event: str, fn: Callable[..., Any] | None = None, **options: Any) -> Any:
         """on(), for the next such event only."""
-        return self._listen(event, fn, once=True)
+        return self._listen(event, fn, once=True, **options)
 
-    def prepend(self, event: str, fn: Callable[..., Any] | None = None) -> Any:
+    def prepend(self, event: str, fn: Callable[..., Any] | None = None, **options: Any) -> Any:
         """on(), before the listeners that are there (Node's prependListener)."""
-        return self._listen(event, fn, is_first=True)
+        return self._listen(event, fn, is_first=True, **options)
 
-    def prepend_once(self, event: str, fn: Callable[..., Any] | None = None) -> Any:
+    def prepend_once(self, event: str, fn: Callable[..., Any] | None = None, **options: Any) -> Any:
         """once(), before the listeners that are there (Node's prependOnceListener)."""
-        return self._listen(event, fn, once=True, is_first=True)
+        return self._listen(event, fn, once=True, is_first=True, **options)
 
     def _listen(
-        self, event: str, fn: Callable[..., Any] | None, once: bool = False, is_first: bool = False,
-        concurrency: int | None = None,
+        self, event: str, fn: Callable[..., Any] | None, once: bool = False, is_first: bool = False, **options: Any
     ) -> Any:  # fmt: skip
         if fn is None:
-            return lambda fn: self._listen(event, fn, once, is_first, concurrency)
-        handler = make_handler(fn, once=once, concurrency=concurrency)
+            return lambda fn: self._listen(event, fn, once, is_first, **options)
+        handler = self.make_handler(event, fn, once, **options)
         self.set_listeners(event, added(self.handlers_of(event), handler, is_first))
         return fn
+
+    def make_handler(self, event: str, fn: Callable[..., Any], once: bool) -> Handler:
+        """What calls `fn`; an owner whose listeners have options takes these too."""
+        return make_handler(fn, once=once)
 
     def off(self, event: str, fn: Callable[..., Any] | None = None) -> None:
         """Remove one listener of `event` (the last one added with `fn`), or all of them."""

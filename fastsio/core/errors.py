@@ -78,3 +78,40 @@ class ClientGoneError(DisconnectedError, TimeoutError):
 
     A TimeoutError too: python-socketio waits until the time is up, so that is what its users catch.
     """
+
+
+class InvalidArgumentError(SocketIOError, ValueError):
+    """A client's argument is not what a typed handler takes, so the handler was not called.
+
+    event; argument: its index among the event's, from 0, and name, that of the parameter; path: where in it, such as
+    "position.x" or "tags[2]", empty for the argument itself; message. In a refused connect, event is "connect" and
+    argument 0 is what the client sent as `auth`.
+    """
+
+    def __init__(self, event: str, argument: int, name: str, path: str, message: str) -> None:
+        super().__init__(event, argument, name, path, message)
+        self.event = event
+        self.argument = argument
+        self.name = name
+        self.path = path
+        self.message = message
+        # The handler's own `ack`, where it has one: that is what answers the client.
+        self.ack: Any = None
+
+    def __str__(self) -> str:
+        where = f"{self.name}.{self.path}".replace(".[", "[") if self.path else self.name
+        return f"argument {self.argument} of {self.event!r} ({where}): {self.message}"
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        """What the client's ack gets."""
+        return {
+            "error": {
+                "code": "invalid_argument",
+                "event": self.event,
+                "argument": self.argument,
+                "name": self.name,
+                "path": self.path,
+                "message": self.message,
+            }
+        }

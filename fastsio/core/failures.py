@@ -1,6 +1,6 @@
 """What happens when a handler raises: the application's exception handlers, else a log line.
 
-Without exception handlers none of this is in use: the compiled dispatch logs by itself.
+And what happens to an event whose arguments a typed handler does not take (typed.py).
 """
 
 import logging
@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from fastsio._eager import start_eager
+from fastsio.core.errors import InvalidArgumentError
 from fastsio.core.handlers import PREFIX_NONE, make_event_handler
 
 if TYPE_CHECKING:
@@ -35,22 +36,27 @@ class Failures:
         handler = make_event_handler(fn, PREFIX_NONE, required=3)
         self._handlers[namespace, error] = (fn, handler.max_args)
 
-    @property
-    def is_used(self) -> bool:
-        """Whether there is an exception handler."""
-        return bool(self._handlers)
-
     def find(self, error: BaseException, namespace: str) -> tuple[Callable[..., Any], int] | None:
         """The function for an exception and how many arguments it takes; the namespace's own before others."""
+        key = self._key(error, namespace)
+        return None if key is None else self._handlers[key]
+
+    def _key(
+        self, error: BaseException, namespace: str
+    ) -> tuple[str | None, type[BaseException]] | None:
+        """What the function for an exception was registered for."""
         for name in (namespace, None):
             for cls in type(error).__mro__:
-                found: tuple[Callable[..., Any], int] | None = self._handlers.get((name, cls))
-                if found is not None:
-                    return found
+                if (name, cls) in self._handlers:
+                    return name, cls
         return None
 
     def handle(self, socket: "Socket", error: BaseException, args: list[Any], ack_id: int) -> None:
         """NamespaceBase.on_failure: the handler of [event, *arguments] raised; `ack_id` is -1 without an ack."""
+        if isinstance(error, InvalidArgumentError) and not error.event:
+            error.event = args[0]
+            if self._refuse(socket, error, ack_id):
+                return
         found = self.find(error, socket.namespace.name)
         if found is None:
             socket.note(args[0], error)
@@ -63,6 +69,28 @@ class Failures:
         start_eager(
             self._answer(found, socket, error, args, ack_id), self._tasks, "exception handler"
         )
+
+    def _refuse(self, socket: "Socket", error: InvalidArgumentError, ack_id: int) -> bool:
+        """Arguments that a typed handler does not take; False if an exception handler shall hear of them.
+
+        One that was registered for this very error always does, any other only where no ack is asked for.
+        """
+        asks = ack_id >= 0 or bool(error.ack)
+        key = self._key(error, socket.namespace.name)
+        if key is not None and (not asks or issubclass(key[1], InvalidArgumentError)):
+            return False
+        socket.namespace.invalid_events += 1
+        logger.info(
+            "event not handled in %r from sid=%.6s…: %s (%d so far)",
+            socket.namespace.name, socket.id, error, socket.namespace.invalid_events,
+        )  # fmt: skip
+        if error.ack:
+            error.ack(error.answer)
+        elif asks:
+            socket.reply_to(ack_id, error.answer)
+        else:
+            socket.run_listeners("error", error)
+        return True
 
     async def _answer(
         self,
@@ -83,4 +111,8 @@ class Failures:
             second.__context__ = second.__context__ or error
             socket.note(args[0], second)
         else:
+            if isinstance(error, InvalidArgumentError) and error.ack:
+                error.ack(
+                    *(result if type(result) is tuple else () if result is None else (result,))
+                )
             socket.reply_to(ack_id, result)

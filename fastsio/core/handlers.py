@@ -7,12 +7,14 @@ from typing import Any
 from fastsio._codec import check_event_name
 from fastsio._dispatch import Handler
 from fastsio.core.turns import concurrency_of
+from fastsio.core.typed import typed_call
 
 __all__ = [
     "PREFIX_EVENT",
     "PREFIX_NAMESPACE",
     "PREFIX_NONE",
     "PREFIX_SID",
+    "PREFIX_SOCKET",
     "called",
     "check_event_name",
     "make_event_handler",
@@ -26,6 +28,7 @@ PREFIX_NONE = 0
 PREFIX_EVENT = 1
 PREFIX_NAMESPACE = 2
 PREFIX_SID = 4
+PREFIX_SOCKET = 8
 
 
 def positional_count(
@@ -73,12 +76,14 @@ async def called(fn: Callable[..., Any], *args: Any) -> Any:
 
 
 def make_handler(
-    fn: Callable[..., Any], prefix: int = PREFIX_NONE, once: bool = False, concurrency: int | None = None
+    fn: Callable[..., Any], prefix: int = PREFIX_NONE, once: bool = False, typed: bool | None = False,
+    concurrency: int | None = None,
 ) -> Handler:  # fmt: skip
     """A Handler for `fn`. A parameter named `ack` makes it answer by calling that.
 
-    concurrency: how many events of one socket it handles at a time (see turns.py), None for what `fn` is marked with.
-    Raises TypeError if `fn` can't take what `prefix` puts before the event's arguments.
+    typed: whether its annotations validate, see typed_call(). concurrency: how many events of one socket it handles at
+    a time (see turns.py), None for what `fn` is marked with. Raises TypeError if `fn` can't take what `prefix` puts
+    before the event's arguments.
     """
     takes_ack = takes_named(fn, "ack")
     max_args = _room_for(fn, prefix.bit_count(), False)
@@ -86,6 +91,7 @@ def make_handler(
         max_args -= 1
     return Handler(
         fn, prefix=prefix, max_args=max_args, takes_ack=takes_ack, once=once,
+        call=typed_call(fn, prefix.bit_count(), takes_ack, typed),
         concurrency=concurrency_of(fn, concurrency),
     )  # fmt: skip
 

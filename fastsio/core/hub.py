@@ -65,10 +65,8 @@ class Hub:
         self.is_serial = self.diverts = not options.async_handlers
         # python-socketio: with `namespaces` given, "/" exists only if it is among them or has handlers.
         self.is_root_optional = False
-        # What the application has hung into the engine (engine/ports.py, Hooks), while there is anything; and where it
-        # does that, once it has asked for it: api.engine_events.EngineEvents.
+        # What the engine tells of requests (engine/ports.py, Hooks), where the API has that.
         self.events: Any = None
-        self.engine_events: Any = None
         # The application's object, as namespaces show it: an IO or an AsyncServer.
         self.server: Any = None
         self.parents = Parents(self)
@@ -101,7 +99,7 @@ class Hub:
             raise ValueError(f'namespace {name!r}: "," ends a name on the wire')
         namespace = self.namespaces[name] = Namespace(name, self.json, self.tasks, self)
         namespace.home = self._home
-        namespace.on_failure = self.failures.handle if self.failures.is_used else None
+        namespace.on_failure = self.failures.handle
         namespace.observe(self._event_observer)
         if parent is not None:
             parent.bring_up(namespace)
@@ -265,8 +263,6 @@ class Hub:
     ) -> None:
         """See Failures.add(); `namespace` None is every one."""
         self.failures.add(fn, error, None if namespace is None else self.namespace(namespace).name)
-        for one in self.namespaces.values():
-            one.on_failure = self.failures.handle
 
     # --- threads -----------------------------------------------------------------------------
 

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from fastsio.core.namespace import Namespace
 
 
+# Events that are the server's: their arguments are no client's.
+OWN_EVENTS = ("disconnecting", "disconnect", "error")
+
+
 class Listening(Emitter, SocketBase):
     """The listeners of a Socket. What an idle socket has of them is None."""
 
@@ -25,7 +29,12 @@ class Listening(Emitter, SocketBase):
     # --- one event ---------------------------------------------------------------------------
 
     def on(
-        self, event: str, fn: Callable[..., Any] | None = None, *, concurrency: int | None = None
+        self,
+        event: str,
+        fn: Callable[..., Any] | None = None,
+        *,
+        typed: bool | None = None,
+        concurrency: int | None = None,
     ) -> Any:
         """Call `fn(*args)` for each such event of the client, after listeners added earlier.
 
@@ -34,10 +43,22 @@ class Listening(Emitter, SocketBase):
         arguments are dropped, as JavaScript does. Own events: "disconnecting" and "disconnect", with
         (reason, description), "error" with an exception, "high_water" and "low_water" with the unsent bytes.
 
-        concurrency: at most so many of its events are handled at a time, others wait in their order; with 1 they are
-        handled strictly one after the other.
+        typed: whether annotations validate the arguments; None: as the server's option says. concurrency: at most so
+        many of its events are handled at a time, others wait in their order; with 1 they are handled strictly one after
+        the other.
         """
-        return self._listen(event, fn, concurrency=concurrency)
+        return self._listen(event, fn, typed=typed, concurrency=concurrency)
+
+    def make_handler(
+        self, event: str, fn: Callable[..., Any], once: bool, typed: bool | None = None,
+        concurrency: int | None = None,
+    ) -> Handler:  # fmt: skip
+        if typed is None:
+            typed = self.namespace.hub.options.typed
+        is_own = event in OWN_EVENTS or own_event(event) is not event
+        return make_handler(
+            fn, once=once, typed=False if is_own else typed, concurrency=concurrency
+        )
 
     def handlers_of(self, event: str) -> Handlers:
         return super().handlers_of(own_event(event))

@@ -12,6 +12,7 @@ from fastsio._dispatch import Handler, NamespaceBase
 from fastsio._encoded import Encoded
 from fastsio.core.adapter import Adapter
 from fastsio.core.broadcasting import Broadcasting
+from fastsio.core.declaring import Declaring
 from fastsio.core.emitter import Emitter, Handlers
 from fastsio.core.gather import calling
 from fastsio.core.held import Held
@@ -36,7 +37,7 @@ logger = logging.getLogger("fastsio.core")
 OWN_EVENTS = ("connection", "connect", "new_namespace")
 
 
-class Namespace(Emitter, Broadcasting, NamespaceBase):
+class Namespace(Emitter, Broadcasting, Declaring, NamespaceBase):
     """One namespace. `name` begins with "/"; `sockets` are those that joined, by id; `adapter` has the rooms.
 
     `joining`: not yet admitted, but reached by id and in the rooms that a guard put them into.
@@ -56,6 +57,10 @@ class Namespace(Emitter, Broadcasting, NamespaceBase):
         self._entry_guard: Guard | None = None
         # Who hears of more than the hub's observer does, once there was anybody.
         self.watch: Watch | None = None
+        # Events that no handler got because of their arguments (typed.py).
+        self.invalid_events = 0
+        # Events that the server sends, by name, where the application declared them.
+        self.declared: dict[str, Any] = {}
         self.by_event = None
         self.connection_handlers: Handlers = ()
         # A child of a parent namespace, and what its name says of it: {"id": "7"} where that is /room/{id}.
@@ -180,6 +185,7 @@ class Namespace(Emitter, Broadcasting, NamespaceBase):
         Raises TypeError for what JSON can't hold, ValueError for the names of a namespace's own events.
         """
         self._check_server_event([event, *args])
+        logger.warning("server_side_emit(%r) in %r: there are no other servers", event, self.name)
         if ack is not None:
             calling(self, ack)(None, [])
 
@@ -190,7 +196,7 @@ class Namespace(Emitter, Broadcasting, NamespaceBase):
 
     def _check_server_event(self, args: list[Any]) -> None:
         if args[0] in OWN_EVENTS:
-            raise ValueError(f"{args[0]!r} is a reserved event name")
+            raise ValueError(f'"{args[0]}" is a reserved event name')
         self.encode_event(args)
 
     # --- python-socketio's side --------------------------------------------------------------

@@ -3,18 +3,19 @@
 Source: Node's ParentNamespace and Server._checkNamespace().
 """
 
-import asyncio
 import itertools
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from fastsio.core.broadcasting import Broadcasting
 from fastsio.core.children import ChildrenOperator
+from fastsio.core.declaring import Declaring
 from fastsio.core.emitter import Emitter
+from fastsio.core.errors import ConnectionRefusedError
 from fastsio.core.handlers import positional_count
-from fastsio.core.middleware import Next, make_step
+from fastsio.core.middleware import Step, Waiting, make_step
 from fastsio.core.patterns import Pattern, compile_pattern
 
 if TYPE_CHECKING:
@@ -27,11 +28,12 @@ logger = logging.getLogger("fastsio.core")
 Judge = Callable[..., Any]
 
 
-class ParentNamespace(Emitter, Broadcasting):
+class ParentNamespace(Emitter, Broadcasting, Declaring):
     """What namespaces have in common that clients ask for. `children`: those that are there, by name.
 
     Middleware and listeners of "connection" are given to each child when it is made: what is added later is for later
-    children. What is sent goes to the clients of all children. `name` is "/_" and a number, and not for clients.
+    children; handlers of event() are for all. What is sent goes to the clients of all children. `name` is "/_" and a
+    number, and not for clients.
     """
 
     def __init__(
@@ -43,8 +45,9 @@ class ParentNamespace(Emitter, Broadcasting):
         self.pattern = pattern
         self.children: dict[str, Namespace] = {}
         self.by_event = None
+        self.declared: dict[str, Any] = {}
         self._judge = judge
-        self._middleware: list[Callable[..., Any]] = []
+        self._guards: list[Step] = []
 
     def __repr__(self) -> str:
         known = self.pattern.regex.pattern if self.pattern is not None else self._judge
@@ -67,8 +70,8 @@ class ParentNamespace(Emitter, Broadcasting):
 
     def use(self, middleware: Callable[..., Any]) -> Callable[..., Any]:
         """Middleware of every child made after that: see Namespace.use()."""
-        make_step(middleware, self.hub.options.middleware_timeout, set(), "socket")  # may raise
-        self._middleware.append(middleware)
+        seconds = self.hub.options.middleware_timeout
+        self._guards.append(make_step(middleware, seconds, self.hub.tasks, "socket"))
         return middleware
 
     def create_child(self, name: str) -> "Namespace":
@@ -90,18 +93,20 @@ class ParentNamespace(Emitter, Broadcasting):
         child.parent = self
         child.is_passing = self.hub.options.cleanup_empty_child_namespaces
         child.params = (self.pattern and self.pattern.params_of(child.name)) or {}
-        for middleware in self._middleware:
-            child.use(middleware)
+        child.guards.extend(self._guards)
         for event in ("connect", "connection"):
             for fn in self.listeners(event):
                 child.on(event, fn)
 
     async def knows(self, name: str, auth: dict[str, Any]) -> bool:
-        """Whether a client may have that namespace. What the function raises is logged, and means no."""
+        """Whether a client may have that namespace. What the function raises means no; it is logged, unless it is
+        ConnectionRefusedError."""
         if self._judge is None:
             return self.pattern is not None and self.pattern.params_of(name) is not None
         try:
             return bool(await self._judge(name, auth))
+        except ConnectionRefusedError:
+            return False
         except Exception:
             logger.warning("namespace %r: %r failed", name, self._judge, exc_info=True)
             return False
@@ -127,15 +132,26 @@ class Parents:
     def __bool__(self) -> bool:
         return bool(self._parents)
 
+    def __iter__(self) -> Iterator[ParentNamespace]:
+        return iter(self._parents)
+
     def add(self, names: "str | re.Pattern[str] | Judge") -> ParentNamespace:
         """A new parent namespace: see IO.of()."""
-        pattern = judge = None
         if isinstance(names, str):
-            pattern = compile_pattern(names)
-        elif isinstance(names, re.Pattern):
-            pattern = Pattern(names, {})
-        else:
-            judge = make_judge(names, self._hub.options.middleware_timeout)
+            return self._add(compile_pattern(names), None)
+        if isinstance(names, re.Pattern):
+            return self._add(Pattern(names, {}), None)
+        return self._add(
+            None, make_judge(names, self._hub.options.middleware_timeout, self._hub.tasks)
+        )
+
+    def of(self, pattern: Pattern) -> Pattern:
+        """Let some parent know what fits the pattern, a new one if there is none; returns the pattern."""
+        if not any(parent.pattern == pattern for parent in self._parents):
+            self._add(pattern, None)
+        return pattern
+
+    def _add(self, pattern: Pattern | None, judge: Judge | None) -> ParentNamespace:
         parent = ParentNamespace(self._hub, f"/_{next(self._numbers)}", pattern, judge)
         self._parents.append(parent)
         return parent
@@ -160,7 +176,7 @@ class Parents:
         return self._hub.find_namespace(name) or self._hub.accept(name)
 
 
-def make_judge(fn: Callable[..., Any], seconds: float) -> Judge:
+def make_judge(fn: Callable[..., Any], seconds: float, tasks: set[Any]) -> Judge:
     """`fn(name, auth)` or Node's `fn(name, auth, next)` as a coroutine function (name, auth).
 
     The last calls next(error, is_allowed), and is waited for at most `seconds`. Raises TypeError for a function that
@@ -169,22 +185,12 @@ def make_judge(fn: Callable[..., Any], seconds: float) -> Judge:
     needed, taken = positional_count(fn)
     if needed > 3 or taken == 0:
         raise TypeError(f"{fn!r}: it takes (name, auth) or (name, auth, next)")
-    count = 2 if taken < 0 else min(taken, 2)
+    if needed == 3:
+        return Waiting(fn, seconds, tasks)
+    is_told_auth = taken != 1
 
     async def judge(name: str, auth: dict[str, Any]) -> Any:
-        result = fn(name, auth) if count == 2 else fn(name)
+        result = fn(name, auth) if is_told_auth else fn(name)
         return await result if hasattr(result, "__await__") else result
 
-    async def judge_with_next(name: str, auth: dict[str, Any]) -> Any:
-        call = Next()
-        result = fn(name, auth, call)
-        if hasattr(result, "__await__"):
-            await result
-        await asyncio.wait((call.called,), timeout=seconds)
-        if not call.called.done():
-            logger.warning("namespace %r: %r did not call next() within %s s", name, fn, seconds)
-            return False
-        error, is_allowed = call.called.result()
-        return error is None and is_allowed
-
-    return judge_with_next if needed == 3 else judge
+    return judge

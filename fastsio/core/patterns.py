@@ -15,10 +15,11 @@ FIELD = re.compile(r"\{([^{}]*)\}")
 
 
 class Pattern(NamedTuple):
-    """A regular expression for names, and what makes the values of its named groups."""
+    """A regular expression for names, and what makes the values of its named groups; `text`: what it was made of."""
 
     regex: "re.Pattern[str]"
     kinds: dict[str, Callable[[str], Any]]
+    text: str = ""
 
     def params_of(self, name: str) -> dict[str, Any] | None:
         """What the name's parts are, by the pattern's names for them; None if it does not fit.
@@ -58,4 +59,4 @@ def compile_pattern(text: str) -> Pattern:
     if set("{}") & set(FIELD.sub("", text)):
         raise ValueError(f"namespace {text!r}: a brace without its other one")
     parts.append(re.escape(text[end:]))
-    return Pattern(re.compile(rf"\A{''.join(parts)}\Z"), kinds)
+    return Pattern(re.compile(rf"\A{''.join(parts)}\Z"), kinds, text)

@@ -102,7 +102,7 @@ class Peer(PeerBase):
             )
         for socket in self.sockets.values():
             socket.run_listeners("error", error)
-        self.session.close()
+        self.session.close("forced close")
 
     def misplaced(self, packet_type: int, name: str) -> None:
         logger.info(

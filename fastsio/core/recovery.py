@@ -55,6 +55,8 @@ class Recovery:
             return
         offset = auth.get("offset")
         self._let_go_of(pid)
+        if not peer.session.is_open:
+            return  # by what a disconnect handler has done
         found = self._adapter.restore_session(pid, offset if isinstance(offset, str) else None)
         if hasattr(found, "__await__"):
             peer.reserve(self._namespace.name)
@@ -168,4 +170,5 @@ class Recovery:
 
 def can_recover(peer: "Peer") -> bool:
     """Whether the client knows of this: before Engine.IO 4 a CONNECT carried nothing."""
-    return getattr(peer.session, "protocol", 4) != 3
+    is_new: bool = peer.session.protocol != 3
+    return is_new

@@ -66,8 +66,9 @@ class RecoverableSocket(Socket):
         for room in self._joined_at:
             self._take_part_in(room)
         waiting, self._waiting = self._waiting, None
+        send = super().send_packet
         for packet in session.missed_packets + (waiting or []):
-            self.send_packet(packet)
+            send(packet)
 
     def _take_part_in(self, room: Any) -> None:
         self.namespace.adapter.add(self, room)

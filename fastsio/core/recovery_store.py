@@ -49,8 +49,9 @@ class SessionStore:
         self._hub = hub
         self._max_sessions = max_sessions
         self._keep_s = keep_s
-        self._sessions: OrderedDict[tuple[str, str], SavedSession] = OrderedDict()
-        self._counts: dict[str, int] = {}
+        # By the namespace itself: another one of its name has another log, to which positions say nothing.
+        self._sessions: OrderedDict[tuple[Namespace, str], SavedSession] = OrderedDict()
+        self._counts: dict[Namespace, int] = {}
         self._sweeper = Sweeper(self, min(MAX_SWEEP_S, keep_s / SWEEPS))
 
     @classmethod
@@ -83,16 +84,16 @@ class SessionStore:
 
     def count(self, namespace: "Namespace") -> int:
         """How many sessions are kept of a namespace."""
-        return self._counts.get(namespace.name, 0)
+        return self._counts.get(namespace, 0)
 
     def keep(self, namespace: "Namespace", session: SavedSession) -> None:
         """Keep a session until it expires; one that was taken and comes back keeps its time."""
         now = self.now()
         if session.expires_at is None:
             session.expires_at = now + self._keep_s
-        key = (namespace.name, session.pid)
-        self._sessions[key] = session
-        self._counts[namespace.name] = self._counts.get(namespace.name, 0) + 1
+        if (namespace, session.pid) not in self._sessions:
+            self._counts[namespace] = self.count(namespace) + 1
+        self._sessions[namespace, session.pid] = session
         self.expire(now)
         while len(self._sessions) > self._max_sessions:
             self._drop(next(iter(self._sessions)))
@@ -100,10 +101,10 @@ class SessionStore:
 
     def take(self, namespace: "Namespace", pid: str) -> SavedSession | None:
         """The session with that secret, which is here no longer; None if there is none or it has expired."""
-        session = self._sessions.pop((namespace.name, pid), None)
+        session = self._sessions.pop((namespace, pid), None)
         if session is None:
             return None
-        self._count_down(namespace.name)
+        self._count_down(namespace)
         assert session.expires_at is not None
         return session if self.now() < session.expires_at else None
 
@@ -117,17 +118,17 @@ class SessionStore:
                 break
             self._drop(key)
 
-    def _drop(self, key: tuple[str, str]) -> None:
+    def _drop(self, key: "tuple[Namespace, str]") -> None:
         del self._sessions[key]
-        self._count_down(key[0])
-        namespace = self._hub.namespaces.get(key[0])
-        if namespace is not None:
+        namespace = key[0]
+        self._count_down(namespace)
+        if self._hub.namespaces.get(namespace.name) is namespace:
             self._hub.tidy(namespace)
 
-    def _count_down(self, name: str) -> None:
-        self._counts[name] -= 1
-        if not self._counts[name]:
-            del self._counts[name]
+    def _count_down(self, namespace: "Namespace") -> None:
+        self._counts[namespace] -= 1
+        if not self._counts[namespace]:
+            del self._counts[namespace]
 
     def sweep(self) -> bool:
         """Let go of what is too old, also of the namespaces' packets; whether anything is left."""

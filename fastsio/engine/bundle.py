@@ -1,6 +1,6 @@
 """The official client for browsers, served below the engine's path: GET /socket.io/socket.io.js.
 
-The files are brought from npm when fastsio is built (bundle/build.py) and lie in fastsio/bundle/, compressed already.
+The files are brought from npm when fastsio is built (scripts/bundle.py) and lie in fastsio/bundle/, compressed already.
 Source: socket.io's Server, `serve()`; RFC 9110 13.1.2 (If-None-Match).
 """
 

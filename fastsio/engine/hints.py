@@ -2,6 +2,7 @@
 
 from fastsio.engine.errors import (
     BAD_REQUEST,
+    UNKNOWN_SID,
     UNKNOWN_TRANSPORT,
     UNSUPPORTED_PROTOCOL_VERSION,
     Refusal,
@@ -11,6 +12,8 @@ from fastsio.options import TRANSPORTS, Options
 
 # Where clients of Socket.IO 0.9 begin.
 FIRST_GENERATION = "/1/"
+# Characters of an id that fastsio makes.
+ID_SIZE = 20
 
 
 def hint(refusal: Refusal, request: Request, options: Options) -> str:
@@ -20,6 +23,8 @@ def hint(refusal: Refusal, request: Request, options: Options) -> str:
         return _of_transport(transport, request.path, options)
     if refusal is UNSUPPORTED_PROTOCOL_VERSION:
         return _of_version(request.argument("EIO"))
+    if refusal is UNKNOWN_SID:
+        return _of_sid(request.argument("sid") or "", options)
     if refusal is BAD_REQUEST and transport == "websocket" and not request.argument("sid"):
         return (
             "its request for a WebSocket came without an Upgrade header: a proxy in front of this server does not pass "
@@ -38,6 +43,13 @@ def _of_transport(transport: str | None, path: str, options: Options) -> str:
             "the client's own `transports` must begin with one of these"
         )
     return ""
+
+
+def _of_sid(sid: str, options: Options) -> str:
+    """An id that was never ours; one of ours has expired, which is nothing to say."""
+    if len(sid) == ID_SIZE or options.generate_id is not None:
+        return ""
+    return "it sends a `sid` of its own in the query, where that is Engine.IO's name: call the parameter otherwise"
 
 
 def _of_version(version: str | None) -> str:

@@ -65,6 +65,10 @@ class Hooks(Protocol):
     # Goes before the option generate_id.
     make_id: Callable[[Request], Any] | None
 
+    @property
+    def is_used(self) -> bool:
+        """False: there is nothing to ask it for; the engine is told when that changes."""
+
     def hears(self, event: str) -> bool: ...
     def tell(self, event: str, *args: Any) -> None: ...
     def refused(

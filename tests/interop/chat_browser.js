@@ -1,4 +1,4 @@
-// Drives headless Chromium for test_chat_browser.py.
+// Drives headless Chromium for test_chat_browser.py and test_tutorial.py.
 //
 // One JSON request a line on stdin, [id, page, command, ...arguments]; one JSON answer a line on stdout,
 // {id, value} or {id, error}. Selectors are Playwright's. The first argument is Chromium's executable.
@@ -28,11 +28,14 @@ const transfer = (page, file) => page.evaluateHandle(({ name, type, base64 }) =>
 }, file);
 
 const commands = {
-  async open(name, url, { width = 1200, height = 800, dark = false, touch = false } = {}) {
+  // files: what the page gets at addresses (Playwright's globs) instead of the network's answer, {path, contentType}.
+  async open(name, url, { width = 1200, height = 800, dark = false, touch = false, files = {}, cookies = [] } = {}) {
     const context = await browser.newContext({
       viewport: { width, height }, colorScheme: dark ? "dark" : "light", hasTouch: touch, isMobile: touch,
     });
+    await context.addCookies(cookies);
     const page = await context.newPage();
+    for (const [address, file] of Object.entries(files)) await page.route(address, (route) => route.fulfill(file));
     page.setDefaultTimeout(TIMEOUT_MS);
     const errors = [];
     page.on("pageerror", (error) => errors.push(String(error)));

@@ -71,6 +71,18 @@ async def test_routes_of_the_application_stay(shared: AsgiProcess) -> None:
     assert (await http(shared.url, "GET", "/nowhere")).status == 404
 
 
+@pytest.mark.feature("1.3 serve client bundle")
+async def test_client_bundle_is_served_where_it_is_asked_for(own: AsgiProcess) -> None:
+    await own.serve(options={"serve_client": True})
+    for method in ("GET", "HEAD"):
+        answer = await http(
+            own.url, method, "/socket.io/socket.io.min.js", None, {"Accept-Encoding": "br"}
+        )
+        assert (answer.status, answer.headers["content-encoding"]) == (200, "br")
+        assert bool(answer.body) is (method == "GET")
+    assert (await http(own.url, "GET", "/hello")).status == 200
+
+
 async def test_refusals_have_nodes_answers(shared: AsgiProcess) -> None:
     response = await http(shared.url, "GET", "/socket.io/?EIO=4&transport=pigeon")
     assert (response.status, response.json()["code"]) == (400, 0)

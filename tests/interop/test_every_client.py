@@ -24,7 +24,7 @@ BYTES = {"$bytes": "00047f80ff"}
 TEXT = 'é😀 " \\ \\n \n \u2028'
 
 IN_NODE = ("polling", "websocket", "upgrade", "polling-base64", "websocket-base64")
-IN_A_PAGE = ("polling", "websocket", "upgrade", "polling-base64")
+IN_A_PAGE = ("polling", "websocket", "upgrade", "polling-base64", "websocket-base64")
 # Each client: its build for browsers, and whether it has JSONP (Engine.IO's client has lost it with 6.0).
 CLIENTS = {
     "2.0.2": ("client-2.0.2/dist/socket.io.js", True),
@@ -51,15 +51,9 @@ def table() -> list[Any]:
                     how,
                     is_in_page,
                     id=f"{client}-{how}-{where}",
-                    marks=awaited(client, how),
                 )
             )
     return places
-
-
-def awaited(client: str, how: str) -> list[Any]:
-    is_awaited = client in OLD or how == "jsonp"
-    return [pytest.mark.xfail(reason="eio3", run=False)] if is_awaited else []
 
 
 class Refused(Exception):
@@ -83,6 +77,7 @@ def connection(socket: Any) -> None:
     socket.on("bounce", lambda *args: socket.emit("bounced", *args))
     socket.on("message", lambda *args: socket.send(*args))
     socket.on("where", lambda: socket.nsp.name)
+    socket.on("is jsonp", lambda: "j" in socket.handshake.query)
 
     @socket.on("ask me")
     async def ask_me() -> Any:
@@ -136,6 +131,7 @@ async def test_client_is_served_whole(
 
 def expected(how: str) -> Any:
     return {
+        "jsonp": [how == "jsonp"],
         "transport": "websocket" if how.startswith(("websocket", "upgrade")) else "polling",
         "exchange": {
             "text": [TEXT, {"deep": [1, None, True]}, ""],

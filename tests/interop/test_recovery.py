@@ -6,21 +6,27 @@ transcripts of both are equal: what the client saw, and what the application did
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from apps import PYTHON_REASONS
-from harness import MS, assert_clean
+from harness import MS, assert_clean, until
 from recovery_app import BUILDERS
 
 MODES = ["polling", "websocket", "upgrade"]
 START_S = 20_000 * MS
+MANUAL = Path(__file__).parents[2] / "docs" / "recovery.md"
 PARSER = "socket.io-msgpack-parser"
 
 pytestmark = pytest.mark.asyncio(loop_factories=["uvloop"])
@@ -137,8 +143,8 @@ SAME = [
 ]
 
 
-@pytest.mark.feature("1.12 connection state recovery: restore")
-@pytest.mark.feature("1.12 connection state recovery: wire")
+@pytest.mark.feature("1.12 restore")
+@pytest.mark.feature("1.12 wire")
 @pytest.mark.parametrize(
     ("scenario", "args"), SAME, ids=["-".join([s, *a.values()]) for s, a in SAME]
 )
@@ -156,7 +162,7 @@ async def test_transcript_is_that_of_nodes_own_server(
     assert ours["log"][0][2:4] == [False, ["OWN"]]
 
 
-@pytest.mark.feature("1.12 connection state recovery: max_disconnection_duration")
+@pytest.mark.feature("1.12 option")
 async def test_client_that_comes_too_late_is_somebody_new(players: Players) -> None:
     recovery = {"max_disconnection_duration": 100 * MS}
     late = {"recovery": recovery, "after": 300 * MS * 1000}
@@ -168,7 +174,7 @@ async def test_client_that_comes_too_late_is_somebody_new(players: Players) -> N
 # --- better than Node's own server -----------------------------------------------------------
 
 
-@pytest.mark.feature("1.12 connection state recovery: before the first event")
+@pytest.mark.feature("1.12 limits")
 async def test_client_comes_back_before_its_first_event(players: Players, mode: str) -> None:
     ours = await players.ours("comesBackBeforeItsFirstEvent", mode)
     assert recovered(ours) == [False, True]
@@ -190,7 +196,7 @@ async def test_a_volatile_text_does_not_pass_for_an_offset(players: Players) -> 
     assert recovered(nodes) == [False, False]
 
 
-@pytest.mark.feature("1.12 connection state recovery: the old connection is not known to be dead")
+@pytest.mark.feature("1.12 limits")
 async def test_client_comes_back_while_the_server_thinks_it_is_there(
     players: Players, mode: str, style: str
 ) -> None:
@@ -212,7 +218,7 @@ async def test_client_comes_back_while_the_server_thinks_it_is_there(
     assert recovered(nodes) == [False, False]
 
 
-@pytest.mark.feature("1.12 connection state recovery: nothing is lost and nothing comes twice")
+@pytest.mark.feature("1.12 order trap")
 async def test_each_event_is_seen_once_however_often_the_connection_is_lost(
     players: Players, mode: str
 ) -> None:
@@ -237,3 +243,48 @@ async def test_client_with_the_msgpack_parser_comes_back_before_its_first_event(
     how = {"recovery": {"serializer": "msgpack"}, "parser": PARSER}
     ours = await players.ours("comesBackBeforeItsFirstEvent", "websocket", **how)
     assert recovered(ours) == [False, True]
+
+
+# --- the manual ------------------------------------------------------------------------------
+
+
+def example(number: int) -> Any:
+    """What the manual's example of that number defines."""
+    blocks = re.findall(r"```python\n(.*?)```", MANUAL.read_text(encoding="utf-8"), re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(compile(blocks[number], f"{MANUAL.name}, example {number}", "exec"), names)
+    return SimpleNamespace(**names)
+
+
+@pytest.mark.feature("1.12 restore")
+@pytest.mark.parametrize("number", [0, 1])
+async def test_the_manuals_servers_recover_the_official_client(
+    node: Any, serve: Any, mode: str, number: int
+) -> None:
+    app = example(number)
+    served = app.io if number == 0 else app.sio
+    server = await serve(served)
+    run = node.start("documentedRecovery", server.url, mode)
+    await run.note("connected")
+    (first,) = served.hub.root.sockets.values()
+    assert first.data == {"name": "Ann"}
+    run.say("close")
+    for text in ("one", "two", "last"):
+        served.hub.root.to("news").emit("headline", text)
+        await until(lambda: first.id not in served.hub.root.sockets or not first.connected, "loss")
+    result = await run.result()
+    assert result == {"recovered": [False, True], "headlines": ["one", "two", "last"]}
+    await assert_clean(server)
+
+
+async def test_the_manuals_test_passes(tmp_path: Path) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", MANUAL.read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "app.py").write_text(blocks[0])
+    (tmp_path / "test_app.py").write_text(blocks[2])
+    environ = {**os.environ, "PYTHONPATH": f"{MANUAL.parents[1]}{os.pathsep}{tmp_path}"}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_app.py"]
+    done = await asyncio.to_thread(
+        subprocess.run, command, cwd=tmp_path, env=environ, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from feature_marks import pytest_configure
-from parity.differences import AWAITED
 from parity.scenario import Scenario, load
 from parity.side import LineProcess
 from swap_values import line_of, without_sids
@@ -134,16 +133,9 @@ def pytest_generate_tests(metafunc: Any) -> None:
                 scenario,
                 mode,
                 id=f"{scenario.topic}.{scenario.name}-{mode}",
-                marks=_marks(scenario),
+                marks=[pytest.mark.feature(row) for row in scenario.features],
             )
             for scenario in load().values()
             for mode in scenario.modes
         ],
     )
-
-
-def _marks(scenario: Scenario) -> list[Any]:
-    marks: list[Any] = [pytest.mark.feature(row) for row in scenario.features]
-    if scenario.name in AWAITED:
-        marks.append(pytest.mark.xfail(reason=AWAITED[scenario.name], strict=False))
-    return marks

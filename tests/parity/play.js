@@ -172,13 +172,13 @@ class Play {
   // --- clients
 
   // A client on a connection of its own that is still connecting.
-  open(name, namespace = "/", { auth, ...options } = {}) {
+  open(name, namespace = "/", { auth, retries, ackTimeout, ...options } = {}) {
     const manager = new Manager(this.url, {
       transports: TRANSPORTS[this.mode], reconnection: false, reconnectionDelay: 20, timeout: DEADLINE_MS,
       ...options,
     });
     this.managers.push(manager);
-    return this.watch(name, manager.socket(namespace, { auth }));
+    return this.watch(name, manager.socket(namespace, { auth, retries, ackTimeout }));
   }
 
   // The same with a client of another release: "2.0.2", "2.5.0", "3.1.3", "4.0.2".

@@ -46,6 +46,8 @@ class LineProcess:
 
     async def do(self, op: str, run: str, **more: Any) -> Any:
         """The result of an operation; AssertionError with the process's error if it failed."""
+        assert self._reader is not None
+        assert not self._reader.done(), f"{self.name} has ended: {self.errors}"
         number = next(self._ids)
         future = self._answers[number] = asyncio.get_running_loop().create_future()
         self.tell(id=number, op=op, run=run, **more)

@@ -89,6 +89,20 @@ def test_sanic_gets_a_route_of_the_path() -> None:
     assert app.websocket_enabled
 
 
+@pytest.mark.feature("1.3 serve client bundle")
+async def test_client_bundle_is_served_where_it_is_asked_for(make_site: Any) -> None:
+    site = await make_site(serve_client=True)
+    for method in ("GET", "HEAD"):
+        async with site.client.request(
+            method, site.url("", "/socket.io/socket.io.min.js")
+        ) as response:
+            assert (response.status, response.headers["ETag"]) == (200, '"4.8.4"')
+            assert bool(await response.read()) is (method == "GET")
+    site = await make_site()
+    async with site.client.get(site.url("", "/socket.io/socket.io.min.js")) as response:
+        assert response.status == 404
+
+
 @pytest.mark.parametrize("path", ["a/b", "/a/b/"])
 async def test_path_may_be_any(make_site: Any, path: str) -> None:
     site = await make_site(path)

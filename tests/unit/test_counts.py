@@ -120,6 +120,16 @@ async def test_an_event_to_a_socket_listener_runs_no_python_frame_but_the_listen
     assert await calls_of_an_echo(await serve(io)) == ["listener"]
 
 
+async def test_validated_arguments_run_no_python_frame_but_the_handlers(serve):
+    io = fastsio.IO()
+
+    @io.event
+    def echo(socket, value: str, other: list[int] | None = None):
+        return value
+
+    assert await calls_of_an_echo(await serve(io)) == ["echo"]
+
+
 async def test_a_coroutine_handler_that_does_not_suspend_answers_in_the_same_read(serve):
     sio = fastsio.AsyncServer()
 

@@ -65,8 +65,8 @@ def test_packet_of_binary_alone_has_no_text():
     assert encoded.has_binary
     assert encoded.payload3 == text_payload(BLOB)
     assert encoded.octets3 == octets(BLOB)
-    assert encoded.frames_for(EIO3) == server_frame(BINARY, b"\x04" + BLOB)
-    assert encoded.frames_for(EIO3_BASE64) == server_frame(TEXT, b"b4AAH/")
+    assert encoded.in_dialect(EIO3).frames == server_frame(BINARY, b"\x04" + BLOB)
+    assert encoded.in_dialect(EIO3_BASE64).frames == server_frame(TEXT, b"b4AAH/")
 
 
 @pytest.mark.parametrize(
@@ -80,16 +80,20 @@ def test_packet_of_binary_alone_has_no_text():
 )
 def test_text_is_framed_alike_in_all_dialects_and_binary_as_each_wants_it(dialect, attachment):
     text = server_frame(TEXT, b"4text")
-    assert encode_messages(["text", BLOB]).frames_for(dialect) == text + attachment
-    assert encode_messages(["text"]).frames_for(dialect) == text
+    assert encode_messages(["text", BLOB]).in_dialect(dialect).frames == text + attachment
+    assert encode_messages(["text"]).in_dialect(dialect).frames == text
 
 
 def test_text_frame_is_shared_by_all_dialects_and_other_forms_are_made_once():
     encoded = encode_messages(["text"])
-    assert encoded.frames_for(EIO3) is encoded.frames
+    assert encoded.in_dialect(EIO3) is encoded
     encoded = encode_messages(["text", BLOB])
-    assert encoded.frames_for(EIO3) is encoded.frames_for(EIO3)
-    assert encoded.frames_for(EIO3) is not encoded.frames_for(EIO3_BASE64)
+    assert encoded.in_dialect(EIO4) is encoded
+    for dialect in (EIO4_BASE64, EIO3, EIO3_BASE64):
+        other = encoded.in_dialect(dialect)
+        assert other is encoded.in_dialect(dialect)
+        assert other.size == len(other.frames)
+        assert other.frames is other.frames
     assert encoded.payload3 is encoded.payload3
     assert encoded.octets3 is encoded.octets3
 

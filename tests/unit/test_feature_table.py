@@ -7,7 +7,18 @@ from pathlib import Path
 import pytest
 
 from scripts import feature_table
-from scripts.feature_table import Row, find, gaps, main, marks_of, page, prove, read_rows
+from scripts.feature_table import (
+    Row,
+    differences,
+    find,
+    gaps,
+    main,
+    marks_of,
+    matrix,
+    page,
+    prove,
+    read_rows,
+)
 
 TEXT = """# a comment
 == 1.1 Things
@@ -36,7 +47,7 @@ def test_rows_are_read_with_their_sections_and_names(rows: list[Row]) -> None:
 
 
 def test_cell_that_is_no_cell_is_named() -> None:
-    with pytest.raises(ValueError, match=r"1\.1 one: 'wrong: x' is neither"):
+    with pytest.raises(ValueError, match=r"1\.1 one: 'wrong: x' is none of"):
         read_rows("== 1.1 A\none | a | b | wrong: x\n")
 
 
@@ -109,16 +120,36 @@ def test_tests_are_given_to_their_rows_and_strays_are_named(
 
 def test_page_has_a_table_for_each_section(rows: list[Row]) -> None:
     rows[0].tests = [f"tests/test_x.py::test_{i}" for i in range(6)]
-    text = page({"1.1": "Things", "1.2": "Others"}, rows)
+    rows[3].tests, rows[3].here = ["tests/test_y.py::test_y"], "in another way"
+    text = page({"1.1": "Things", "1.2": "Others"}, rows, {"a_scenario": "Because."})
     assert "## 1.1 Things\n" in text and "## 1.2 Others\n" in text
     line = next(line for line in text.splitlines() if line.startswith("| one |"))
     assert line.startswith("| one | `a()` | - | yes | `test_x.py::test_0`<br>")
     assert line.endswith("<br>and 2 more |")
     assert "| three | c | c | no: nobody wants it |  |" in text
     assert "| two | - | b() | not proven |  |" in text
+    assert "| one | d | d | yes: in another way | `test_y.py::test_y` |" in text
+    assert text.endswith("| `a_scenario` | Because. |\n")
 
 
-@pytest.mark.xfail(reason="what is being built is not proven yet", strict=False)
+def test_reasons_of_differences_are_read() -> None:
+    text = 'DIFFERENCES = {\n    "a": Difference(\n        "One "\n        "reason.",\n        ("- x",),\n    ),\n}\n'
+    assert differences(text) == {"a": "One reason."}
+
+
+def test_every_client_has_its_row_in_the_matrix() -> None:
+    text = (
+        'IN_NODE = ("polling", "websocket")\nIN_A_PAGE = ("polling",)\n'
+        'CLIENTS = {"2.0": ("a.js", True), "4.8": ("b.js", False)}\nOTHER = call()\n'
+    )
+    assert matrix(text).splitlines() == [
+        "| client | polling | websocket | jsonp |",
+        "|---|---|---|---|",
+        "| 2.0 | Node, Chromium | Node | Chromium |",
+        "| 4.8 | Node, Chromium | Node | it has none |",
+    ]
+
+
 def test_page_in_docs_is_what_the_script_makes_and_every_row_of_node_is_proven_or_explained() -> (
     None
 ):

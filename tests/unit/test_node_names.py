@@ -41,6 +41,7 @@ async def things(serve: Any) -> Any:
     await clients.close()
 
 
+@pytest.mark.feature("1.1 settings via getters")
 @pytest.mark.parametrize(
     "kind",
     [

@@ -42,6 +42,7 @@ def test_defaults_are_the_documented_ones():
         "async_handlers": True,
         "always_connect": False,
         "trusted_proxies": None,
+        "typed": None,
         "buffer_policy": "close",
         "high_water": None,
         "low_water": None,
@@ -70,7 +71,7 @@ def test_both_styles_take_every_option(style):
         "cookie": {"name": "x", "Path": "/x", "HttpOnly": False, "SameSite": "Strict"},
         "http_compression": False, "compression_threshold": 7,
         "json": json, "serializer": Packet, "namespaces": ("/a",), "async_handlers": False, "always_connect": True,
-        "trusted_proxies": ("*",), "middleware_timeout": 8, "cleanup_empty_child_namespaces": True,
+        "trusted_proxies": ("*",), "typed": True, "middleware_timeout": 8, "cleanup_empty_child_namespaces": True,
         "connection_state_recovery": RECOVERY,
         "per_message_deflate": {
             "threshold": 8, "server_no_context_takeover": True, "client_no_context_takeover": True,
@@ -276,12 +277,12 @@ def test_per_message_deflate_is_kept_with_all_that_a_dict_leaves_out(style):
         "client_no_context_takeover": False,
         "server_max_window_bits": 15,
         "client_max_window_bits": 15,
-        "level": 6,
+        "level": 1,
         "mem_level": 8,
     }
     assert kept(False) is False
     assert kept(True) == kept({}) == defaults
-    assert kept({"threshold": 0, "level": 1}) == defaults | {"threshold": 0, "level": 1}
+    assert kept({"threshold": 0, "level": 6}) == defaults | {"threshold": 0, "level": 6}
 
 
 @pytest.mark.parametrize(

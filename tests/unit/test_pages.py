@@ -16,6 +16,7 @@ from harness import RawConnection, http, until
 PAGES = pytest.mark.feature("1.3 static files / pages")
 
 
+@pytest.mark.feature("1.3 static files / pages")
 @PAGES
 async def test_text_is_shown_as_html_in_utf_8_beside_socket_io(serve):
     server = await serve(fastsio.IO(), pages={"/": "成功连接", "/raw": b"\x00\x01"})

@@ -43,9 +43,13 @@ NOT_HERE_YET = {
 }  # fmt: skip
 
 # "Class.method", "Class" for its constructor: why it differs.
+_OPTIONS = "typed= and concurrency=, by their names only"
+_TYPED = "typed= (keyword-only): whether annotations validate"
 DIFFERENCES: dict[str, str] = {
-    "AsyncServer.on": "concurrency=, by its name only",
-    "Server.on": "concurrency=, by its name only",
+    "AsyncServer.on": _OPTIONS,
+    "AsyncServer.register_namespace": _TYPED,
+    "Server.on": _OPTIONS,
+    "Server.register_namespace": _TYPED,
 }
 
 _MEMBERSHIP = "membership is the core's: it would never be called"

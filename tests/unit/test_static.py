@@ -242,6 +242,7 @@ def test_url_that_is_not_mapped_is_left_to_others(site):
     assert ask({"/static": str(site / "public")}, "/static/missing") is None
 
 
+@pytest.mark.feature("1.3 static files / pages")
 async def test_file_is_served_over_http_and_head_has_no_body(serve, site):
     mapping = {"/": str(site / "public" / "index.html"), "/static": str(site / "public")}
     server = await serve(fastsio.IO(), static_files=mapping)

@@ -6,6 +6,7 @@ Source: PEP 3333; RFC 6455 for the WebSocket.
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import io
 import json
@@ -281,6 +282,22 @@ def test_loop_that_does_not_answer_is_a_503(sio, app, monkeypatch):
 
 
 # --- taking connections over ----------------------------------------------------------------------
+
+
+async def no_friend(request):
+    await asyncio.sleep(0)
+    return request.header("x-friend") is not None
+
+
+def test_middleware_and_questions_are_asked_on_the_loop_while_the_thread_waits(serve):
+    sio = serve(allow_request=no_friend)
+    sio.eio.use(lambda request, response: response.set_header("X-Mine", request.method))
+    app = WSGIApp(sio)
+    call = Call(app)
+    assert (call.status, call.packet()) == (403, {"code": 4, "message": "Forbidden"})
+    assert call.headers["x-mine"] == "GET"
+    call = Call(app, HTTP_X_FRIEND="1")
+    assert (call.status, call.headers["x-mine"]) == (200, "GET")
 
 
 @pytest.mark.feature("1.3 serve client bundle")

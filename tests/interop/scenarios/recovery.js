@@ -276,3 +276,24 @@ exports.losesNothing = (ctx) => playing(ctx, ["/"], async (stage) => {
   ctx.assert.deepStrictEqual(numbers, Array.from({ length: ctx.args.count }, (_, i) => i));
   stage.seen = stage.seen.filter(([, event]) => event !== "count");
 });
+
+// Node's manual: the client closes its engine, which is how a lost connection is tried out, and comes back by itself.
+exports.documentedRecovery = async (ctx) => {
+  const socket = ctx.open("/", { reconnection: true, auth: { name: "Ann" } });
+  const recovered = [];
+  const headlines = [];
+  socket.on("connect", () => recovered.push(socket.recovered));
+  socket.on("headline", (text) => headlines.push(text));
+  await ctx.connected(socket);
+  // Closed during its upgrade, the client keeps what came last for later, and asks for it once more.
+  if (ctx.mode === "upgrade") await ctx.upgraded(socket.io);
+  const { id } = socket;
+  ctx.note("connected");
+  await ctx.word("close");
+  socket.io.engine.close();
+  await ctx.within(new Promise((resolve) => {
+    socket.on("headline", () => { if (headlines.at(-1) === "last") resolve(); });
+  }), "the last headline");
+  ctx.assert.equal(socket.id, id);
+  return { recovered: recovered.map(Boolean), headlines };
+};

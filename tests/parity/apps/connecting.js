@@ -82,7 +82,7 @@ exports.eventsBeforeTheConnect = (io, app) => {
 };
 
 exports.whoNeverJoinsIsClosed = {
-  options: { connectTimeout: 100 },
+  options: { connectTimeout: 400 },
   serve(io, app) {
     io.on("connection", () => app.log("connection"));
   },
@@ -140,5 +140,38 @@ exports.disconnectedInTheConnectionHandler = (io, app) => {
     socket.disconnect();
     socket.emit("never", 1);
     app.log("connected", socket.connected, socket.disconnected, socket.rooms);
+  });
+};
+
+exports.middlewareThatNeverAnswers = (io, app) => {
+  io.use(() => app.log("asked"));
+  io.on("connection", () => app.log("connection"));
+};
+
+exports.middlewareThatAnswersTwice = (io, app) => {
+  io.use((_socket, next) => {
+    next();
+    next(new Error("too late"));
+  });
+  io.on("connection", () => app.log("connection"));
+};
+
+exports.connectionHandlerThatRaises = (io) => {
+  io.on("connection", (socket) => {
+    socket.on("echo", (...args) => args.pop()(...args));
+    throw new Error("this handler fails");
+  });
+};
+
+exports.severalConnectionHandlers = (io, app) => {
+  io.on("connection", (socket) => app.log("first", socket.id));
+  io.on("connection", async (socket) => app.log("second", socket.id));
+  io.once("connection", (socket) => app.log("once", socket.id));
+};
+
+exports.queriesOfTheHandshake = (io, app) => {
+  io.on("connection", (socket) => {
+    const { transport, ...query } = socket.handshake.query;
+    app.log("query", { ...query });
   });
 };

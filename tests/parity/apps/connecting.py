@@ -119,7 +119,7 @@ def events_before_the_connect(io: Any, app: App) -> None:
     io.on("connection", lambda socket: app.log("connection"))
 
 
-@scenario("1.1 connectTimeout", "1.13 never joined", modes=RAW, options={"connect_timeout": 0.1})
+@scenario("1.1 connectTimeout", "1.13 never joined", modes=RAW, options={"connect_timeout": 0.4})
 def who_never_joins_is_closed(io: Any, app: App) -> None:
     io.on("connection", lambda socket: app.log("connection"))
 
@@ -188,3 +188,48 @@ def disconnected_in_the_connection_handler(io: Any, app: App) -> None:
         socket.disconnect()
         socket.emit("never", 1)
         app.log("connected", socket.connected, socket.disconnected, socket.rooms)
+
+
+@scenario("1.5 namespace middleware", modes=RAW, options={"middleware_timeout": 0.1})
+def middleware_that_never_answers(io: Any, app: App) -> None:
+    @io.use
+    def forgets(socket: Any, next: Any) -> None:
+        app.log("asked")
+
+    io.on("connection", lambda socket: app.log("connection"))
+
+
+@scenario("1.5 namespace middleware", modes=RAW)
+def middleware_that_answers_twice(io: Any, app: App) -> None:
+    def twice(_socket: Any, next: Any) -> None:
+        next()
+        next(Exception("too late"))
+
+    io.use(twice)
+    io.on("connection", lambda socket: app.log("connection"))
+
+
+@scenario("1.5 connection event")
+def connection_handler_that_raises(io: Any, app: App) -> None:
+    @io.on("connection")
+    def connection(socket: Any) -> None:
+        socket.on("echo", lambda *args: args)
+        raise LookupError("this handler fails")
+
+
+@scenario("1.5 connection event")
+def several_connection_handlers(io: Any, app: App) -> None:
+    async def coroutine(socket: Any) -> None:
+        app.log("second", socket.id)
+
+    io.on("connection", lambda socket: app.log("first", socket.id))
+    io.on("connection", coroutine)
+    io.once("connection", lambda socket: app.log("once", socket.id))
+
+
+@scenario("1.10 handshake", modes=RAW)
+def queries_of_the_handshake(io: Any, app: App) -> None:
+    @io.on("connection")
+    def connection(socket: Any) -> None:
+        query = {key: value for key, value in socket.handshake.query.items() if key != "transport"}
+        app.log("query", query)

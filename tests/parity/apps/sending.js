@@ -88,9 +88,9 @@ exports.broadcastThatAllAnswer = (io, app) => {
 
 exports.broadcastThatSomeAnswer = (io, app) => {
   app.onWord("ask", async () => {
-    io.timeout(100).emit("question", (error, answers) => app.log("callback", error, answers));
+    io.timeout(400).emit("question", (error, answers) => app.log("callback", error, answers));
     try {
-      return await io.timeout(100).emitWithAck("question");
+      return await io.timeout(400).emitWithAck("question");
     } catch (error) {
       return ["error", error.message, error.responses];
     }
@@ -255,5 +255,67 @@ exports.emitAfterTheClientHasGone = (io, app) => {
       socket.broadcast.emit("left", reason);
       app.log("rooms", socket.rooms);
     });
+  });
+};
+
+exports.clientThatTriesAgain = (io, app) => {
+  io.on("connection", (socket) => {
+    const seen = [];
+    socket.on("work", (n, ack) => {
+      app.log("work", n);
+      if (seen.push(n) > 2) ack("done", n);
+    });
+  });
+};
+
+exports.compressedWebsockets = {
+  options: { perMessageDeflate: true },
+  serve(io) {
+    io.on("connection", (socket) => {
+      socket.on("echo", (...args) => args.pop()(...args));
+      socket.emit("large", "x".repeat(5000), Buffer.alloc(3000));
+      socket.compress(false).emit("plain", "x".repeat(5000));
+      io.emit("to all", "y".repeat(5000));
+    });
+  },
+};
+
+exports.answersOfOtherServers = (io, app) => {
+  app.onWord("ask", () => {
+    io.serverSideEmit("question", (...args) => app.log("callback", args));
+    io.serverSideEmitWithAck("question").then((answers) => app.log("awaited", answers));
+  });
+};
+
+exports.leavingOnesOwnRoom = (io) => {
+  io.on("connection", (socket) => {
+    socket.on("leave", (ack) => {
+      socket.leave(socket.id);
+      io.to(socket.id).emit("to the own room");
+      socket.emit("direct");
+      ack(socket.rooms.size);
+    });
+  });
+};
+
+exports.disconnectedTwice = (io, app) => {
+  io.on("connection", (socket) => {
+    socket.on("disconnect", (reason) => app.log("disconnect", reason));
+    socket.on("go", () => {
+      socket.disconnect();
+      socket.disconnect();
+      socket.disconnect(true);
+      socket.emit("never");
+    });
+  });
+};
+
+exports.moreThanTenAttachments = (io, app) => {
+  io.on("connection", (socket) => {
+    socket.on("go", (count, ack) => {
+      const outcome = app.error(() => void socket.emit("many", ...Array(count).fill(Buffer.from([1]))));
+      ack(!(outcome instanceof Error));
+    });
+    socket.on("disconnect", (reason) => app.log("disconnect", reason));
   });
 };

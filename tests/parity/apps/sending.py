@@ -120,9 +120,9 @@ def broadcast_that_some_answer(io: Any, app: App) -> None:
         app.log("callback", error, answers)
 
     async def ask() -> Any:
-        io.timeout(0.1).emit("question", ack=callback)
+        io.timeout(0.4).emit("question", ack=callback)
         try:
-            return await io.timeout(0.1).emit_with_ack("question")
+            return await io.timeout(0.4).emit_with_ack("question")
         except TimedOut as error:
             return ["error", str(error), error.responses]
 
@@ -322,3 +322,76 @@ def emit_after_the_client_has_gone(io: Any, app: App) -> None:
             socket.join("room")
             socket.broadcast.emit("left", reason)
             app.log("rooms", socket.rooms)
+
+
+@scenario("1.7 ack (client→server)")
+def client_that_tries_again(io: Any, app: App) -> None:
+    @io.on("connection")
+    def connection(socket: Any) -> None:
+        seen: list[int] = []
+
+        @socket.on("work")
+        def work(n: int, ack: Any) -> None:
+            app.log("work", n)
+            seen.append(n)
+            if len(seen) > 2:
+                ack("done", n)
+
+
+@scenario(
+    "1.2 perMessageDeflate", modes=("websocket", "upgrade"), options={"per_message_deflate": True}
+)
+def compressed_websockets(io: Any, app: App) -> None:
+    @io.on("connection")
+    def connection(socket: Any) -> None:
+        socket.on("echo", lambda *args: args)
+        socket.emit("large", "x" * 5000, b"\x00" * 3000)
+        socket.compress(False).emit("plain", "x" * 5000)
+        io.emit("to all", "y" * 5000)
+
+
+@scenario("1.11 serverSideEmit")
+def answers_of_other_servers(io: Any, app: App) -> None:
+    async def ask() -> None:
+        io.server_side_emit("question", ack=lambda *args: app.log("callback", args))
+        app.log("awaited", await io.server_side_emit_with_ack("question"))
+
+    app.on_word("ask", lambda: asyncio.ensure_future(ask()) and None)
+
+
+@scenario("1.8 leave")
+def leaving_ones_own_room(io: Any, app: App) -> None:
+    @io.on("connection")
+    def connection(socket: Any) -> None:
+        @socket.on("leave")
+        def leave() -> Any:
+            socket.leave(socket.id)
+            io.to(socket.id).emit("to the own room")
+            socket.emit("direct")
+            return len(socket.rooms)
+
+
+@scenario("1.13 server kicked")
+def disconnected_twice(io: Any, app: App) -> None:
+    @io.on("connection")
+    def connection(socket: Any) -> None:
+        socket.on("disconnect", lambda reason: app.log("disconnect", reason))
+
+        @socket.on("go")
+        def go() -> None:
+            socket.disconnect()
+            socket.disconnect()
+            socket.disconnect(True)
+            socket.emit("never")
+
+
+@scenario("1.14 >10 attachments out")
+def more_than_ten_attachments(io: Any, app: App) -> None:
+    @io.on("connection")
+    def connection(socket: Any) -> None:
+        @socket.on("go")
+        def go(count: int) -> bool:
+            outcome = app.error(lambda: socket.emit("many", *[b"\x01"] * count))
+            return not isinstance(outcome, Exception)
+
+        socket.on("disconnect", lambda reason: app.log("disconnect", reason))

@@ -86,3 +86,12 @@ exports.handshakeOnTheWire = (io, app) => {
 exports.pathsThatAreOurs = (io, app) => {
   io.on("connection", () => app.log("connection"));
 };
+
+exports.eventsOfAConnection = (io, app) => {
+  io.on("connection", (socket) => {
+    const { conn } = socket;
+    app.log("state", conn.readyState, conn.remoteAddress, conn.id.length === 20, conn.id === socket.id);
+    conn.on("close", (reason) => app.log("close", reason));
+    socket.on("disconnect", (reason) => app.log("disconnect", reason, conn.readyState));
+  });
+};

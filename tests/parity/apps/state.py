@@ -65,7 +65,9 @@ def handshake_of_a_socket(io: Any, app: App) -> None:
 def time_of_the_handshake(io: Any, app: App) -> None:
     @io.on("connection")
     def connection(socket: Any) -> None:
-        app.log("time", re.sub(r"\d", "0", re.sub("[A-Z][a-z]{2}", "Xxx", socket.handshake.time)))
+        app.log(
+            "time", re.sub(r"\d", "0", re.sub("[A-Z][a-z]{2}", "Xxx", socket.handshake.time[:33]))
+        )
 
 
 @scenario("1.10 request")
@@ -120,3 +122,15 @@ def handshake_on_the_wire(io: Any, app: App) -> None:
 @scenario("1.1 path", modes=RAW, options={})
 def paths_that_are_ours(io: Any, app: App) -> None:
     io.on("connection", lambda socket: app.log("connection"))
+
+
+@scenario("1.10 low-level events")
+def events_of_a_connection(io: Any, app: App) -> None:
+    @io.on("connection")
+    def connection(socket: Any) -> None:
+        conn = socket.conn
+        app.log(
+            "state", conn.ready_state, conn.remote_address, len(conn.id) == 20, conn.id == socket.id
+        )
+        conn.on("close", lambda reason, description=None: app.log("close", reason))
+        socket.on("disconnect", lambda reason: app.log("disconnect", reason, conn.ready_state))

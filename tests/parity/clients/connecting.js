@@ -139,3 +139,39 @@ exports.disconnectedInTheConnectionHandler = async (play) => {
   await a.gone();
   await play.saw("connected");
 };
+
+exports.middlewareThatNeverAnswers = async (play) => {
+  const a = await play.raw("a");
+  a.send("40");
+  await play.saw("asked");
+  await new Promise((resolve) => setTimeout(resolve, 600)); // past middleware_timeout, which Node has not
+  a.send("40/nowhere,");
+  await a.log.saw(["packet", '44/nowhere,{"message":"Invalid namespace"}']);
+};
+
+exports.middlewareThatAnswersTwice = async (play) => {
+  const a = await play.raw("a");
+  a.send("40");
+  await play.saw("connection");
+  a.send("40/nowhere,");
+  await a.log.saw(["packet", '44/nowhere,{"message":"Invalid namespace"}']);
+};
+
+exports.connectionHandlerThatRaises = async (play) => {
+  const a = await play.connect("a");
+  await a.ask("echo", 1);
+};
+
+exports.severalConnectionHandlers = async (play) => {
+  await play.connect("a");
+  await play.connect("b");
+};
+
+exports.queriesOfTheHandshake = async (play) => {
+  const queries = ["EIO=4&x=1&x=2", "EIO=4&empty=&alone", "EIO=4&a+b=c+d%20e&%C3%A9=%F0%9F%98%80", "EIO=4&x[]=1&x[]=2", "EIO=4&=x&bad=%zz"];
+  for (const query of queries) {
+    const client = await play.raw(query, { query });
+    client.send("40");
+    await client.packets(1);
+  }
+};

@@ -199,3 +199,41 @@ exports.emitAfterTheClientHasGone = async (play) => {
   a.disconnect();
   await b.got("left");
 };
+
+exports.clientThatTriesAgain = async (play) => {
+  const a = await play.connect("a", "/", { retries: 3, ackTimeout: 300 });
+  const done = await new Promise((resolve) => a.socket.emit("work", 1, (...answer) => resolve(answer)));
+  play.say(done);
+};
+
+exports.compressedWebsockets = async (play) => {
+  const a = await play.connect("a");
+  await a.got("to all");
+  await a.ask("echo", "z".repeat(5000), Buffer.alloc(2000));
+};
+
+exports.answersOfOtherServers = async (play) => {
+  const a = await play.connect("a");
+  await play.word("ask");
+  await a.step();
+};
+
+exports.leavingOnesOwnRoom = async (play) => {
+  const a = await play.connect("a");
+  await a.ask("leave");
+};
+
+exports.disconnectedTwice = async (play) => {
+  const a = await play.connect("a");
+  a.emit("go");
+  await a.gone();
+  await play.saw("disconnect");
+};
+
+exports.moreThanTenAttachments = async (play) => {
+  const a = await play.connect("a");
+  await a.ask("go", 10);
+  a.emit("go", 11, (isSent) => a.log.add("sent", isSent));
+  await Promise.race([a.gone(), a.log.saw(["sent"])]);
+  if (!a.socket.connected) await play.saw("disconnect");
+};

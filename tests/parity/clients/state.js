@@ -72,3 +72,10 @@ exports.pathsThatAreOurs = async (play) => {
     play.say(path, status, status === 200 ? body.slice(0, 9) : null);
   }
 };
+
+exports.eventsOfAConnection = async (play) => {
+  const a = await play.connect("a");
+  a.socket.io.engine.close();
+  await play.saw("close");
+  await play.saw("disconnect");
+};

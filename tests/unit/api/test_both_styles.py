@@ -188,5 +188,6 @@ def test_io_is_attached_to_frameworks_only():
         fastsio.IO().attach(object())
 
 
+@pytest.mark.feature("1.1 settings via getters")
 def test_connect_timeout_can_be_read():
     assert fastsio.IO(connect_timeout=7).connect_timeout == 7

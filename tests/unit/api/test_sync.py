@@ -73,6 +73,37 @@ def test_handlers_run_in_threads_of_the_pool_and_answer(sio, join):
     assert peer.receive() == f'431[3,"{sid}"]'
 
 
+def test_typed_handlers_validate_in_their_thread_and_answer_what_is_wrong(sio, join):
+    @sio.on("double", typed=True)
+    def double(sid, n: int) -> int:
+        return 2 * n
+
+    with pytest.raises(TypeError, match="coroutine function"):
+
+        @sio.on("wrong", typed=True)
+        async def wrong(sid, n: int) -> int: ...
+
+    peer, _ = join(sio)
+    peer.send('420["double",2]')
+    assert peer.receive() == "430[4]"
+    peer.send('421["double","2"]')
+    assert json.loads(peer.receive()[3:])[0]["error"]["name"] == "n"
+
+
+def test_declared_events_are_sent_from_a_thread(sio, join):
+    pair = sio.emits("pair", int, str)
+
+    @sio.event
+    def tell(sid):
+        pair.to(sid).emit(1, "a")
+
+    peer, _ = join(sio)
+    peer.send('42["tell"]')
+    assert peer.receive() == '42["pair",1,"a"]'
+    with pytest.raises(TypeError, match="'arg0'"):
+        pair.emit("1", "a")
+
+
 def test_handler_that_blocks_holds_up_neither_the_loop_nor_other_events(sio, join):
     release = threading.Event()
 

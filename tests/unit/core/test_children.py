@@ -106,3 +106,22 @@ async def test_reserved_name_is_refused(stage, event):
 
 def test_parent_without_children_reaches_nobody(io):
     io.of("/room/{id}").emit("e")
+
+
+async def test_other_threads_may_send_too(stage):
+    parent, clients = stage
+    for number, client in enumerate(clients):
+        client.on("ask", lambda number=number: number)
+    heard = asyncio.get_running_loop().create_future()
+
+    def elsewhere():
+        parent.emit("e", 1)
+        parent.to("1").emit("ask", ack=lambda *result: heard.set_result(result))
+        with pytest.raises(TypeError):
+            parent.emit("e", object(), ack=print)
+        return asyncio.run(parent.emit_with_ack("ask"))
+
+    assert sorted(await asyncio.to_thread(elsewhere)) == [0, 1, 2]
+    error, answers = await heard
+    assert error is None and sorted(answers) == [0, 1]
+    assert [len(await client.received()) for client in clients] == [1, 1, 1, 0]

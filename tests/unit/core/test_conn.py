@@ -5,6 +5,8 @@ Source: engine.io's Socket.
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 import fastsio
@@ -139,3 +141,11 @@ async def test_message_past_socketio_is_sent_as_it_is(io, join):
     await peer.close()
     await until(lambda: not socket.connected, "it has gone")
     socket.conn.send("nobody")
+
+
+async def test_other_threads_may_send_and_close(io, join):
+    peer, socket = await join(io)
+    await asyncio.to_thread(socket.conn.send, "raw")
+    assert await peer.receive() == "4raw"
+    await asyncio.to_thread(socket.conn.close)
+    await until(lambda: not socket.connected, "it is closed")

@@ -12,6 +12,7 @@ import pytest
 
 import fastsio
 from clock_loop import pass_time
+from fastsio.exceptions import ConnectionRefusedError
 from fastsio.testing import ConnectionRefused, TestClient, TestServer
 from harness import until
 
@@ -99,15 +100,23 @@ def raises(name, auth):
     raise ValueError("on purpose")
 
 
+def refuses(name, auth):
+    raise ConnectionRefusedError("no")
+
+
 def fails(name, auth, next):
-    next(ValueError("no"), True)
+    next("no", True)
+
+
+async def raises_in_a_coroutine(name, auth, next):
+    raise ValueError("on purpose")
 
 
 def says_nothing(name, auth, next):
     next()
 
 
-@pytest.mark.parametrize("function", [raises, fails, says_nothing])
+@pytest.mark.parametrize("function", [raises, raises_in_a_coroutine, refuses, fails, says_nothing])
 async def test_after_a_function_that_fails_the_next_parent_is_asked(io, function, caplog):
     io.of(function)
     second = io.of(re.compile("^/x"))
@@ -117,7 +126,7 @@ async def test_after_a_function_that_fails_the_next_parent_is_asked(io, function
         await server.connect("/y")
     assert list(second.children) == ["/x1"]
     assert list(third.children) == ["/y"]
-    assert ("on purpose" in caplog.text) is (function is raises)
+    assert ("on purpose" in caplog.text) is function.__name__.startswith("raises")
 
 
 @CLOCK
@@ -127,6 +136,23 @@ async def test_function_that_never_calls_next_does_not_hang_the_client(caplog):
     with pytest.raises(ConnectionRefused, match="Invalid namespace"):
         await TestClient(io, "/x", timeout=10).connect()
     assert "did not call next() within 4 s" in caplog.text
+
+
+@CLOCK
+async def test_function_is_not_waited_for_after_it_has_called_next(io):
+    ended = []
+
+    @io.of
+    async def function(name, auth, next):
+        next(None, True)
+        await asyncio.sleep(5)
+        ended.append(name)
+
+    async with TestServer(io) as server:
+        await server.connect("/x")
+        assert ended == []
+        await pass_time(6)
+        assert ended == ["/x"]
 
 
 def test_function_that_takes_something_else_is_refused_where_it_is_given(io):
@@ -288,6 +314,16 @@ async def test_listeners_of_a_parent_can_be_taken_back(io):
         assert log == ["kept"]
 
 
+@CLOCK
+async def test_middleware_that_forgets_next_is_warned_of_once_for_all_children(caplog):
+    io = fastsio.IO(middleware_timeout=1)
+    io.of("/room/{id}").use(lambda socket, next: None)
+    for name in ("/room/1", "/room/2"):
+        with pytest.raises(ConnectionRefused, match="middleware timeout"):
+            await TestClient(io, name, timeout=5).connect()
+    assert caplog.text.count("returned without calling next()") == 1
+
+
 # --- when it goes ---------------------------------------------------------------------------------
 
 
@@ -416,6 +452,70 @@ async def test_handlers_of_any_namespace_handle_children():
         with pytest.raises(ConnectionRefused):
             await server.connect("/room/x")
     assert log == [("connect", "/room/5")]
+
+
+async def test_functions_of_a_pattern_make_its_namespaces_and_handle_their_events():
+    sio = fastsio.AsyncServer()
+    log = []
+
+    @sio.on("connect", namespace="/room/{id:int}")
+    async def connect(namespace, sid, environ, auth):
+        if auth == {"refuse": True}:
+            return False
+        return log.append(("connect", namespace, sio.io.of(namespace).params))
+
+    @sio.on("add", namespace="room/{id:int}")
+    async def add(namespace, sid, a, b):
+        return a + b
+
+    @sio.on("*", namespace="/room/{id:int}")
+    async def others(event, namespace, sid):
+        return event
+
+    @sio.on("add", namespace="/room/8")
+    async def add_in_eight(sid, a, b):
+        return "eight"
+
+    @sio.on("disconnect", namespace="/room/{id:int}")
+    async def disconnect(namespace, sid, reason):
+        log.append(("disconnect", namespace, reason))
+
+    assert len(sio.hub.parents._parents) == 1
+    async with TestServer(sio) as server:
+        client = await server.connect("/room/7")
+        assert await client.call("add", 1, 2) == 3
+        assert await client.call("anything") == "anything"
+        assert await (await server.connect("/room/8")).call("add", 1, 2) == "eight"
+        with pytest.raises(ConnectionRefused, match="rejected"):
+            await server.connect("/room/9", auth={"refuse": True})
+        with pytest.raises(ConnectionRefused, match="Invalid namespace"):
+            await server.connect("/room/x")
+        await client.disconnect()
+    assert log[:2] == [("connect", "/room/7", {"id": 7}), ("connect", "/room/8", {"id": 8})]
+    assert log[2] == ("disconnect", "/room/7", "client disconnect")
+
+
+async def test_functions_of_a_pattern_that_come_later_reach_children_that_are_there():
+    sio = fastsio.AsyncServer()
+    sio.io.of("/room/{id}")
+    async with TestServer(sio) as server:
+        client = await server.connect("/room/7")
+        sio.on("late", lambda namespace, sid: [namespace, sid], namespace="/room/{id}")
+        assert await client.call("late") == ["/room/7", client.sid]
+
+
+async def test_class_of_a_pattern_handles_its_namespaces():
+    class Rooms(fastsio.AsyncNamespace):
+        async def on_connect(self, namespace, sid, environ): ...
+
+        async def on_where(self, namespace, sid):
+            return namespace
+
+    sio = fastsio.AsyncServer()
+    sio.register_namespace(Rooms("/room/{id}"))
+    async with TestServer(sio) as server:
+        assert await (await server.connect("/room/7")).call("where") == "/room/7"
+        assert await (await server.connect("/room/8")).call("where") == "/room/8"
 
 
 async def test_all_namespaces_are_accepted_after_the_parents_were_asked():

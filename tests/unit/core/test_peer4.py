@@ -208,6 +208,34 @@ async def test_connect_handler_that_says_no_is_a_text(old):
     assert await peer.receive() == '44"Connection rejected by server"'
 
 
+# --- what Node's server keeps from them -----------------------------------------------------------
+
+
+async def test_recovery_is_not_offered(old):
+    io = fastsio.IO(connection_state_recovery={})
+    sockets: list[Any] = []
+    io.on("connection", sockets.append)
+    peer = await old(io)
+    assert await peer.receive() == "40"
+    assert sockets[0].id == sid_of(peer)
+    assert not sockets[0].recovered
+
+
+async def test_query_is_no_part_of_a_dynamic_namespaces_name(old):
+    io = fastsio.IO()
+    seen: list[Any] = []
+
+    @io.of("/room/{id}").on("connection")
+    def connection(socket: Any) -> None:
+        seen.append((socket.nsp.name, socket.handshake.auth))
+
+    peer = await old(io)
+    await peer.receive()
+    await peer.send("40/room/7?token=a,")
+    assert await peer.receive() == "40/room/7,"
+    assert seen == [("/room/7", {"token": "a"})]
+
+
 # --- at work, in python-socketio's style ----------------------------------------------------------
 
 

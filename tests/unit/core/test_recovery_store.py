@@ -35,6 +35,26 @@ async def test_a_session_can_be_taken_once():
 
 
 @with_clock
+async def test_the_last_session_of_a_pid_counts():
+    io, store = make()
+    one, two = session("p"), session("p")
+    store.keep(io.sockets, one)
+    store.keep(io.sockets, two)
+    assert store.count(io.sockets) == len(store) == 1
+    assert store.take(io.sockets, "p") is two
+    assert store.count(io.sockets) == len(store) == 0
+
+
+@with_clock
+async def test_another_namespace_of_the_same_name_does_not_know_it():
+    io, store = make()
+    store.keep(io.of("/room"), session("p"))
+    del io.hub.namespaces["/room"]
+    assert store.take(io.of("/room"), "p") is None
+    assert len(store) == 1
+
+
+@with_clock
 async def test_a_session_expires_to_the_second():
     io, store = make(max_disconnection_duration=10)
     async with TestServer(io):
@@ -68,7 +88,7 @@ async def test_too_many_sessions_go_the_oldest_first():
 
 
 @with_clock
-@pytest.mark.feature("1.12 connection state recovery: limits")
+@pytest.mark.feature("1.12 limits")
 async def test_all_is_swept_away_in_time_without_anybody_coming():
     io, store = make()
     async with TestServer(io) as server:

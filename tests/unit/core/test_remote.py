@@ -92,7 +92,7 @@ async def test_servers_that_are_not_there_answer_nothing(io, join):
 
 @pytest.mark.parametrize("event", ["connect", "connection", "new_namespace"])
 async def test_own_events_of_a_namespace_are_no_server_side_events(io, event):
-    with pytest.raises(ValueError, match=f"'{event}' is a reserved event name"):
+    with pytest.raises(ValueError, match=f'"{event}" is a reserved event name'):
         io.server_side_emit(event)
     with pytest.raises(ValueError, match="reserved"):
         await io.server_side_emit_with_ack(event)

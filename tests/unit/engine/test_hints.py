@@ -39,6 +39,15 @@ def test_websocket_without_its_upgrade_points_to_the_proxy():
     assert "proxy" in text
 
 
+@pytest.mark.parametrize(
+    ("sid", "options", "is_hinted"),
+    [("123456", {}, True), ("A" * 20, {}, False), ("123456", {"generate_id": repr}, False)],
+)
+def test_sid_that_was_never_an_id_of_ours_is_no_parameter(sid, options, is_hinted):
+    text = said(errors.UNKNOWN_SID, f"{PATH}?EIO=4&transport=polling&sid={sid}", **options)
+    assert ("a `sid` of its own" in text) is is_hinted
+
+
 def test_version_is_named_and_not_in_full_length():
     text = said(errors.UNSUPPORTED_PROTOCOL_VERSION, f"{PATH}?EIO={'9' * 100}&transport=polling")
     assert f"EIO={'9' * 20!r}" in text
@@ -51,7 +60,7 @@ def test_version_is_named_and_not_in_full_length():
     [
         (errors.UNKNOWN_TRANSPORT, "EIO=4"),
         (errors.UNKNOWN_TRANSPORT, "EIO=4&transport=pigeon"),
-        (errors.UNKNOWN_SID, "EIO=4&transport=polling&sid=x"),
+        (errors.UNKNOWN_SID, f"EIO=4&transport=polling&sid={'A' * 20}"),
         (errors.BAD_HANDSHAKE_METHOD, "EIO=4&transport=polling"),
         (errors.BAD_REQUEST, "EIO=4&transport=polling&sid=x"),
         (errors.BAD_REQUEST, "EIO=4&transport=websocket&sid=x"),

@@ -139,7 +139,7 @@ async def test_payload_that_cant_be_decoded_ends_the_session_after_what_was_good
     assert (response.status, response.body) == (200, b"ok")
     assert app.heard == ([(1,)] if b"1" in body else [])
     # "4" alone is a message that is no Socket.IO packet: Engine.IO has nothing against it.
-    assert app.ends == (["forced server close"] if body == b"4" else ["parse error"])
+    assert app.ends == (["forced close"] if body == b"4" else ["parse error"])
     if body == b"4":
         assert (await peer.get()).body == b"6\x1e1"
     assert (await peer.get()).json()["code"] == 1
@@ -308,6 +308,22 @@ async def test_large_answer_is_compressed_as_the_client_accepts(echo_server, acc
     if encoding == "gzip":
         assert gzip.decompress(response.body) == b'42["big","%s"]' % (b"x" * 5000)
         assert len(response.body) < 200
+    await peer.close()
+
+
+@pytest.mark.feature("1.4 compress flag")
+@IN_MEMORY
+async def test_packets_that_are_not_to_be_compressed_go_as_they_are_unless_others_are_among_them(
+    echo_server,
+):
+    app, peer = await join(echo_server)
+    peer.headers["Accept-Encoding"] = "gzip"
+    app.sockets[0].compress(False).emit("big", "x" * 5000)
+    app.sockets[0].compress(False).emit("big", "x" * 5000)
+    assert "content-encoding" not in (await peer.get()).headers
+    app.sockets[0].compress(False).emit("big", "x" * 5000)
+    app.sockets[0].emit("small")
+    assert (await peer.get()).headers["content-encoding"] == "gzip"
     await peer.close()
 
 
