@@ -9,7 +9,7 @@ ARGS ?=
 PY = $(VENV)/bin/python
 
 .PHONY: build bundle venv run test test-all lint lint-ruff lint-format lint-cython lint-mypy debug \
-	bench bench-quick bench-micro gate gate-update dist clean distclean
+	autobahn bench bench-quick bench-micro gate gate-update dist clean distclean
 
 build: venv bundle
 	@$(PY) -W ignore setup.py --quiet build_ext --inplace
@@ -53,6 +53,9 @@ lint-mypy: venv
 debug:
 	@$(MAKE) --no-print-directory build FASTSIO_DEBUG=1
 	@echo "Built with bounds checks; run the tests on it with: make test FASTSIO_DEBUG=1"
+
+autobahn: build
+	@$(PY) tests/conformance/autobahn.py $(ARGS)
 
 bench: build
 	@$(PY) -m bench.run $(ARGS)

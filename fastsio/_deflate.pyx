@@ -64,7 +64,12 @@ cdef class Compression:
             compressor = self.compressors.get(window_bits)
             if compressor is None:
                 self.compressors[window_bits] = compressor = self.make_compressor(window_bits)
-            encoded.deflated = self.frames_by(compressor, FULL_FLUSH, encoded)
+            try:
+                encoded.deflated = self.frames_by(compressor, FULL_FLUSH, encoded)
+            except BaseException:
+                # Half of this packet would be in front of the next one, which may be another client's.
+                del self.compressors[window_bits]
+                raise
             encoded.deflated_bits = window_bits
         return encoded.deflated
 
@@ -133,7 +138,11 @@ cdef class Deflate:
         if self.compressor is None:
             self.compressor = compression.make_compressor(self.window_bits)
         self.has_compressed = True
-        return compression.frames_by(self.compressor, SYNC_FLUSH, encoded)
+        try:
+            return compression.frames_by(self.compressor, SYNC_FLUSH, encoded)
+        except BaseException:
+            self.compressor = None  # a new one refers to nothing that was lost
+            raise
 
     cdef int note_plain(self, Encoded encoded) except -1:
         """Let go of a compressor that was idle since the heartbeat before this one (Engine.IO's packets 2 and 3)."""

@@ -138,6 +138,7 @@ cdef class PeerBase(MessageHandler):
             self.root = socket
 
     def detach(self, SocketBase socket) -> None:
+        socket.turns = None  # they refer back
         if socket is self.root:
             self.root = None
         if self.joined is not None:

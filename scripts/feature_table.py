@@ -23,6 +23,7 @@ TESTS = ROOT / "tests"
 SHOWN = 4
 NONE = "-"
 DIFFERENCES = TESTS / "parity" / "differences.py"
+CLIENTS = TESTS / "interop" / "test_every_client.py"
 
 HEAD = """# Features
 
@@ -31,6 +32,13 @@ This page is made by `python scripts/feature_table.py` from `scripts/features.tx
 (`@pytest.mark.feature(…)`). Scenarios of `tests/parity` are played against Node's own server too.
 """
 
+CLIENTS_HEAD = """
+## The official client of npm
+
+Each place plays the same script (`tests/interop/test_every_client.py`): text and bytes both ways, answers that both
+sides ask for, namespaces, a refusal, a restart of the server.
+
+"""
 DIFFERENCES_HEAD = """
 ## Where a client or an application sees something else than with Node
 
@@ -183,15 +191,38 @@ def differences(text: str) -> dict[str, str]:
     return found
 
 
-def page(titles: dict[str, str], rows: list[Row], reasons: dict[str, str]) -> str:
-    """The whole page."""
+def matrix(text: str) -> str:
+    """The table of tests/interop/test_every_client.py: a row for each client, a column for each way to connect."""
+    found = {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in ast.parse(text).body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and node.targets[0].id in ("CLIENTS", "IN_NODE", "IN_A_PAGE")
+    }
+    ways = [*found["IN_NODE"], "jsonp"]
+    lines = [f"| client | {' | '.join(ways)} |\n", f"|---|{'---|' * len(ways)}\n"]
+    for client, (_build, has_jsonp) in found["CLIENTS"].items():
+        in_a_page = [*found["IN_A_PAGE"], *["jsonp"] * has_jsonp]
+        places = [
+            ", ".join(["Node"] * (way in found["IN_NODE"]) + ["Chromium"] * (way in in_a_page))
+            for way in ways
+        ]
+        lines.append(f"| {client} | {' | '.join(place or 'it has none' for place in places)} |\n")
+    return "".join(lines)
+
+
+def page(
+    titles: dict[str, str], rows: list[Row], reasons: dict[str, str], clients: str = ""
+) -> str:
+    """The whole page; `clients` is what matrix() makes."""
     parts = [HEAD]
     for section, title in titles.items():
         parts.append(
             f"\n## {section} {title}\n\n| feature | Node | python-socketio | fastsio | tests |\n|---|---|---|---|---|\n"
         )
         parts += [_line(row) for row in rows if row.section == section]
-    parts.append(DIFFERENCES_HEAD)
+    parts += [CLIENTS_HEAD, clients, DIFFERENCES_HEAD]
     parts += [f"| `{name}` | {reason} |\n" for name, reason in reasons.items()]
     return "".join(parts)
 
@@ -212,7 +243,8 @@ def _tests(tests: list[str]) -> str:
 def main(arguments: list[str]) -> int:
     titles, rows = read_rows(ROWS.read_text(encoding="utf-8"))
     strays = prove(rows)
-    text = page(titles, rows, differences(DIFFERENCES.read_text(encoding="utf-8")))
+    reasons = differences(DIFFERENCES.read_text(encoding="utf-8"))
+    text = page(titles, rows, reasons, matrix(CLIENTS.read_text(encoding="utf-8")))
     wrong = [f"a mark of no row: {stray}" for stray in strays] + gaps(rows)
     if "--check" not in arguments:
         PAGE.write_text(text, encoding="utf-8")

@@ -102,9 +102,9 @@ class EngineEvents:
         A plain or a coroutine function of (request), (request, response) or (request, response, next); the last goes
         on when it calls next(), as in Node. One that raises, or calls next(error), refuses: 400, code 3, and
         connection_error has the name "MIDDLEWARE_FAILURE". `response` is engine.response.Response: set_header(),
-        status(), end(). What is set on `request` stays: handlers find it on `socket.request`. One that takes longer
-        than connect_timeout is as one that raises. Requests for the client bundle do not come here. Raises TypeError
-        for what can't be called so.
+        status(), end(). What is set on `request` stays: handlers find it on `socket.request`. A client waits for
+        next() middleware_timeout at most, and connect_timeout for all of it: then it is as if one had raised. Requests
+        for the client bundle do not come here. Raises TypeError for what can't be called so.
         """
         if not callable(fn):
             raise TypeError(f"middleware of the engine is a function, not {fn!r}")

@@ -113,7 +113,7 @@ class RawSocket(Emitter):
         elif discard:
             self._session.abort("forced close")
         else:
-            self._session.close()
+            self._session.close("forced close")
 
     # --- what happens ------------------------------------------------------------------------
 

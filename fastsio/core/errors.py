@@ -52,17 +52,24 @@ class DisconnectedError(SocketIOError):
 class RateLimitError(SocketIOError):
     """A client's event is over a limit (limit()) and was not handled.
 
-    event: its name; retry_after: seconds until one may pass; data: what the client's acknowledgement has.
+    event: its name; retry_after: seconds until one may pass.
     """
 
     def __init__(self, event: str, retry_after: float) -> None:
         super().__init__(f"too many events {event!r}, try again in {retry_after:.2g} s")
         self.event = event
         self.retry_after = retry_after
-        self.data = {
-            "error": "rate limit exceeded",
-            "event": event,
-            "retry_after": round(retry_after, 3),
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        """What the client's ack gets."""
+        return {
+            "error": {
+                "code": "rate_limited",
+                "event": self.event,
+                "retry_after": round(self.retry_after, 3),
+                "message": str(self),
+            }
         }
 
 

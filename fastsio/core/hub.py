@@ -148,8 +148,8 @@ class Hub:
     ) -> Rule:  # fmt: skip
         """See Limits.add(); it holds for clients that are here too. From any thread."""
         limits = self.limits or Limits(self, time.monotonic)
-        if namespace is not None:
-            namespace = self.namespace(namespace).name
+        if namespace is not None and not namespace.startswith("/"):
+            namespace = f"/{namespace}"
         rule = limits.add(
             event, rate=rate, burst=burst, per=per, beyond=beyond, namespace=namespace
         )

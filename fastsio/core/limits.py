@@ -61,11 +61,6 @@ class Rule:
         where = "" if self.namespace is None else f" in {self.namespace!r}"
         return f"limit of {self.rate:g}/s (burst {self.burst}) for {what}{where} per {self.per}"
 
-    def covers(self, socket: "Socket", event: str) -> bool:
-        return (self.event is None or self.event == event) and (
-            self.namespace is None or self.namespace == socket.namespace.name
-        )
-
     def take(self, socket: "Socket", now: float) -> float:
         """Take a token; 0, or how many seconds it takes until there is one."""
         if socket.turns is None:
@@ -114,6 +109,8 @@ class Limits:
         self._hub = hub
         self._now = now
         self.rules: list[Rule] = []
+        self._by_event: dict[str, tuple[Rule, ...]] = {}
+        self._for_all: tuple[Rule, ...] = ()
 
     def add(
         self, event: str | None = None, *, rate: float, burst: int | None = None, per: str = "socket",
@@ -125,18 +122,30 @@ class Limits:
         session.origin gives (see trusted_proxies). namespace: None is all of them. beyond: what happens with an
         event that is over the limit: "drop": it is not handled; "error": and a RateLimitError goes to the
         socket's listeners of "error", or to an exception handler for it, which then answers; "disconnect": the client's
-        connection is closed. Its acknowledgement, if it asks for one, has `{"error": …, "event": …, "retry_after":
-        seconds}`. Raises ValueError for what can't be.
+        connection is closed. Its acknowledgement, if it asks for one, has `{"error": {"code": "rate_limited",
+        "event": …, "retry_after": seconds, "message": …}}`. Raises ValueError for what can't be.
         """
         rule = Rule(event, rate, burst, per, beyond, namespace)
         self.rules.append(rule)
+        self._for_all = self._rules_of(None)
+        names = {one.event for one in self.rules if one.event is not None}
+        self._by_event = {name: self._rules_of(name) for name in names}
         return rule
+
+    def _rules_of(self, event: str | None) -> tuple[Rule, ...]:
+        """Those for an event and those for all; None: the latter."""
+        return tuple(rule for rule in self.rules if rule.event in (None, event))
 
     def admits(self, socket: "Socket", args: list[Any], ack_id: int) -> bool:
         """Whether [event, *arguments] may be handled; else it has been seen to."""
-        for rule in self.rules:
-            if rule.covers(socket, args[0]):
-                retry_after = rule.take(socket, self._now())
+        rules = self._by_event.get(args[0], self._for_all)
+        if not rules:
+            return True
+        now = self._now()
+        name = socket.namespace.name
+        for rule in rules:
+            if rule.namespace is None or rule.namespace == name:
+                retry_after = rule.take(socket, now)
                 if retry_after:
                     self._refuse(rule, socket, args, ack_id, retry_after)
                     return False
@@ -150,7 +159,7 @@ class Limits:
             self._hub.refusals.refuse(socket, args[0], -1, str(rule), {})
             self._hub.failures.handle(socket, error, args, ack_id)
             return
-        self._hub.refusals.refuse(socket, args[0], ack_id, str(rule), error.data)
+        self._hub.refusals.refuse(socket, args[0], ack_id, str(rule), error.answer)
         if rule.beyond == "error":
             socket.run_listeners("error", error)
         elif rule.beyond == "disconnect":

@@ -37,7 +37,7 @@ def make_step(
 
 
 class Waiting:
-    """Node's form as a Step: it passes when next() is called, and refuses with next(error)."""
+    """Node's form, `fn(*subject, next)`, as a coroutine function without next."""
 
     def __init__(self, fn: Callable[..., Any], seconds: float, tasks: set[Any]) -> None:
         self._fn = fn
@@ -45,25 +45,32 @@ class Waiting:
         self._tasks = tasks
         self._has_warned = False
 
-    async def __call__(self, subject: Any, **keywords: Any) -> None:
-        """Raises what next() was given, or ConnectionRefusedError when it is not called in time."""
+    def __repr__(self) -> str:
+        return repr(self._fn)
+
+    async def __call__(self, *subject: Any, **keywords: Any) -> Any:
+        """Ends when next(error, value) is called: returns the value.
+
+        Raises the error, if there is one, and ConnectionRefusedError when next() is not called in time.
+        """
         call = Next()
-        result = self._fn(subject, call, **keywords)
+        result = self._fn(*subject, call, **keywords)
         if hasattr(result, "__await__"):
             # As in Node, next() counts when it is called: what the coroutine does after that holds nobody up.
-            start_eager(self._run(result, call), self._tasks, "middleware")
+            start_eager(self._run(result, call), self._tasks, "a function with next")
         else:
             await self._expect(call)
-        error, _ = await call.called
+        error, value = await call.called
         if error is not None:
             raise error
+        return value
 
     async def _run(self, awaitable: Any, call: "Next") -> None:
         try:
             await awaitable
         except Exception as error:
             if call.called.done():
-                logger.exception("middleware %r failed after it had called next()", self._fn)
+                logger.exception("%r failed after it had called next()", self._fn)
             call(error)
         else:
             await self._expect(call)
@@ -75,13 +82,13 @@ class Waiting:
         if not self._has_warned:
             self._has_warned = True
             logger.warning(
-                "middleware %r returned without calling next(): it is waited for %s s (middleware_timeout)",
+                "%r returned without calling next(): it is waited for %s s (middleware_timeout)",
                 self._fn,
                 self._seconds,
             )
         await asyncio.wait((call.called,), timeout=self._seconds)
         if not call.called.done():
-            logger.warning("middleware %r did not call next() within %s s", self._fn, self._seconds)
+            logger.warning("%r did not call next() within %s s", self._fn, self._seconds)
             call(ConnectionRefusedError(TOO_LATE))
 
 

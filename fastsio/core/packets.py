@@ -13,7 +13,6 @@ from fastsio.core.handlers import takes_named
 from fastsio.core.line import Line
 from fastsio.core.middleware import Step, make_step
 from fastsio.core.waiting import Crowd
-from fastsio.core.waiting import Crowd
 
 if TYPE_CHECKING:
     from fastsio.core.socket import Socket
@@ -53,7 +52,7 @@ class PacketMiddleware:
     def __init__(self, socket: "Socket") -> None:
         self._socket = socket
         self._steps: tuple[tuple[Step, bool], ...] = ()
-        self._crowd = Crowd(socket.peer, socket.namespace.hub.options.max_waiting_events)
+        self._crowd = Crowd(socket.session, socket.namespace.hub.options.max_waiting_events)
         self._line = Line(socket.namespace.tasks, crowd=self._crowd)
 
     def add(self, fn: Callable[..., Any]) -> None:
@@ -65,9 +64,6 @@ class PacketMiddleware:
 
     def take(self, args: list[Any], ack_id: int) -> None:
         """An event of the client: to those of on_any(), then through the middleware, then to its handlers."""
-        if self._crowd.is_full(len(self._line)):
-            self._socket.namespace.hub.refusals.too_many(self._socket, args[0], ack_id)
-            return
         if self._crowd.is_full(len(self._line)):
             self._socket.namespace.hub.refusals.too_many(self._socket, args[0], ack_id)
             return

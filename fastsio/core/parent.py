@@ -3,7 +3,6 @@
 Source: Node's ParentNamespace and Server._checkNamespace().
 """
 
-import asyncio
 import itertools
 import logging
 import re
@@ -14,8 +13,9 @@ from fastsio.core.broadcasting import Broadcasting
 from fastsio.core.children import ChildrenOperator
 from fastsio.core.declaring import Declaring
 from fastsio.core.emitter import Emitter
+from fastsio.core.errors import ConnectionRefusedError
 from fastsio.core.handlers import positional_count
-from fastsio.core.middleware import Next, make_step
+from fastsio.core.middleware import Step, Waiting, make_step
 from fastsio.core.patterns import Pattern, compile_pattern
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class ParentNamespace(Emitter, Broadcasting, Declaring):
         self.by_event = None
         self.declared: dict[str, Any] = {}
         self._judge = judge
-        self._middleware: list[Callable[..., Any]] = []
+        self._guards: list[Step] = []
 
     def __repr__(self) -> str:
         known = self.pattern.regex.pattern if self.pattern is not None else self._judge
@@ -70,8 +70,8 @@ class ParentNamespace(Emitter, Broadcasting, Declaring):
 
     def use(self, middleware: Callable[..., Any]) -> Callable[..., Any]:
         """Middleware of every child made after that: see Namespace.use()."""
-        make_step(middleware, self.hub.options.middleware_timeout, set(), "socket")  # may raise
-        self._middleware.append(middleware)
+        seconds = self.hub.options.middleware_timeout
+        self._guards.append(make_step(middleware, seconds, self.hub.tasks, "socket"))
         return middleware
 
     def create_child(self, name: str) -> "Namespace":
@@ -93,18 +93,20 @@ class ParentNamespace(Emitter, Broadcasting, Declaring):
         child.parent = self
         child.is_passing = self.hub.options.cleanup_empty_child_namespaces
         child.params = (self.pattern and self.pattern.params_of(child.name)) or {}
-        for middleware in self._middleware:
-            child.use(middleware)
+        child.guards.extend(self._guards)
         for event in ("connect", "connection"):
             for fn in self.listeners(event):
                 child.on(event, fn)
 
     async def knows(self, name: str, auth: dict[str, Any]) -> bool:
-        """Whether a client may have that namespace. What the function raises is logged, and means no."""
+        """Whether a client may have that namespace. What the function raises means no; it is logged, unless it is
+        ConnectionRefusedError."""
         if self._judge is None:
             return self.pattern is not None and self.pattern.params_of(name) is not None
         try:
             return bool(await self._judge(name, auth))
+        except ConnectionRefusedError:
+            return False
         except Exception:
             logger.warning("namespace %r: %r failed", name, self._judge, exc_info=True)
             return False
@@ -139,7 +141,9 @@ class Parents:
             return self._add(compile_pattern(names), None)
         if isinstance(names, re.Pattern):
             return self._add(Pattern(names, {}), None)
-        return self._add(None, make_judge(names, self._hub.options.middleware_timeout))
+        return self._add(
+            None, make_judge(names, self._hub.options.middleware_timeout, self._hub.tasks)
+        )
 
     def of(self, pattern: Pattern) -> Pattern:
         """Let some parent know what fits the pattern, a new one if there is none; returns the pattern."""
@@ -172,7 +176,7 @@ class Parents:
         return self._hub.find_namespace(name) or self._hub.accept(name)
 
 
-def make_judge(fn: Callable[..., Any], seconds: float) -> Judge:
+def make_judge(fn: Callable[..., Any], seconds: float, tasks: set[Any]) -> Judge:
     """`fn(name, auth)` or Node's `fn(name, auth, next)` as a coroutine function (name, auth).
 
     The last calls next(error, is_allowed), and is waited for at most `seconds`. Raises TypeError for a function that
@@ -181,22 +185,12 @@ def make_judge(fn: Callable[..., Any], seconds: float) -> Judge:
     needed, taken = positional_count(fn)
     if needed > 3 or taken == 0:
         raise TypeError(f"{fn!r}: it takes (name, auth) or (name, auth, next)")
-    count = 2 if taken < 0 else min(taken, 2)
+    if needed == 3:
+        return Waiting(fn, seconds, tasks)
+    is_told_auth = taken != 1
 
     async def judge(name: str, auth: dict[str, Any]) -> Any:
-        result = fn(name, auth) if count == 2 else fn(name)
+        result = fn(name, auth) if is_told_auth else fn(name)
         return await result if hasattr(result, "__await__") else result
 
-    async def judge_with_next(name: str, auth: dict[str, Any]) -> Any:
-        call = Next()
-        result = fn(name, auth, call)
-        if hasattr(result, "__await__"):
-            await result
-        await asyncio.wait((call.called,), timeout=seconds)
-        if not call.called.done():
-            logger.warning("namespace %r: %r did not call next() within %s s", name, fn, seconds)
-            return False
-        error, is_allowed = call.called.result()
-        return error is None and is_allowed
-
-    return judge_with_next if needed == 3 else judge
+    return judge

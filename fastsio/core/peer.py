@@ -102,7 +102,7 @@ class Peer(PeerBase):
             )
         for socket in self.sockets.values():
             socket.run_listeners("error", error)
-        self.session.close()
+        self.session.close("forced close")
 
     def misplaced(self, packet_type: int, name: str) -> None:
         logger.info(
@@ -315,7 +315,7 @@ class Peer(PeerBase):
     def _hold(self) -> Line:
         """Events wait from now on: for each other, or until a connect handler has ended (see divert())."""
         if self.line is None:
-            crowd = self._crowd = Crowd(self, self.hub.options.max_waiting_events)
+            crowd = self._crowd = Crowd(self.session, self.hub.options.max_waiting_events)
             on_empty = None if self.hub.is_serial else self._let_go
             self.line = Line(self.hub.tasks, on_empty, crowd)
             self.is_diverted = True

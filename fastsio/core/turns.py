@@ -31,7 +31,7 @@ class Turns:
         self._handler = handler
         self._running = 0
         self._waiting: deque[tuple[list[Any], int, Any]] = deque()
-        self._crowd = Crowd(socket.peer, socket.namespace.hub.options.max_waiting_events)
+        self._crowd = Crowd(socket.session, socket.namespace.hub.options.max_waiting_events)
 
     def take(self, args: list[Any], ack_id: int, replies: Any) -> None:
         """Handle [event, *arguments] now or later; `replies` collects the answers of several handlers."""

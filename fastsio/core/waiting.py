@@ -24,26 +24,29 @@ class Crowd:
     else never come, and what was received at once may be more than the other half: that is refused.
     """
 
-    __slots__ = ("_is_stopping", "_most", "_peer")
+    __slots__ = ("_is_stopping", "_most", "_session")
 
-    def __init__(self, peer: "Peer", most: int) -> None:
-        self._peer = peer
+    def __init__(self, session: Any, most: int) -> None:
+        # Not the peer, which has this: the session lets go of it at its end, and nothing is left that refers back.
+        self._session = session
         self._most = most
         self._is_stopping = False
 
     def is_full(self, count: int) -> bool:
         """Whether `count` events are as many as may wait."""
-        if count * 2 >= self._most and not self._is_stopping and not self._peer.owes_answers:
-            self._is_stopping = True
-            self._peer.session.flow_control().stop_reading(self)
-            self._peer.hub.refusals.note_stop(self._peer.session, count)
+        if count * 2 >= self._most and not self._is_stopping and self._session.is_open:
+            peer: Peer = self._session.handler
+            if not peer.owes_answers:
+                self._is_stopping = True
+                self._session.flow_control().stop_reading(self)
+                peer.hub.refusals.note_stop(self._session, count)
         return count >= self._most
 
     def shrunk(self, count: int) -> None:
         """`count` wait still."""
         if self._is_stopping and count * 4 <= self._most:
             self._is_stopping = False
-            self._peer.session.flow_control().start_reading(self)
+            self._session.flow_control().start_reading(self)
 
 
 class Overload:
@@ -110,5 +113,6 @@ class Refusals:
 
     def too_many(self, socket: "Socket", event: str, ack_id: int) -> None:
         """More events wait than may: option max_waiting_events, or Server's max_waiting_handlers."""
-        answer = {"error": "too many events wait", "event": event}
-        self.refuse(socket, event, ack_id, "too many events wait", answer)
+        message = "too many events wait"
+        answer = {"error": {"code": "too_many_waiting", "event": event, "message": message}}
+        self.refuse(socket, event, ack_id, message, answer)

@@ -33,6 +33,7 @@ from fastsio.engine.errors import (
 from fastsio.engine.front import Front
 from fastsio.engine.headers import cookie_header, payload_headers
 from fastsio.engine.hints import hint
+from fastsio.engine.payloads import origin_of_script
 from fastsio.engine.polling import PollingTransport
 from fastsio.engine.ports import EngineHandler, Exchange, Headers, Hooks, Request
 from fastsio.engine.questions import Questions
@@ -233,7 +234,11 @@ class Engine:
         """
         if sid is None:
             # Only here: whoever knows a session's id has been let in.
-            origin = request.header("origin") if self._checks_origin else None
+            origin = None
+            if self._checks_origin:
+                origin = request.header("origin")
+                if origin is None and transport == "polling":
+                    origin = origin_of_script(request)
             if origin is not None and not is_accepted(
                 self.options, request, origin, exchange.is_secure
             ):
@@ -270,9 +275,10 @@ class Engine:
         if in_base64 or protocol == 3:
             exchange.dialect = dialect_of(protocol, bool(in_base64))  # type: ignore[attr-defined]
         session.start_websocket(exchange)
-        open_packet = self._open_packets["websocket"] % session.id.encode()
-        session.outlet.send(encode_engine_packet(open_packet))
-        self.sessions[session.id] = session
+        sid = session.id
+        open_packet = encode_engine_packet(self._open_packets["websocket"] % sid.encode())
+        exchange.send(open_packet)  # type: ignore[attr-defined]
+        self.sessions[sid] = session
         session.handler = self.handler.open(session)
         if self.watches_flow:
             session.flow_control()

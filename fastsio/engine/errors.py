@@ -57,7 +57,7 @@ def context_of(refusal: Refusal, request: Request, session: "Session | None") ->
             "transport": transport,
             "previous_transport": previous,
         }
-    previous_protocol = getattr(session, "protocol", 4)
+    previous_protocol = session.protocol
     return {
         "name": "PROTOCOL_MISMATCH",
         "protocol": protocol,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from fastsio._eager import start_eager
-from fastsio.engine.cors import ask_origin, needs_time
+from fastsio.engine.cors import ask_origin, cors_headers, needs_time
 from fastsio.engine.errors import BAD_REQUEST
 from fastsio.engine.ports import Exchange, Headers, Hooks, Middleware, Request
 from fastsio.engine.response import Response, as_dict, as_list
@@ -29,6 +29,7 @@ class Front:
         self._engine = engine
         self._hooks = hooks
         self._asks_origin = needs_time(engine.options)
+        self._has_cors = engine.options.cors_allowed_origins is not None
         self._tasks: set[asyncio.Task[Any]] = set()
 
     @staticmethod
@@ -45,7 +46,9 @@ class Front:
         request.answer = Response()
         bundle = self._engine.bundle
         middleware = self._hooks.middleware if self._hooks is not None else ()
-        if bundle is not None and bundle.has(request):  # as in Node, middleware does not see these
+        # As in Node, whose `cors` comes first, middleware sees neither these nor preflights: they carry no cookies.
+        is_preflight = request.method == "OPTIONS" and self._has_cors
+        if is_preflight or (bundle is not None and bundle.has(request)):
             middleware = ()
         if not middleware and not self._asks_origin:
             return False
@@ -97,54 +100,72 @@ class Front:
                 for fn, count in middleware:
                     if response.is_ended:
                         break
-                    await run(fn, count, request, response)
+                    await run(fn, count, request, response, engine.options.middleware_timeout)
         except Exception as caught:  # noqa: BLE001  whatever middleware raises refuses the request
             error = caught
         exchange.on_abort = None
         if response.is_ended:
             self._answer(response, request, exchange)
-        elif error is None:
-            engine.handle(request, exchange)
+        elif error is not None:
+            self._refuse(error, deadline.expired(), request, exchange)
+        elif not engine.is_open:
+            exchange.respond(503, [], b"The server is shutting down", keep_alive=False)
         else:
-            if deadline.expired():
-                logger.warning(
-                    "%s %s refused: middleware of the engine neither let it pass nor answered it within %s s",
-                    request.method, request.path, engine.options.connect_timeout,
-                )  # fmt: skip
-            else:
-                logger.info("refused by middleware of the engine", exc_info=error)
-            engine.release_post(request, exchange)
-            context = {"name": "MIDDLEWARE_FAILURE", "error": error}
-            engine.refuse(BAD_REQUEST, request, exchange, context)
+            engine.handle(request, exchange)
+
+    def _refuse(
+        self, error: Exception, is_late: bool, request: Request, exchange: Exchange
+    ) -> None:
+        """Middleware has raised `error`, or has taken too long."""
+        engine = self._engine
+        if is_late:
+            logger.warning(
+                "%s %s refused: middleware of the engine took more than %s s (connect_timeout)",
+                request.method, request.path, engine.options.connect_timeout,
+            )  # fmt: skip
+        else:
+            logger.info("refused by middleware of the engine", exc_info=error)
+        engine.release_post(request, exchange)
+        context = {"name": "MIDDLEWARE_FAILURE", "error": error}
+        engine.refuse(BAD_REQUEST, request, exchange, context)
 
     def _answer(self, response: Response, request: Request, exchange: Exchange) -> None:
         """Middleware has answered it."""
         self._engine.release_post(request, exchange)
         exchange.respond(
             response.status_code,
-            response.own_headers(),
+            cors_headers(self._engine.options, request) + response.own_headers(),
             response.body,
             keep_alive=not request.is_upgrade,
             is_head=request.method == "HEAD",
         )
 
 
-async def run(fn: Callable[..., Any], count: int, request: Request, response: Response) -> None:
+async def run(
+    fn: Callable[..., Any], count: int, request: Request, response: Response, timeout_s: float
+) -> None:
     """Call a middleware that takes `count` of (request, response, next).
 
-    One that takes next is waited for until it calls that or answers the request; next(error) raises the error.
+    One that takes next has to call that, or to answer the request, within `timeout_s` seconds after it has returned;
+    next(error) raises the error.
     """
-    if count < 3:
-        result = fn(*(request, response)[:count])
-        if hasattr(result, "__await__"):
-            await result
+    if count == 3:
+        await _run_until_next(fn, request, response, timeout_s)
         return
+    result = fn(*(request, response)[:count])
+    if hasattr(result, "__await__"):
+        await result
+
+
+async def _run_until_next(
+    fn: Callable[..., Any], request: Request, response: Response, timeout_s: float
+) -> None:
     done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def go_on(error: Any = None) -> None:
         if done.done():
             logger.debug("%r called next() again", fn)
-        elif error is None:
+        elif not error:
             done.set_result(None)
         else:
             done.set_exception(error if isinstance(error, Exception) else RuntimeError(error))
@@ -154,7 +175,16 @@ async def run(fn: Callable[..., Any], count: int, request: Request, response: Re
         result = fn(request, response, go_on)
         if hasattr(result, "__await__"):
             await result
-        await done
+        async with asyncio.timeout(timeout_s):
+            await done
+    except TimeoutError:
+        if not done.done() or done.cancelled():
+            logger.warning(
+                "%s %s refused: middleware %r returned, and neither called next() nor answered for %s s "
+                "(middleware_timeout)",
+                request.method, request.path, fn, timeout_s,
+            )  # fmt: skip
+        raise
     finally:
         response.on_end = None
         if done.done() and not done.cancelled():

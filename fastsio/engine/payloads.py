@@ -5,7 +5,7 @@ Source: engine.io-protocol v3, "Payload encoding"; JSONP as engine.io 6.6 speaks
 
 import re
 from typing import Protocol
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote_to_bytes, urlsplit
 
 import orjson
 
@@ -80,6 +80,22 @@ class JsonpPayloads:
         data = _field_d(body)
         # Node answers a form without it with "ok", too.
         return [] if data is None else self._inner.decode(_LINE_FEED.sub(_unescape, data), TEXT)
+
+
+def origin_of_script(request: Request) -> str | None:
+    """Whose page loads a JSONP handshake as a script, for check_origin; None for other requests, or if nothing tells.
+
+    Browsers name no Origin with scripts, whose contents every page can read: without a look at this, JSONP would let
+    the pages in that the check is to keep out, with the cookies of whoever reads them.
+    """
+    if request.argument("j") is None:
+        return None
+    page = urlsplit(request.header("referer") or "")
+    if page.netloc:
+        return f"{page.scheme}://{page.netloc}"
+    # Fetch Metadata, for pages that keep their Referer to themselves. "null" is the Origin of who has none.
+    is_elsewhere = request.header("sec-fetch-site") in ("cross-site", "same-site")
+    return "null" if is_elsewhere else None
 
 
 def _field_d(body: bytes) -> bytes | None:

@@ -5,6 +5,7 @@ An engine without these options has no Questions and asks nobody. Source: engine
 
 import asyncio
 import functools
+import inspect
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -80,7 +81,9 @@ class Questions:
         The texts of errors that were not raised to refuse somebody are nobody's business: they are logged.
         """
         try:
-            answer = await self._wait_for(allow(request))
+            answer = await self._wait_for(
+                asked_with_callback(allow, request) if takes_callback(allow) else allow(request)
+            )
         except (PermissionError, ConnectionRefusedError) as error:
             return forbidden(str(error))
         except Exception as error:  # an application's function may raise anything
@@ -113,6 +116,34 @@ class Questions:
             return answer
         async with asyncio.timeout(self._engine.options.connect_timeout):
             return await answer
+
+
+def takes_callback(allow: Callable[..., Any]) -> bool:
+    """Whether a function is of Node's form, (request, callback)."""
+    try:
+        signature = inspect.signature(allow)
+        signature.bind(None, None)
+    except (TypeError, ValueError):  # ValueError: a builtin that tells nothing
+        return False
+    try:
+        signature.bind(None)
+    except TypeError:
+        return True
+    return False  # the second one is the function's own affair
+
+
+async def asked_with_callback(allow: Callable[..., Any], request: Request) -> tuple[Any, bool]:
+    """What a function calls its callback(message, is_allowed) with; whatever it raises."""
+    answer: asyncio.Future[tuple[Any, bool]] = asyncio.get_running_loop().create_future()
+
+    def callback(message: Any = None, is_allowed: bool = False) -> None:
+        if not answer.done():
+            answer.set_result((message, bool(is_allowed)))
+
+    result = allow(request, callback)
+    if hasattr(result, "__await__"):
+        await result
+    return await answer
 
 
 def end_task(task: asyncio.Task[Any]) -> None:

@@ -63,8 +63,9 @@ class Session(SessionBase):
         self._deadline: Callable[[], None] | None = None
         self._awaits_pong = False
         self.has_said_goodbye = False
-        self._ping_at = engine.now() + engine.options.ping_interval
-        engine.wheel.add(self, engine.options.ping_interval)
+        interval = engine.options.ping_interval
+        self._ping_at = engine.now() + interval
+        engine.wheel.add(self, interval)
 
     @property
     def origin(self) -> Origin:
@@ -231,11 +232,12 @@ class Session(SessionBase):
 
     # --- the end -----------------------------------------------------------------------------
 
-    def close(self) -> None:
+    def close(self, deferred: str = "forced server close") -> None:
         """End the session from this side, behind everything that was sent: reason "forced close".
 
-        A client that polls and has no GET open fetches the rest and its end with the next ones; the
-        handler is told at once, with "forced server close" (as Node names a deferred end).
+        A client that polls and has no GET open fetches the rest and its end with the next ones; the handler is told
+        at once, with the reason `deferred`. (Node names it so where the client is at fault by the order of its
+        packets; for one that can't be decoded, and for conn.close(), it is "forced close" then too.)
         """
         if not self.is_open:
             return
@@ -247,7 +249,7 @@ class Session(SessionBase):
         else:
             self.polling.end_poll(CLOSE)
             self.polling.is_closed = True
-            self._finish("forced server close", None)
+            self._finish(deferred, None)
             self.engine.wheel.add(self, POLLING_CLOSE_S)
 
     def abort(self, reason: str, description: str | None = None) -> None:

@@ -1,7 +1,7 @@
 """An echo server of nothing but our WebSocket connection, for Autobahn's test suite: `python ws_echo.py [port]`.
 
-Prints the port that it listens on. No Engine.IO: any request is a handshake, each message comes back as it came, compressed
-if the client has agreed. The limits are those that the suite's group 9 needs.
+Prints the port that it listens on. No Engine.IO: any request is a handshake, each message comes back as it came,
+compressed if the client has agreed. The limits are those that the suite's group 9 needs.
 """
 
 from __future__ import annotations

@@ -88,6 +88,7 @@ async function playEveryClient(io, url, options, isUpgraded, say, reopened) {
     const { engine } = manager;
     if (isUpgraded && engine.transport.name !== "websocket") await next(engine, "upgrade");
     const result = { transport: engine.transport.name, exchange: await exchange(socket) };
+    result.jsonp = await ask(socket, "is jsonp");
     result.namespaces = await namespaces(manager, socket);
     const gone = next(socket, "disconnect");
     const again = next(socket, "connect");

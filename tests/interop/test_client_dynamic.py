@@ -119,7 +119,7 @@ async def test_client_joins_namespaces_that_a_function_allows(play: Any, mode: s
     await play("namespacesByFunction", mode)
 
 
-@pytest.mark.feature("1.5 refusal with data")
+@pytest.mark.feature("1.5 refuse with data")
 async def test_client_hears_why_it_is_refused(play: Any, mode: str) -> None:
     await play("middlewareRefuses", mode)
 

@@ -24,7 +24,7 @@ BYTES = {"$bytes": "00047f80ff"}
 TEXT = 'é😀 " \\ \\n \n \u2028'
 
 IN_NODE = ("polling", "websocket", "upgrade", "polling-base64", "websocket-base64")
-IN_A_PAGE = ("polling", "websocket", "upgrade", "polling-base64")
+IN_A_PAGE = ("polling", "websocket", "upgrade", "polling-base64", "websocket-base64")
 # Each client: its build for browsers, and whether it has JSONP (Engine.IO's client has lost it with 6.0).
 CLIENTS = {
     "2.0.2": ("client-2.0.2/dist/socket.io.js", True),
@@ -77,6 +77,7 @@ def connection(socket: Any) -> None:
     socket.on("bounce", lambda *args: socket.emit("bounced", *args))
     socket.on("message", lambda *args: socket.send(*args))
     socket.on("where", lambda: socket.nsp.name)
+    socket.on("is jsonp", lambda: "j" in socket.handshake.query)
 
     @socket.on("ask me")
     async def ask_me() -> Any:
@@ -130,6 +131,7 @@ async def test_client_is_served_whole(
 
 def expected(how: str) -> Any:
     return {
+        "jsonp": [how == "jsonp"],
         "transport": "websocket" if how.startswith(("websocket", "upgrade")) else "polling",
         "exchange": {
             "text": [TEXT, {"deep": [1, None, True]}, ""],

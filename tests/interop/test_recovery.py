@@ -143,8 +143,8 @@ SAME = [
 ]
 
 
-@pytest.mark.feature("1.12 connection state recovery: restore")
-@pytest.mark.feature("1.12 connection state recovery: wire")
+@pytest.mark.feature("1.12 restore")
+@pytest.mark.feature("1.12 wire")
 @pytest.mark.parametrize(
     ("scenario", "args"), SAME, ids=["-".join([s, *a.values()]) for s, a in SAME]
 )
@@ -162,7 +162,7 @@ async def test_transcript_is_that_of_nodes_own_server(
     assert ours["log"][0][2:4] == [False, ["OWN"]]
 
 
-@pytest.mark.feature("1.12 connection state recovery: max_disconnection_duration")
+@pytest.mark.feature("1.12 option")
 async def test_client_that_comes_too_late_is_somebody_new(players: Players) -> None:
     recovery = {"max_disconnection_duration": 100 * MS}
     late = {"recovery": recovery, "after": 300 * MS * 1000}
@@ -174,7 +174,7 @@ async def test_client_that_comes_too_late_is_somebody_new(players: Players) -> N
 # --- better than Node's own server -----------------------------------------------------------
 
 
-@pytest.mark.feature("1.12 connection state recovery: before the first event")
+@pytest.mark.feature("1.12 limits")
 async def test_client_comes_back_before_its_first_event(players: Players, mode: str) -> None:
     ours = await players.ours("comesBackBeforeItsFirstEvent", mode)
     assert recovered(ours) == [False, True]
@@ -196,7 +196,7 @@ async def test_a_volatile_text_does_not_pass_for_an_offset(players: Players) -> 
     assert recovered(nodes) == [False, False]
 
 
-@pytest.mark.feature("1.12 connection state recovery: the old connection is not known to be dead")
+@pytest.mark.feature("1.12 limits")
 async def test_client_comes_back_while_the_server_thinks_it_is_there(
     players: Players, mode: str, style: str
 ) -> None:
@@ -218,7 +218,7 @@ async def test_client_comes_back_while_the_server_thinks_it_is_there(
     assert recovered(nodes) == [False, False]
 
 
-@pytest.mark.feature("1.12 connection state recovery: nothing is lost and nothing comes twice")
+@pytest.mark.feature("1.12 order trap")
 async def test_each_event_is_seen_once_however_often_the_connection_is_lost(
     players: Players, mode: str
 ) -> None:
@@ -256,7 +256,7 @@ def example(number: int) -> Any:
     return SimpleNamespace(**names)
 
 
-@pytest.mark.feature("1.12 connection state recovery: restore")
+@pytest.mark.feature("1.12 restore")
 @pytest.mark.parametrize("number", [0, 1])
 async def test_the_manuals_servers_recover_the_official_client(
     node: Any, serve: Any, mode: str, number: int

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,11 @@ class Tutorial:
         self._begin = len(server.output)
         self.page = Page(browser, f"{client}-{id(self)}", server.url + page, files=files, **window)
 
+    def begin(self) -> None:
+        """Forget what there was: sockets of the page, lines of the server."""
+        self.page.do("reload")
+        self._begin = len(self.server.output)
+
     def open(self, name: str, *url_and_options: str) -> None:
         """`name = io.connect(…)` in the page, and its `connect`; the arguments are JavaScript."""
         self.run(f"open({', '.join([json.dumps(name), *url_and_options])})")
@@ -115,9 +121,9 @@ class Tutorial:
             raise AssertionError(f"{error}; log: {self.run('JSON.stringify(log)')}") from None
         return self.run(heard)
 
-    def is_over(self, transport: str) -> None:
-        """Wait until the socket named "socket" has gone over to that transport."""
-        self.page.do("until", f"sockets.socket.io.engine.transport.name === '{transport}'")
+    def is_over(self, transport: str, name: str = "socket") -> None:
+        """Wait until a socket has gone over to that transport."""
+        self.page.do("until", f"sockets['{name}'].io.engine.transport.name === '{transport}'")
 
     def heard(self, name: str) -> list[str]:
         """The names of all events of a socket, in order."""
@@ -125,8 +131,6 @@ class Tutorial:
 
     def served(self, line: str, times: int = 1) -> None:
         """Wait until the server has said a line so often."""
-        import time
-
         ends_at = time.monotonic() + WORDS_S
         while self.said(line) < times:
             assert time.monotonic() < ends_at, f"no {line!r} in {self.server.output[self._begin :]}"
@@ -141,20 +145,39 @@ class Tutorial:
         return errors
 
 
+def close_all(pages: Iterable[Tutorial]) -> None:
+    """None may have logged an error."""
+    errors = [error for page in pages for error in page.close()]
+    assert [error for error in errors if not is_expected(error)] == []
+
+
+@pytest.fixture(scope="module")
+def kept() -> Iterator[dict[str, Tutorial]]:
+    """The tutorial's page by client, which tests have one after the other, loaded anew."""
+    pages: dict[str, Tutorial] = {}
+    yield pages
+    close_all(pages.values())
+
+
 @pytest.fixture
 def tutorial(
-    browser: Browser, shared: ChatServer, client: str
+    browser: Browser, shared: ChatServer, client: str, kept: dict[str, Tutorial]
 ) -> Iterator[Callable[..., Tutorial]]:
-    """`tutorial()` opens the page with the client; none may have logged an error at the end."""
+    """`tutorial()` is the page with the client; with arguments, one of its own."""
     opened: list[Tutorial] = []
 
     def open_page(server: ChatServer = shared, **window: Any) -> Tutorial:
-        opened.append(Tutorial(browser, server, client, **window))
-        return opened[-1]
+        if server is not shared or window:
+            opened.append(Tutorial(browser, server, client, **window))
+            return opened[-1]
+        if client in kept:
+            kept[client].begin()
+        else:
+            kept[client] = Tutorial(browser, server, client)
+        return kept[client]
 
     yield open_page
-    errors = [error for page in opened for error in page.close()]
-    assert [error for error in errors if not is_expected(error)] == []
+    close_all(opened)
 
 
 def is_expected(error: str) -> bool:
@@ -192,18 +215,21 @@ def test_row_14_the_server_has_the_client_at_its_fixed_path(tutorial, client):
 # --- connecting, messages -------------------------------------------------------------------------
 
 
-@pytest.mark.feature("1.15 EIO3 clients")
-@pytest.mark.parametrize("url", ['"/"', "location.origin", "location.origin + '/'", ""])
-def test_rows_11_12_16_17_connect_and_disconnect_come_once_whatever_the_address(tutorial, url):
+ADDRESSES = ('"/"', "location.origin", "location.origin + '/'", "")
+
+
+def test_rows_11_12_16_17_connect_and_disconnect_come_once_whatever_the_address(tutorial):
     page = tutorial()
-    page.open("socket", *([url] if url else []))
-    page.hears("socket", "message")
-    page.act("sockets.socket.disconnect()")
-    (reason,) = page.hears("socket", "disconnect")
-    assert reason[0] == "io client disconnect"
-    page.served("disconnect / client namespace disconnect")
-    assert page.heard("socket") == ["connect", "message", "disconnect"]
-    assert page.said("disconnect / client namespace disconnect") == 1
+    for count, url in enumerate(ADDRESSES, 1):
+        name = f"socket {count}"
+        page.open(name, *([url] if url else []))
+        page.hears(name, "message")
+        page.act(f"sockets['{name}'].disconnect()")
+        (reason,) = page.hears(name, "disconnect")
+        assert reason[0] == "io client disconnect"
+        page.served("disconnect / client namespace disconnect", count)
+        assert page.heard(name) == ["connect", "message", "disconnect"]
+    assert page.said("disconnect / client namespace disconnect") == len(ADDRESSES)
 
 
 @pytest.mark.feature("1.7 send")
@@ -219,24 +245,27 @@ def test_rows_4_20_21_22_send_and_emit_go_both_ways_with_any_number_of_values(tu
     page.served("order soup 2 {'hot': True, 'with': ['bread', None]}")
 
 
-@pytest.mark.parametrize(
-    ("options", "transport"),
-    [
-        ('{"transports": ["polling"]}', "polling"),
-        ('{"transports": ["websocket"]}', "websocket"),
-        ("{}", "websocket"),
-        ('{"transports": ["polling"], "forceJSONP": true}', "polling"),
-    ],
+TRANSPORTS = (
+    ({"transports": ["polling"]}, "polling"),
+    ({"transports": ["websocket"]}, "websocket"),
+    ({}, "websocket"),
+    ({"transports": ["polling"], "forceJSONP": True}, "polling"),
 )
-def test_rows_1_2_8_every_transport_carries_text_of_all_kinds(tutorial, options, transport):
+
+
+@pytest.mark.feature("1.15 EIO3 clients")
+@pytest.mark.feature("1.4 upgrade")
+def test_rows_1_2_8_every_transport_carries_text_of_all_kinds(tutorial):
     page = tutorial()
-    page.open("socket", '"/"', options)
-    page.is_over(transport)
     text = "quotes \" ' backslash \\ \\n newline \n 连接成功 \U0001f98a \u2028"
-    answer = page.run(f"ask('socket', 'order', {json.dumps(text)}, 1, {{}})")
-    assert answer == f"1 x {text}"
-    assert page.hears("socket", "served") == [[text, 1, {}]]
-    if "JSONP" in options and page.is_old:
+    for count, (options, transport) in enumerate(TRANSPORTS):
+        name = f"socket {count}"
+        page.open(name, '"/"', json.dumps(options | {"forceNew": True}))
+        page.is_over(transport, name)
+        answer = page.run(f"ask('{name}', 'order', {json.dumps(text)}, 1, {{}})")
+        assert answer == f"1 x {text}"
+        assert page.hears(name, "served") == [[text, 1, {}]]
+    if page.is_old:  # as scripts, which later clients have no more
         assert page.run("document.querySelectorAll('script[src*=\"j=\"]').length") >= 1
 
 

@@ -47,6 +47,25 @@ DIFFERENCES: dict[str, Difference] = {
             '+ a: ["packet", "42[\\"numbers\\",0,-1,1.5,1e+21,1e-7,9007199254740992,1.0,0.1]"]',
         ),
     ),
+    "more_than_ten_attachments": Difference(
+        "Clients close the connection for more than ten binary values, so emit() refuses them.",
+        (
+            '+ a: ["sent", false]',
+            '- a: ["disconnect", "parse error"]',
+            '- server: ["disconnect", "transport close"]',
+        ),
+    ),
+    "values_from_a_client": Difference(
+        "Numbers are what the text says: integers of any size stay exact, floats stay floats.",
+        (
+            '- a: ["packet", "433[100000]"]',
+            '+ a: ["packet", "433[100000.0]"]',
+            '- a: ["packet", "434[0]"]',
+            '+ a: ["packet", "434[0.0]"]',
+            '- a: ["packet", "4312[123456789012345680]"]',
+            '+ a: ["packet", "4312[123456789012345678]"]',
+        ),
+    ),
     "middleware_that_never_answers": Difference(
         "A client is not left waiting for ever: after middleware_timeout it is refused, and the log says why.",
         ('+ a: ["packet", "44{\\"message\\":\\"middleware timeout\\"}"]',),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import tracemalloc
 import zlib
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -379,6 +380,54 @@ def test_compressor_that_is_idle_from_one_heartbeat_to_the_next_is_let_go(heartb
     send(event(long_text(1)))
     send(heartbeat)
     assert deflate.holds_memory
+
+
+class FailingZlib:
+    """zlib whose memory is at an end with the first flush of each kind of compressor."""
+
+    def __init__(self) -> None:
+        self.has_failed = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(zlib, name)
+
+    def compressobj(self, *args: Any) -> Any:
+        real, outer = zlib.compressobj(*args), self
+
+        class Compressor:
+            compress = real.compress
+
+            def flush(self, mode: int) -> bytes:
+                if not outer.has_failed:
+                    outer.has_failed = True
+                    raise MemoryError
+                return real.flush(mode)
+
+        return Compressor()
+
+
+@pytest.mark.parametrize("has_context", [True, False])
+def test_packet_that_could_not_be_compressed_leaves_nothing_in_front_of_the_next(
+    monkeypatch, has_context
+):
+    monkeypatch.setattr("fastsio._deflate.zlib", FailingZlib())
+    deflate = made(has_context=has_context)
+    with pytest.raises(MemoryError):
+        deflate.compress([event("a secret " * 100)])
+    [message] = Inflating(has_context).read(deflate.compress([event(long_text())]))
+    assert message == (TEXT, b"4" + long_text().encode(), True)
+
+
+@given(st.binary(max_size=300), st.booleans(), st.booleans())
+def test_any_bytes_are_a_message_or_refused(data, is_text, peer_has_context):
+    deflate = made(peer_has_context=peer_has_context)
+    for _ in range(2):
+        try:
+            plain = deflate.decompress(is_text, data, 5000)
+        except ProtocolError as refused:
+            assert refused.close_code in (1007, 1009)
+            return
+        assert len(plain) <= 5000
 
 
 # --- against another implementation ---------------------------------------------------------------

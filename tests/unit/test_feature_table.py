@@ -14,6 +14,7 @@ from scripts.feature_table import (
     gaps,
     main,
     marks_of,
+    matrix,
     page,
     prove,
     read_rows,
@@ -134,6 +135,19 @@ def test_page_has_a_table_for_each_section(rows: list[Row]) -> None:
 def test_reasons_of_differences_are_read() -> None:
     text = 'DIFFERENCES = {\n    "a": Difference(\n        "One "\n        "reason.",\n        ("- x",),\n    ),\n}\n'
     assert differences(text) == {"a": "One reason."}
+
+
+def test_every_client_has_its_row_in_the_matrix() -> None:
+    text = (
+        'IN_NODE = ("polling", "websocket")\nIN_A_PAGE = ("polling",)\n'
+        'CLIENTS = {"2.0": ("a.js", True), "4.8": ("b.js", False)}\nOTHER = call()\n'
+    )
+    assert matrix(text).splitlines() == [
+        "| client | polling | websocket | jsonp |",
+        "|---|---|---|---|",
+        "| 2.0 | Node, Chromium | Node | Chromium |",
+        "| 4.8 | Node, Chromium | Node | it has none |",
+    ]
 
 
 def test_page_in_docs_is_what_the_script_makes_and_every_row_of_node_is_proven_or_explained() -> (

@@ -85,6 +85,21 @@ async def test_pages_and_socketio_on_one_connection(under_uvicorn, protocol):
     await connection.close()
 
 
+async def test_client_bundle_and_the_engines_middleware_on_the_compiled_connection(under_uvicorn):
+    sio = fastsio.AsyncServer(serve_client=True)
+    sio.eio.use(lambda request, response: response.set_header("X-Mine", "1"))
+    server = await under_uvicorn(ASGIApp(sio, Pages()))
+    connection = await RawConnection.open(server.url)
+    response = await connection.request(
+        "GET", "/socket.io/socket.io.js", None, {"Accept-Encoding": "br"}
+    )
+    assert (response.status, response.headers["content-encoding"]) == (200, "br")
+    response = await connection.request("GET", OPEN)
+    assert (response.status, response.headers["x-mine"]) == (200, "1")
+    assert (await connection.request("GET", "/hello")).body == b"hello"
+    await connection.close()
+
+
 @pytest.mark.parametrize("protocol", [SioHttpProtocol, H11SioHttpProtocol])
 async def test_requests_sent_ahead_are_answered_in_their_order(under_uvicorn, protocol):
     server = await under_uvicorn(ASGIApp(fastsio.AsyncServer(), Pages()), http=protocol)

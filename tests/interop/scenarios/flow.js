@@ -21,8 +21,8 @@ exports.beyondALimit = async (ctx) => {
   const answers = [];
   for (let i = 0; i < 5; i += 1) answers.push(await ctx.ask(socket, "limited", i));
   ctx.assert.deepStrictEqual(answers.slice(0, 3), [0, 1, 2]);
-  for (const { error, event, retry_after: seconds } of answers.slice(3)) {
-    ctx.assert.deepStrictEqual([error, event], ["rate limit exceeded", "limited"]);
+  for (const { error: { code, event, retry_after: seconds } } of answers.slice(3)) {
+    ctx.assert.deepStrictEqual([code, event], ["rate_limited", "limited"]);
     ctx.assert.ok(seconds > 0);
   }
   // Other events are not counted, and without an acknowledgement nobody is told.

@@ -82,7 +82,7 @@ exports.eventsBeforeTheConnect = (io, app) => {
 };
 
 exports.whoNeverJoinsIsClosed = {
-  options: { connectTimeout: 100 },
+  options: { connectTimeout: 400 },
   serve(io, app) {
     io.on("connection", () => app.log("connection"));
   },

@@ -119,7 +119,7 @@ def events_before_the_connect(io: Any, app: App) -> None:
     io.on("connection", lambda socket: app.log("connection"))
 
 
-@scenario("1.1 connectTimeout", "1.13 never joined", modes=RAW, options={"connect_timeout": 0.1})
+@scenario("1.1 connectTimeout", "1.13 never joined", modes=RAW, options={"connect_timeout": 0.4})
 def who_never_joins_is_closed(io: Any, app: App) -> None:
     io.on("connection", lambda socket: app.log("connection"))
 

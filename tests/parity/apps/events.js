@@ -211,3 +211,7 @@ exports.socketsHaveListenersOfTheirOwn = (io, app) => {
     socket.on("end", (ack) => ack());
   });
 };
+
+exports.valuesFromAClient = (io) => {
+  io.on("connection", (socket) => socket.on("echo", (...args) => args.pop()(...args)));
+};

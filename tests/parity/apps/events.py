@@ -240,3 +240,8 @@ def sockets_have_listeners_of_their_own(io: Any, app: App) -> None:
             socket.on("x", lambda: app.log("a heard x"))
         socket.on("y", lambda: app.log(name, "heard y"))
         socket.on("end", lambda: None)
+
+
+@scenario("1.14 JSON", modes=RAW)
+def values_from_a_client(io: Any, app: App) -> None:
+    io.on("connection", lambda socket: socket.on("echo", lambda *args: args))

@@ -1,7 +1,7 @@
 // How connections end, and what each side is told. See leaving.py.
 "use strict";
 
-const QUICK_PINGS = { pingInterval: 100, pingTimeout: 100 };
+const QUICK_PINGS = { pingInterval: 200, pingTimeout: 400 };
 
 // Logs what sockets are told of their end.
 function tells(io, app, ...names) {
@@ -49,3 +49,9 @@ exports.connectionIsClosedBelow = (io, app) => {
 };
 
 exports.leavingOnTheWire = simple("/", "/a");
+
+exports.kickedWhilePolling = simple();
+exports.wrongPacketsWhilePolling = simple();
+exports.enginePacketsOnAWebsocket = simple();
+exports.postsThatAreWrong = simple();
+exports.pollThatIsCutOff = simple();

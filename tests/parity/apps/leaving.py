@@ -6,7 +6,7 @@ from typing import Any
 
 from parity.scenario import MODES, RAW, App, scenario
 
-QUICK_PINGS = {"ping_interval": 0.1, "ping_timeout": 0.1}
+QUICK_PINGS = {"ping_interval": 0.2, "ping_timeout": 0.4}
 
 
 def tells(io: Any, app: App, *names: str) -> None:
@@ -118,3 +118,28 @@ def connection_is_closed_below(io: Any, app: App) -> None:
 @scenario("1.13 client left namespace", modes=RAW, barrier=("/", "/a"))
 def leaving_on_the_wire(io: Any, app: App) -> None:
     tells(io, app, "/", "/a")
+
+
+@scenario("1.13 server kicked", modes=RAW)
+def kicked_while_polling(io: Any, app: App) -> None:
+    tells(io, app)
+
+
+@scenario("1.13 SIO garbage / protocol violation", modes=RAW)
+def wrong_packets_while_polling(io: Any, app: App) -> None:
+    tells(io, app)
+
+
+@scenario("1.13 transport failed", "1.4 WebSocket", modes=RAW)
+def engine_packets_on_a_websocket(io: Any, app: App) -> None:
+    tells(io, app)
+
+
+@scenario("1.13 transport failed", "1.4 HTTP long-polling", modes=RAW)
+def posts_that_are_wrong(io: Any, app: App) -> None:
+    tells(io, app)
+
+
+@scenario("1.13 transport failed", modes=RAW)
+def poll_that_is_cut_off(io: Any, app: App) -> None:
+    tells(io, app)

@@ -100,3 +100,43 @@ exports.emptyChildrenAreForgotten = {
 };
 
 exports.queryInTheName = (io, app) => says(io.of("/a"), app);
+
+exports.namespaceThatIsMadeByCode = (io, app) => {
+  const parent = io.of(/^\/room-\w$/);
+  says(parent, app);
+  barrier(parent);
+  app.onWord("make", () => {
+    const nsp = io.of("/room-a");
+    nsp.on("connection", () => app.log("listener of its own"));
+    return nsp.name;
+  });
+  app.onWord("tell", () => void parent.emit("to all children"));
+};
+
+exports.middlewareOfAParentThatComesLate = (io, app) => {
+  const parent = io.of(/^\/room-\w$/);
+  barrier(parent);
+  app.onWord("add", () => void parent.use((socket, next) => {
+    app.log("late", socket.nsp.name);
+    next();
+  }));
+};
+
+exports.childWhoseOnlyClientIsRefused = {
+  options: { cleanupEmptyChildNamespaces: true },
+  serve(io, app) {
+    io.of(/^\/room-\w$/).use((_socket, next) => next(new Error("no")));
+    io.on("new_namespace", (nsp) => app.log("new", nsp.name));
+  },
+};
+
+exports.parentWithoutSocketsOfItsOwn = (io, app) => {
+  const parent = io.of(/^\/room-\w$/);
+  app.onWord("fetch", async () => {
+    try {
+      return await parent.fetchSockets();
+    } catch (error) {
+      return error instanceof Error;
+    }
+  });
+};

@@ -131,3 +131,55 @@ def barrier(parent: Any) -> None:
 @scenario("1.9 query in nsp", modes=RAW, barrier=("/", "/a"))
 def query_in_the_name(io: Any, app: App) -> None:
     says(io.of("/a"), app)
+
+
+@scenario("1.9 dynamic regex / fn", barrier=("/",))
+def namespace_that_is_made_by_code(io: Any, app: App) -> None:
+    parent = io.of(re.compile(r"^/room-\w$"))
+    says(parent, app)
+    barrier(parent)
+
+    def make() -> str:
+        nsp = io.of("/room-a")
+        nsp.on("connection", lambda socket: app.log("listener of its own"))
+        return nsp.name
+
+    app.on_word("make", make)
+    app.on_word("tell", lambda: parent.emit("to all children"))
+
+
+@scenario("1.9 parent ops", barrier=("/",))
+def middleware_of_a_parent_that_comes_late(io: Any, app: App) -> None:
+    parent = io.of(re.compile(r"^/room-\w$"))
+    barrier(parent)
+
+    def late(socket: Any, next: Any) -> None:
+        app.log("late", socket.nsp.name)
+        next()
+
+    app.on_word("add", lambda: parent.use(late) and None)
+
+
+@scenario("1.9 cleanupEmptyChildNamespaces", barrier=("/",),
+          options={"cleanup_empty_child_namespaces": True})  # fmt: skip
+def child_whose_only_client_is_refused(io: Any, app: App) -> None:
+    parent = io.of(re.compile(r"^/room-\w$"))
+
+    def refuse(_socket: Any, next: Any) -> None:
+        next(Exception("no"))
+
+    parent.use(refuse)
+    io.on("new_namespace", lambda nsp: app.log("new", nsp.name))
+
+
+@scenario("1.9 parent ops", barrier=("/",))
+def parent_without_sockets_of_its_own(io: Any, app: App) -> None:
+    parent = io.of(re.compile(r"^/room-\w$"))
+
+    async def fetch() -> Any:
+        try:
+            return await parent.fetch_sockets()
+        except Exception as error:  # noqa: BLE001 - it is shown
+            return isinstance(error, Exception)
+
+    app.on_word("fetch", fetch)

@@ -37,3 +37,23 @@ exports.whoLeftIsNotRecovered = keeping(KEEP);
 exports.recoveryThatComesTooLate = keeping({ maxDisconnectionDuration: 50 });
 exports.recoveryOnTheWire = keeping(KEEP);
 exports.recoveryOfWhatIsUnknown = keeping(KEEP);
+
+exports.recoveryInANamespace = {
+  options: { connectionStateRecovery: KEEP },
+  serve(io, app) {
+    const nsp = io.of("/a");
+    nsp.on("connection", (socket) => {
+      app.log("connection", socket.recovered, socket.id);
+      socket.on("disconnect", (reason) => app.log("disconnect", reason));
+      socket.emit("hello", 1);
+    });
+    app.onWord("missed", () => {
+      nsp.emit("with bytes", Buffer.from([1]));
+      nsp.timeout(5000).emit("with an ack", () => {});
+      io.emit("in another namespace");
+      nsp.emit("last");
+    });
+  },
+};
+
+exports.recoveryOfWhoPolls = keeping(KEEP);

@@ -71,3 +71,27 @@ def recovery_on_the_wire(io: Any, app: App) -> None:
 @scenario("1.12 restore", modes=RAW, options=KEEP)
 def recovery_of_what_is_unknown(io: Any, app: App) -> None:
     serve(io, app)
+
+
+@scenario("1.12 wire", "1.12 saved when", modes=WEBSOCKET, options=KEEP, barrier=("/", "/a"))
+def recovery_in_a_namespace(io: Any, app: App) -> None:
+    nsp = io.of("/a")
+
+    @nsp.on("connection")
+    def connection(socket: Any) -> None:
+        app.log("connection", socket.recovered, socket.id)
+        socket.on("disconnect", lambda reason: app.log("disconnect", reason))
+        socket.emit("hello", 1)
+
+    def missed() -> None:
+        nsp.emit("with bytes", b"\x01")
+        nsp.timeout(5).emit("with an ack", ack=lambda *args: None)
+        io.emit("in another namespace")
+        nsp.emit("last")
+
+    app.on_word("missed", missed)
+
+
+@scenario("1.12 saved when", modes=RAW, options=KEEP)
+def recovery_of_who_polls(io: Any, app: App) -> None:
+    serve(io, app)

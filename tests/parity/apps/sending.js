@@ -88,9 +88,9 @@ exports.broadcastThatAllAnswer = (io, app) => {
 
 exports.broadcastThatSomeAnswer = (io, app) => {
   app.onWord("ask", async () => {
-    io.timeout(100).emit("question", (error, answers) => app.log("callback", error, answers));
+    io.timeout(400).emit("question", (error, answers) => app.log("callback", error, answers));
     try {
-      return await io.timeout(100).emitWithAck("question");
+      return await io.timeout(400).emitWithAck("question");
     } catch (error) {
       return ["error", error.message, error.responses];
     }
@@ -307,5 +307,15 @@ exports.disconnectedTwice = (io, app) => {
       socket.disconnect(true);
       socket.emit("never");
     });
+  });
+};
+
+exports.moreThanTenAttachments = (io, app) => {
+  io.on("connection", (socket) => {
+    socket.on("go", (count, ack) => {
+      const outcome = app.error(() => void socket.emit("many", ...Array(count).fill(Buffer.from([1]))));
+      ack(!(outcome instanceof Error));
+    });
+    socket.on("disconnect", (reason) => app.log("disconnect", reason));
   });
 };

@@ -120,9 +120,9 @@ def broadcast_that_some_answer(io: Any, app: App) -> None:
         app.log("callback", error, answers)
 
     async def ask() -> Any:
-        io.timeout(0.1).emit("question", ack=callback)
+        io.timeout(0.4).emit("question", ack=callback)
         try:
-            return await io.timeout(0.1).emit_with_ack("question")
+            return await io.timeout(0.4).emit_with_ack("question")
         except TimedOut as error:
             return ["error", str(error), error.responses]
 
@@ -383,3 +383,15 @@ def disconnected_twice(io: Any, app: App) -> None:
             socket.disconnect()
             socket.disconnect(True)
             socket.emit("never")
+
+
+@scenario("1.14 >10 attachments out")
+def more_than_ten_attachments(io: Any, app: App) -> None:
+    @io.on("connection")
+    def connection(socket: Any) -> None:
+        @socket.on("go")
+        def go(count: int) -> bool:
+            outcome = app.error(lambda: socket.emit("many", *[b"\x01"] * count))
+            return not isinstance(outcome, Exception)
+
+        socket.on("disconnect", lambda reason: app.log("disconnect", reason))

@@ -144,7 +144,7 @@ exports.middlewareThatNeverAnswers = async (play) => {
   const a = await play.raw("a");
   a.send("40");
   await play.saw("asked");
-  await new Promise((resolve) => setTimeout(resolve, 300)); // past middleware_timeout, which Node has not
+  await new Promise((resolve) => setTimeout(resolve, 600)); // past middleware_timeout, which Node has not
   a.send("40/nowhere,");
   await a.log.saw(["packet", '44/nowhere,{"message":"Invalid namespace"}']);
 };

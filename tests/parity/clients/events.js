@@ -164,3 +164,20 @@ exports.socketsHaveListenersOfTheirOwn = async (play) => {
   b.emit("x").emit("y");
   await b.ask("end");
 };
+
+exports.valuesFromAClient = async (play) => {
+  const a = await play.raw("a");
+  a.send("40");
+  await a.packets(1);
+  const texts = ["1e400", "-1e400", "-0", "1E5", "1e-400", '"\\ud800"', '"\\u0000\\u001f\\u007f"', '{"a":1,"a":2}', '{"__proto__":1}',
+    '  [ 1 , {"a" : [ ] } ]  ', '"\\/"', "[[[[[[[[[[1]]]]]]]]]]", "123456789012345678", "true,false,null", '"é\\u00e9"', "0.1", "-5"];
+  for (const [id, text] of texts.entries()) a.send(`42${id}["echo",${text}]`);
+  await a.packets(1 + texts.length);
+  for (const text of ["NaN", "01", "+1", "1.", ".5", "'a'", '"a\nb"', "[1,]", "{a:1}", "undefined", "Infinity", '"\\x41"']) {
+    const client = await play.raw(text);
+    client.send("40");
+    await client.packets(1);
+    client.send(`420["echo",${text}]`);
+    await Promise.race([client.packets(2), client.closed()]);
+  }
+};

@@ -179,3 +179,90 @@ exports.leavingOnTheWire = async (play) => {
   a.send('42["leave all"]');
   await a.closed();
 };
+
+// A polling session that has joined "/".
+async function joined(play) {
+  const client = await play.polling();
+  await client.post("40");
+  await client.get();
+  return client;
+}
+
+exports.kickedWhilePolling = async (play) => {
+  for (const event of ["leave", "leave all"]) {
+    const client = await joined(play);
+    await client.post(`42["${event}"]`);
+    for (let i = 0; i < (event === "leave" ? 1 : 3); i++) {
+      const { status, body } = await client.get();
+      play.say(event, "then a GET", status, body);
+    }
+  }
+  const client = await joined(play);
+  const held = client.get();
+  await client.post('42["nobody listens"]'); // by now the server holds the GET
+  await client.post('42["leave all"]');
+  play.say("a held GET", (await held).body);
+  for (let i = 0; i < 2; i++) {
+    const { status, body } = await client.get();
+    play.say("then a GET", status, body);
+  }
+  await play.sawTimes(3, "disconnect");
+};
+
+exports.wrongPacketsWhilePolling = async (play) => {
+  for (const packet of ["4abc", "40", '42/a,["x"]', '44{"message":"x"}']) {
+    for (const isHeld of [false, true]) {
+      const client = await joined(play);
+      const held = isHeld ? client.get() : null;
+      if (isHeld) await client.post('42["nobody listens"]');
+      const { status, body } = await client.post(packet);
+      play.say(packet, status, body, held && (await held).body);
+      for (let i = 0; i < 2; i++) {
+        const after = await client.get();
+        play.say("then a GET", after.status, after.body);
+      }
+    }
+  }
+};
+
+exports.enginePacketsOnAWebsocket = async (play) => {
+  for (const packet of ["0", "1", "2", "3", "5", "6", "2probe", "bAQID"]) {
+    const client = await play.raw(`packet ${packet}`);
+    client.send("40");
+    await client.packets(1);
+    client.send(packet);
+    client.send('420["echo",1]');
+    await Promise.race([client.packets(2), client.closed()]);
+  }
+};
+
+exports.postsThatAreWrong = async (play) => {
+  const octets = await joined(play);
+  const { status, body } = await octets.post("4", { headers: { "content-type": "application/octet-stream" } });
+  play.say("octet-stream", status, body);
+  for (const text of ["", "4a\x1e", "abc", "1\x1e4never", "2"]) {
+    const client = await joined(play);
+    const answer = await client.post(text);
+    play.say(text, answer.status, answer.body);
+    const after = await client.get();
+    play.say("then a GET", after.status, after.body);
+  }
+  const client = await joined(play);
+  for (const method of ["PUT", "DELETE", "OPTIONS", "PATCH"]) {
+    const answer = await play.request(method, client.path);
+    play.say(method, answer.status, answer.body);
+  }
+  await client.post('420["echo","still here"]');
+  play.say((await client.get()).body);
+};
+
+exports.pollThatIsCutOff = async (play) => {
+  const client = await joined(play);
+  const held = client.get().catch(() => "cut off");
+  await client.post('42["nobody listens"]'); // by now the server holds the GET
+  play.agent.destroy();
+  play.say(await held);
+  await play.saw("disconnect");
+  const { status, body } = await client.get();
+  play.say(status, body);
+};

@@ -81,3 +81,27 @@ exports.queryInTheName = async (play) => {
   a.send("40/a,");
   await a.packets(2);
 };
+
+exports.namespaceThatIsMadeByCode = async (play) => {
+  play.say(await play.word("make"));
+  const a = await play.connect("a", "/room-a");
+  await play.connect("b", "/room-b");
+  await play.word("tell");
+  await a.ask("where");
+};
+
+exports.middlewareOfAParentThatComesLate = async (play) => {
+  await play.connect("a", "/room-a");
+  await play.word("add");
+  await play.connect("b", "/room-a");
+  await play.connect("c", "/room-c");
+};
+
+exports.childWhoseOnlyClientIsRefused = async (play) => {
+  await play.refused("a", "/room-a");
+  await play.refused("b", "/room-a");
+};
+
+exports.parentWithoutSocketsOfItsOwn = async (play) => {
+  play.say(await play.word("fetch"));
+};

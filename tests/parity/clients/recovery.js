@@ -105,3 +105,35 @@ exports.recoveryOfWhatIsUnknown = async (play) => {
     say(play, client);
   }
 };
+
+exports.recoveryInANamespace = async (play) => {
+  const a = await play.connect("a", "/a");
+  await a.got("hello");
+  a.drop();
+  await a.gone();
+  await play.saw("disconnect");
+  await play.word("missed");
+  a.socket.connect();
+  await a.got("hello", 2);
+  await play.upgraded(a);
+  play.say("recovered", a.socket.recovered);
+  await a.step();
+  withoutOffsets(a);
+};
+
+exports.recoveryOfWhoPolls = async (play) => {
+  const first = await play.polling();
+  await first.post("40");
+  const packets = (await first.get()).body.split("\x1e");
+  if (packets.length === 1) packets.push((await first.get()).body);
+  const { pid, sid } = JSON.parse(packets[0].slice(2));
+  const offset = JSON.parse(packets[1].slice(2)).at(-1);
+  await first.post("1");
+  await play.saw("disconnect");
+  await play.word("missed");
+  const second = await play.polling();
+  await second.post(`40${JSON.stringify({ pid, offset })}`);
+  const { body } = await second.get();
+  const kinds = body.split("\x1e").map((packet) => packet.replace(/,"[^",]{6,12}"\]$/, ',"<offset>"]').replace(pid, "<pid>"));
+  play.say(sid.length, ...kinds);
+};

@@ -201,7 +201,7 @@ exports.emitAfterTheClientHasGone = async (play) => {
 };
 
 exports.clientThatTriesAgain = async (play) => {
-  const a = await play.connect("a", "/", { retries: 3, ackTimeout: 100 });
+  const a = await play.connect("a", "/", { retries: 3, ackTimeout: 300 });
   const done = await new Promise((resolve) => a.socket.emit("work", 1, (...answer) => resolve(answer)));
   play.say(done);
 };
@@ -228,4 +228,12 @@ exports.disconnectedTwice = async (play) => {
   a.emit("go");
   await a.gone();
   await play.saw("disconnect");
+};
+
+exports.moreThanTenAttachments = async (play) => {
+  const a = await play.connect("a");
+  await a.ask("go", 10);
+  a.emit("go", 11, (isSent) => a.log.add("sent", isSent));
+  await Promise.race([a.gone(), a.log.saw(["sent"])]);
+  if (!a.socket.connected) await play.saw("disconnect");
 };

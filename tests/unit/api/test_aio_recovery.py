@@ -42,7 +42,7 @@ async def events_of(client: Any) -> list[tuple[Any, ...]]:
     return [(event.name, *event.args[:-1]) for event in await client.received()]
 
 
-@pytest.mark.feature("1.12 connection state recovery: AsyncServer")
+@pytest.mark.feature("1.12 restore")
 async def test_client_has_its_sid_rooms_and_session_again(app):
     sio = app.sio
     async with TestServer(sio) as server:

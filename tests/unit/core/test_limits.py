@@ -51,12 +51,15 @@ async def test_a_burst_passes_and_then_so_many_a_second(watch, clock, style):
     async with TestClient(app) as client:
         answers = [await client.call("e", i) for i in range(5)]
         assert answers[:3] == [0, 1, 2]
-        assert answers[3] == {"error": "rate limit exceeded", "event": "e", "retry_after": 0.5}
+        message = "too many events 'e', try again in 0.5 s"
+        assert answers[3] == {
+            "error": {"code": "rate_limited", "event": "e", "retry_after": 0.5, "message": message}
+        }
         assert app.heard == [0, 1, 2]
         clock[0] += 0.5
         assert await client.call("e", 5) == 5
         clock[0] += 0.4
-        assert (await client.call("e", 6))["retry_after"] == 0.1
+        assert (await client.call("e", 6))["error"]["retry_after"] == 0.1
         clock[0] += 100
         assert [await client.call("e", i) for i in range(7, 10)] == [7, 8, 9]
         assert "error" in await client.call("e", 10)
@@ -212,6 +215,22 @@ async def test_what_can_not_be_is_named(how, message):
             make("e", **how)
     with pytest.raises(ValueError, match=message):
         fastsio.IO(limits=[how])
+
+
+async def test_a_limit_makes_no_namespace(watch, clock):
+    io = fastsio.IO(limits=[{"rate": 1, "namespace": "later"}])
+    assert list(io.hub.namespaces) == ["/"]
+    io.of("/later").on("connection", lambda socket: socket.on("e", lambda i: i))
+    async with TestClient(io, "/later") as client:
+        assert await client.call("e", 1) == 1
+        assert "error" in await client.call("e", 2)
+
+
+async def test_options_that_are_no_limits_are_named():
+    with pytest.raises(ValueError, match="limits: 5 is no dict"):
+        fastsio.IO(limits=[5])
+    with pytest.raises(TypeError, match="rte"):
+        fastsio.IO(limits=[{"rte": 5}])
 
 
 async def test_burst_is_as_much_as_a_second_brings_if_it_is_not_given():

@@ -14,6 +14,9 @@ from clock_loop import pass_time
 from fastsio.testing import TestClient, TestServer
 from harness import until
 
+TOO_MANY = (
+    '4330[{"error":{"code":"too_many_waiting","event":"x","message":"too many events wait"}}]'
+)
 CLOCK = pytest.mark.asyncio(loop_factories=["clock"])
 
 
@@ -194,25 +197,39 @@ async def test_events_keep_their_order_while_middleware_waits(io):
         assert heard == [3, 2, 0]
 
 
-@pytest.mark.parametrize("transport", ["websocket", "polling"])
-async def test_events_that_wait_for_middleware_are_bounded(join, transport):
-    io = fastsio.IO(max_waiting_events=10)
-    gate = asyncio.Event()
-    heard = []
+@pytest.fixture
+async def waiting(join):
+    """A function: a client whose 31 events find middleware at work, what is heard of them, and what lets them go on."""
 
-    async def slow(event):
-        await gate.wait()
+    async def start(transport):
+        io = fastsio.IO(max_waiting_events=10)
+        gate, heard = asyncio.Event(), []
+        peer, socket = await join(io, transport=transport)
+        socket.use(lambda event: gate.wait())
+        socket.on("x", heard.append)
+        # A POST is answered when the client is read again.
+        packets = [*(f'42["x",{number}]' for number in range(30)), '4230["x",30]']
+        sending.append(asyncio.ensure_future(peer.send(*packets)))
+        return peer, heard, gate
 
-    peer, socket = await join(io, transport=transport)
-    socket.use(slow)
-    socket.on("x", heard.append)
-    await peer.send(*(f'42["x",{number}]' for number in range(30)), '4230["x",30]')
-    assert await peer.receive() == '4330[{"error":"too many events wait","event":"x"}]'
+    sending = []
+    yield start
+    await asyncio.gather(*sending)
+
+
+async def test_events_that_come_at_once_and_find_too_many_waiting_are_refused(waiting):
+    peer, heard, gate = await waiting("polling")
+    assert await peer.receive() == TOO_MANY
     gate.set()
     await until(lambda: len(heard) == 11, "those that waited are handled")
     assert heard == list(range(11))  # one was at work
-    await peer.send('421["x",31]')
-    assert await peer.receive() == "431[]"
+
+
+async def test_client_is_not_read_while_many_events_wait_for_middleware(waiting):
+    peer, heard, gate = await waiting("websocket")
+    gate.set()
+    assert await peer.receive() == "4330[]"
+    assert heard == list(range(31))
 
 
 @CLOCK

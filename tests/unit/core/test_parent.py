@@ -12,6 +12,7 @@ import pytest
 
 import fastsio
 from clock_loop import pass_time
+from fastsio.exceptions import ConnectionRefusedError
 from fastsio.testing import ConnectionRefused, TestClient, TestServer
 from harness import until
 
@@ -99,15 +100,23 @@ def raises(name, auth):
     raise ValueError("on purpose")
 
 
+def refuses(name, auth):
+    raise ConnectionRefusedError("no")
+
+
 def fails(name, auth, next):
-    next(ValueError("no"), True)
+    next("no", True)
+
+
+async def raises_in_a_coroutine(name, auth, next):
+    raise ValueError("on purpose")
 
 
 def says_nothing(name, auth, next):
     next()
 
 
-@pytest.mark.parametrize("function", [raises, fails, says_nothing])
+@pytest.mark.parametrize("function", [raises, raises_in_a_coroutine, refuses, fails, says_nothing])
 async def test_after_a_function_that_fails_the_next_parent_is_asked(io, function, caplog):
     io.of(function)
     second = io.of(re.compile("^/x"))
@@ -117,7 +126,7 @@ async def test_after_a_function_that_fails_the_next_parent_is_asked(io, function
         await server.connect("/y")
     assert list(second.children) == ["/x1"]
     assert list(third.children) == ["/y"]
-    assert ("on purpose" in caplog.text) is (function is raises)
+    assert ("on purpose" in caplog.text) is function.__name__.startswith("raises")
 
 
 @CLOCK
@@ -127,6 +136,23 @@ async def test_function_that_never_calls_next_does_not_hang_the_client(caplog):
     with pytest.raises(ConnectionRefused, match="Invalid namespace"):
         await TestClient(io, "/x", timeout=10).connect()
     assert "did not call next() within 4 s" in caplog.text
+
+
+@CLOCK
+async def test_function_is_not_waited_for_after_it_has_called_next(io):
+    ended = []
+
+    @io.of
+    async def function(name, auth, next):
+        next(None, True)
+        await asyncio.sleep(5)
+        ended.append(name)
+
+    async with TestServer(io) as server:
+        await server.connect("/x")
+        assert ended == []
+        await pass_time(6)
+        assert ended == ["/x"]
 
 
 def test_function_that_takes_something_else_is_refused_where_it_is_given(io):
@@ -286,6 +312,16 @@ async def test_listeners_of_a_parent_can_be_taken_back(io):
     assert parent.listeners("connection") == [fn]
     async with TestClient(io, "/room/1"):
         assert log == ["kept"]
+
+
+@CLOCK
+async def test_middleware_that_forgets_next_is_warned_of_once_for_all_children(caplog):
+    io = fastsio.IO(middleware_timeout=1)
+    io.of("/room/{id}").use(lambda socket, next: None)
+    for name in ("/room/1", "/room/2"):
+        with pytest.raises(ConnectionRefused, match="middleware timeout"):
+            await TestClient(io, name, timeout=5).connect()
+    assert caplog.text.count("returned without calling next()") == 1
 
 
 # --- when it goes ---------------------------------------------------------------------------------

@@ -13,8 +13,10 @@ import pytest
 
 import fastsio
 from clock_loop import pass_time
+from eio3_peer import MemoryEio3Peer
 from fastsio.exceptions import ConnectionRefusedError
 from fastsio.testing import ConnectionRefused, TestClient, TestServer
+from harness import until
 
 LASTS_S = 120
 TRANSPORTS = pytest.mark.parametrize("transport", ["websocket", "polling"])
@@ -57,7 +59,7 @@ async def events_of(client: Any) -> list[tuple[Any, ...]]:
 # --- what it gets ----------------------------------------------------------------------------
 
 
-@pytest.mark.feature("1.12 connection state recovery: restore")
+@pytest.mark.feature("1.12 restore")
 @TRANSPORTS
 async def test_client_that_comes_back_is_who_it_was(app, transport):
     async with TestServer(app.io) as server:
@@ -86,7 +88,7 @@ async def test_client_that_comes_back_is_who_it_was(app, transport):
         assert await events_of(client) == [("both",)]
 
 
-@pytest.mark.feature("1.12 connection state recovery: wire")
+@pytest.mark.feature("1.12 wire")
 @TRANSPORTS
 async def test_what_was_missed_comes_in_order_and_in_front_of_the_answer(app, transport):
     async with TestServer(app.io) as server:
@@ -120,7 +122,7 @@ async def test_what_was_missed_comes_in_order_and_in_front_of_the_answer(app, tr
             ]
 
 
-@pytest.mark.feature("1.12 connection state recovery: wire")
+@pytest.mark.feature("1.12 wire")
 async def test_events_have_their_offset_as_last_argument(app):
     async with TestServer(app.io) as server:
         client = await server.connect()
@@ -145,7 +147,7 @@ async def test_events_have_their_offset_as_last_argument(app):
         assert (await other.received())[0].args == (1, offsets[0])
 
 
-@pytest.mark.feature("1.12 connection state recovery: wire")
+@pytest.mark.feature("1.12 wire")
 async def test_events_with_an_ack_have_no_offset_and_are_not_kept(app):
     async with TestServer(app.io) as server:
         client = await server.connect()
@@ -161,7 +163,7 @@ async def test_events_with_an_ack_have_no_offset_and_are_not_kept(app):
         assert len(app.io.sockets.adapter.log) == 0
 
 
-@pytest.mark.feature("1.12 connection state recovery: volatile packets are not stored")
+@pytest.mark.feature("1.12 wire")
 async def test_volatile_events_are_not_kept_and_do_not_pass_for_offsets(app):
     async with TestServer(app.io) as server:
         client = await server.connect()
@@ -223,7 +225,7 @@ async def test_a_broadcast_is_encoded_once_with_its_offset():
 # --- from where ------------------------------------------------------------------------------
 
 
-@pytest.mark.feature("1.12 connection state recovery: before the first event")
+@pytest.mark.feature("1.12 limits")
 async def test_client_that_has_never_had_an_event_comes_back_too(app):
     async with TestServer(app.io) as server:
         app.io.emit("before its time")
@@ -324,6 +326,38 @@ async def test_a_pid_counts_in_its_own_namespace_only(app):
         assert client.sid != lost.sid
 
 
+async def test_a_namespace_that_was_made_for_a_client_waits_for_it():
+    app = App(cleanup_empty_child_namespaces=True)
+    parent = app.io.of("/room/{id}", app.connected)
+    async with TestServer(app.io) as server:
+        lost = await server.connect("/room/7")
+        await lost.drop()
+        assert list(parent.children) == ["/room/7"]
+        parent.emit("to all rooms")
+        app.io.of("/room/7").emit("to this one")
+        client = await back(server, lost, "/room/7")
+        assert client.sid == lost.sid
+        assert await events_of(client) == [("to all rooms",), ("to this one",)]
+        await client.disconnect()
+        assert not parent.children
+
+
+async def test_clients_of_socket_io_2_get_offsets_and_no_pid(app, serve):
+    # As at Node's server. Their CONNECT carries nothing, so they can't come back.
+    server = await serve(app.io)
+    peer = await MemoryEio3Peer.of(server, "websocket", query={}).open()
+    assert await peer.receive() == "40"
+    (socket,) = app.sockets
+    app.io.emit("news", 1)
+    packet = await peer.receive()
+    assert packet.startswith('42["news",1,"')
+    assert socket.pid is None
+    assert app.io.sockets.recovery.living == {}
+    await peer.close()
+    await until(lambda: len(app.seen) == 2, "its end")
+    assert len(app.io.hub.lost_sessions) == 0
+
+
 @pytest.mark.parametrize(
     "auth", [{"pid": 7}, {"pid": None}, {"pid": "nobody's"}, {"pid": ["x"]}, {"offset": "x"}]
 )
@@ -349,7 +383,7 @@ async def test_an_offset_that_is_none_is_as_good_as_no_offset(app, offset):
 
 
 @pytest.mark.asyncio(loop_factories=["clock"])
-@pytest.mark.feature("1.12 connection state recovery: max_disconnection_duration")
+@pytest.mark.feature("1.12 option")
 async def test_client_that_comes_too_late_is_somebody_new():
     app = App(connection_state_recovery={"max_disconnection_duration": 10})
     async with TestServer(app.io) as server:
@@ -402,7 +436,7 @@ async def test_what_was_sent_to_a_connection_that_was_dead_already_is_not_lost()
         assert await events_of(client) == [("never arrived",)]
 
 
-@pytest.mark.feature("1.12 connection state recovery: limits")
+@pytest.mark.feature("1.12 limits")
 @pytest.mark.parametrize("limit", [{"max_packets": 4}, {"max_bytes": 3300}])
 async def test_client_that_missed_more_than_is_kept_is_somebody_new(limit):
     app = App(connection_state_recovery=limit)
@@ -457,7 +491,7 @@ async def test_nothing_is_kept_where_nobody_could_miss_it(app):
 # --- why it went -----------------------------------------------------------------------------
 
 
-@pytest.mark.feature("1.12 connection state recovery: saved when")
+@pytest.mark.feature("1.12 saved when")
 async def test_who_leaves_on_purpose_is_somebody_new(app):
     async with TestServer(app.io) as server:
         gone = await server.connect()
@@ -467,7 +501,7 @@ async def test_who_leaves_on_purpose_is_somebody_new(app):
         assert client.sid != gone.sid
 
 
-@pytest.mark.feature("1.12 connection state recovery: saved when")
+@pytest.mark.feature("1.12 saved when")
 @pytest.mark.parametrize("close", [False, True])
 async def test_who_was_put_out_is_somebody_new(app, close):
     async with TestServer(app.io) as server:
@@ -479,7 +513,7 @@ async def test_who_was_put_out_is_somebody_new(app, close):
         assert client.sid != gone.sid
 
 
-@pytest.mark.feature("1.12 connection state recovery: saved when")
+@pytest.mark.feature("1.12 saved when")
 @TRANSPORTS
 @pytest.mark.parametrize(
     ("end", "reason"),
@@ -530,7 +564,7 @@ async def test_a_server_that_stops_and_serves_again_knows_its_clients(app):
 # --- while the old connection seems to live --------------------------------------------------
 
 
-@pytest.mark.feature("1.12 connection state recovery: the old connection is not known to be dead")
+@pytest.mark.feature("1.12 limits")
 @TRANSPORTS
 async def test_client_that_is_back_takes_over_from_a_connection_that_seems_to_live(app, transport):
     async with TestServer(app.io) as server:
@@ -629,7 +663,7 @@ async def test_disconnect_handler_may_close_the_connection_that_takes_over(app):
 # --- middleware and connect handlers ---------------------------------------------------------
 
 
-@pytest.mark.feature("1.12 connection state recovery: skip_middlewares")
+@pytest.mark.feature("1.12 option")
 @pytest.mark.parametrize("skips", [True, False])
 async def test_middleware_is_asked_again_only_where_it_shall(skips):
     app = App(connection_state_recovery={"skip_middlewares": skips})
@@ -829,7 +863,7 @@ async def test_msgpack_packets_are_recovered():
         assert await events_of(client) == [("missed", {"a": b"\x00"}, 1)]
 
 
-@pytest.mark.feature("1.12 connection state recovery: from threads")
+@pytest.mark.feature("1.12 restore")
 async def test_what_other_threads_emit_is_kept_as_it_was_when_they_did(app):
     async with TestServer(app.io) as server:
         lost = await server.connect()

@@ -88,7 +88,7 @@ async def test_too_many_sessions_go_the_oldest_first():
 
 
 @with_clock
-@pytest.mark.feature("1.12 connection state recovery: limits")
+@pytest.mark.feature("1.12 limits")
 async def test_all_is_swept_away_in_time_without_anybody_coming():
     io, store = make()
     async with TestServer(io) as server:

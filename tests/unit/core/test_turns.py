@@ -6,11 +6,15 @@ Source: issue 5, "Flow"; Flask-SocketIO#1420 (order of events whose handlers wai
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 
 import fastsio
+from fastsio.core.peer import Peer
+from fastsio.core.socket import Socket
 from fastsio.core.turns import concurrency
+from fastsio.engine.flow import SessionFlow
 from fastsio.testing import TestClient, TestServer
 from harness import until
 
@@ -251,3 +255,22 @@ async def test_what_is_no_number_of_handlers_is_named(count):
         concurrency(count)
     with pytest.raises(ValueError, match="'connect' comes once"):
         fastsio.AsyncServer().on("connect", lambda sid, environ: None, concurrency=1)
+
+
+@pytest.mark.parametrize("options", [{}, {"async_handlers": False}])
+async def test_a_socket_that_has_gone_is_freed_without_the_collector(watch, options):
+    sio = fastsio.AsyncServer(**options)
+    sio.on("e", lambda sid: None, concurrency=1)
+    sio.limit(rate=100)
+    async with TestServer(sio) as server:
+        client = await server.connect()
+        await client.emit("e")
+        gc.collect()
+        gc.disable()
+        try:
+            await client.disconnect()
+            await until(lambda: not sio.hub.engine.sessions, "the session has ended")
+            left = [one for one in gc.get_objects() if isinstance(one, (Peer, Socket, SessionFlow))]
+            assert left == []
+        finally:
+            gc.enable()

@@ -13,6 +13,7 @@ import fastsio
 from harness import frame_bytes, until
 
 MOST = 8
+TOO_MANY = '{"error":{"code":"too_many_waiting","event":"e","message":"too many events wait"}}'
 
 
 async def turns(count: int = 8) -> None:
@@ -106,7 +107,7 @@ async def test_what_one_read_brings_too_much_is_refused_with_an_answer(join, slo
     feed(peer, *(f'42{i}["e",{i}]' for i in range(MOST + 4)))
     await turns()
     refused = [await peer.receive() for _ in range(3)]
-    answer = '[{"error":"too many events wait","event":"e"}]'
+    answer = f"[{TOO_MANY}]"
     assert refused == [f"43{i}{answer}" for i in range(MOST + 1, MOST + 4)]
     assert sio.flow_counts()["too many events wait"] == 3
     lines = [r.getMessage() for r in caplog.records if "too many events wait" in r.getMessage()]
@@ -202,7 +203,7 @@ async def test_the_bound_of_all_clients_together(join):
     await until(lambda: heard == [0, 1, 2], "read again")
     waiting[0] = MOST
     feed(peer, '421["e",3]')
-    assert await peer.receive() == '431[{"error":"too many events wait","event":"e"}]'
+    assert await peer.receive() == f"431[{TOO_MANY}]"
     assert heard == [0, 1, 2]
     waiting[0] = 0
     await until(lambda: end_of(peer).is_reading(), "read again")

@@ -96,15 +96,32 @@ async def test_ported_function_goes_on_when_it_calls_next_however_late(io, serve
     server.engine.sessions.popitem()[1].abort("forced close")
 
 
+async def take_long(request):
+    await asyncio.sleep(3600)
+
+
 @USE
-async def test_function_that_never_calls_next_is_cut_off_with_a_warning(serve, caplog):
-    io = fastsio.IO(connect_timeout=0.05)
-    io.engine.use(lambda request, response, next: None)
+@pytest.mark.parametrize(
+    ("options", "fn", "words"),
+    [
+        (
+            {"middleware_timeout": 0.05},
+            lambda request, response, next: None,
+            "neither called next() nor answered for 0.05 s (middleware_timeout)",
+        ),
+        ({"connect_timeout": 0.05}, take_long, "took more than 0.05 s (connect_timeout)"),
+    ],
+)
+async def test_middleware_that_lets_its_client_wait_is_cut_off_with_a_warning(
+    serve, caplog, options, fn, words
+):
+    io = fastsio.IO(**options)
+    io.engine.use(fn)
     server = await serve(io)
     with caplog.at_level(logging.WARNING):
         response = await http(server.url, "GET", PATH)
     assert (response.status, response.body) == (400, BAD_REQUEST)
-    assert "neither let it pass nor answered it within 0.05 s" in caplog.text
+    assert words in caplog.text
 
 
 @USE
@@ -181,6 +198,19 @@ async def test_middleware_may_answer_itself_and_the_engine_does_not_see_the_requ
 
 
 @USE
+async def test_preflights_pass_by_and_what_middleware_answers_may_be_read_elsewhere(serve):
+    """A browser sends no cookies with a preflight: middleware that wants some would shut everybody out."""
+    io = fastsio.IO(cors={"origin": ["http://a"], "credentials": True})
+    io.engine.use(lambda request, response: response.status(401).end("who?"))
+    server = await serve(io)
+    headers = {"Origin": "http://a", "Access-Control-Request-Method": "GET"}
+    preflight = await http(server.url, "OPTIONS", PATH, None, headers)
+    assert preflight.status == 204
+    answer = await http(server.url, "GET", PATH, None, headers)
+    assert (answer.status, answer.headers["access-control-allow-origin"]) == (401, "http://a")
+
+
+@USE
 async def test_post_that_is_refused_harms_neither_its_session_nor_the_next_post(io, serve):
     refuses = False
 
@@ -231,6 +261,31 @@ async def test_client_that_leaves_while_middleware_works_ends_the_work(io, serve
     await until(lambda: server.engine.front._tasks, "the middleware works")
     connection.abort()
     await until(lambda: ends == ["cancelled"], "the end of the middleware")
+
+
+@USE
+@pytest.mark.parametrize("asks", ["middleware", "allow_request"])
+async def test_client_that_is_let_in_when_the_server_has_stopped_is_told_so(serve, asks):
+    free = asyncio.Event()
+    waits = []
+
+    async def wait(request):
+        waits.append(request)
+        await free.wait()
+        return True
+
+    io = fastsio.IO(**({"allow_request": wait} if asks == "allow_request" else {}))
+    if asks == "middleware":
+        io.engine.use(wait)
+    server = await serve(io)
+    asking = asyncio.create_task(http(server.url, "GET", PATH))
+    await until(lambda: waits, "it is asked")
+    closing = asyncio.create_task(server.close())
+    await until(lambda: not server.engine.is_open, "the engine has closed")
+    free.set()
+    assert (await asking).status == 503
+    await closing
+    assert not server.engine.sessions
 
 
 @USE

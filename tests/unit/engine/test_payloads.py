@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import pytest
 
+import fastsio
 from eio3_peer import OCTETS, jsonp_form, jsonp_payload, octets, text_payload
 from fastsio._encoded import encode_engine_packet, encode_messages
 from fastsio._frames import ProtocolError
 from fastsio._http import Request
 from fastsio.engine.payloads import TEXT, V3_BASE64, V3_OCTETS, payloads_of
+from harness import http
 
 BLOB = b"\x00\x01\xff"
 FORM = "application/x-www-form-urlencoded"
@@ -113,3 +115,62 @@ def test_octets_are_read_as_such_only_under_their_exact_content_type():
     for content_type in (None, "text/plain", "application/octet-stream; charset=x"):
         with pytest.raises(ProtocolError):
             V3_OCTETS.decode(body, content_type)
+
+
+# --- whose page it is -----------------------------------------------------------------------------
+
+ELSEWHERE = {"Referer": "https://evil.example/page?x=1"}
+HIDDEN = {"Sec-Fetch-Site": "cross-site"}
+
+
+async def opened(server, headers, query="&j=0", version="4"):
+    """The status of a handshake, whose session is ended again."""
+    path = f"/socket.io/?EIO={version}&transport=polling{query}"
+    answer = await http(server.url, "GET", path, None, headers)
+    if answer.status == 200:
+        for session in list(server.engine.sessions.values()):
+            session.abort("test")
+    return answer.status
+
+
+@pytest.mark.parametrize("version", ["3", "4"])
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        (ELSEWHERE, 403),
+        ({"Referer": "https://evil.example"}, 403),
+        (HIDDEN, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),  # another host of the same domain
+        ({"Referer": "http://app.example/page", "Host": "app.example"}, 200),
+        ({"Sec-Fetch-Site": "same-origin"}, 200),
+        ({}, 200),  # no browser
+    ],
+)
+async def test_check_origin_looks_at_the_page_that_loads_the_script(
+    serve, version, headers, status
+):
+    """A page may read every script, and a browser sends the reader's cookies along, but no Origin."""
+    server = await serve(fastsio.AsyncServer())
+    assert await opened(server, headers, version=version) == status
+
+
+async def test_pages_that_cors_lets_in_may_use_jsonp(serve):
+    server = await serve(fastsio.AsyncServer(cors_allowed_origins=["https://good.example"]))
+    assert await opened(server, {"Referer": "https://good.example/a"}) == 200
+    assert await opened(server, ELSEWHERE) == 403
+    assert await opened(server, HIDDEN) == 403
+
+
+@pytest.mark.parametrize(
+    ("options", "headers", "query"),
+    [
+        ({"check_origin": False}, ELSEWHERE, "&j=0"),
+        ({"cors_allowed_origins": "*"}, ELSEWHERE, "&j=0"),
+        ({"cors_allowed_origins": []}, HIDDEN, "&j=0"),
+        ({}, ELSEWHERE, ""),  # no script
+        ({}, HIDDEN, ""),
+    ],
+)
+async def test_nobody_else_is_refused_for_a_referer(serve, options, headers, query):
+    server = await serve(fastsio.AsyncServer(**options))
+    assert await opened(server, headers, query) == 200

@@ -139,7 +139,7 @@ async def test_payload_that_cant_be_decoded_ends_the_session_after_what_was_good
     assert (response.status, response.body) == (200, b"ok")
     assert app.heard == ([(1,)] if b"1" in body else [])
     # "4" alone is a message that is no Socket.IO packet: Engine.IO has nothing against it.
-    assert app.ends == (["forced server close"] if body == b"4" else ["parse error"])
+    assert app.ends == (["forced close"] if body == b"4" else ["parse error"])
     if body == b"4":
         assert (await peer.get()).body == b"6\x1e1"
     assert (await peer.get()).json()["code"] == 1

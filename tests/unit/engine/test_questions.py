@@ -28,13 +28,20 @@ def raising(error: BaseException) -> Any:
     return raise_it
 
 
+def ported(request: Any, callback: Any) -> None:
+    is_allowed = request.headers.get("x-token") == "let me in"
+    asyncio.get_running_loop().call_soon(callback, None if is_allowed else "bad token", is_allowed)
+
+
 async def slowly(request: Any) -> Any:
     await asyncio.sleep(0)
     return request.headers.get("x-token") == "let me in"
 
 
 @ALLOW
-@pytest.mark.parametrize("allow", [lambda request: True, lambda request: (None, True), slowly])
+@pytest.mark.parametrize(
+    "allow", [lambda request: True, lambda request: (None, True), slowly, ported]
+)
 @pytest.mark.parametrize("transport", ["polling", "websocket"])
 async def test_client_that_is_allowed_gets_its_session_and_is_not_asked_again(
     serve, allow, transport
@@ -45,7 +52,11 @@ async def test_client_that_is_allowed_gets_its_session_and_is_not_asked_again(
         asked.append(request.query["transport"])
         return allow(request)
 
-    server = await serve(fastsio.IO(allow_request=ask))
+    def ask_ported(request, callback):
+        asked.append(request.query["transport"])
+        allow(request, callback)
+
+    server = await serve(fastsio.IO(allow_request=ask_ported if allow is ported else ask))
     peer = await FakePeer(server.url, transport, headers={"X-Token": "let me in"}).open()
     await peer.connect()
     await peer.close()
@@ -61,6 +72,9 @@ async def test_client_that_is_allowed_gets_its_session_and_is_not_asked_again(
         (lambda request: ('no "token"', False), 'no "token"'),
         (lambda request: (ValueError("bad token"), False), "bad token"),
         (slowly, "Forbidden"),
+        (ported, "bad token"),
+        (lambda request, callback: callback(), "Forbidden"),
+        (lambda request, realm="x": (realm, False), "x"),
         (raising(PermissionError("bad token")), "bad token"),
         (raising(ConnectionRefusedError()), "Forbidden"),
         (raising(fastsio.exceptions.ConnectionRefusedError("bad token", {"a": 1})), "bad token"),
