@@ -216,7 +216,10 @@ async def waiting(join):
 
 async def test_events_that_come_at_once_and_find_too_many_waiting_are_refused(waiting):
     peer, heard, gate = await waiting("polling")
-    assert await peer.receive() == '4330[{"error":"too many events wait","event":"x"}]'
+    assert (
+        await peer.receive()
+        == '4330[{"error":{"code":"too_many_waiting","event":"x","message":"too many events wait"}}]'
+    )
     gate.set()
     await until(lambda: len(heard) == 11, "those that waited are handled")
     assert heard == list(range(11))  # one was at work
