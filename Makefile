@@ -8,7 +8,7 @@ EXTRAS ?= test,lint,bench,dist
 ARGS ?=
 PY = $(VENV)/bin/python
 
-.PHONY: build bundle venv run test test-all lint lint-ruff lint-format lint-cython lint-mypy debug \
+.PHONY: build bundle venv run test test-all lint lint-ruff lint-format lint-cython lint-mypy debug features \
 	autobahn bench bench-quick bench-micro gate gate-update dist clean distclean
 
 build: venv bundle
@@ -49,6 +49,10 @@ lint-cython: venv
 
 lint-mypy: venv
 	$(PY) -m mypy
+
+# docs/features.md, from the marks of the tests; a test fails when it is out of date.
+features: venv
+	@$(PY) scripts/feature_table.py
 
 debug:
 	@$(MAKE) --no-print-directory build FASTSIO_DEBUG=1

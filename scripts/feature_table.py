@@ -28,7 +28,7 @@ CLIENTS = TESTS / "interop" / "test_every_client.py"
 HEAD = """# Features
 
 What Node's Socket.IO server (4.8), python-socketio (5.18) and fastsio can do, and the tests that prove it of fastsio.
-This page is made by `python scripts/feature_table.py` from `scripts/features.txt` and the marks of the tests
+This page is made by `make features` from `scripts/features.txt` and the marks of the tests
 (`@pytest.mark.feature(…)`). Scenarios of `tests/parity` are played against Node's own server too.
 """
 
@@ -249,7 +249,7 @@ def main(arguments: list[str]) -> int:
     if "--check" not in arguments:
         PAGE.write_text(text, encoding="utf-8")
     elif not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
-        wrong.append("docs/features.md is not what `python scripts/feature_table.py` makes: run it")
+        wrong.append("docs/features.md is out of date: run `make features`")
     print("\n".join(wrong) or f"{len(rows)} rows, {sum(bool(row.tests) for row in rows)} proven")
     return 1 if wrong else 0
 

@@ -25,26 +25,27 @@ class Declaring:
         return self
 
     def event(
-        self, event: str | Callable[..., Any], fn: Callable[..., Any] | None = None, *, typed: bool | None = None
+        self, event: str | Callable[..., Any], fn: Callable[..., Any] | None = None, *, typed: bool | None = None,
+        concurrency: int | None = None,
     ) -> Any:  # fmt: skip
         """Call `fn(socket, *args)` for such an event of every client, before the socket's own listeners.
 
         Unlike socket.on() it is registered once, before there are clients: `fastsio schema` knows it, and nothing is
         made for each client. `@nsp.event` takes the function's name, `@nsp.event("an event")` any other. What it
-        returns, and a parameter `ack`, answer as in socket.on(); the last one given for an event wins. typed: as there.
-        Raises ValueError for the names of the server's own events.
+        returns, and a parameter `ack`, answer as in socket.on(); the last one given for an event wins. typed and
+        concurrency: as there. Raises ValueError for the names of the server's own events.
         """
         if callable(event):
-            return self.event(event.__name__, event, typed=typed)
+            return self.event(event.__name__, event, typed=typed, concurrency=concurrency)
         check_event_name(event)
         if event in OWN_EVENTS:
             raise ValueError(
                 f'{event!r} is no client\'s event: use on("connection") and socket.on()'
             )
         if fn is None:
-            return lambda fn: self.event(event, fn, typed=typed)
+            return lambda fn: self.event(event, fn, typed=typed, concurrency=concurrency)
         namespace = self.events_of()
-        namespace.hub.registry.add_listener(event, fn, namespace.name, typed)
+        namespace.hub.registry.add_listener(event, fn, namespace.name, typed, concurrency)
         return fn
 
     @overload

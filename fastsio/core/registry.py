@@ -90,11 +90,13 @@ class Registry:
         self.functions.setdefault(name, {})[event] = Entry(fn, call)
         self._apply_to(name)
 
-    def add_listener(self, event: str, fn: Function, name: str, typed: bool | None) -> None:
+    def add_listener(
+        self, event: str, fn: Function, name: str, typed: bool | None, concurrency: int | None = None
+    ) -> None:  # fmt: skip
         """Let `fn(socket, *args)` handle an event of all clients of a namespace, or of a parent's children."""
         if typed is None:
             typed = self._hub.options.typed
-        handler = make_handler(fn, PREFIX_SOCKET, typed=typed)
+        handler = make_handler(fn, PREFIX_SOCKET, typed=typed, concurrency=concurrency)
         self.functions.setdefault(name, {})[event] = Entry(fn, handler)
         self._apply_to(name)
 

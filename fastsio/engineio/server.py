@@ -31,7 +31,7 @@ ATTRIBUTES = {
     )
 } | {"ping_interval_grace_period": "ping_grace"}  # fmt: skip
 # Options that mean nothing without namespaces.
-OF_SOCKET_IO = {"always_connect", "namespaces"}
+OF_SOCKET_IO = {"always_connect", "namespaces", "serve_client"}
 
 
 class AsyncServer:

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deflate_tools import Inflating
 from eio3_peer import js_length, octet_packets, octets, text_packets, text_payload
+from fastsio._deflate import Compression, Deflate
 from fastsio._dialects import decode_octets, decode_text_payload, dialect_of
 from fastsio._encoded import Encoded, encode_engine_packet, encode_messages
 from fastsio._frames import ProtocolError
@@ -96,6 +98,33 @@ def test_text_frame_is_shared_by_all_dialects_and_other_forms_are_made_once():
         assert other.frames is other.frames
     assert encoded.payload3 is encoded.payload3
     assert encoded.octets3 is encoded.octets3
+
+
+@pytest.mark.parametrize("has_context", [True, False])
+@pytest.mark.parametrize(
+    ("dialect", "kind", "first"),
+    [
+        (EIO4, BINARY, b"\x00"),
+        (EIO4_BASE64, TEXT, b"bAAAA"),
+        (EIO3, BINARY, b"\x04\x00"),
+        (EIO3_BASE64, TEXT, b"b4AAAA"),
+    ],
+)
+def test_messages_of_all_dialects_are_compressed(dialect, kind, first, has_context):
+    deflate = Deflate(Compression(100, 6, 8), 15, has_context, 15, has_context)
+    encoded = encode_messages(["text", bytes(3000)]).in_dialect(dialect)
+    peer = Inflating(has_context)
+    for _ in range(2):
+        text, binary = peer.read(deflate.compress([encoded]))
+        assert text == (TEXT, b"4text", False)
+        assert (binary[0], binary[2]) == (kind, True)
+        assert binary[1].startswith(first)
+
+
+def test_packet_that_is_not_to_be_compressed_is_so_in_all_dialects():
+    encoded = encode_messages(["text", bytes(3000)])
+    encoded.is_plain = True
+    assert encoded.in_dialect(EIO3).is_plain
 
 
 # --- in -------------------------------------------------------------------------------------------

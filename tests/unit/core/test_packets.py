@@ -14,6 +14,9 @@ from clock_loop import pass_time
 from fastsio.testing import TestClient, TestServer
 from harness import until
 
+TOO_MANY = (
+    '4330[{"error":{"code":"too_many_waiting","event":"x","message":"too many events wait"}}]'
+)
 CLOCK = pytest.mark.asyncio(loop_factories=["clock"])
 
 
@@ -216,10 +219,7 @@ async def waiting(join):
 
 async def test_events_that_come_at_once_and_find_too_many_waiting_are_refused(waiting):
     peer, heard, gate = await waiting("polling")
-    assert (
-        await peer.receive()
-        == '4330[{"error":{"code":"too_many_waiting","event":"x","message":"too many events wait"}}]'
-    )
+    assert await peer.receive() == TOO_MANY
     gate.set()
     await until(lambda: len(heard) == 11, "those that waited are handled")
     assert heard == list(range(11))  # one was at work
