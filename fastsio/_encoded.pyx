@@ -139,6 +139,8 @@ cdef Encoded translated(Encoded encoded, int dialect):
     cdef bytes first = encoded.frame[encoded.text_at:]
     cdef bytes data
     made.has_text_buffers = dialect & IN_BASE64 != 0
+    made.is_event = encoded.is_event
+    made.key = encoded.key
     made.is_plain = encoded.is_plain
     if encoded.is_binary_():
         first = binary_in(first, dialect)

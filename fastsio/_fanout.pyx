@@ -131,6 +131,7 @@ cdef class Outlet:
             return self.put(encoded.spoken(dialect), is_volatile)
         finally:
             self.dialect = dialect
+
     cdef bint put_watched(self, Encoded encoded, bint is_volatile) except -1:
         """put() where somebody watches the buffer; a packet with a key makes its session do that."""
         if self.flow is None:

@@ -12,6 +12,7 @@ from fastsio._fanout import Flusher, Outlet
 from fastsio._flow import Flow, head_of, unsent_bytes
 
 EVENT, ACK = 2, 3
+EIO3 = 2
 LIMIT = 1000
 
 
@@ -374,3 +375,12 @@ async def test_who_waits_is_told_when_it_is_low_or_over(turn):
 )
 def test_an_event_is_known_by_its_namespace_and_name(text, head):
     assert head_of(text) == head
+
+
+def test_a_packet_in_another_dialect_is_dropped_and_replaced_as_the_packet_itself():
+    packet = encode_packet(EVENT, ["blob", b"x"])
+    packet.key = "key"
+    spoken = packet.in_dialect(EIO3)
+    assert spoken is not packet
+    assert (spoken.is_event, spoken.key) == (True, "key")
+    assert not encode_packet(ACK, [b"x"], id=1).in_dialect(EIO3).is_event

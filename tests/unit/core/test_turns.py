@@ -95,7 +95,29 @@ def by_method(gates, count):
     return sio
 
 
-WAYS = [by_listener, by_decorated_listener, by_handler, by_fallback, by_method]
+def by_declared_event(gates, count):
+    io = fastsio.IO()
+
+    @io.event("work", concurrency=count)
+    async def work(socket, i: int):
+        return await gates.pass_(i)
+
+    return io
+
+
+def by_typed_handler(gates, count):
+    sio = fastsio.AsyncServer()
+
+    @sio.on("work", typed=True, concurrency=count)
+    async def work(sid, i: int):
+        return await gates.pass_(i)
+
+    return sio
+
+
+WAYS = [
+    by_listener, by_decorated_listener, by_handler, by_fallback, by_method, by_declared_event, by_typed_handler,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("way", WAYS)
