@@ -15,6 +15,8 @@ from fastsio.client import (
     ClientNamespace,
     SimpleClient,
 )
+from fastsio.core.declared import Event
+from fastsio.core.socket import Socket
 from fastsio.serve import RunningServer, run, start
 from fastsio.wsgi import Middleware, WSGIApp
 
@@ -29,12 +31,14 @@ __all__ = [
     "AsyncSimpleClient",
     "Client",
     "ClientNamespace",
+    "Event",
     "Manager",
     "Middleware",
     "Namespace",
     "RunningServer",
     "Server",
     "SimpleClient",
+    "Socket",
     "WSGIApp",
     "exceptions",
     "packet",
