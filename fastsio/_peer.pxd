@@ -10,6 +10,8 @@ from fastsio._json cimport Json
 cdef class PeerBase(MessageHandler):
     cdef readonly SessionBase session
     cdef readonly Json json
+    cdef public set _joining        # names of namespaces that it waits to be admitted to; None: never to any
+    cdef public object _conn        # core.conn.RawSocket, once somebody asked for it
     cdef MessageDecoder decoder     # None where packets are text with JSON
     cdef SocketBase root            # the socket in "/", None if there is none
     cdef dict joined                # all by namespace; None where there was never one besides "/"

@@ -9,6 +9,8 @@ from fastsio._json import Json
 class PeerBase(MessageHandler):
     session: Any
     json: Json
+    _joining: set[str] | None
+    _conn: Any
     is_diverted: bool
     is_filtered: bool
     line: Any

@@ -32,7 +32,7 @@ cdef enum:
 cdef class PeerBase(MessageHandler):
     """The compiled part of a peer: a session's messages to packets, packets to sockets."""
 
-    def __cinit__(self, SessionBase session, Json json, *args, **kwargs):
+    def __cinit__(self, SessionBase session, Json json):
         self.session = session
         self.json = json
         if isinstance(json, Parser):

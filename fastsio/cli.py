@@ -1,6 +1,7 @@
 """The command line: `fastsio serve module:name`, `fastsio schema module:name`, `fastsio check-swap PATH`."""
 
 import argparse
+import contextlib
 import importlib
 import json
 import sys
@@ -48,7 +49,8 @@ def _schema(arguments: argparse.Namespace) -> int:
     )
 
     try:
-        app = load(arguments.app)
+        with contextlib.redirect_stdout(sys.stderr):  # what the module prints is no part of it
+            app = load(arguments.app)
         carried = find_carried(app)
         hub = getattr(app if carried is None else carried.socketio_server, "hub", None)
         command.run(

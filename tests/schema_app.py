@@ -90,6 +90,9 @@ def say(socket: Any, user: User, at: tuple[int, int], tags: set[str]) -> list[Us
 
 @io.on("connection")
 def connection(socket: Any) -> None:
+    socket.on("high_water", print)
+    socket.on("disconnect", print)
+
     @socket.on("later")
     def later(a: int) -> str:
         return str(a)

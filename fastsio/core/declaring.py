@@ -25,8 +25,8 @@ class Declaring:
         return self
 
     def event(
-        self, event: str | Callable[..., Any], fn: Callable[..., Any] | None = None, *, typed: bool | None = None,
-        concurrency: int | None = None,
+        self, event: str | Callable[..., Any], fn: Callable[..., Any] | None = None, *,
+        typed: bool | None = None, concurrency: int | None = None,
     ) -> Any:  # fmt: skip
         """Call `fn(socket, *args)` for such an event of every client, before the socket's own listeners.
 

@@ -231,7 +231,8 @@ class Hub:
     def open(self, session: Any) -> Peer:
         """The engine has a new session."""
         kind = Peer4 if session.protocol == 3 else Peer
-        peer = kind(session, self.json, self)
+        peer = kind(session, self.json)
+        peer.hub = self
         if self.diverts:
             peer.is_diverted = True
         if self.observer is not None:

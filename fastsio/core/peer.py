@@ -39,7 +39,8 @@ INVALID_NAMESPACE = {"message": "Invalid namespace"}
 class Peer(PeerBase):
     """One client: its sockets by namespace (`sockets`), and those still waiting to be admitted."""
 
-    __slots__ = ("_conn", "_crowd", "_joining", "hub")
+    # `hub` is set by who makes it: an __init__ would be 1 % of a connect, and a compiled attribute is slower to read.
+    __slots__ = ("_crowd", "hub")
 
     # The bound of the line; there is one where there is a line.
     _crowd: Crowd
@@ -47,10 +48,7 @@ class Peer(PeerBase):
     # Of Socket.IO; Peer4 has the other. Looked at before a call that only that needs: 0.7 % of a connect each.
     protocol = 5
 
-    def __init__(self, session: Any, json: Any, hub: "Hub") -> None:
-        self.hub = hub
-        self._joining: set[str] | None = None
-        self._conn: RawSocket | None = None
+    hub: "Hub"
 
     @property
     def environ(self) -> dict[str, Any]:
@@ -64,7 +62,8 @@ class Peer(PeerBase):
         """The connection, as Node shows it; always the same object."""
         if self._conn is None:
             self._conn = RawSocket(self)
-        return self._conn
+        conn: RawSocket = self._conn
+        return conn
 
     @property
     def request(self) -> Any:

@@ -23,7 +23,7 @@ class Eio3Session(Session):
 
     def receive(self, kind: str, data: bytes) -> None:
         if kind == "2":
-            # "2probe" is answered so only where it comes on a WebSocket that takes over; see Probe.
+            # Without its data: "3probe" is said by a WebSocket that takes over alone, see Probe.
             self._ping_at = self.engine.now() + self.engine.options.ping_interval
             self._awaits_pong = False
             self.outlet.send(PONG)
@@ -40,7 +40,7 @@ class Eio3Session(Session):
         if is_text:
             kind, content = data[1:2].decode("latin-1"), decode_base64(data[2:])
         else:
-            kind, content = "".join(str(byte) for byte in data[:1]), data[1:]
+            kind, content = str(data[0]) if data else "", data[1:]
         if kind == "4":
             self.handler.receive_binary(content)
         elif kind in TYPES:  # others Node leaves alone

@@ -57,6 +57,7 @@ class Engine:
         """`head_timeout_s`: the shortest delay that connections will put on the wheel."""
         self.options = options
         self._checks_origin = options.check_origin
+        self._has_cors = options.cors_allowed_origins is not None
         self.handler = handler
         # What the handler may have besides open(); see ports.py.
         self.new_id: Callable[[], str] = getattr(handler, "generate_id", new_id)
@@ -266,7 +267,8 @@ class Engine:
             self._begin_polling(session, request, exchange)
             return True
         protocol = session.protocol
-        headers = cors_headers(self.options, request)
+        # Not told(): the two calls would be 1 % of a connect.
+        headers = cors_headers(self.options, request) if self._has_cors else []
         if self.front is not None:
             headers = self.front.told(request, headers)
         if not exchange.accept_websocket(request, headers, session):

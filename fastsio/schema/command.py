@@ -26,7 +26,8 @@ def run(
         raise SchemaError(
             f"{app!r} is no Socket.IO server: give an IO, an AsyncServer, or what carries one"
         )
-    application = asyncio.run(_read_with_clients(app, hub, auth)) if connects else read(hub)
+    with contextlib.redirect_stdout(sys.stderr):  # what the application prints is no part of it
+        application = asyncio.run(_read_with_clients(app, hub, auth)) if connects else read(hub)
     for note in application.notes:
         print(f"fastsio: {note}", file=sys.stderr)
     text = _text(application, form, output, title, version)

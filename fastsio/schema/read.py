@@ -75,10 +75,10 @@ class Application(NamedTuple):
 
 
 class _Source(NamedTuple):
-    """A namespace, or a parent namespace with all its children. key: its name in the registry."""
+    """A namespace, or a parent namespace with all its children. keys: its names in the registry."""
 
     name: str
-    key: str
+    keys: tuple[str, ...]
     namespace: Any
     members: list[Any]
     address: str | None
@@ -113,17 +113,18 @@ def read(hub: Any) -> Application:
 def _sources(hub: Any) -> Iterator[_Source]:
     for name, namespace in hub.namespaces.items():
         if namespace.parent is None:
-            yield _Source(name, name, namespace, [namespace], name)
+            yield _Source(name, (name,), namespace, [namespace], name)
     for parent in hub.parents:
         pattern = parent.pattern
         children = list(parent.children.values())
         if pattern is None:  # a function knows the names
-            yield _Source(parent.name, parent.name, parent, children, None)
+            yield _Source(parent.name, (parent.name,), parent, children, None)
         elif not pattern.text:
-            yield _Source(pattern.regex.pattern, parent.name, parent, children, None)
+            yield _Source(pattern.regex.pattern, (parent.name,), parent, children, None)
         else:
             address = re.sub(r"\{(\w+):\w+\}", r"{\1}", pattern.text)
-            yield _Source(address, parent.name, parent, children, address, tuple(pattern.kinds))
+            keys = (pattern.text, parent.name)
+            yield _Source(address, keys, parent, children, address, tuple(pattern.kinds))
 
 
 def _sorted(events: Iterable[Event]) -> tuple[Event, ...]:
@@ -141,7 +142,8 @@ class _Found(NamedTuple):
 def _received(hub: Any, source: _Source, notes: list[str]) -> Iterator[Event]:
     name = source.name
     for found in _handlers(hub, source):
-        if not found.event.isprintable() or found.event in OWN_EVENTS or _is_ours(found.fn):
+        # The server's own events may have names of another type (own_events.py).
+        if type(found.event) is not str or found.event in OWN_EVENTS or _is_ours(found.fn):
             continue
         typed = isinstance(found.handler.call, TypedCall)
         try:
@@ -185,15 +187,15 @@ def _is_ours(fn: Any) -> bool:
 def _handlers(hub: Any, source: _Source) -> Iterator[_Found]:
     """All of a namespace, from the least preferred to the most."""
     registry = hub.registry
-    name = source.key
-    methods = registry.objects.get(name) or registry.objects.get(ANY)
-    if methods is not None:
+    keys = (ANY, *source.keys)
+    objects = [registry.objects[key] for key in keys if key in registry.objects]
+    for methods in objects[-1:]:
         for event, handler in methods.by_event.items():
             fn = getattr(methods.owner, f"on_{event}", None)
             if fn is not None and isinstance(handler, Handler):
                 yield _Found(event, fn, handler)
-    for layer in (registry.functions.get(ANY, {}), registry.functions.get(name, {})):
-        for event, entry in layer.items():
+    for key in keys:
+        for event, entry in registry.functions.get(key, {}).items():
             if isinstance(entry.call, Handler):
                 yield _Found(event, entry.fn, entry.call)
     for namespace in source.members:
@@ -206,7 +208,7 @@ def _auth(hub: Any, source: _Source, notes: list[str]) -> Any:
     """The annotation of `auth` of a namespace's connect handler."""
     registry = hub.registry
     fn = None
-    for wanted in (ANY, source.key):
+    for wanted in (ANY, *source.keys):
         methods = registry.objects.get(wanted)
         fn = fn if methods is None else getattr(methods.owner, "on_connect", fn)
         entry = registry.functions.get(wanted, {}).get("connect")

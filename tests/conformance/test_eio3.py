@@ -33,11 +33,11 @@ TEXT_PLAIN = "text/plain; charset=utf-8"
 EVIL = 'line\nfeed \\n \\\\n " \u2028\u2029 €😀 </script>'
 TRANSPORTS = ["websocket", "polling"]
 
-# One loop: it is the servers that differ.
-pytestmark = pytest.mark.asyncio(loop_factories=["asyncio"])
+# One loop: it is the servers that differ. One server for all tests, whose clients it tells apart.
+pytestmark = pytest.mark.asyncio(loop_factories=["asyncio"], loop_scope="module")
 
 
-@pytest_asyncio.fixture(params=["fastsio", "node"])
+@pytest_asyncio.fixture(params=["fastsio", "node"], scope="module", loop_scope="module")
 async def target(request: pytest.FixtureRequest) -> AsyncIterator[Target]:
     """A server that lets v3 in, with the application of targets.py."""
     if request.param == "fastsio":

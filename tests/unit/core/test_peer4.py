@@ -44,7 +44,7 @@ def sid_of(peer: MemoryEio3Peer) -> str:
 # --- joining --------------------------------------------------------------------------------------
 
 
-@pytest.mark.feature("1.15 the server joins the root by itself, ids follow from the session's")
+@pytest.mark.feature('1.15 handshake: connected to "/" at once, ids follow from the session')
 @TRANSPORTS
 async def test_ids_are_what_the_client_makes_of_its_session(io, old, transport):
     io.on("connection", lambda socket: socket.emit("id", socket.id))
@@ -132,7 +132,7 @@ async def test_root_that_the_application_does_not_have_is_not_joined(old):
 # --- queries --------------------------------------------------------------------------------------
 
 
-@pytest.mark.feature("1.15 query of a namespace in handshake.auth and handshake.query")
+@pytest.mark.feature("1.15 namespaces: the query in handshake.auth and handshake.query")
 async def test_query_of_a_namespace_is_its_auth_and_in_its_query(io, old):
     seen: list[Any] = []
     io.on("connection", lambda socket: seen.append(socket.handshake))

@@ -531,6 +531,25 @@ async def test_event_refuses_the_servers_own_names() -> None:
             fastsio.IO().event(name, lambda socket: None)
 
 
+async def test_event_may_be_handled_one_at_a_time() -> None:
+    io = fastsio.IO()
+    log = []
+
+    @io.event("slow", concurrency=1)
+    async def slow(socket: Any, n: int) -> int:
+        log.append(n)
+        await asyncio.sleep(0)
+        log.append(-n)
+        return n
+
+    async with TestServer(io) as server:
+        client = await server.connect()
+        await client.emit("slow", 1)
+        assert "error" in await client.call("slow", "x")
+        assert await client.call("slow", 2) == 2
+        assert log == [1, -1, 2, -2]
+
+
 async def test_event_of_a_parent_namespace_listens_in_all_children_old_and_new() -> None:
     io = fastsio.IO()
     rooms = io.of("/room/{id}")

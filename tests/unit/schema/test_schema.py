@@ -170,6 +170,10 @@ def test_namespaces_of_a_pattern_are_one_channel_with_parameters(folder: Path) -
 
     io.of(re.compile(r"^/\d+$")).emits("tick")
     io.of(lambda name, auth: True).emits("tock")
+
+    @io.sio.on("ask", namespace="/room/{id}/{number:int}")
+    async def ask(namespace, sid, text: str): ...
+
     io.of("/room/a/1")
     document = asyncapi(read(io.hub), "x")
     check_asyncapi(document)
@@ -179,6 +183,8 @@ def test_namespaces_of_a_pattern_are_one_channel_with_parameters(folder: Path) -
         "___d__": None,
     }
     assert document["channels"]["room__id___number_"]["parameters"] == {"id": {}, "number": {}}
+    messages = document["channels"]["room__id___number_"]["messages"]
+    assert set(messages) == {"client.ask", "client.ask.ack", "client.say", "client.say.ack"}
     text = typescript(read(io.hub))
     assert "RoomIdNumberClientToServerEvents" in text and "Namespace2Socket" in text
     assert tsc(folder, schema=text) == ""
@@ -350,9 +356,9 @@ def test_yaml_is_written_where_its_package_is(
 
 def test_connect_shows_what_sockets_listen_to(capsys: Any) -> None:
     assert run("schema_app:io", "--format", "typescript", "--connect") == 0
-    assert "later: (a: number, ack: (answer: string | InvalidArgument) => void)" in (
-        capsys.readouterr().out
-    )
+    out = capsys.readouterr().out
+    assert "later: (a: number, ack: (answer: string | InvalidArgument) => void)" in out
+    assert "high_water" not in out and "disconnect" not in out
 
 
 def test_connect_says_where_it_was_refused_and_sends_auth(capsys: Any) -> None:
