@@ -134,14 +134,14 @@ cdef class Outlet:
 
     cdef bint put_watched(self, Encoded encoded, bint is_volatile) except -1:
         """put() where somebody watches the buffer; a packet with a key makes its session do that."""
+        if self.is_closed:
+            return self.refuse(is_volatile)
         if self.flow is None:
             session = getattr(self, "session", None)
             if session is not None:
                 session.flow_control()
         if self.flow is not None:
             return self.flow.put(self, encoded, is_volatile)
-        if self.is_closed:
-            return self.refuse(is_volatile)
         self.enqueue(encoded)
         return True
 

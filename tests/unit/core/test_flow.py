@@ -14,6 +14,7 @@ import pytest
 
 import fastsio
 from fastsio.core.errors import DisconnectedError
+from fastsio.core.latest import latest_packet
 from harness import frame_bytes, until
 
 KB = 1024
@@ -376,6 +377,18 @@ async def test_latest_is_not_kept_for_clients_that_come_back(join):
     socket.emit("kept", 2)
     assert kept != await peer.receive()
     assert io.sockets.adapter.position() == 2, "two packets are kept"
+
+
+async def test_latest_to_a_client_that_is_leaving_makes_nothing(io, join):
+    peer, socket = await join(io, transport="polling")
+    session = socket.session
+    socket.disconnect(close=True)
+    io.latest("key").emit("e", 1)
+    socket.latest("key").emit("e", 2)
+    session.outlet.send(latest_packet(io.sockets, "key", ["e", 3]))
+    assert session.flow is None
+    assert [(await peer.get()).body for _ in range(2)] == [b"41", b"6\x1e1"]
+    peer.handshake.clear()
 
 
 async def test_latest_says_what_it_can_not_do(io, join):
