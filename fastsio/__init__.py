@@ -17,6 +17,7 @@ from fastsio.client import (
 )
 from fastsio.core.declared import Event
 from fastsio.core.socket import Socket
+from fastsio.core.turns import concurrency
 from fastsio.serve import RunningServer, run, start
 from fastsio.wsgi import Middleware, WSGIApp
 
@@ -40,6 +41,7 @@ __all__ = [
     "SimpleClient",
     "Socket",
     "WSGIApp",
+    "concurrency",
     "exceptions",
     "packet",
     "run",
