@@ -61,6 +61,7 @@ def compiled_client(tmp_path: Path) -> Path:
     return tmp_path / "client.js"
 
 
+@pytest.mark.feature("1.6 typed events: schema")
 async def test_client_compiles_and_works(
     server_module: Any, serve: Any, compiled_client: Path
 ) -> None:

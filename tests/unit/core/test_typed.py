@@ -83,6 +83,7 @@ def refusal(fn: Callable[..., Any], *args: Any) -> tuple[int, str, str, str]:
 # --- types ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.feature("1.6 typed events")
 @pytest.mark.parametrize(
     ("type_", "sent", "got"),
     [
@@ -115,6 +116,7 @@ async def test_a_value_reaches_the_handler_as_its_type(type_: Any, sent: Any, go
     assert value == got and type(value) is type(got)
 
 
+@pytest.mark.feature("1.6 typed events")
 @pytest.mark.parametrize(
     ("type_", "sent", "path", "message"),
     [
