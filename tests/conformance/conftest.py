@@ -13,10 +13,7 @@ import pytest_asyncio
 # The helper modules here are imported by their bare names, whatever import mode pytest is in.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from feature_marks import pytest_configure
 from targets import Target, open_target
-
-__all__ = ["pytest_configure"]
 
 
 @pytest.fixture(scope="session", autouse=True)

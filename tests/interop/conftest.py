@@ -11,13 +11,10 @@ import pytest
 import pytest_asyncio
 
 from apps import Log, reason_in
-from feature_marks import pytest_configure
 from harness import assert_clean
 from node_driver import NodeDriver
 from peer_servers import KINDS, TRANSPORTS, PeerServer
 from server_process import ServerProcess, app_of_style
-
-__all__ = ["pytest_configure"]
 
 STYLES = ("aio", "io")
 MODES = ("polling", "websocket", "upgrade", "upgrading")

@@ -12,12 +12,9 @@ from typing import Any
 
 import pytest
 
-from feature_marks import pytest_configure
 from parity.scenario import Scenario, load
 from parity.side import LineProcess
 from swap_values import line_of, without_sids
-
-__all__ = ["pytest_configure"]
 
 HERE = Path(__file__).parent
 

@@ -16,11 +16,10 @@ from clock_loop import pytest_asyncio_loop_factories
 from fastsio.core.handshake import make_environ
 from fastsio.doors.hosted import serve as serve_hosted
 from fastsio.server import engine_of, release_engine
-from feature_marks import pytest_configure
 from frame_tools import byte_by_byte, in_one_piece
 from harness import until
 
-__all__ = ["pytest_asyncio_loop_factories", "pytest_configure"]
+__all__ = ["pytest_asyncio_loop_factories"]
 
 
 @pytest.fixture(params=["fastsio._frames", "reference"])
