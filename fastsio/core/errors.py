@@ -1,6 +1,5 @@
 """What users catch and raise. The names and texts are python-socketio's where it has the error."""
 
-import builtins
 from typing import Any
 
 
@@ -30,8 +29,8 @@ class ConnectionRefusedError(ConnectionError):
             self.error_args["data"] = list(args[1:])
 
 
-class TimeoutError(SocketIOError, builtins.TimeoutError):
-    """The client did not answer in time. `except TimeoutError` finds it without an import, too."""
+class TimeoutError(SocketIOError):
+    """The client did not answer in time."""
 
 
 class PartialAnswersError(TimeoutError):

@@ -160,7 +160,10 @@ async def test_public_names_are_what_the_package_exports():
         "get_tornado_handler",
     }  # fmt: skip
     ours = set(fastsio.__all__) - set(socketio.__all__)
-    assert ours == {"IO", "RunningServer", "exceptions", "packet", "run", "start"}
+    assert ours == {
+        *("Event", "IO", "RunningServer", "Socket"),
+        *("concurrency", "exceptions", "packet", "run", "start"),
+    }
     for name in fastsio.__all__:
         assert getattr(fastsio, name).__doc__
 
