@@ -104,4 +104,8 @@ async def test_adapter_says_who_is_where(things):
     assert things.adapter.socket_rooms("nobody") is None
     assert things.adapter.sockets() == things.adapter.sockets(["a", "x"]) == {sid}
     assert things.adapter.sockets({"x"}) == set()
+
+
+@pytest.mark.feature("1.11 serverCount")
+async def test_adapter_says_how_many_servers_there_are(things):
     assert things.adapter.server_count() == 1
