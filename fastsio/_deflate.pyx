@@ -9,7 +9,7 @@ import zlib
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.string cimport memcpy, memset
 
-from fastsio._encoded cimport Encoded
+from fastsio._encoded cimport DEFLATED, Encoded
 from fastsio._frames cimport (
     BINARY,
     COMPRESSED,
@@ -60,18 +60,20 @@ cdef class Compression:
 
     cdef bytes shared_frames(self, Encoded encoded, int window_bits):
         """A packet's frames for every client whose window is at least so large: compressed once for all of them."""
-        if encoded.deflated is None or encoded.deflated_bits > window_bits:
+        cdef bytes frames = encoded.kept(DEFLATED)
+        if frames is None or encoded.deflated_bits > window_bits:
             compressor = self.compressors.get(window_bits)
             if compressor is None:
                 self.compressors[window_bits] = compressor = self.make_compressor(window_bits)
             try:
-                encoded.deflated = self.frames_by(compressor, FULL_FLUSH, encoded)
+                frames = self.frames_by(compressor, FULL_FLUSH, encoded)
             except BaseException:
                 # Half of this packet would be in front of the next one, which may be another client's.
                 del self.compressors[window_bits]
                 raise
+            encoded.keep(DEFLATED, frames)
             encoded.deflated_bits = window_bits
-        return encoded.deflated
+        return frames
 
     cdef bytes frames_by(self, object compressor, int flush, Encoded encoded):
         """A packet's frames; each message of it is compressed, or not, by itself."""

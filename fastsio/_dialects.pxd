@@ -12,7 +12,6 @@ cdef enum Form:
     # Of a packet in a polling payload; numbered behind the dialects.
     TEXT_PAYLOAD = 4
     OCTETS = 5
-    FORMS = 6
 
 
 cdef bytes payload_of(bytes text, list buffers, int form)

@@ -52,6 +52,7 @@ cdef class SocketBase(Member):
     cdef public tuple of_any        # Handlers of every event, before these; None if there are none
     cdef public dict acks           # id -> core.acks.PendingAck; None if there are none
     cdef public dict turns          # Handler -> core.turns.Turns, Rule -> core.limits.Bucket; None if there are none
+    cdef public object middleware   # core.packets.PacketMiddleware; None if there is none
     cdef public bint is_connected
     cdef public bint is_dropped     # disconnect() was called; if before it was admitted, it will be refused
     cdef public bint is_refused     # always_connect: its connect handler did not want it

@@ -62,6 +62,7 @@ class SocketBase(Member):
     acks: dict[int, Any] | None
     turns: dict[Any, Any] | None
     is_connected: bool
+    middleware: Any
     is_dropped: bool
     is_refused: bool
     def forget(self, event: str, handler: Handler) -> None: ...

@@ -9,7 +9,7 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.string cimport memcpy
 
-from fastsio._dialects cimport EIO4, FORMS, IN_BASE64, OCTETS, TEXT_PAYLOAD, binary_in, payload_of
+from fastsio._dialects cimport EIO4, IN_BASE64, OCTETS, TEXT_PAYLOAD, binary_in, payload_of
 from fastsio._frames cimport BINARY, TEXT, frame_of, head_size, write_head
 
 cdef extern from "Python.h":
@@ -54,11 +54,13 @@ cdef class Encoded:
 
     cdef str string_(self):
         """The text as ASGI servers take it."""
-        if self.string is None:
-            self.string = PyUnicode_DecodeUTF8(
+        cdef object text = self.kept(AS_STR)
+        if text is None:
+            text = PyUnicode_DecodeUTF8(
                 PyBytes_AS_STRING(self.frame) + self.text_at, len(self.frame) - self.text_at, NULL
             )
-        return self.string
+            self.keep(AS_STR, text)
+        return text
 
     cdef bytes frames_(self):
         cdef bytes data
@@ -120,17 +122,27 @@ cdef class Encoded:
         return self.other(dialect)
 
     cdef object other(self, int form):
-        """One of `others`, made when it is first asked for, and kept."""
-        if self.others is None:
-            self.others = [None] * FORMS
-        if self.others[form] is None:
+        """The packet in a Form, or for a Dialect, made when it is first asked for."""
+        cdef object made = self.kept(form)
+        if made is None:
             if form < TEXT_PAYLOAD:
-                self.others[form] = translated(self, form)
+                made = translated(self, form)
             elif self.is_binary_():
-                self.others[form] = payload_of(None, [self.frame[self.text_at:]] + (self.buffers or []), form)
+                made = payload_of(None, [self.frame[self.text_at:]] + (self.buffers or []), form)
             else:
-                self.others[form] = payload_of(self.frame[self.text_at:], self.buffers or [], form)
-        return self.others[form]
+                made = payload_of(self.frame[self.text_at:], self.buffers or [], form)
+            self.keep(form, made)
+        return made
+
+    cdef object kept(self, int which):
+        """One of `others`, None if it has not been made."""
+        return None if self.others is None else self.others[which]
+
+    cdef int keep(self, int which, object made) except -1:
+        if self.others is None:
+            self.others = [None] * KEPT
+        self.others[which] = made
+        return 0
 
 
 cdef Encoded translated(Encoded encoded, int dialect):

@@ -289,12 +289,18 @@ class _SanicWebSocket:
     async def receive(self) -> Message:
         from sanic.exceptions import SanicException
 
+        task = asyncio.current_task()
         if not self._is_connected:
             self._is_connected = True
             return {"type": "websocket.connect"}
         try:
             message = await self.websocket.recv()
         except SanicException:
+            message = None
+        except asyncio.CancelledError:
+            # Raised for a connection that ends while we wait, and then nobody has cancelled this task.
+            if task is None or task.cancelling():
+                raise
             message = None
         if isinstance(message, str):
             return {"type": "websocket.receive", "text": message}

@@ -47,7 +47,6 @@ class Socket(Flowing):
         "_handshake",
         "_issued",
         "_joined",
-        "middleware",
         "peer",
     )
 
@@ -68,7 +67,6 @@ class Socket(Flowing):
         self._joined: set[Any] | None = None
         self._data: dict[str, Any] | None = None
         self._ack_count = 0
-        self.middleware: PacketMiddleware | None = None
 
     def __repr__(self) -> str:
         return f"<Socket {self.id[:6]}… in {self.namespace.name!r}>"
