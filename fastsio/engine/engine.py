@@ -113,8 +113,8 @@ class Engine:
         session = self.sessions.get(sid) if sid else None
         # Node takes every other version, and none, for 3.
         protocol = 4 if request.argument("EIO") == "4" else 3
-        # First what nearly all requests are. Nothing that _refusal() looks at is wrong with them, and that call would be
-        # 2 % of a poll, 1 % of a connect.
+        # First what nearly all requests are. Nothing that _refusal() looks at is wrong with them, and that call would
+        # be 2 % of a poll, 1 % of a connect.
         is_upgrade = request.is_upgrade
         if is_upgrade:
             is_websocket = transport == "websocket"
