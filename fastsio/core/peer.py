@@ -124,7 +124,10 @@ class Peer(PeerBase):
             if self.find(name) is not None or (self._joining and name in self._joining):
                 self.misplaced(CONNECT, name)
                 return
-            namespace = self.hub.find_namespace(name)
+            # One that is there, mostly, and need not be looked for: that call would be 1 % of a connect.
+            namespace = self.hub.namespaces.get(name)
+            if namespace is None or self.hub.is_root_optional:
+                namespace = self.hub.find_namespace(name)
             if namespace is None:
                 self._ask_parents(name, auth)
                 return
@@ -273,16 +276,18 @@ class Peer(PeerBase):
         return None
 
     def _welcome(self, namespace: Namespace, socket: Socket) -> None:
-        namespace.joining.pop(socket.id, None)
-        namespace.sockets[socket.id] = socket
+        sid = socket.id
+        if namespace.joining:
+            namespace.joining.pop(sid, None)
+        namespace.sockets[sid] = socket
         socket.is_connected = True
         self.session.clear_deadline()
         self.attach(socket)
         if namespace.observer is not None and namespace.watch is not None:
-            namespace.watch.socket_joined(socket.id)
+            namespace.watch.socket_joined(sid)
         if namespace.recovery is None:
             if self.protocol == 5:  # likely
-                socket.send_packet(namespace.encode_connect(socket.id))
+                socket.send_packet(namespace.encode_connect(sid))
             else:
                 socket.send_packet(self.connect_packet(socket))
         else:
@@ -418,11 +423,12 @@ class Peer(PeerBase):
         if namespace.recovery is not None:
             namespace.recovery.left(socket, reason)
         socket.is_connected = False
-        namespace.leaving[socket.id] = socket
-        namespace.sockets.pop(socket.id, None)
+        sid = socket.id
+        namespace.leaving[sid] = socket
+        namespace.sockets.pop(sid, None)
         socket.stop_receiving()
         if namespace.observer is not None and namespace.watch is not None:
-            namespace.watch.socket_left(socket.id)
+            namespace.watch.socket_left(sid)
         if self.hub.observer is not None:
             self.hub.observer.socket_left(socket, reason)
         if socket.acks is not None:
