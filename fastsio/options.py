@@ -75,6 +75,8 @@ class Options:
     max_http_buffer_size: bytes of one message or one POST body.
     max_buffered_bytes: bytes queued for one client; a session that is over it and is sent more ends.
     transports: "polling", "websocket" or both. allow_upgrades: from the one to the other.
+    initial_packet: an Engine.IO message, text (str) or bytes, that every client gets right behind the handshake, before
+        all of Socket.IO's; for clients of one's own.
     allow_eio3: clients of Socket.IO 1.x and 2.x (Engine.IO 3) are served too; False: they get HTTP 400, code 5.
     cors_allowed_origins: None sends no CORS headers (browsers then allow the same origin only), "*", one
         origin, a regular expression, a list of both, or function(origin) or function(origin, environ), `async` too,
@@ -138,6 +140,7 @@ class Options:
     max_buffered_bytes: int = 16 * 1024 * 1024
     transports: tuple[str, ...] = TRANSPORTS
     allow_upgrades: bool = True
+    initial_packet: None | str | bytes = None
     allow_eio3: bool = True
     cors_allowed_origins: None | str | Iterable[str] | Callable[[str], bool] = None
     cors_credentials: bool = True
@@ -167,6 +170,8 @@ class Options:
     typed: bool | None = None
 
     def __post_init__(self) -> None:
+        if self.initial_packet is not None and not isinstance(self.initial_packet, (str, bytes)):
+            raise ValueError(f"initial_packet={self.initial_packet!r}: a str, bytes or None")
         given: Any = self.ping_interval
         if isinstance(given, (tuple, list)):
             interval, grace = _interval_and_grace(given)

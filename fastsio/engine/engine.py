@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from fastsio._dialects import dialect_of
-from fastsio._encoded import encode_engine_packet
+from fastsio._encoded import encode_engine_packet, encode_messages
 from fastsio._fanout import Flusher
 from fastsio._ids import new_id
 from fastsio._wheel import Wheel
@@ -86,6 +86,8 @@ class Engine:
         )
         self.wheel = Wheel(loop, min(*delays, head_timeout_s))
         upgrades = options.allow_upgrades and "websocket" in options.transports
+        first = options.initial_packet
+        self._initial = None if first is None else encode_messages([first])
         self._open_packets = {
             "polling": _open_packet(options, ["websocket"] if upgrades else []),
             "websocket": _open_packet(options, []),
@@ -286,6 +288,8 @@ class Engine:
         sid = session.id
         open_packet = encode_engine_packet(self._open_packets["websocket"] % sid.encode())
         exchange.send(open_packet)  # type: ignore[attr-defined]
+        if self._initial is not None:
+            exchange.send(self._initial)  # type: ignore[attr-defined]
         self.sessions[sid] = session
         session.handler = self.handler.open(session)
         if self.watches_flow:
@@ -303,7 +307,7 @@ class Engine:
         session.handler = self.handler.open(session)
         if self.watches_flow:
             session.flow_control()
-        body, content_type = polling.open_answer(open_packet)
+        body, content_type = polling.open_answer(open_packet, self._initial)
         headers = payload_headers(request, content_type) + cors_headers(self.options, request)
         headers += cookie_header(self.options, session.id)
         exchange.respond(200, self.told(request, headers), body)

@@ -12,7 +12,7 @@ from fastsio._frames import ProtocolError
 from fastsio._payload import decode_payload
 from fastsio.engine.cors import cors_headers
 from fastsio.engine.headers import compress, payload_headers
-from fastsio.engine.payloads import OCTETS, TEXT, payloads_of
+from fastsio.engine.payloads import OCTETS, TEXT, TextPayloads, payloads_of
 from fastsio.engine.ports import Exchange, Headers, Request
 
 if TYPE_CHECKING:
@@ -57,11 +57,13 @@ class PollingTransport(Outlet):
         else:
             exchange.respond(500, self.session.engine.answer_headers(request), b"")
 
-    def open_answer(self, open_packet: bytes) -> tuple[bytes, str]:
-        """The body and the Content-Type of the answer that opens the session."""
-        if self.payloads is None:
+    def open_answer(self, open_packet: bytes, initial: Encoded | None) -> tuple[bytes, str]:
+        """The body and the Content-Type of the answer that opens the session; with `initial`, if there is one."""
+        if self.payloads is None and initial is None:  # likely
             return open_packet, TEXT
-        return self.payloads.encode([encode_engine_packet(open_packet)])
+        payloads = TextPayloads() if self.payloads is None else self.payloads
+        packets = [encode_engine_packet(open_packet), *(() if initial is None else (initial,))]
+        return payloads.encode(packets)
 
     def _handle_get(self, request: Request, exchange: Exchange) -> None:
         if self._poll is not None:

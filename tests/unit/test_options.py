@@ -25,6 +25,7 @@ def test_defaults_are_the_documented_ones():
         "max_buffered_bytes": 16 * 1024 * 1024,
         "transports": ("polling", "websocket"),
         "allow_upgrades": True,
+        "initial_packet": None,
         "allow_eio3": True,
         "cors_allowed_origins": None,
         "cors_credentials": True,
@@ -65,7 +66,7 @@ def test_both_styles_take_every_option(style):
     given = {
         "ping_interval": 1, "ping_grace": 1, "ping_timeout": 2, "connect_timeout": 3, "upgrade_timeout": 4,
         "max_http_buffer_size": 5, "max_buffered_bytes": 6, "transports": ("websocket",),
-        "allow_upgrades": False, "allow_eio3": False,
+        "allow_upgrades": False, "allow_eio3": False, "initial_packet": "hi",
         "cors_allowed_origins": "*", "cors_credentials": False, "check_origin": True,
         "cors": Cors(max_age="1"), "allow_request": print, "generate_id": repr, "serve_client": True,
         "cookie": {"name": "x", "Path": "/x", "HttpOnly": False, "SameSite": "Strict"},

@@ -53,6 +53,31 @@ async def test_websocket_handshake_opens_a_session_that_offers_no_upgrade(serve)
     await peer.close()
 
 
+@pytest.mark.feature("1.2 initialPacket")
+@pytest.mark.parametrize(
+    ("given", "text", "frame"), [('2["hi"]', b'42["hi"]', '42["hi"]'), (b"\x01", b"bAQ==", b"\x01")]
+)
+async def test_initial_packet_comes_right_behind_the_handshake(serve, given, text, frame):
+    server = await serve(fastsio.IO(initial_packet=given))
+    response = await http(server.url, "GET", PATH + "?EIO=4&transport=polling")
+    opened, initial = response.body.split(b"\x1e")
+    assert opened[:1] == b"0"
+    assert initial == text
+    sid = json.loads(opened[1:])["sid"]
+    await http(server.url, "POST", f"{PATH}?EIO=4&transport=polling&sid={sid}", b"1")
+    peer = await FakePeer(server.url).open()
+    assert await peer.receive() == frame
+    await peer.close()
+
+
+async def test_initial_packet_of_a_v3_client_is_framed_as_it_knows_it(serve):
+    server = await serve(fastsio.IO(initial_packet="hi"))
+    response = await http(server.url, "GET", PATH + "?EIO=3&transport=polling&b64=1")
+    assert response.body.endswith(b"3:4hi")
+    sid = re.search(rb'"sid":"([^"]+)"', response.body)[1].decode()
+    await http(server.url, "POST", f"{PATH}?EIO=3&transport=polling&sid={sid}", b"1:1")
+
+
 async def test_session_ids_are_never_the_same(serve):
     server = await serve(fastsio.IO())
     peers = [await FakePeer(server.url).open() for _ in range(20)]
