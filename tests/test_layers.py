@@ -470,7 +470,7 @@ def is_import_or_all(node: ast.stmt) -> bool:
         ("client/aio.py", "from fastsio.core.hub import Hub"),
         ("server.py", "from fastsio.api.aio import AsyncServer"),
         ("server.py", "from fastsio.serve import run"),
-        ("options.py", "from fastsio._codec import Json"),
+        ("options/table.py", "from fastsio._codec import Json"),
         ("brand_new.py", "import os"),
         ("_frames.pyx", "from fastsio._codec cimport Encoded"),
         ("_frames.pyx", "from fastsio._codec import Encoded"),

@@ -12,7 +12,7 @@ from fastsio._http import Request
 
 ANY = "*"
 UNIX = "unix"
-# What may stand in `trusted_proxies`, as options.py has parsed it.
+# What may stand in `trusted_proxies`, as options has parsed it.
 Trusted = tuple[str | ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
 SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 
