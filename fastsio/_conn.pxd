@@ -21,7 +21,7 @@ cdef class Conn(Stream):
     cdef public object wheel_slot   # the wheel's own mark
     cdef bint is_busy               # a request is being answered
     cdef bint keep_alive
-    cdef bint has_served
+    cdef readonly bint has_served   # its first request has come
     cdef bint is_broken             # what came is not HTTP; answered when its turn comes
     cdef bint in_requests           # next_requests() is at work
     cdef int idle_checks            # how many looks of the wheel found it idle, or in the same request

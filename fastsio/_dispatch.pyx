@@ -102,6 +102,7 @@ cdef class Suspended:
 
     def __call__(self, task):
         self.socket.namespace.tasks.discard(task)
+        self.socket.session.handlers_at_work -= 1
         if not task.cancelled():
             error = task.exception()
             if error is None:
@@ -321,6 +322,7 @@ cdef class SocketBase(Member):
                     suspended.replies = replies
                     suspended.on_end = on_end
                     self.namespace.tasks.add(result)
+                    self.session.handlers_at_work += 1
                     result.add_done_callback(suspended)
                     return True
         except asyncio.CancelledError:

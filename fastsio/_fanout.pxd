@@ -62,6 +62,7 @@ cdef class SessionBase:
     cdef public object flow         # engine.flow.SessionFlow; None until somebody asks for it
     cdef public bint is_open
     cdef public bint heard          # any byte came since it was last cleared
+    cdef public int handlers_at_work    # how many handlers of its events wait for something
 
 
 cdef class Member:

@@ -16,6 +16,7 @@ class SessionBase:
     flow: Any
     is_open: bool
     heard: bool
+    handlers_at_work: int
 
 class Member:
     id: str

@@ -6,6 +6,7 @@ beside it, a server is a shared.SharedServer.
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Callable, Collection
 from typing import Any, Protocol
 
@@ -146,6 +147,19 @@ class Server:
                 404, [("Content-Type", "text/plain; charset=utf-8")], b"Not Found", is_head=is_head
             )
 
+    def divert(self, takes: Callable[[Conn, Request], bool] | None) -> None:
+        """Let `takes(conn, request)` see each request first; True: it is dealt with. None ends that."""
+        if takes is None:
+            vars(self).pop("handle", None)
+        else:
+            self.handle = functools.partial(self._handle_unless, takes)  # type: ignore[method-assign]
+
+    def _handle_unless(
+        self, takes: Callable[[Conn, Request], bool], conn: Conn, request: Request
+    ) -> None:
+        if not takes(conn, request):
+            type(self).handle(self, conn, request)
+
     def is_engine_path(self, path: str) -> bool:
         """Whether requests for that path are the engine's."""
         decides = self._decides_path
@@ -162,6 +176,13 @@ class Server:
             self.engine.cut_off(request)
 
     # --- the end -----------------------------------------------------------------------------
+
+    def own_sessions(self) -> list[Any]:
+        """The sessions that end with this server: all, or those on our connections if the engine has another door."""
+        if self.engine.doors <= {self}:
+            return list(self.engine.sessions.values())
+        sessions = [getattr(conn, "session", None) for conn in self.connections]
+        return [session for session in sessions if session is not None]
 
     async def close(self, timeout_s: float) -> None:
         """Tell every client, run every `disconnect` handler once, and be done.

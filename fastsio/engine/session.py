@@ -232,8 +232,8 @@ class Session(SessionBase):
 
     # --- the end -----------------------------------------------------------------------------
 
-    def close(self, deferred: str = "forced server close") -> None:
-        """End the session from this side, behind everything that was sent: reason "forced close".
+    def close(self, deferred: str = "forced server close", reason: str = "forced close") -> None:
+        """End the session from this side, behind everything that was sent.
 
         A client that polls and has no GET open fetches the rest and its end with the next ones; the handler is told
         at once, with the reason `deferred`. (Node names it so where the client is at fault by the order of its
@@ -243,9 +243,9 @@ class Session(SessionBase):
             return
         if self.polling is None:
             self.outlet.close_websocket()
-            self.end("forced close")
+            self.end(reason)
         elif not self.polling.queue and self.polling.end_poll(CLOSE):
-            self.end("forced close")
+            self.end(reason)
         else:
             self.polling.end_poll(CLOSE)
             self.polling.is_closed = True
