@@ -41,7 +41,13 @@ DIRECTIVES = {
 if sys.platform == "win32":
     COMPILE_ARGS = ["/Od", "/Zi"] if DEBUG else ["/O2"]
 elif SANITIZE:
-    COMPILE_ARGS = ["-O1", "-g", "-fno-omit-frame-pointer", f"-fsanitize={SANITIZE}", "-fno-sanitize-recover=all"]
+    COMPILE_ARGS = [
+        "-O1",
+        "-g",
+        "-fno-omit-frame-pointer",
+        f"-fsanitize={SANITIZE}",
+        "-fno-sanitize-recover=all",
+    ]
 elif DEBUG:
     COMPILE_ARGS = ["-O0", "-g", "-UNDEBUG"]
 else:

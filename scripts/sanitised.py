@@ -23,7 +23,12 @@ COMPILERS = {"asan": "gcc", "fuzz": "clang"}
 PACKAGES = {"asan": "gcc libc6-dev", "fuzz": "clang libclang-rt-14-dev (or the one of your clang)"}
 MANIFEST = ".copied"
 # What git does not know and the tests need.
-LINKED = ("fastsio/bundle", "tests/node_modules", "tests/clients/node_modules", "examples/chat/node_modules")
+LINKED = (
+    "fastsio/bundle",
+    "tests/node_modules",
+    "tests/clients/node_modules",
+    "examples/chat/node_modules",
+)
 
 
 def tree_of(kind: str) -> Path:
@@ -35,7 +40,9 @@ def build(kind: str) -> Path:
     """Bring the copy up to date and build it. Exits with a message where something is missing."""
     compiler = os.environ.get("CC", COMPILERS[kind])
     if shutil.which(compiler.split()[0]) is None:
-        sys.exit(f"{compiler} is not on the PATH (on Debian and Ubuntu: apt-get install {PACKAGES[kind]})")
+        sys.exit(
+            f"{compiler} is not on the PATH (on Debian and Ubuntu: apt-get install {PACKAGES[kind]})"
+        )
     tree = tree_of(kind)
     tree.mkdir(parents=True, exist_ok=True)
     copy_sources(tree)
@@ -116,7 +123,7 @@ def libpython() -> list[str]:
     """How to link this interpreter's library, shared or not."""
     folder = sysconfig.get_config_var("LIBDIR")
     name = f"python{sysconfig.get_config_var('LDVERSION')}"
-    system = (sysconfig.get_config_var("LIBS") or "").split() + ["-lm", "-ldl", "-lpthread"]
+    system = [*(sysconfig.get_config_var("LIBS") or "").split(), "-lm", "-ldl", "-lpthread"]
     if sysconfig.get_config_var("Py_ENABLE_SHARED"):
         return [f"-L{folder}", f"-l{name}", f"-Wl,-rpath,{folder}", *system]
     static = Path(sysconfig.get_config_var("LIBPL"), f"lib{name}.a")

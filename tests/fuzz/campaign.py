@@ -1,10 +1,11 @@
 """Fuzz: build what is instrumented, run the targets one after the other, keep what they have found and count.
 
-    campaign.py --seconds 600                        all targets, ten minutes in all
-    campaign.py --seconds 600 --targets http,frames  those
-    campaign.py --leaks                              every kept input again and again, looking for memory that stays
-    campaign.py --merge                              no fuzzing: minimise the corpus
-    campaign.py --report                             write the counts into docs/fuzzing.md
+    export PYTHONPATH=tests
+    python -m fuzz.campaign --seconds 600                        all targets, ten minutes in all
+    python -m fuzz.campaign --seconds 600 --targets http,frames  those
+    python -m fuzz.campaign --leaks                              every kept input again and again: what stays in memory?
+    python -m fuzz.campaign --merge                              no fuzzing: minimise the corpus
+    python -m fuzz.campaign --report                             write the counts into docs/fuzzing.md
 
 A run that finds something prints it, says how to repeat it, and ends with status 1. See docs/fuzzing.md.
 """
@@ -24,21 +25,19 @@ import time
 from pathlib import Path
 from typing import Any
 
+from fuzz import corpus
+from fuzz.names import NAMES
+from scripts import sanitised
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
-
-import sanitised  # noqa: E402
-from fuzz import corpus  # noqa: E402
-from fuzz.names import NAMES  # noqa: E402
-
 WORK = ROOT / "build" / "fuzz"
 COUNTS = Path(__file__).parent / "counts.json"
 DOCUMENT = ROOT / "docs" / "fuzzing.md"
 ASAN = "detect_leaks=0:allocator_may_return_null=1"
 # Where memory was taken is noted when an input is repeated; while fuzzing it costs more than all the rest.
 FAST_ASAN = f"{ASAN}:malloc_context_size=0:quarantine_size_mb=8"
-TIMEOUT_S = 10
-RSS_LIMIT_MB = 3000
+# Seconds and MiB of one execution.
+LIMITS = ("-timeout=10", "-rss_limit_mb=3000")
 STATUS = re.compile(r"^#(\d+)\s+\w+\s+cov: (\d+) ft: (\d+)", re.MULTILINE)
 EXECUTED = re.compile(r"^stat::number_of_executed_units: (\d+)", re.MULTILINE)
 BEGIN, END = "<!-- counts -->\n", "<!-- end of counts -->\n"
@@ -79,28 +78,38 @@ def run_target(name: str, seconds: float) -> bool:
     for one in (found, log.parent):
         one.mkdir(parents=True, exist_ok=True)
     words = WORK / f"{name}.words"
-    listed = subprocess.run(command(name, "--words"), env=environment(), check=True, capture_output=True, text=True)
+    listed = subprocess.run(
+        command(name, "--words"), env=environment(), check=True, capture_output=True, text=True
+    )
     words.write_text(listed.stdout)
     arguments = [
-        str(folder), f"-dict={words}", f"-max_total_time={max(int(seconds), 1)}", f"-timeout={TIMEOUT_S}",
-        f"-rss_limit_mb={RSS_LIMIT_MB}", f"-artifact_prefix={found}/{name}-", "-print_final_stats=1", "-reload=0",
+        str(folder), f"-dict={words}", f"-max_total_time={max(int(seconds), 1)}", *LIMITS,
+        f"-artifact_prefix={found}/{name}-", "-print_final_stats=1", "-reload=0",
     ]  # fmt: skip
     begun = time.monotonic()
     with log.open("w") as output:
-        ended = subprocess.run(command(name, *arguments), env=environment(), stdout=output, stderr=output)
+        ended = subprocess.run(
+            command(name, *arguments), env=environment(), stdout=output, stderr=output
+        )
     took = time.monotonic() - begun
     text = log.read_text(errors="replace")
     row = note(name, text, took)
-    print(f"{name:9} {row['last']:>12,} executions in {took:.0f} s, coverage {row['coverage']}", flush=True)
+    print(
+        f"{name:9} {row['last']:>12,} executions in {took:.0f} s, coverage {row['coverage']}",
+        flush=True,
+    )
     if ended.returncode:
         print(text[-6000:])
-        print(f"\n{name}: status {ended.returncode}. Repeat it with\n  {repeat(name, text)}", flush=True)
+        print(
+            f"\n{name}: status {ended.returncode}. Repeat it with\n  {repeat(name, text)}",
+            flush=True,
+        )
     return ended.returncode == 0
 
 
 def repeat(name: str, log: str) -> str:
     kept = re.search(r"Test unit written to (\S+)", log)
-    return f"python tests/fuzz/campaign.py --targets {name} --repeat {kept[1] if kept else 'FILE'}"
+    return f"PYTHONPATH=tests python -m fuzz.campaign --targets {name} --repeat {kept[1] if kept else 'FILE'}"
 
 
 def note(name: str, log: str, seconds: float) -> dict[str, Any]:
@@ -128,9 +137,12 @@ def merge(name: str) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as output:
         subprocess.run(
-            command(name, "-merge=1", f"-timeout={TIMEOUT_S}", f"-rss_limit_mb={RSS_LIMIT_MB}", str(merged), str(folder)),
-            env=environment(), check=True, stdout=output, stderr=output,
-        )  # fmt: skip
+            command(name, "-merge=1", *LIMITS, str(merged), str(folder)),
+            env=environment(),
+            check=True,
+            stdout=output,
+            stderr=output,
+        )
     inputs = [one.read_bytes() for one in merged.iterdir()]
     corpus.write(corpus.path_of(name), inputs)
     shutil.rmtree(folder)
@@ -149,7 +161,10 @@ def leaks(name: str) -> bool:
 def report() -> None:
     """The table of docs/fuzzing.md."""
     counts = json.loads(COUNTS.read_text())
-    rows = ["| target | executions | seconds | coverage | features | inputs kept |", "|---|---|---|---|---|---|"]
+    rows = [
+        "| target | executions | seconds | coverage | features | inputs kept |",
+        "|---|---|---|---|---|---|",
+    ]
     for name in NAMES:
         row = counts.get(name, {"executions": 0, "seconds": 0, "coverage": 0, "features": 0})
         rows.append(
@@ -163,12 +178,18 @@ def report() -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=60.0 * len(NAMES), help="for all targets together")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=60.0 * len(NAMES), help="for all targets together"
+    )
     parser.add_argument("--targets", default=",".join(NAMES), help="names, with commas between")
     parser.add_argument("--leaks", action="store_true", help="look for memory that stays")
     parser.add_argument("--merge", action="store_true", help="minimise the corpus")
-    parser.add_argument("--report", action="store_true", help="write the counts into docs/fuzzing.md")
+    parser.add_argument(
+        "--report", action="store_true", help="write the counts into docs/fuzzing.md"
+    )
     parser.add_argument("--repeat", metavar="FILE", help="run one input, with full reports")
     given = parser.parse_args()
     names = given.targets.split(",")
@@ -182,7 +203,8 @@ def main() -> int:
     if given.repeat:
         return subprocess.run(command(names[0], given.repeat), env=environment(ASAN)).returncode
     if given.leaks:
-        return 0 if all([leaks(name) for name in names]) else 1
+        leaky = [name for name in names if not leaks(name)]
+        return 1 if leaky else 0
     status = 0
     for name in names:
         if not given.merge and not run_target(name, given.seconds / len(names)):

@@ -21,7 +21,9 @@ def read(path: Path) -> list[bytes]:
     """The inputs of one file; none if it does not exist."""
     if not path.exists():
         return []
-    return [base64.b64decode(line, validate=True) for line in path.read_text().split("\n") if line != ""]
+    return [
+        base64.b64decode(line, validate=True) for line in path.read_text().split("\n") if line != ""
+    ]
 
 
 def write(path: Path, inputs: Iterable[bytes]) -> None:

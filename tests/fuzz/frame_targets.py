@@ -132,7 +132,9 @@ def deflate(data: bytes) -> None:
     flags, limit = data[0], INFLATED_LIMITS[data[2] % 3]
     window_bits, peer_bits = 9 + data[1] % 7, 8 + data[1] // 7 % 8
     has_context, peer_has_context = bool(flags & 1), bool(flags & 2)
-    ours = Deflate(COMPRESSIONS[flags >> 2 & 3], window_bits, has_context, peer_bits, peer_has_context)
+    ours = Deflate(
+        COMPRESSIONS[flags >> 2 & 3], window_bits, has_context, peer_bits, peer_has_context
+    )
     peer = SlowInflater(peer_bits, peer_has_context)
     reading = Inflating(has_context, window_bits)
     for kind, message in parts(data[3:]):

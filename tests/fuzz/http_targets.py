@@ -14,7 +14,9 @@ from memory_conn import Receiver, Router, answer
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 # A request like most: what one client has sent must not change how the next one's is read.
 USUAL = b"GET /usual?x=1 HTTP/1.1\r\nHost: x\r\n\r\n"
-USUAL_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\nConnection: keep-alive\r\n\r\n</usual?x=1>"
+USUAL_ANSWER = (
+    b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\nConnection: keep-alive\r\n\r\n</usual?x=1>"
+)
 HEAD_LIMITS = (65_536, 200)
 BODY_LIMITS = (1_000_000, 64)
 DEFLATION = Deflation(Options(per_message_deflate=True).per_message_deflate)  # type: ignore[arg-type]
@@ -62,7 +64,9 @@ def play(stream: list[bytes], flags: int) -> tuple[list[Any], bytes, list[Any]]:
 
 def without_status(sent: bytes) -> bytes:
     """A head that is wrong and too large is refused for what is seen first."""
-    return sent.replace(b"HTTP/1.1 431 Request Header Fields Too Large", b"HTTP/1.1 400 Bad Request")
+    return sent.replace(
+        b"HTTP/1.1 431 Request Header Fields Too Large", b"HTTP/1.1 400 Bad Request"
+    )
 
 
 def parts_of(request: Request) -> tuple[Any, ...]:

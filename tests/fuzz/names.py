@@ -4,7 +4,8 @@ Modules are watched from their import on (watch.py): this imports nothing.
 """
 
 NAMES = (
-    "frames", "builder", "deflate", "client", "packets", "msgpack", "payload4", "payload3", "dialects", "http", "sessions",
+    "frames", "builder", "deflate", "client", "packets", "msgpack", "payload4", "payload3", "dialects", "http",
+    "sessions",
 )  # fmt: skip
 WATCHED = {
     "http": ("engine.origin", "engine.deflate"),

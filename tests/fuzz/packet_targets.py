@@ -102,12 +102,15 @@ def msgpack_packets(data: bytes) -> None:
     except ProtocolError:
         return
     assert packet is not None
-    value = packet.data
     try:
         expected = msgpack.unpackb(
             data, raw=False, strict_map_key=False, ext_hook=node_value, timestamp=3
         )
-    except (ValueError, TypeError, OverflowError):  # keys that it has no form for, dates, its own limits
+    except (
+        ValueError,
+        TypeError,
+        OverflowError,
+    ):  # keys that it has no form for, dates, its own limits
         expected = None
     if expected is not None:
         assert_read_alike(packet, expected)

@@ -20,7 +20,9 @@ JSONP = JsonpPayloads(TextPayloads(), "0")
 LARGEST = 1 << 20
 
 
-def verdict(decode: Any, error: type[Exception], body: bytes) -> tuple[list[tuple[str, bytes]], bool]:
+def verdict(
+    decode: Any, error: type[Exception], body: bytes
+) -> tuple[list[tuple[str, bytes]], bool]:
     """The packets of a body, and whether all of it is right."""
     try:
         return decode(body), True

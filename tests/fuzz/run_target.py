@@ -28,7 +28,9 @@ def quiet() -> None:
     warnings.simplefilter("ignore")
 
 
-def find_leaks(run: Callable[[bytes], None], files: list[str], allocated_bytes: Callable[[], int]) -> int:
+def find_leaks(
+    run: Callable[[bytes], None], files: list[str], allocated_bytes: Callable[[], int]
+) -> int:
     """How many of the files' inputs leave bytes allocated each time that they run."""
     leaky = 0
     for name in files:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from fuzz import frame_targets, http_targets, packet_targets, payload_targets, seeds, session_targets
+from fuzz import (
+    frame_targets,
+    http_targets,
+    packet_targets,
+    payload_targets,
+    seeds,
+    session_targets,
+)
 
 
 class Target(NamedTuple):
@@ -17,16 +24,26 @@ class Target(NamedTuple):
     words: tuple[str, ...] = ()
 
 
-JSON = ('{"_placeholder":true,"num":0}', "null", "true", "1e400", '"connect"', "\\ud800", "[[[[", "NaN", "999999999999999999")
+JSON = (
+    '{"_placeholder":true,"num":0}',
+    "null",
+    "true",
+    "1e400",
+    '"connect"',
+    "\\ud800",
+    "[[[[",
+    "NaN",
+    "999999999999999999",
+)
 HEADERS = (
     "GET / HTTP/1.1\r\n", "POST / HTTP/1.1\r\n", "Host: x\r\n", "Content-Length: ", "Transfer-Encoding: chunked\r\n",
-    "Expect: 100-continue\r\n", "Connection: close\r\n", "Connection: Upgrade\r\n", "Upgrade: websocket\r\n", "\r\n\r\n",
-    "Sec-WebSocket-Version: 13\r\n", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", "permessage-deflate",
-    "Sec-WebSocket-Extensions: ", "client_max_window_bits", "Forwarded: for=", "X-Forwarded-For: ", "HTTP/1.0",
+    "Expect: 100-continue\r\n", "Connection: close\r\n", "Connection: Upgrade\r\n", "Upgrade: websocket\r\n",
+    "\r\n\r\n", "Sec-WebSocket-Version: 13\r\n", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+    "permessage-deflate", "Sec-WebSocket-Extensions: ", "client_max_window_bits", "Forwarded: for=", "X-Forwarded-For: ", "HTTP/1.0",
 )  # fmt: skip
 QUERY = (
-    "EIO=4", "EIO=3", "&transport=polling", "&transport=websocket", "&sid=$S", "&sid=$O", "&j=0", "&b64=1", "2probe", "40",
-    '42["e"]', '42["join"]', '42["all"]', '42["ask"]', '42["bye"]', "41", "/chat,", "451-", "430[]",
+    "EIO=4", "EIO=3", "&transport=polling", "&transport=websocket", "&sid=$S", "&sid=$O", "&j=0", "&b64=1", "2probe",
+    "40", '42["e"]', '42["join"]', '42["all"]', '42["ask"]', '42["bye"]', "41", "/chat,", "451-", "430[]",
 )  # fmt: skip
 
 TARGETS = {

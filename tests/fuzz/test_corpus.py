@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from fuzz import corpus, names, seeds
+from fuzz import corpus, names
 from fuzz.targets import TARGETS
 from fuzz.tools import part, parts
 
@@ -29,7 +29,9 @@ def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.mark.fault("any bytes from a client, as fuzzers found them", "refused or read, as the reference reads them")
+@pytest.mark.fault(
+    "any bytes from a client, as fuzzers found them", "refused or read, as the reference reads them"
+)
 def test_every_kept_input_is_read_as_it_should(name):
     inputs = corpus.kept(name)
     assert inputs, f"{name} has no corpus"

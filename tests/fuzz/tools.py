@@ -50,7 +50,7 @@ def count_bytes(value: Any) -> int:
 
 
 def as_json_keeps_it(value: Any) -> Any:
-    """A value after it has gone through JSON: halves of surrogate pairs that meet are one character, infinities null."""
+    """A value after it has gone through JSON: two halves of a surrogate pair are one character, infinities null."""
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
     if isinstance(value, float) and value - value != 0:
