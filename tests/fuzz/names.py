@@ -5,7 +5,7 @@ Modules are watched from their import on (watch.py): this imports nothing.
 
 NAMES = (
     "frames", "builder", "deflate", "client", "packets", "msgpack", "payload4", "payload3", "dialects", "http",
-    "sessions",
+    "shared", "sessions",
 )  # fmt: skip
 WATCHED = {
     "http": ("engine.origin", "engine.deflate"),

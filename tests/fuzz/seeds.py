@@ -173,6 +173,23 @@ def of_http() -> list[bytes]:
     ]
 
 
+def of_shared() -> list[bytes]:
+    chunked = b"Host: x\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\nT: 1\r\n\r\n"
+    ours, theirs = b"GET /ours/a HTTP/1.1\r\nHost: x\r\n\r\n", b"GET /b HTTP/1.1\r\nHost: x\r\n\r\n"
+    sized = b"Host: x\r\nContent-Length: 5\r\n\r\nhello"
+    streams = [
+        ours + theirs + ours,
+        b"\r\n" + theirs * 2 + b"POST /ours/c HTTP/1.1\r\n" + sized + theirs,
+        b"POST /ours/c HTTP/1.1\r\n" + chunked + b"POST /d HTTP/1.1\r\n" + chunked + ours,
+        b"GET /e HTTP/1.1\r\nHost: x\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\nx",
+        b"GET /f HTTP/1.0\r\n\r\n",
+        b"POST /g HTTP/1.1\r\nTransfer-Encoding: gzip\r\n" + sized,
+        b"POST /h HTTP/1.1\r\nContent-Length: 3\r\n" + sized,
+        b"GET /i HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" + ours,
+    ]
+    return [how + one for one in streams for how in (WHOLE, BYTE_BY_BYTE, IRREGULAR)]
+
+
 def act(name: str, content: bytes = b"", connection: int = 0) -> bytes:
     """An act of a play, see session_targets.ACTS."""
     return part(NAMES[name] << 2 | connection, content)

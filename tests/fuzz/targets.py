@@ -12,6 +12,7 @@ from fuzz import (
     payload_targets,
     seeds,
     session_targets,
+    shared_targets,
 )
 
 
@@ -39,7 +40,8 @@ HEADERS = (
     "GET / HTTP/1.1\r\n", "POST / HTTP/1.1\r\n", "Host: x\r\n", "Content-Length: ", "Transfer-Encoding: chunked\r\n",
     "Expect: 100-continue\r\n", "Connection: close\r\n", "Connection: Upgrade\r\n", "Upgrade: websocket\r\n",
     "\r\n\r\n", "Sec-WebSocket-Version: 13\r\n", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
-    "permessage-deflate", "Sec-WebSocket-Extensions: ", "client_max_window_bits", "Forwarded: for=", "X-Forwarded-For: ", "HTTP/1.0",
+    "permessage-deflate", "Sec-WebSocket-Extensions: ", "client_max_window_bits", "Forwarded: for=",
+    "X-Forwarded-For: ", "HTTP/1.0",
 )  # fmt: skip
 QUERY = (
     "EIO=4", "EIO=3", "&transport=polling", "&transport=websocket", "&sid=$S", "&sid=$O", "&j=0", "&b64=1", "2probe",
@@ -57,6 +59,7 @@ TARGETS = {
     "payload3": Target(payload_targets.payload3, seeds.of_payload3, 400),
     "dialects": Target(payload_targets.dialects, seeds.of_dialects, 400),
     "http": Target(http_targets.http, seeds.of_http, 1200, HEADERS),
+    "shared": Target(shared_targets.shared, seeds.of_shared, 600, ("/ours/", *HEADERS)),
     "sessions": Target(
         session_targets.sessions, seeds.of_sessions, 800, (*QUERY, *HEADERS)
     ),
