@@ -2,13 +2,16 @@
  *
  * An executable of its own, so that the sanitizers' runtime and libFuzzer are in it from the start and the compiled
  * modules find both here; nothing has to be preloaded. Source: LLVM's libFuzzer documentation, "Using libFuzzer as a
- * library" (LLVMFuzzerRunDriver) and the section __libfuzzer_extra_counters; CPython's documentation, "Embedding". */
+ * library" (LLVMFuzzerRunDriver) and the section __libfuzzer_extra_counters; its "Structure-aware fuzzing" (custom
+ * mutators); CPython's documentation, "Embedding". */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 extern int LLVMFuzzerRunDriver(int *argc, char ***argv, int (*run)(const uint8_t *data, size_t size));
+extern size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
 extern size_t __sanitizer_get_current_allocated_bytes(void);
 
 /* Coverage that no compiler has put in: branches of Python source (watch.py). */
@@ -31,13 +34,73 @@ static int run_one(const uint8_t *data, size_t size) {
     return 0;
 }
 
+/* --- inputs that are lists of parts (tools.py, parts()): a byte, a length, up to 255 bytes ----------------------- */
+
+enum { MAX_PARTS = 128, MAX_CONTENT = 255 };
+
+/* Where the parts begin in an input; -1 for inputs that have none. */
+static Py_ssize_t parts_at = -1;
+
+typedef struct { size_t at, size; } Part;
+
+static size_t find_parts(const uint8_t *data, size_t size, Part *parts) {
+    size_t count = 0, at = (size_t)parts_at;
+    while (count < MAX_PARTS && at + 2 <= size) {
+        const size_t whole = 2 + (size_t)data[at + 1];
+        parts[count].at = at;
+        parts[count].size = whole < size - at ? whole : size - at;
+        at += parts[count++].size;
+    }
+    return count;
+}
+
+/* Put n bytes in the place of those of a part; the size that the input has then, or the old one if there is no room. */
+static size_t replace(uint8_t *data, size_t size, size_t max_size, Part part, const uint8_t *bytes, size_t n) {
+    const size_t end = part.at + part.size;
+    if (size - part.size + n > max_size) return size;
+    memmove(data + part.at + n, data + end, size - end);
+    memcpy(data + part.at, bytes, n);
+    return size - part.size + n;
+}
+
+/* libFuzzer changes what is in a part, and the lengths stay right; or parts are copied, left out, changed in kind. */
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed) {
+    Part parts[MAX_PARTS];
+    uint8_t made[2 + MAX_CONTENT];
+    size_t count, n;
+    Part part, other;
+    if (parts_at < 0 || seed % 16 == 0 || (count = find_parts(data, size, parts)) == 0)
+        return LLVMFuzzerMutate(data, size, max_size);
+    part = parts[seed / 256 % count];
+    other = parts[seed / 65536 % count];
+    memcpy(made, data + part.at, part.size);
+    switch (seed % 16) {
+    case 1: case 2: /* one more, in front of another */
+        other.size = 0;
+        return replace(data, size, max_size, other, made, part.size);
+    case 3: case 4: /* in the place of another */
+        return replace(data, size, max_size, other, made, part.size);
+    case 5: case 6: /* left out, if it is not the only one */
+        return count == 1 ? size : replace(data, size, max_size, part, made, 0);
+    case 7: case 8: case 9:
+        data[part.at] ^= (uint8_t)(1u << seed / 16 % 8);
+        return size;
+    default:
+        n = LLVMFuzzerMutate(made + 2, part.size - 2, MAX_CONTENT);
+        made[1] = (uint8_t)n;
+        return replace(data, size, max_size, part, made, 2 + n);
+    }
+}
+
+/* --- the module --------------------------------------------------------------------------------------------------- */
+
 static PyObject *fuzz_run(PyObject *self, PyObject *args) {
     PyObject *arguments;
     Py_ssize_t count, i;
     char **argv;
     int argc, status;
     (void)self;
-    if (!PyArg_ParseTuple(args, "OO!", &target, &PyList_Type, &arguments)) return NULL;
+    if (!PyArg_ParseTuple(args, "OO!n", &target, &PyList_Type, &arguments, &parts_at)) return NULL;
     count = PyList_GET_SIZE(arguments);
     argv = calloc((size_t)count + 1, sizeof(char *));
     if (argv == NULL) return PyErr_NoMemory();
@@ -69,7 +132,7 @@ static PyObject *fuzz_allocated_bytes(PyObject *self, PyObject *none) {
 }
 
 static PyMethodDef methods[] = {
-    {"run", fuzz_run, METH_VARARGS, "run(target, arguments): libFuzzer, with its command line."},
+    {"run", fuzz_run, METH_VARARGS, "run(target, arguments, parts_at): libFuzzer, with its command line."},
     {"hit", fuzz_hit, METH_O, "hit(number): count one more run of that branch."},
     {"allocated_bytes", fuzz_allocated_bytes, METH_NOARGS, "What malloc() has given out and not got back."},
     {NULL, NULL, 0, NULL},

@@ -78,7 +78,9 @@ def main(arguments: list[str]) -> int:
     gc.freeze()
     if is_leak_check:
         return 1 if find_leaks(target.run, rest, fuzz.allocated_bytes) else 0
-    status: int = fuzz.run(target.run, [sys.argv[0], f"-max_len={target.max_len}", *rest])
+    status: int = fuzz.run(
+        target.run, [sys.argv[0], f"-max_len={target.max_len}", *rest], target.parts_at
+    )
     return status
 
 

@@ -17,12 +17,16 @@ from fuzz import (
 
 
 class Target(NamedTuple):
-    """`run(data)` raises for what must not be. max_len: bytes of an input. words: tokens of the language."""
+    """`run(data)` raises for what must not be. max_len: bytes of an input. words: tokens of the language.
+
+    parts_at: where the parts begin (tools.parts()) that an input is made of, -1 if it is not.
+    """
 
     run: Callable[[bytes], None]
     seeds: Callable[[], list[bytes]]
     max_len: int
     words: tuple[str, ...] = ()
+    parts_at: int = -1
 
 
 JSON = (
@@ -51,16 +55,16 @@ QUERY = (
 TARGETS = {
     "frames": Target(frame_targets.frames, seeds.of_frames, 600),
     "builder": Target(frame_targets.builder, seeds.of_builder, 300),
-    "deflate": Target(frame_targets.deflate, seeds.of_deflate, 600),
+    "deflate": Target(frame_targets.deflate, seeds.of_deflate, 600, parts_at=3),
     "client": Target(frame_targets.client, seeds.of_client, 400, JSON),
     "packets": Target(packet_targets.packets, seeds.of_packets, 400, JSON),
     "msgpack": Target(packet_targets.msgpack_packets, seeds.of_msgpack, 400, ("type", "data", "nsp", "id")),
     "payload4": Target(payload_targets.payload4, seeds.of_payload4, 400),
     "payload3": Target(payload_targets.payload3, seeds.of_payload3, 400),
-    "dialects": Target(payload_targets.dialects, seeds.of_dialects, 400),
+    "dialects": Target(payload_targets.dialects, seeds.of_dialects, 400, parts_at=0),
     "http": Target(http_targets.http, seeds.of_http, 1200, HEADERS),
     "shared": Target(shared_targets.shared, seeds.of_shared, 600, ("/ours/", *HEADERS)),
     "sessions": Target(
-        session_targets.sessions, seeds.of_sessions, 800, (*QUERY, *HEADERS)
+        session_targets.sessions, seeds.of_sessions, 800, (*QUERY, *HEADERS), parts_at=1
     ),
 }  # fmt: skip
