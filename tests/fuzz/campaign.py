@@ -72,19 +72,24 @@ def prepare(name: str) -> Path:
     return folder
 
 
+def dictionary(name: str) -> list[str]:
+    """libFuzzer's argument for the words of a target; nothing if it has none."""
+    path = WORK / f"{name}.words"
+    listed = subprocess.run(
+        command(name, "--words"), env=environment(), check=True, capture_output=True, text=True
+    )
+    path.write_text(listed.stdout)
+    return [f"-dict={path}"] if listed.stdout else []
+
+
 def run_target(name: str, seconds: float) -> bool:
     """Fuzz one target; False if it has found something."""
     folder, found, log = prepare(name), WORK / "found", WORK / "logs" / f"{name}.log"
     for one in (found, log.parent):
         one.mkdir(parents=True, exist_ok=True)
-    words = WORK / f"{name}.words"
-    listed = subprocess.run(
-        command(name, "--words"), env=environment(), check=True, capture_output=True, text=True
-    )
-    words.write_text(listed.stdout)
     arguments = [
-        str(folder), f"-dict={words}", f"-max_total_time={max(int(seconds), 1)}", *LIMITS,
-        f"-artifact_prefix={found}/{name}-", "-print_final_stats=1", "-reload=0",
+        str(folder), *dictionary(name), f"-max_total_time={max(int(seconds), 1)}", *LIMITS,
+        f"-artifact_prefix={found}/{name}-", "-print_final_stats=1", "-reload=0", "-len_control=100",
     ]  # fmt: skip
     begun = time.monotonic()
     with log.open("w") as output:
@@ -149,6 +154,12 @@ def merge(name: str) -> None:
     print(f"{name:9} {len(inputs):>6} inputs kept", flush=True)
 
 
+def keep(name: str, file: Path) -> None:
+    """An input that has found a bug is run for ever."""
+    path = corpus.path_of(f"{name}.found")
+    corpus.write(path, [*corpus.read(path), file.read_bytes()])
+
+
 def leaks(name: str) -> bool:
     """False if an input leaves memory behind."""
     folder = prepare(name)
@@ -191,6 +202,9 @@ def main() -> int:
         "--report", action="store_true", help="write the counts into docs/fuzzing.md"
     )
     parser.add_argument("--repeat", metavar="FILE", help="run one input, with full reports")
+    parser.add_argument(
+        "--keep", metavar="FILE", help="put an input among those that have found a bug"
+    )
     given = parser.parse_args()
     names = given.targets.split(",")
     for name in names:
@@ -198,6 +212,9 @@ def main() -> int:
             parser.error(f"no target {name!r}: {', '.join(NAMES)}")
     if given.report:
         report()
+        return 0
+    if given.keep:
+        keep(names[0], Path(given.keep))
         return 0
     sanitised.build("fuzz")
     if given.repeat:

@@ -63,7 +63,8 @@ def test_every_way_through_a_function_tells_other_numbers(hits):
     ways = {}
     for number in (-1, 0, 1, 2, 3, 4):
         hits.clear()
-        ways[kinds.kind(number)] = tuple(hits)
+        kind = kinds.kind(number)
+        ways[kind] = tuple(hits)
     assert list(ways) == ["below", "zero", "one", "two", "three", "many"]
     assert len(set(ways.values())) == 6
     assert all(len(set(way)) == len(way) for way in ways.values())
