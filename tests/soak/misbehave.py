@@ -28,6 +28,7 @@ from tests.soak.processes import (
     left_over,
     load_program,
     load_result,
+    python,
     running_server,
     start_load,
 )
@@ -40,6 +41,10 @@ MEMBERS, SIZE_BYTES, WARMUP_S = 50, 64, 3.0
 DRINKERS, STOPPED_S, KILL_EVERY_S = 5, 60.0, 10.0
 TIMES = 2.0
 LOOK_EVERY_S = 1.0
+# To connect, to have the last answers and to close may take the load generator so long.
+LATE_S = 240.0
+# How fast they come at the least, with their rooms joined.
+CONNECTS_PER_S = 1000.0
 
 
 @dataclass(frozen=True)
@@ -67,8 +72,8 @@ class Drinkers:
         self._begin()
 
     def _begin(self) -> None:
-        arguments = (self._url, "drinkers", str(DRINKERS))
-        self._program = Program("tests.soak.misbehavers", *arguments, cpu=cpus()[1], nice=19)
+        command = python("tests.soak.misbehavers", self._url, "drinkers", str(DRINKERS))
+        self._program = Program(*command, cpu=cpus()[1], nice=19)
         self._program.said()
         if self._is_stopped:
             self._program.process.send_signal(signal.SIGSTOP)
@@ -90,8 +95,8 @@ class Misbehaving:
 
     def __init__(self, url: str, plan: Plan) -> None:
         alone = max(1, plan.misbehaving - 2 * DRINKERS)
-        arguments = (url, str(plan.seed), str(alone))
-        self._mob = Program("tests.soak.misbehavers", *arguments, cpu=cpus()[1], nice=19)
+        command = python("tests.soak.misbehavers", url, str(plan.seed), str(alone))
+        self._mob = Program(*command, cpu=cpus()[1], nice=19)
         self._drinkers = [Drinkers(url, is_stopped) for is_stopped in (True, False)]
         self._said: dict[str, Any] = {"ways": {}, "failures": []}
 
@@ -117,16 +122,23 @@ class Misbehaving:
         return {"ways": ways, "failures": self._said["failures"]}
 
 
+def _arguments(plan: Plan, transport: str, count: int, seconds: float) -> tuple[object, ...]:
+    """What the load generator is asked for. Polling's window lies within the other's: not in its storm of connects."""
+    later = min(seconds / 4, plan.websockets / CONNECTS_PER_S) if transport == "polling" else 0.0
+    rate = max(1.0, plan.rate * count / (plan.connections - plan.misbehaving))
+    return (
+        "--case", "mixed", "--transport", transport, "--room", transport, "--connections", count,
+        "--active", count, "--members", MEMBERS, "--size", SIZE_BYTES, "--rate", rate,
+        "--warmup", WARMUP_S + later, "--seconds", seconds - later,
+    )  # fmt: skip
+
+
 def window(server: Server, plan: Plan, seconds: float, others: Misbehaving | None) -> dict[str, Any]:
     """The good clients for so long: what both load generators report, and what the server looked like."""
-    loads = {}
-    for transport, count in (("websocket", plan.websockets), ("polling", plan.polling)):
-        arguments = (
-            "--case", "mixed", "--transport", transport, "--room", transport, "--connections", count,
-            "--active", count, "--members", MEMBERS, "--size", SIZE_BYTES, "--warmup", WARMUP_S, "--seconds", seconds,
-            "--rate", max(1.0, plan.rate * count / (plan.connections - plan.misbehaving)),
-        )  # fmt: skip
-        loads[transport] = start_load(*arguments, server=server)
+    loads = {
+        transport: start_load(*_arguments(plan, transport, count, seconds), server=server)
+        for transport, count in (("websocket", plan.websockets), ("polling", plan.polling))
+    }
     begun, peak = time.monotonic(), 0
     try:
         while any(load.poll() is None for load in loads.values()):
@@ -134,8 +146,11 @@ def window(server: Server, plan: Plan, seconds: float, others: Misbehaving | Non
             peak = max(peak, server.look()["rss"])
             if others is not None:
                 others.look()
-            if time.monotonic() - begun > seconds + 240:
-                raise RunFailed(f"the load generators did not end in {seconds + 240:g} s")
+            for load in loads.values():
+                if load.poll():
+                    load_result(load, 10)  # says why
+            if time.monotonic() - begun > seconds + LATE_S:
+                raise RunFailed(f"the load generators did not end in {seconds + LATE_S:g} s")
         return {"peak_rss": peak, **{name: load_result(load, 10) for name, load in loads.items()}}
     finally:
         for load in loads.values():
@@ -143,10 +158,10 @@ def window(server: Server, plan: Plan, seconds: float, others: Misbehaving | Non
                 load.kill()
 
 
-def run(plan: Plan) -> dict[str, Any]:
-    """Both windows, quiet and loud; `problems` in the result says what must not be."""
+def run(plan: Plan, **options: Any) -> dict[str, Any]:
+    """Both windows, quiet and loud; `problems` in the result says what must not be. `options` are the server's."""
     load_program()
-    with running_server(OPTIONS) as server:
+    with running_server({**OPTIONS, **options}) as server:
         untouched = server.count()["left"]
         quiet = window(server, plan, plan.quiet_seconds, None)
         others = Misbehaving(server.url, plan)

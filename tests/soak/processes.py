@@ -62,15 +62,14 @@ def start(*command: str | Path, cpu: int, nice: int = 0, **how: Any) -> subproce
 
 
 class Program:
-    """A Python module of ours in a process, which says lines of JSON and may be asked for them."""
+    """A program of ours in a process, which says lines of JSON and may be asked for them; it ends with its input."""
 
-    def __init__(self, module: str, *arguments: str, cpu: int, nice: int = 0) -> None:
-        self.module = module
+    def __init__(self, *command: str, cpu: int, nice: int = 0) -> None:
+        self.name = command[0] if command[0] != sys.executable else command[2]
         self.log = tempfile.TemporaryFile()  # noqa: SIM115 - closed in end()
         self.process = start(
-            sys.executable, "-m", module, *arguments,
-            cpu=cpu, nice=nice, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log,
-        )  # fmt: skip
+            *command, cpu=cpu, nice=nice, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log
+        )
         self._unread = b""
 
     @property
@@ -84,10 +83,10 @@ class Program:
         while b"\n" not in self._unread:
             left_s = until - time.monotonic()
             if left_s <= 0 or not select.select([self.process.stdout], [], [], left_s)[0]:
-                raise RunFailed(f"{self.module} said nothing for {within_s:g} s{self.log_tail()}")
+                raise RunFailed(f"{self.name} said nothing for {within_s:g} s{self.log_tail()}")
             data = os.read(self.process.stdout.fileno(), 1 << 16)
             if not data:
-                raise RunFailed(f"{self.module} ended ({self.process.wait()}){self.log_tail()}")
+                raise RunFailed(f"{self.name} ended ({self.process.wait()}){self.log_tail()}")
             self._unread += data
         line, _, self._unread = self._unread.partition(b"\n")
         said: dict[str, Any] = json.loads(line)
@@ -111,7 +110,7 @@ class Program:
             self.process.stdin.write(question.encode() + b"\n")
             self.process.stdin.flush()
         except BrokenPipeError:
-            raise RunFailed(f"{self.module} has ended{self.log_tail()}") from None
+            raise RunFailed(f"{self.name} has ended{self.log_tail()}") from None
         return self.said()
 
     def log_tail(self, size: int = 4000) -> str:
@@ -136,11 +135,16 @@ class Program:
         return status
 
 
+def python(module: str, *arguments: str) -> tuple[str, ...]:
+    """The command that runs one of our modules."""
+    return (sys.executable, "-m", module, *arguments)
+
+
 class Server(Program):
     """tests/soak/server.py, ready for clients."""
 
     def __init__(self, options: dict[str, Any] | None = None) -> None:
-        super().__init__("tests.soak.server", json.dumps(options or {}), cpu=cpus()[0])
+        super().__init__(*python("tests.soak.server", json.dumps(options or {})), cpu=cpus()[0])
         ready = self.said()
         self.url: str = ready["url"]
         self.port: int = ready["port"]

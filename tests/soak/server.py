@@ -29,12 +29,12 @@ class Refused(fastsio.exceptions.ConnectionRefusedError):
     """What a client gets that asks to be refused."""
 
 
-def build(ledger: Ledger, options: dict[str, Any]) -> fastsio.AsyncServer:
-    """The application: every handler that the clients of the runs ask for."""
+def build(ledger: Ledger, hangs_s: float = HANGS_S, **options: Any) -> fastsio.AsyncServer:
+    """The application: every handler that the clients of the runs ask for. hangs_s: how long one does that hangs."""
     sio = fastsio.AsyncServer(**options)
     for namespace in NAMESPACES:
         _doors(sio, ledger, namespace)
-        _events(sio, namespace)
+        _events(sio, namespace, hangs_s)
     return sio
 
 
@@ -56,7 +56,7 @@ def _doors(sio: fastsio.AsyncServer, ledger: Ledger, namespace: str) -> None:
     sio.on("disconnect", disconnect, namespace=namespace)
 
 
-def _events(sio: fastsio.AsyncServer, namespace: str) -> None:
+def _events(sio: fastsio.AsyncServer, namespace: str, hangs_s: float) -> None:
     def echo(sid: str, *args: Any) -> Any:
         return args
 
@@ -83,7 +83,7 @@ def _events(sio: fastsio.AsyncServer, namespace: str) -> None:
         raise RuntimeError("as you wish")
 
     async def hang(sid: str) -> None:
-        await asyncio.sleep(HANGS_S)
+        await asyncio.sleep(hangs_s)
 
     async def leave_me(sid: str) -> None:
         await sio.disconnect(sid, namespace=namespace)
@@ -139,7 +139,7 @@ def _resident_bytes() -> int:
 
 async def serve(options: dict[str, Any]) -> None:
     ledger = Ledger()
-    sio = build(ledger, options)
+    sio = build(ledger, **options)
     server = await fastsio.start(sio, port=0)
     sio.start_background_task(spout, sio)
     counts = Counts(server, ledger)

@@ -11,10 +11,12 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import shutil
 import signal
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from tests.soak.figures import fit, machine, write
@@ -27,10 +29,14 @@ from tests.soak.processes import (
     left_over,
     load_program,
     load_result,
+    python,
     running_server,
     start_load,
 )
 
+# The first of the processes has official clients, where they are installed.
+VISITS = Path(__file__).with_name("visits.js")
+OFFICIAL = Path(__file__).parents[1] / "node_modules" / "socket.io-client"
 # Short, so that who has gone without a word is missed soon.
 OPTIONS = {"ping_interval": 4, "ping_timeout": 4, "connect_timeout": 5, "upgrade_timeout": 5}
 GONE_S = 30.0
@@ -52,13 +58,16 @@ class Crowd:
         self._seed = 0
         self.counts: Counter[str] = Counter()
         self.killed = 0
-        self._programs = [self._start() for _ in range(PROCESSES)]
+        self._programs = [self._start(index) for index in range(PROCESSES)]
         self._said: dict[int, dict[str, int]] = {}
 
-    def _start(self) -> Program:
+    def _start(self, index: int) -> Program:
         self._seed += 1
-        arguments = (self._url, str(self._seed), str(WIDTH))
-        return Program("tests.soak.clients", *arguments, cpu=cpus()[1], nice=5)
+        if index == 0 and OFFICIAL.exists() and (node := shutil.which("node")):
+            command: tuple[str, ...] = (node, str(VISITS), self._url, str(WIDTH // 2))
+        else:
+            command = python("tests.soak.clients", self._url, str(self._seed), str(WIDTH))
+        return Program(*command, cpu=cpus()[1], nice=5)
 
     def look(self) -> None:
         """Take what they have said; RunFailed if one has ended by itself."""
@@ -75,16 +84,16 @@ class Crowd:
         program.process.send_signal(signal.SIGKILL)
         self._let_go(program)
         self.killed += 1
-        self._programs[index] = self._start()
+        self._programs[index] = self._start(index)
 
     def end(self) -> None:
-        """All of them, the first by force."""
+        """All of them, one by force."""
         for number, program in enumerate(self._programs):
-            if number == 0:
+            if number == 1:
                 program.process.send_signal(signal.SIGKILL)
                 self.killed += 1
             status = self._let_go(program)
-            if number > 0 and status != 0:
+            if number != 1 and status != 0:
                 raise RunFailed(f"clients have ended with {status}")
 
     def _let_go(self, program: Program) -> int:
