@@ -140,6 +140,26 @@ def test_figures_of_the_long_runs_are_on_the_page(tmp_path: Path) -> None:
     assert "| 123,400, 123,400 |" in text
 
 
+def test_figures_of_those_who_misbehave_are_on_the_page(tmp_path: Path) -> None:
+    twice = {"quiet": 1.5, "loud": 2.25, "times": 1.5}
+    result = {
+        "machine": "2 CPUs", "connections": 10000, "misbehaving": 100, "seconds": 300.0, "quiet_seconds": 60.0,
+        "good": {
+            "connections": 9900, "websocket": 9400, "polling": 500, "messages": 61234, "due": 3061700,
+            "delivered": 3061700, "lost": 0, "closed": 0,
+        },
+        "p50_ms": twice, "p99_ms": twice, "polling_p99_ms": twice, "busy": {"quiet": 0.2, "loud": 0.31},
+        "ways": {"says nothing": {"closed by the server": 1200}, "random bytes": {"refused": 30, "left": 4}},
+        "misbehaved": 1234, "cut_off": 1230, "accepted": 20000, "disconnects": 20000, "wrong": 0, "left": "none",
+    }  # fmt: skip
+    (tmp_path / "misbehave.json").write_text(json.dumps(result))
+    text = figures_of(tmp_path)
+    assert "## 10,000 connections, 100 of them misbehaving" in text
+    assert "| 1.5 ms, 2.25 ms: 1.5 times |" in text
+    assert "says nothing (1,200), random bytes (34)." in text
+    assert "20%, 31%" in text
+
+
 def test_page_is_up_to_date_and_long_enough(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--check"]) == 0, capsys.readouterr().out
 
