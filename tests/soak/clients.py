@@ -16,7 +16,7 @@ from collections import Counter
 from typing import Any
 
 from eio3_peer import Eio3Peer
-from harness import TEXT, FakePeer
+from harness import TEXT, FakePeer, RawWebSocket
 from tests.soak.lines import answer_lines, say
 
 HOLDER = '{"_placeholder":true,"num":0}'
@@ -32,7 +32,7 @@ WAYS_IN = [
 
 
 class Visit:
-    """One client from its handshake to its end. `name`: the namespace that it talks in."""
+    """One client from its handshake to its end. `prefix`: of the namespace that it talks in, as packets have it."""
 
     def __init__(self, url: str, dice: random.Random, counts: Counter[str]) -> None:
         kind, transport, self.upgrades = dice.choice(WAYS_IN)
@@ -172,8 +172,6 @@ class Visit:
 
 async def _probe(peer: Any) -> None:
     """The first half of an upgrade."""
-    from harness import RawWebSocket
-
     ws = await RawWebSocket.open(peer.url, peer.target("websocket"))
     ws.send(TEXT, b"2probe")
     await ws.receive()

@@ -254,6 +254,12 @@ async def floods_pings(arena: Arena) -> str:
     return await _much(wire, frame(PING, b"x" * 125) * 500, 5.0)
 
 
+@way("endless empty fragments")
+async def empty_fragments(arena: Arena) -> str:
+    wire = await joined(arena)
+    return await _much(wire, frame(TEXT, b"4", fin=False) + frame(CONTINUATION, fin=False) * 20_000, 5.0)
+
+
 @way("joins a thousand rooms")
 async def many_rooms(arena: Arena) -> str:
     wire = await joined(arena)
