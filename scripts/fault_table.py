@@ -32,7 +32,10 @@ SHOWN = 4
 SECTIONS = (
     ("Long runs, and many who misbehave at once", r"soak/"),
     ("Stopping and restarting", r"test_shutdown|test_drain|test_handover|test_restart|test_serve"),
-    ("Slow, silent and half-open clients", r"slow|watchdog|_time\.py|test_flow|test_stream|keepalive"),
+    (
+        "Slow, silent and half-open clients",
+        r"slow|watchdog|_time\.py|test_flow|test_stream|keepalive",
+    ),
     ("Limits", r"limit|admission|too_large"),
     ("Security", r"security|origin|cors|traversal|proxies|tls"),
     ("Input that breaks the rules", r"conformance/|fuzz|test_frames|test_payload|codec|deflate"),
@@ -146,7 +149,9 @@ def page(rows: list[Row], figures: str = "") -> str:
     for title, _ in SECTIONS:
         inside = [row for row in rows if row.section == title]
         if inside:
-            parts.append(f"\n## {title}\n\n| what goes wrong | what happens | test |\n|---|---|---|\n")
+            parts.append(
+                f"\n## {title}\n\n| what goes wrong | what happens | test |\n|---|---|---|\n"
+            )
             parts += [_line(row) for row in inside]
     return "".join(parts)
 
@@ -174,8 +179,9 @@ def figures_of(results: Path = RESULTS) -> str:
 
 
 def _misbehave(result: dict[str, Any]) -> str:
-    good, p99, polling = result["good"], result["p99_ms"], result["polling_p99_ms"]
-    return f"""
+    good, p50, p99 = result["good"], result["p50_ms"], result["p99_ms"]
+    polling, busy = result["polling_p99_ms"], result["busy"]
+    text = f"""
 ## {result["connections"]:,} connections, {result["misbehaving"]} of them misbehaving
 
 `make misbehave` runs the load generator's {good["connections"]:,} clients ({good["websocket"]:,} over WebSocket,
@@ -183,23 +189,41 @@ def _misbehave(result: dict[str, Any]) -> str:
 {result["misbehaving"]} connections that misbehave in {len(result["ways"])} ways at once, for {result["seconds"]:g}
 seconds, and before that for {result["quiet_seconds"]:g} seconds without these. On {result["machine"]}:
 
-| | |
-|---|---|
-| messages said, deliveries that were due | {good["messages"]:,}, {good["due"]:,} |
-| deliveries that came, once, unchanged and in order | {good["delivered"]:,} |
-| lost | {good["lost"]:,} |
-| good clients that were closed | {good["closed"]:,} |
-| p50 of a delivery, quiet and beside misbehaving clients | {result["p50_ms"]["quiet"]} ms, {result["p50_ms"]["loud"]} ms |
-| p99 of a delivery, quiet and beside misbehaving clients | {p99["quiet"]} ms, {p99["loud"]} ms: {p99["times"]} times |
-| the same over polling | {polling["quiet"]} ms, {polling["loud"]} ms: {polling["times"]} times |
-| server's share of its CPU, quiet and beside misbehaving clients | {result["busy"]["quiet"]:.0%}, {result["busy"]["loud"]:.0%} |
-| misbehaviours that were begun, and ended by the server | {result["misbehaved"]:,}, {result["cut_off"]:,} |
-| connects that the application accepted, disconnects with a reason | {result["accepted"]:,}, {result["disconnects"]:,} |
-| disconnects that were missing, twice, or without a reason | {result["wrong"]} |
-| left at the end: sessions, sockets, tasks, timers, descriptors | {result["left"]} |
-
-The ways, and how often each was gone through: {_ways(result["ways"])}.
 """
+    rows = [
+        ("messages said, deliveries that were due", f"{good['messages']:,}, {good['due']:,}"),
+        ("deliveries that came, once, unchanged and in order", f"{good['delivered']:,}"),
+        ("lost", f"{good['lost']:,}"),
+        ("good clients that were closed", f"{good['closed']:,}"),
+        ("p50 of a delivery, quiet and beside those", _times(p50)),
+        ("p99 of a delivery, quiet and beside those", _times(p99)),
+        ("p99 over polling, quiet and beside those", _times(polling)),
+        ("the server's share of its CPU", f"{busy['quiet']:.0%}, {busy['loud']:.0%}"),
+        ("misbehaviours, and those that the server ended", _both(result, "misbehaved", "cut_off")),
+        *_ends(result),
+    ]
+    return f"{text}{_table(rows)}\nThe ways, and how often each was gone through: {_ways(result['ways'])}.\n"
+
+
+def _times(figures: dict[str, float]) -> str:
+    return f"{figures['quiet']} ms, {figures['loud']} ms: {figures['times']} times"
+
+
+def _both(result: dict[str, Any], first: str, second: str) -> str:
+    return f"{result[first]:,}, {result[second]:,}"
+
+
+def _ends(result: dict[str, Any]) -> list[tuple[str, str]]:
+    """The invariant, and what is left."""
+    return [
+        ("connects accepted, disconnects with a reason", _both(result, "accepted", "disconnects")),
+        ("disconnects missing, twice, or without a reason", str(result["wrong"])),
+        ("left at the end: sessions, sockets, tasks, timers, descriptors", result["left"]),
+    ]
+
+
+def _table(rows: list[tuple[str, str]]) -> str:
+    return "| | |\n|---|---|\n" + "".join(f"| {name} | {value} |\n" for name, value in rows)
 
 
 def _ways(ways: dict[str, dict[str, int]]) -> str:
@@ -207,28 +231,29 @@ def _ways(ways: dict[str, dict[str, int]]) -> str:
 
 
 def _soak(result: dict[str, Any]) -> str:
-    slope = result["slope"]
-    return f"""
+    slope, rss = result["slope"], result["rss_mb"]
+    text = f"""
 ## {result["connects"]:,} connects in {result["seconds"]:g} seconds
 
 `make soak` lets processes of clients come and go at a server in a process of its own: WebSocket, polling, upgrades,
-Engine.IO 3, rooms, binary, acks both ways, namespaces, cuts at any moment; whole processes are killed with SIGKILL.
-On {result["machine"]}:
+Engine.IO 3, the official client, rooms, binary, acks both ways, namespaces, cuts at any moment; whole processes are
+killed with SIGKILL. On {result["machine"]}:
 
-| | |
-|---|---|
-| connects that the application accepted, disconnects with a reason | {result["accepted"]:,}, {result["disconnects"]:,} |
-| disconnects that were missing, twice, or without a reason | {result["wrong"]} |
-| client processes that were killed | {result["killed"]:,} |
-| memory blocks that a connect left behind | {result["blocks_per_connect"]} |
-| memory's slope by regression | {slope["bytes_per_connect"]} bytes a connect (± {slope["error"]}), {slope["mb_per_hour"]} MB an hour |
-| resident memory at the start and at the end | {result["rss_mb"]["start"]} MB, {result["rss_mb"]["end"]} MB |
-| left at the end: sessions, sockets, tasks, timers, descriptors | {result["left"]} |
 """
+    grows = f"{slope['bytes_per_connect']} bytes a connect (± {slope['error']})"
+    rows = [
+        *_ends(result),
+        ("client processes that were killed", f"{result['killed']:,}"),
+        ("memory blocks that a connect left behind", str(result["blocks_per_connect"])),
+        ("memory's slope by regression", f"{grows}, {slope['mb_per_hour']} MB an hour"),
+        ("resident memory at the start and at the end", f"{rss['start']} MB, {rss['end']} MB"),
+    ]
+    return text + _table(rows)
 
 
 def main(arguments: list[str]) -> int:
-    rows, wrong = read_rows()
+    rows, complaints = read_rows()
+    wrong = list(complaints)
     text = page(rows, figures_of())
     if len(rows) < LEAST_ROWS:
         wrong.append(f"{len(rows)} rows, and {LEAST_ROWS} are wanted")

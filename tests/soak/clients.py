@@ -133,7 +133,14 @@ class Visit:
     # --- going ---------------------------------------------------------------------------------
 
     async def leave(self) -> None:
-        ways = (self.peer.close, self.say_goodbye, self.be_put_out, self.fail, self.vanish, self.vanish_half_way)
+        ways = (
+            self.peer.close,
+            self.say_goodbye,
+            self.be_put_out,
+            self.fail,
+            self.vanish,
+            self.vanish_half_way,
+        )
         await self.dice.choice(ways)()
 
     async def say_goodbye(self) -> None:
@@ -178,7 +185,9 @@ async def _probe(peer: Any) -> None:
     ws.connection.abort()
 
 
-async def come_and_go(url: str, dice: random.Random, counts: Counter[str], stop: asyncio.Event) -> None:
+async def come_and_go(
+    url: str, dice: random.Random, counts: Counter[str], stop: asyncio.Event
+) -> None:
     while not stop.is_set():
         await Visit(url, dice, counts).run()
         counts["visits"] += 1

@@ -49,7 +49,8 @@ def machine() -> str:
         if line.startswith("model name"):
             kind = " ".join(line.partition(":")[2].split())
             break
-    return f"{os.cpu_count()} CPUs ({kind}), Linux {platform.release().partition('-')[0]}, Python {platform.python_version()}"
+    system = f"Linux {platform.release().partition('-')[0]}, Python {platform.python_version()}"
+    return f"{os.cpu_count()} CPUs ({kind}), {system}"
 
 
 def write(name: str, result: dict[str, Any]) -> Path:

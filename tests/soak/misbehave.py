@@ -116,7 +116,9 @@ class Misbehaving:
             self._said = said
         self._mob.end()
         ways = dict(self._said["ways"])
-        for drinkers, name in zip(self._drinkers, ("process that is stopped", "process that is killed"), strict=True):
+        for drinkers, name in zip(
+            self._drinkers, ("process that is stopped", "process that is killed"), strict=True
+        ):
             drinkers.end()
             ways[name] = {"left": drinkers.times * DRINKERS}
         return {"ways": ways, "failures": self._said["failures"]}
@@ -133,7 +135,9 @@ def _arguments(plan: Plan, transport: str, count: int, seconds: float) -> tuple[
     )  # fmt: skip
 
 
-def window(server: Server, plan: Plan, seconds: float, others: Misbehaving | None) -> dict[str, Any]:
+def window(
+    server: Server, plan: Plan, seconds: float, others: Misbehaving | None
+) -> dict[str, Any]:
     """The good clients for so long: what both load generators report, and what the server looked like."""
     loads = {
         transport: start_load(*_arguments(plan, transport, count, seconds), server=server)
@@ -201,8 +205,14 @@ def result_of(
         "p50_ms": percentile(quiet, loud, "websocket", "p50"),
         "p99_ms": p99["websocket"],
         "polling_p99_ms": p99["polling"],
-        "busy": {"quiet": quiet["websocket"]["server_busy"], "loud": loud["websocket"]["server_busy"]},
-        "peak_rss_mb": {"quiet": round(quiet["peak_rss"] / 1e6, 1), "loud": round(loud["peak_rss"] / 1e6, 1)},
+        "busy": {
+            "quiet": quiet["websocket"]["server_busy"],
+            "loud": loud["websocket"]["server_busy"],
+        },
+        "peak_rss_mb": {
+            "quiet": round(quiet["peak_rss"] / 1e6, 1),
+            "loud": round(loud["peak_rss"] / 1e6, 1),
+        },
         "ways": done["ways"],
         "misbehaved": ends.total(),
         "cut_off": ends["closed by the server"] + ends["refused"],
@@ -216,7 +226,9 @@ def result_of(
     return {**result, "problems": problems_of(plan, result, done["failures"], after)}
 
 
-def percentile(quiet: dict[str, Any], loud: dict[str, Any], transport: str, name: str) -> dict[str, float]:
+def percentile(
+    quiet: dict[str, Any], loud: dict[str, Any], transport: str, name: str
+) -> dict[str, float]:
     """Latencies of a delivery in ms, and how many times that of the quiet run it is beside the others."""
     before, beside = (run[transport]["latency_us"][name] / 1000 for run in (quiet, loud))
     return {"quiet": round(before, 2), "loud": round(beside, 2), "times": round(beside / before, 2)}
@@ -228,20 +240,23 @@ def problems_of(
     found = [*failures, *judge(after)]
     if result["good"]["lost"]:
         found.append(f"{result['good']['lost']} deliveries were lost")
-    for name in ("p99_ms", "polling_p99_ms"):
-        if result[name]["times"] > TIMES:
-            found.append(f"{name} is {result[name]['times']} times that of the quiet run")
+    slower = {name: result[name]["times"] for name in ("p99_ms", "polling_p99_ms")}
+    found += [f"{name}: {t} times that of the quiet run" for name, t in slower.items() if t > TIMES]
     if result["left"] != "none":
         found.append(f"left at the end: {result['left']}")
     return found
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="tests.soak.misbehave", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="tests.soak.misbehave", description=__doc__.partition("\n")[0]
+    )
     parser.add_argument("--connections", type=int, default=10_000)
     parser.add_argument("--misbehaving", type=int, default=0, help="of them; 0: one in a hundred")
     parser.add_argument("--polling", type=int, default=500, help="of the good ones")
-    parser.add_argument("--rate", type=float, default=200.0, help="messages a second, each to fifty")
+    parser.add_argument(
+        "--rate", type=float, default=200.0, help="messages a second, each to fifty"
+    )
     parser.add_argument("--seconds", type=float, default=300.0)
     parser.add_argument("--quiet-seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=1)

@@ -68,7 +68,12 @@ class Program:
         self.name = command[0] if command[0] != sys.executable else command[2]
         self.log = tempfile.TemporaryFile()  # noqa: SIM115 - closed in end()
         self.process = start(
-            *command, cpu=cpu, nice=nice, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log
+            *command,
+            cpu=cpu,
+            nice=nice,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
         )
         self._unread = b""
 

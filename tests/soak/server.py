@@ -108,7 +108,11 @@ class Counts:
         self._ledger = ledger
 
     def look(self) -> dict[str, Any]:
-        return {"rss": _resident_bytes(), "accepted": self._ledger.accepted, "sessions": len(self._server.engine.sessions)}
+        return {
+            "rss": _resident_bytes(),
+            "accepted": self._ledger.accepted,
+            "sessions": len(self._server.engine.sessions),
+        }
 
     def count(self) -> dict[str, Any]:
         gc.collect()

@@ -103,7 +103,9 @@ class Crowd:
         return program.end()
 
 
-def churn(server: Server, seconds: float, dice: random.Random) -> tuple[Crowd, list[dict[str, Any]]]:
+def churn(
+    server: Server, seconds: float, dice: random.Random
+) -> tuple[Crowd, list[dict[str, Any]]]:
     """Let clients come and go for so long; returns the crowd, and what the server looked like meanwhile."""
     crowd, samples = Crowd(server.url, dice), []
     begun = time.monotonic()

@@ -1,4 +1,7 @@
-"""The long runs in short, 100,000 connects, and what the runs judge by. The long forms: `make soak`, `make misbehave`."""
+"""The long runs in short, 100,000 connects, and what the runs judge by.
+
+The long forms are `make soak` and `make misbehave`.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,8 @@ def storms(server: Any, connects: int) -> None:
 
 @needs_load
 @pytest.mark.fault(
-    "100,000 clients come and go", "each has its disconnect; no task, timer, descriptor or memory block is left"
+    "100,000 clients come and go",
+    "each has its disconnect; no task, timer, descriptor or memory block is left",
 )
 def test_100_000_connects_leave_nothing() -> None:
     load_program()
@@ -75,7 +79,9 @@ def test_good_clients_lose_nothing_beside_those_who_misbehave(
     )
     result = misbehave.run(plan, hangs_s=1, **SOON)
     # How long things take is not looked at here: tests run on machines that have other work.
-    assert [problem for problem in result["problems"] if "times that of the quiet run" not in problem] == []
+    assert [
+        problem for problem in result["problems"] if "times that of the quiet run" not in problem
+    ] == []
     assert result["good"]["delivered"] == result["good"]["due"] > 10_000
     assert len([way for way, ends in result["ways"].items() if ends]) > 35
     assert result["cut_off"] > 100

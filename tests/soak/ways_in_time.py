@@ -156,7 +156,9 @@ async def owes_acks(arena: Arena) -> str:
 @way("cuts the connection at any byte of connecting")
 async def cuts_connecting(arena: Arena) -> str:
     wire = await Wire.open(arena.url)
-    whole = upgrade("EIO=4&transport=websocket") + frame(TEXT, b"40") + frame(TEXT, b'421["echo",1]')
+    whole = (
+        upgrade("EIO=4&transport=websocket") + frame(TEXT, b"40") + frame(TEXT, b'421["echo",1]')
+    )
     await wire.send(whole[: arena.dice.randrange(len(whole))])
     wire.end(is_reset=True)
     return LEFT

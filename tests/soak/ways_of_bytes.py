@@ -68,14 +68,24 @@ async def endless_body(arena: Arena) -> str:
 @way("body with two lengths")
 async def two_lengths(arena: Arena) -> str:
     """What request smuggling is made of (RFC 9112 6.3)."""
-    data = request("POST", "/socket.io/?EIO=4&transport=polling", "Content-Length: 3", "Transfer-Encoding: chunked")
+    data = request(
+        "POST",
+        "/socket.io/?EIO=4&transport=polling",
+        "Content-Length: 3",
+        "Transfer-Encoding: chunked",
+    )
     return await refused(arena, data + b"0\r\n\r\n", BAD, "a body with two lengths")
 
 
 @way("unknown session, transport and protocol")
 async def unknown_everything(arena: Arena) -> str:
     query = arena.dice.choice(
-        ("EIO=4&transport=polling&sid=nobody", "EIO=4&transport=pigeon", "transport=%00", "EIO=4&transport=websocket")
+        (
+            "EIO=4&transport=polling&sid=nobody",
+            "EIO=4&transport=pigeon",
+            "transport=%00",
+            "EIO=4&transport=websocket",
+        )
     )
     return await refused(arena, get(query), BAD, query)
 
@@ -97,7 +107,9 @@ async def pipelines(arena: Arena) -> str:
 # --- payloads that are none --------------------------------------------------------------------
 
 
-async def _posts(arena: Arena, body: bytes, what: str, kind: str = "text/plain", eio: int = 4) -> str:
+async def _posts(
+    arena: Arena, body: bytes, what: str, kind: str = "text/plain", eio: int = 4
+) -> str:
     wire, query = await opened(arena, "polling", eio)
     data = request("POST", f"/socket.io/?{query}", f"Content-Type: {kind}", body=body)
     ended = await refused(arena, data, ("200", *BAD), what)
@@ -112,7 +124,11 @@ async def separators(arena: Arena) -> str:
 
 @way("payload of wrong packets")
 async def wrong_packets(arena: Arena) -> str:
-    return await _posts(arena, arena.dice.choice((b"9", b"b!!!!", b"4" + b"\xff" * 10, b"")), "a payload that is none")
+    return await _posts(
+        arena,
+        arena.dice.choice((b"9", b"b!!!!", b"4" + b"\xff" * 10, b"")),
+        "a payload that is none",
+    )
 
 
 @way("payload of Engine.IO 3 that lies about its length")
@@ -151,7 +167,9 @@ async def wrong_frames(arena: Arena) -> str:
 @way("endless fragments")
 async def endless_fragments(arena: Arena) -> str:
     piece = frame(CONTINUATION, b"x" * 1000, fin=False)
-    return await breaks(arena, frame(BINARY, b"x", fin=False), piece * 1100, what="endless fragments")
+    return await breaks(
+        arena, frame(BINARY, b"x", fin=False), piece * 1100, what="endless fragments"
+    )
 
 
 @way("decompression bomb")
@@ -176,7 +194,9 @@ BOMB = _deflated(b"4" * (64 << 20))
 
 @way("goes on behind its close frame")
 async def after_close(arena: Arena) -> str:
-    return await breaks(arena, frame(CLOSE, b"\x03\xe8"), frame(TEXT, b'421["echo",1]') * 10, what="a close frame")
+    return await breaks(
+        arena, frame(CLOSE, b"\x03\xe8"), frame(TEXT, b'421["echo",1]') * 10, what="a close frame"
+    )
 
 
 # --- packets that are none ---------------------------------------------------------------------
@@ -211,7 +231,9 @@ async def no_attachments(arena: Arena) -> str:
 @way("attachments that never come")
 async def waits_for_attachments(arena: Arena) -> str:
     wire = await joined(arena)
-    await wire.send(frame(TEXT, b'455-["echo",{"_placeholder":true,"num":0}]') + frame(BINARY, b"x" * 1000))
+    await wire.send(
+        frame(TEXT, b'455-["echo",{"_placeholder":true,"num":0}]') + frame(BINARY, b"x" * 1000)
+    )
     await asyncio.sleep(1)
     wire.end(is_reset=True)
     return LEFT
@@ -257,13 +279,17 @@ async def floods_pings(arena: Arena) -> str:
 @way("endless empty fragments")
 async def empty_fragments(arena: Arena) -> str:
     wire = await joined(arena)
-    return await _much(wire, frame(TEXT, b"4", fin=False) + frame(CONTINUATION, fin=False) * 20_000, 5.0)
+    return await _much(
+        wire, frame(TEXT, b"4", fin=False) + frame(CONTINUATION, fin=False) * 20_000, 5.0
+    )
 
 
 @way("joins a thousand rooms")
 async def many_rooms(arena: Arena) -> str:
     wire = await joined(arena)
-    return await _much(wire, b"".join(frame(TEXT, b'42["join","of-mine-%d"]' % i) for i in range(1000)), 5.0)
+    return await _much(
+        wire, b"".join(frame(TEXT, b'42["join","of-mine-%d"]' % i) for i in range(1000)), 5.0
+    )
 
 
 @way("joins namespaces that are not there")

@@ -11,7 +11,7 @@ import pytest
 from scripts import fault_table
 from scripts.fault_table import Row, figures_of, main, marks_of, page, read_rows, texts_of
 
-SOURCE = '''
+SOURCE = """
 import pytest
 
 pytestmark = [pytest.mark.fault("the file's", "holds for all of it")]
@@ -32,7 +32,7 @@ class TestTwo:
 @fault("no mark", "of ours")
 @pytest.mark.feature("1.1 not a fault")
 def test_three(): ...
-'''
+"""
 
 
 @pytest.fixture
@@ -117,7 +117,11 @@ def test_page_has_a_section_for_each_kind_of_row() -> None:
             Row("d", "e", ["tests/conformance/test_refused_input.py::test_z"]),
         ]
     )
-    assert text.index("## Slow, silent") < text.index("## Input that") < text.index("## Clients that vanish")
+    assert (
+        text.index("## Slow, silent")
+        < text.index("## Input that")
+        < text.index("## Clients that vanish")
+    )
     assert "## Limits" not in text
     assert "| d | e | `conformance/test_refused_input.py::test_z` |" in text
     shown = "<br>".join(f"`faults/test_x.py::test_{i}`" for i in range(4))
