@@ -82,7 +82,7 @@ class Visit:
     async def join_chat(self) -> None:
         if self.is_old:
             await self.peer.send("40/chat")
-            assert await self.peer.receive() == "40/chat"
+            assert await self.peer.receive() == "40/chat,"
         elif self.dice.random() < 0.2:
             await self.peer.send('40/chat,{"refuse":true}')
             assert str(await self.peer.receive()).startswith("44/chat,")
@@ -149,7 +149,7 @@ class Visit:
 
     async def be_put_out(self) -> None:
         await self.peer.send(f'42{self.prefix}["leave_me"]')
-        await self.receive("41" + self.prefix.rstrip(",") if self.is_old else f"41{self.prefix}")
+        await self.receive(f"41{self.prefix}")
         await self.peer.close()
 
     async def fail(self) -> None:

@@ -118,7 +118,7 @@ class Program:
             raise RunFailed(f"{self.name} has ended{self.log_tail()}") from None
         return self.said()
 
-    def log_tail(self, size: int = 4000) -> str:
+    def log_tail(self, size: int = 2000) -> str:
         end = self.log.seek(0, os.SEEK_END)
         self.log.seek(max(0, end - size))
         text = self.log.read().decode(errors="replace").strip()
@@ -134,7 +134,8 @@ class Program:
             status = self.process.wait(within_s)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            status = self.process.wait()
+            self.process.wait()
+            raise RunFailed(f"{self.name} did not end in {within_s:g} s{self.log_tail()}") from None
         self.process.stdout.close()
         self.log.close()
         return status

@@ -21,6 +21,7 @@ function connected(socket) {
   return new Promise((resolve, reject) => {
     socket.once("connect", resolve);
     socket.once("connect_error", reject);
+    socket.once("disconnect", (reason) => reject(new Error(`disconnected: ${reason}`)));
   });
 }
 
@@ -42,9 +43,7 @@ async function visit() {
     await connected(socket);
     await talk(socket);
     if (Math.random() < 0.3) {
-      const chat = socket.io.socket("/chat");
-      chat.connect();
-      await connected(chat);
+      await connected(socket.io.socket("/chat"));
     }
     if (Math.random() < 0.3) socket.io.engine.transport.close(); // without a goodbye
   } finally {
