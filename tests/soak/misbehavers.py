@@ -13,6 +13,7 @@ import contextlib
 import random
 import sys
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 from harness import frame_bytes as frame
@@ -61,9 +62,7 @@ async def misbehave(url: str, seed: int, count: int) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), EVERY_S)
         say(mob.report())
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await end(tasks)
 
 
 async def drink(url: str, count: int) -> None:
@@ -81,9 +80,16 @@ async def drink(url: str, count: int) -> None:
 
     tasks = [asyncio.create_task(swallow(wire.sock)) for wire in wires]
     await stop.wait()
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await end(tasks)
+
+
+async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel them, until they have ended: Python 3.11's wait_for may swallow a cancellation."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=0.2)
 
 
 def main(url: str, seed: str, count: int) -> None:

@@ -38,8 +38,9 @@ from tests.soak.processes import (
 VISITS = Path(__file__).with_name("visits.js")
 OFFICIAL = Path(__file__).parents[1] / "node_modules" / "socket.io-client"
 # Short, so that who has gone without a word is missed soon.
-OPTIONS = {"ping_interval": 4, "ping_timeout": 4, "connect_timeout": 5, "upgrade_timeout": 5}
-GONE_S = 30.0
+OPTIONS = {"ping_interval": 4, "ping_timeout": 4, "connect_timeout": 15, "upgrade_timeout": 5}
+# A closed session waits half a minute for the GET that fetches its end.
+GONE_S = 60.0
 PROCESSES, WIDTH = 3, 16
 KILL_EVERY_S, STORM_EVERY_S, SAMPLE_EVERY_S = 3.0, 7.0, 0.5
 STORM, STORM_LIMIT_S = 1000, 60.0

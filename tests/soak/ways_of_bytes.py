@@ -151,7 +151,7 @@ WRONG_FRAMES = {
     "a control frame in pieces": frame(PING, b"x", fin=False),
     "the end of no message": frame(CONTINUATION, b"x"),
     "a message in a message": frame(TEXT, b"4", fin=False) + frame(TEXT, b"4"),
-    "a length of 2**63": b"\x81\xff" + b"\xff" * 8,
+    "a length of 2**63": b"\x81\xff" + b"\xff" * 8 + b"mask",
     "text that is not UTF-8": frame(TEXT, b"42\xff\xfe"),
     "a close code that is none": frame(CLOSE, b"\x00\x01"),
     "a message over the limit": b"\x82\xff" + (1 << 30).to_bytes(8, "big") + b"mask",
