@@ -3,6 +3,12 @@ from libc.stdint cimport int64_t
 
 from fastsio._encoded cimport Encoded
 
+cdef enum:
+    # What a queued packet takes at the least, however little it carries: it is an object, and in a list. Counted from
+    # so many packets on as one read of small events may bring answers for.
+    PACKET_BYTES = 64
+    FEW_PACKETS = 32768
+
 
 cdef class MessageHandler:
     cdef int text(self, const char* data, Py_ssize_t n) except -1
@@ -53,6 +59,16 @@ cdef class Outlet:
     cdef int enqueue(self, Encoded encoded) except -1
     cdef bint refuse(self, bint is_volatile) except -1
     cdef int flush(self) except -1
+
+
+cdef inline bint has_too_many(Outlet outlet) noexcept:
+    cdef Py_ssize_t count = len(outlet.queue)
+    return count > FEW_PACKETS and count * PACKET_BYTES > outlet.max_buffered_bytes
+
+
+cdef inline bint is_full(Outlet outlet) noexcept:
+    """Whether the queue is over max_buffered_bytes."""
+    return outlet.buffered_bytes > outlet.max_buffered_bytes or has_too_many(outlet)
 
 
 cdef class SessionBase:

@@ -39,6 +39,7 @@ class RawHub:
         self.generate_id = generate_id
         self.engine: Any = None
         self.json = Json(options.json)
+        self.json.max_depth = options.max_json_depth
         self.peers: dict[str, RawPeer] = {}
         self.tasks: set[asyncio.Task[Any]] = set()
         self.background: set[asyncio.Task[Any]] = set()
