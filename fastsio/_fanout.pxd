@@ -78,6 +78,8 @@ cdef class SessionBase:
     cdef public object flow         # engine.flow.SessionFlow; None until somebody asks for it
     cdef public bint is_open
     cdef public bint heard          # any byte came since it was last cleared
+    cdef public bint is_crowded     # at_work is large: each event is asked about (core/waiting.py)
+    cdef public int at_work         # how many handlers of its events have been begun and not ended
 
 
 cdef class Member:

@@ -16,6 +16,8 @@ class SessionBase:
     flow: Any
     is_open: bool
     heard: bool
+    is_crowded: bool
+    at_work: int
 
 class Member:
     id: str

@@ -13,6 +13,7 @@ class PeerBase(MessageHandler):
     _conn: Any
     is_diverted: bool
     is_filtered: bool
+    work: Any
     line: Any
     environ_made: dict[str, Any] | None
     @property

@@ -59,6 +59,8 @@ class Options:
         low_water or less are again "low_water" (a quarter of the other, if it is not given). None: no such events.
     max_waiting_events: how many events of one client may wait for their turn, where handlers run one after the other
         (async_handlers=False, concurrency=); from half of it on the client is not read, what is over it is refused.
+    max_running_events: how many coroutine handlers of one client may be at work, whatever they wait for; from half of it
+        on the client is not read, what is over it is refused.
     limits: token buckets, each a dict of the arguments of limit().
     max_header_bytes, max_headers: of the head of one request, on connections that are ours; a larger one gets HTTP 431.
     max_frames_per_message: WebSocket frames of one message, on connections that are ours; more close it with code 1008.
@@ -123,6 +125,7 @@ class Options:
     high_water: int | None = None
     low_water: int | None = None
     max_waiting_events: int = 20_000
+    max_running_events: int = 20_000
     limits: None | Iterable[dict[str, Any]] = None
     max_header_bytes: int = 65_536
     max_headers: int = 256

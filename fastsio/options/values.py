@@ -111,6 +111,7 @@ def check_flow(options: Any) -> None:
 
 # Options that are whole numbers: of what, from where on, and up to what where there is an end to it.
 _COUNTS = {
+    "max_running_events": ("events", 2, 2**30),
     "max_header_bytes": ("bytes", 256, None),
     "max_headers": ("headers", 1, None),
     "max_frames_per_message": ("frames", 1, 2**32 - 1),
