@@ -25,10 +25,11 @@ _CODING = frozenset((
 
 def make_json(options: Options) -> Json:
     """What a hub's packets are made and read with. Raises ImportError if a package is missing."""
-    if options.serializer == "default":
-        json = Json(options.json)
-    else:
-        json = parser_of(packet_class(options), options.json)
+    json = (
+        Json(options.json)
+        if options.serializer == "default"
+        else parser_of(packet_class(options), options.json)
+    )
     json.max_depth = options.max_json_depth
     json.max_attachments = options.max_attachments
     return json

@@ -98,8 +98,8 @@ class Peer(PeerBase):
         elif not self.sockets:
             serializer = self.hub.options.serializer
             self.session.note_limit(
-                "serializer", f"can't understand a client: {error}; the server's `serializer` is {serializer!r}, and the "
-                "client's parser must be the same",
+                "serializer", f"can't understand a client: {error}; the server's `serializer` is {serializer!r}, and "
+                "the client's parser must be the same",
             )  # fmt: skip
         for socket in self.sockets.values():
             socket.run_listeners("error", error)

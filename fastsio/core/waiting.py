@@ -18,7 +18,9 @@ LOOK_S = 0.02
 
 
 class Crowd:
-    """The bound of a queue of one client's events, or of its handlers that have not ended. From half of it on the client is not read, until a quarter is left.
+    """The bound of a queue of one client's events, or of its handlers that have not ended.
+
+    From half of it on the client is not read, until a quarter is left.
 
     So an honest client only has to wait. It is read all the same while a handler waits for its answer, which would
     else never come, and what was received at once may be more than the other half: that is refused.

@@ -239,9 +239,7 @@ class Session(SessionBase):
 
     # --- the end -----------------------------------------------------------------------------
 
-    def close(
-        self, deferred: str = "forced server close", description: str | None = None
-    ) -> None:
+    def close(self, deferred: str = "forced server close", description: str | None = None) -> None:
         """End the session from this side, behind everything that was sent: reason "forced close".
 
         A client that polls and has no GET open fetches the rest and its end with the next ones; the handler is told

@@ -59,8 +59,8 @@ class Options:
         low_water or less are again "low_water" (a quarter of the other, if it is not given). None: no such events.
     max_waiting_events: how many events of one client may wait for their turn, where handlers run one after the other
         (async_handlers=False, concurrency=); from half of it on the client is not read, what is over it is refused.
-    max_running_events: how many coroutine handlers of one client may be at work, whatever they wait for; from half of it
-        on the client is not read, what is over it is refused.
+    max_running_events: how many coroutine handlers of one client may be at work, whatever they wait for; from half of
+        it on the client is not read, what is over it is refused.
     limits: token buckets, each a dict of the arguments of limit().
     max_header_bytes, max_headers: of the head of one request, on connections that are ours; a larger one gets HTTP 431.
     max_frames_per_message: WebSocket frames of one message, on connections that are ours; more close it with code 1008.
@@ -70,8 +70,8 @@ class Options:
     max_rooms: how many rooms one socket may be in, besides its own; join() raises LimitError for one more.
     max_pending_acks: how many answers of one socket may be waited for; one more gives up the oldest.
     max_connections_per_address: how many sessions, over whatever transport, clients with one address may have, as
-        trusted_proxies tells it (of IPv6: one /64 network); more get HTTP 429. TCP connections that are ours: three times
-        as many and six, of an address that is no trusted proxy's. None: any number.
+        trusted_proxies tells it (of IPv6: one /64 network); more get HTTP 429. TCP connections that are ours: three
+        times as many and six, of an address that is no trusted proxy's. None: any number.
     max_connection_rate, max_connection_rate_per_address: how many new sessions a second are opened, in all (else HTTP
         503) and for one address (else HTTP 429): a number, or (rate, burst). None: any number.
     middleware_timeout: how long a middleware that takes `next` may wait with calling it, once it has returned.

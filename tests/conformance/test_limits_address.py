@@ -24,7 +24,10 @@ def open_stage(serve: Any, caplog: pytest.LogCaptureFixture) -> Open:
     return make_open(serve, caplog)
 
 
-@pytest.mark.fault("one address has max_connections_per_address sessions and opens another", "HTTP 429 instead of the handshake, over both transports; those that are there go on")
+@pytest.mark.fault(
+    "one address has max_connections_per_address sessions and opens another",
+    "HTTP 429 instead of the handshake, over both transports; those that are there go on",
+)
 async def test_polling_and_websocket_sessions_count_together(open_stage: Open) -> None:
     stage = await open_stage(max_connections_per_address=2)
     kept = [await Client.open(stage.url, kind) for kind in ("websocket", "polling")]
@@ -66,7 +69,10 @@ async def test_a_header_of_a_client_that_is_no_trusted_proxy_changes_nothing(
     await client.close()
 
 
-@pytest.mark.fault("a storm of reconnects over max_connection_rate", "503 with Retry-After until there is time, those who are in notice nothing")
+@pytest.mark.fault(
+    "a storm of reconnects over max_connection_rate",
+    "503 with Retry-After until there is time, those who are in notice nothing",
+)
 async def test_a_storm_of_handshakes_is_slowed_to_the_rate(open_stage: Open) -> None:
     stage = await open_stage(max_connection_rate=(0.01, 3))
     client = await Client.open(stage.url, "websocket")
@@ -81,14 +87,20 @@ async def test_a_storm_of_handshakes_is_slowed_to_the_rate(open_stage: Open) -> 
         session.abort("transport error")
 
 
-@pytest.mark.fault("idle TCP connections of one address beyond what its sessions need", "429 and closed at once, without waiting for a request")
+@pytest.mark.fault(
+    "idle TCP connections of one address beyond what its sessions need",
+    "429 and closed at once, without waiting for a request",
+)
 async def test_idle_connections_of_one_address_are_bound(open_stage: Open) -> None:
     stage = await open_stage(max_connections_per_address=1)
     idle = [await Wire.open(stage.url) for _ in range(9)]
     await until(lambda: len(stage.server.connections) == 9, "nine connections")
     one_more = await Wire.open(stage.url)
     answer = await one_more.read_answer()
-    assert (answer.status, answer.body) == (TOO_MANY, f"Too many connections ({PER_ADDRESS})".encode())
+    assert (answer.status, answer.body) == (
+        TOO_MANY,
+        f"Too many connections ({PER_ADDRESS})".encode(),
+    )
     assert await one_more.read_to_end() == b""
     one_more.close()
     for wire in idle:

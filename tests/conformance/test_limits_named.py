@@ -51,7 +51,10 @@ async def beside(open_stage: Open) -> AsyncIterator[Any]:
 # -- the head of a request ---------------------------------------------------------------------------
 
 
-@pytest.mark.fault("a request with more header bytes than max_header_bytes", "431 that names the option, connection closed")
+@pytest.mark.fault(
+    "a request with more header bytes than max_header_bytes",
+    "431 that names the option, connection closed",
+)
 @pytest.mark.parametrize("is_whole", [True, False])
 async def test_a_head_over_max_header_bytes_is_answered_with_the_option(
     beside: Any, is_whole: bool
@@ -67,7 +70,10 @@ async def test_a_head_over_max_header_bytes_is_answered_with_the_option(
     stage.is_named_once("max_header_bytes")
 
 
-@pytest.mark.fault("a request with more header lines than max_headers", "431 that names the option, connection closed")
+@pytest.mark.fault(
+    "a request with more header lines than max_headers",
+    "431 that names the option, connection closed",
+)
 async def test_more_headers_than_max_headers_are_answered_with_the_option(beside: Any) -> None:
     stage = await beside(max_headers=10)
 
@@ -83,7 +89,10 @@ async def test_more_headers_than_max_headers_are_answered_with_the_option(beside
 # -- messages ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.fault("a WebSocket message in more frames than max_frames_per_message", "close code 1008, reason and log name the option")
+@pytest.mark.fault(
+    "a WebSocket message in more frames than max_frames_per_message",
+    "close code 1008, reason and log name the option",
+)
 async def test_a_message_of_too_many_frames_closes_the_websocket(beside: Any) -> None:
     stage = await beside(max_frames_per_message=5)
     client = await Client.open(stage.url, "websocket")
@@ -101,7 +110,10 @@ async def test_a_message_of_too_many_frames_closes_the_websocket(beside: Any) ->
     await client.close()
 
 
-@pytest.mark.fault("a packet with more attachments than max_attachments", "connection closed, reason and log name the option")
+@pytest.mark.fault(
+    "a packet with more attachments than max_attachments",
+    "connection closed, reason and log name the option",
+)
 @pytest.mark.parametrize("transport", ["websocket", "polling"])
 @pytest.mark.parametrize("count", ["3", "11", "1e9"])
 async def test_a_packet_with_too_many_attachments_closes_the_connection(
@@ -139,7 +151,9 @@ def nested(depth: int) -> str:
     return '42["say",' + "[" * (depth - 1) + "]" * (depth - 1) + "]"
 
 
-@pytest.mark.fault("JSON nested deeper than max_json_depth", "connection closed, reason and log name the option")
+@pytest.mark.fault(
+    "JSON nested deeper than max_json_depth", "connection closed, reason and log name the option"
+)
 @pytest.mark.parametrize("depth", [5, 1024])
 @pytest.mark.parametrize("transport", ["websocket", "polling"])
 async def test_json_that_is_too_deep_closes_the_connection(
@@ -185,7 +199,10 @@ async def test_depth_counts_in_acks_and_in_what_a_connect_carries(beside: Any, p
 # -- namespaces, rooms, answers ------------------------------------------------------------------------
 
 
-@pytest.mark.fault("a client that joins more namespaces than max_namespaces", "a CONNECT_ERROR that names the option, the others stay joined")
+@pytest.mark.fault(
+    "a client that joins more namespaces than max_namespaces",
+    "a CONNECT_ERROR that names the option, the others stay joined",
+)
 @pytest.mark.parametrize("is_asked", [False, True])
 async def test_one_namespace_too_many_is_refused(beside: Any, is_asked: bool) -> None:
     stage = await beside(max_namespaces=2, namespaces="*")
@@ -213,7 +230,10 @@ async def test_one_namespace_too_many_is_refused(beside: Any, is_asked: bool) ->
     await client.close()
 
 
-@pytest.mark.fault("a handler that puts a socket into more rooms than max_rooms", "LimitError to the handler, the socket stays in the others")
+@pytest.mark.fault(
+    "a handler that puts a socket into more rooms than max_rooms",
+    "LimitError to the handler, the socket stays in the others",
+)
 async def test_one_room_too_many_raises_where_it_is_joined(beside: Any) -> None:
     stage = await beside(max_rooms=2)
     client = await Client.open(stage.url, "websocket")
@@ -243,7 +263,10 @@ async def test_one_room_too_many_raises_where_it_is_joined(beside: Any) -> None:
     await client.close()
 
 
-@pytest.mark.fault("a client that never acknowledges", "past max_pending_acks the oldest answer is given up, the newer ones are waited for")
+@pytest.mark.fault(
+    "a client that never acknowledges",
+    "past max_pending_acks the oldest answer is given up, the newer ones are waited for",
+)
 async def test_answers_that_never_come_do_not_pile_up(beside: Any) -> None:
     stage = await beside(max_pending_acks=3)
     client = await Client.open(stage.url, "websocket")
@@ -287,7 +310,10 @@ async def test_a_broadcast_with_answers_ends_though_one_client_answers_nothing(b
 # -- what is queued ------------------------------------------------------------------------------------
 
 
-@pytest.mark.fault("a client that floods with empty pings and reads nothing", "its queue is bounded in packets as well as in bytes, then it is cut")
+@pytest.mark.fault(
+    "a client that floods with empty pings and reads nothing",
+    "its queue is bounded in packets as well as in bytes, then it is cut",
+)
 async def test_pongs_without_bytes_do_not_fill_the_memory(open_stage: Open) -> None:
     stage = await open_stage(max_buffered_bytes=4_000_000)
     client = await Client.open(stage.url, "websocket")
@@ -324,7 +350,10 @@ async def test_a_request_over_the_limit_behind_a_good_one_is_answered_in_its_tur
     wire.close()
 
 
-@pytest.mark.fault("a client that joins no namespace within connect_timeout", "connection closed, the log names the option")
+@pytest.mark.fault(
+    "a client that joins no namespace within connect_timeout",
+    "connection closed, the log names the option",
+)
 async def test_connect_timeout_is_named_once_for_many_clients(beside: Any) -> None:
     stage = await beside(connect_timeout=0.05)
     idle = [await Client.open(stage.url, "websocket", joins=False) for _ in range(3)]
@@ -335,7 +364,10 @@ async def test_connect_timeout_is_named_once_for_many_clients(beside: Any) -> No
     stage.is_named_once("connect_timeout")
 
 
-@pytest.mark.fault("a WebSocket that probes and never upgrades", "closed after upgrade_timeout, the session polls on, the log names the option")
+@pytest.mark.fault(
+    "a WebSocket that probes and never upgrades",
+    "closed after upgrade_timeout, the session polls on, the log names the option",
+)
 async def test_upgrade_timeout_is_named(beside: Any) -> None:
     stage = await beside(upgrade_timeout=0.05)
     client = await Client.open(stage.url, "polling")

@@ -13,7 +13,10 @@ import fastsio
 from fastsio.options import Options
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "limits.md").read_text()
-ROW = re.compile(r"^\| (?P<what>[^|]+) \| (?P<option>[^|]+) \| (?P<default>[^|]+) \| (?P<then>.+) \|$", re.M)
+ROW = re.compile(
+    r"^\| (?P<what>[^|]+) \| (?P<option>[^|]+) \| (?P<default>[^|]+) \| (?P<then>.+) \|$",
+    re.MULTILINE,
+)
 ROWS = [row for row in ROW.finditer(PAGE) if row["what"] not in ("what", "---")]
 DEFAULTS = {field.name: field.default for field in dataclasses.fields(Options)}
 # Options with a bound in their name that are told elsewhere, or are no limit of clients.
@@ -23,7 +26,9 @@ ELSEWHERE = {"ping_timeout", "max_waiting_events"}
 def shown(value: object) -> str:
     if value == 16 * 1024 * 1024:
         return "16 MiB"
-    return "`None`" if value is None else f"{value:,g}" if isinstance(value, float) else f"{value:,}"
+    return (
+        "`None`" if value is None else f"{value:,g}" if isinstance(value, float) else f"{value:,}"
+    )
 
 
 def test_every_option_that_bounds_something_is_in_the_table():
@@ -48,9 +53,9 @@ def test_head_timeout_is_the_listener_s():
 
 
 def test_example_can_be_run():
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.S)
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     names: dict[str, object] = {}
-    exec(code, names)  # noqa: S102
+    exec(code, names)
     options = names["sio"].hub.options  # type: ignore[attr-defined]
     assert options.max_connection_rate == (200, 200)
     assert options.max_connection_rate_per_address == (2, 20)

@@ -94,8 +94,8 @@ def test_both_styles_take_every_option(style):
         "max_running_events": 10,
         "limits": ({"rate": 9},),
         "max_header_bytes": 1000, "max_headers": 9, "max_frames_per_message": 8, "max_attachments": 7,
-        "max_json_depth": 6, "max_namespaces": 5, "max_rooms": 4, "max_pending_acks": 3, "max_connections_per_address": 2,
-        "max_connection_rate": (1.5, 2), "max_connection_rate_per_address": (1, 1),
+        "max_json_depth": 6, "max_namespaces": 5, "max_rooms": 4, "max_pending_acks": 3,
+        "max_connections_per_address": 2, "max_connection_rate": (1.5, 2), "max_connection_rate_per_address": (1, 1),
     }  # fmt: skip
     assert set(given) == {field.name for field in dataclasses.fields(Options)}
     options = style(**given).hub.options
@@ -329,7 +329,10 @@ def test_wrong_per_message_deflate_is_refused_and_named(given, message):
     [
         ({"max_header_bytes": 255}, "max_header_bytes=255: a number of bytes, 256 or more"),
         ({"max_headers": 0}, "max_headers=0: a number of headers, 1 or more"),
-        ({"max_frames_per_message": 0}, "max_frames_per_message=0: a number of frames, 1 to 4294967295"),
+        (
+            {"max_frames_per_message": 0},
+            "max_frames_per_message=0: a number of frames, 1 to 4294967295",
+        ),
         ({"max_attachments": -1}, "max_attachments=-1: a number of binary values, 0 to 2147483647"),
         ({"max_json_depth": 1025}, "max_json_depth=1025: a number of levels, 1 to 1024"),
         ({"max_json_depth": True}, "max_json_depth=True: a number of levels, 1 to 1024"),
@@ -365,7 +368,8 @@ def test_limits_that_can_not_be_are_refused_and_named(style, given, message):
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"), [(5, (5, 5)), (0.2, (0.2, 1)), (2.5, (2.5, 3)), ([1, 9], (1, 9)), (None, None)]
+    ("given", "kept"),
+    [(5, (5, 5)), (0.2, (0.2, 1)), (2.5, (2.5, 3)), ([1, 9], (1, 9)), (None, None)],
 )
 def test_rate_alone_lets_as_many_pass_at_once_as_in_a_second(given, kept):
     assert Options(max_connection_rate=given).max_connection_rate == kept

@@ -58,7 +58,10 @@ def sio(hanging: Hanging) -> fastsio.AsyncServer:
     return sio
 
 
-@pytest.mark.fault("handlers hang and their client sends on", "past max_running_events it is not read and what was read is refused, others are served")
+@pytest.mark.fault(
+    "handlers hang and their client sends on",
+    "past max_running_events it is not read and what was read is refused, others are served",
+)
 async def test_a_client_whose_handlers_hang_is_not_read_any_further(sio, join, hanging, caplog):
     peer, _ = await join(sio)
     other, _ = await join(sio)
@@ -89,7 +92,7 @@ async def test_it_is_read_again_when_a_quarter_is_left(sio, join, hanging):
     await turns()
     assert not is_read(peer)
     feed(peer, '42["e",4]', '42["e",5]')
-    for left in (3, 2):
+    for _left in (3, 2):
         assert not is_read(peer)
         hanging.let(1)
         await turns()
@@ -121,14 +124,19 @@ async def test_all_namespaces_of_a_client_count_together(join, hanging):
     sio.on("e", hanging.handle, namespace="/other")
     peer, _ = await join(sio)
     await peer.connect("/other")
-    feed(peer, '42["e",0]', '42/other,["e",1]', '42["e",2]', '42/other,["e",3]', '42/other,5["e",4]')
+    feed(
+        peer, '42["e",0]', '42/other,["e",1]', '42["e",2]', '42/other,["e",3]', '42/other,5["e",4]'
+    )
     assert await peer.receive() == f"43/other,5[{TOO_MANY}]"
     assert hanging.begun == [0, 1, 2, 3]
     hanging.let(4)
     await turns()
 
 
-@pytest.mark.fault("a client goes while a crowd of its handlers hangs", "one disconnect, and the handlers end by themselves")
+@pytest.mark.fault(
+    "a client goes while a crowd of its handlers hangs",
+    "one disconnect, and the handlers end by themselves",
+)
 async def test_handlers_of_a_client_that_has_gone_do_no_harm(sio, join, hanging, watch):
     ends = []
     sio.on("disconnect", lambda sid, reason: ends.append(reason))

@@ -66,13 +66,18 @@ def test_an_address_is_itself_or_its_network_of_64_bits(address, place):
 # -- sessions per address ------------------------------------------------------------------------------
 
 
-@pytest.mark.fault("more sessions of one address than max_connections_per_address", "429 with the option before anything is made, other addresses are served")
+@pytest.mark.fault(
+    "more sessions of one address than max_connections_per_address",
+    "429 with the option before anything is made, other addresses are served",
+)
 @ON_A_CLOCK
 @TRANSPORTS
 async def test_one_session_too_many_of_an_address_is_refused(serve, transport, caplog):
     io = fastsio.IO(max_connections_per_address=2, trusted_proxies="192.0.2.0/24")
     server = await serve(io)
-    assert [(await handshake(server, kind, "1.2.3.4"))[0].status for kind in ("polling", "websocket")] == [200, 101]
+    assert [
+        (await handshake(server, kind, "1.2.3.4"))[0].status for kind in ("polling", "websocket")
+    ] == [200, 101]
     for _ in range(3):
         answer, _ = await handshake(server, transport, "1.2.3.4")
         assert answer.status == 429
@@ -88,7 +93,10 @@ async def test_one_session_too_many_of_an_address_is_refused(serve, transport, c
 
 
 @ON_A_CLOCK
-@pytest.mark.parametrize("way", ["client closes", "server closes", "connection lost", "ping timeout", "goodbye over polling"])
+@pytest.mark.parametrize(
+    "way",
+    ["client closes", "server closes", "connection lost", "ping timeout", "goodbye over polling"],
+)
 async def test_a_session_that_has_ended_leaves_its_place(echo_server, way):
     app = await echo_server(max_connections_per_address=1, ping_interval=1.0, ping_timeout=1.0)
     transport = "polling" if "polling" in way else "websocket"
@@ -179,7 +187,9 @@ async def test_those_who_wait_for_a_connect_handler_of_engineio_have_a_place(ser
 async def test_listeners_of_connection_error_hear_of_it(serve):
     io = fastsio.IO(max_connections_per_address=1)
     heard = []
-    io.engine.on("connection_error", lambda error: heard.append((error.code, error.message, error.context)))
+    io.engine.on(
+        "connection_error", lambda error: heard.append((error.code, error.message, error.context))
+    )
     server = await serve(io)
     for _ in range(2):
         await handshake(server)
@@ -191,7 +201,9 @@ async def test_listeners_of_connection_error_hear_of_it(serve):
 @pytest.mark.parametrize("kind", ["http", "websocket"])
 async def test_an_asgi_server_s_clients_count_as_well(hosted, kind):
     app = await hosted(max_connections_per_address=1)
-    first = Call(app, scope_of("websocket", "EIO=4&transport=websocket"), {"type": "websocket.connect"})
+    first = Call(
+        app, scope_of("websocket", "EIO=4&transport=websocket"), {"type": "websocket.connect"}
+    )
     await first.next("websocket.accept")
     transport = "polling" if kind == "http" else kind
     query = f"EIO=4&transport={transport}"
@@ -243,7 +255,10 @@ def test_buckets_that_are_full_again_are_let_go():
     assert buckets.take("new 1", 10.5) == 0.5
 
 
-@pytest.mark.fault("new sessions come faster than max_connection_rate", "503 with Retry-After and the option, those in time are served")
+@pytest.mark.fault(
+    "new sessions come faster than max_connection_rate",
+    "503 with Retry-After and the option, those in time are served",
+)
 @ON_A_CLOCK
 @TRANSPORTS
 async def test_sessions_over_the_rate_are_refused_until_there_is_time(serve, transport, caplog):
@@ -260,7 +275,10 @@ async def test_sessions_over_the_rate_are_refused_until_there_is_time(serve, tra
     await end_all(server)
 
 
-@pytest.mark.fault("one address opens sessions faster than max_connection_rate_per_address", "429 with Retry-After and the option, other addresses are served")
+@pytest.mark.fault(
+    "one address opens sessions faster than max_connection_rate_per_address",
+    "429 with Retry-After and the option, other addresses are served",
+)
 @ON_A_CLOCK
 async def test_one_address_over_its_rate_takes_nothing_from_others(serve):
     server = await serve(
@@ -281,7 +299,9 @@ async def test_one_address_over_its_rate_takes_nothing_from_others(serve):
 
 @ON_A_CLOCK
 async def test_nothing_but_handshakes_counts(echo_server):
-    app = await echo_server(max_connection_rate=(0.001, 1), max_connection_rate_per_address=(0.001, 1))
+    app = await echo_server(
+        max_connection_rate=(0.001, 1), max_connection_rate_per_address=(0.001, 1)
+    )
     peer = await app.client("polling")
     for i in range(5):
         await peer.send(f'42["echo",{i}]')
@@ -293,7 +313,10 @@ async def test_nothing_but_handshakes_counts(echo_server):
 # -- TCP connections -----------------------------------------------------------------------------------
 
 
-@pytest.mark.fault("one address opens TCP connections and says nothing", "past three for each session and six more they get 429 and are closed at once")
+@pytest.mark.fault(
+    "one address opens TCP connections and says nothing",
+    "past three for each session and six more they get 429 and are closed at once",
+)
 @ON_A_CLOCK
 async def test_connections_of_an_address_are_bound_before_they_say_anything(serve, caplog):
     server = await serve(fastsio.IO(max_connections_per_address=1))
