@@ -44,6 +44,7 @@ class RawHub:
         self.tasks: set[asyncio.Task[Any]] = set()
         self.background: set[asyncio.Task[Any]] = set()
         self.messages = RawMessages(self.json, self.tasks, is_serial)
+        self.messages.max_running = options.max_running_events
         self._connect: Callable[..., Any] | None = None
         self._disconnect: Callable[..., Any] | None = None
         self._disconnect_args = 2
