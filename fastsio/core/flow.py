@@ -126,8 +126,9 @@ class Flowing(Listening):
     def work_shrinks(self) -> None:
         """One of them has ended."""
         count = self.session.at_work
-        self.peer.work.shrunk(count)
+        # First: that the client is read again may make it grow at once.
         self.session.is_crowded = count * 4 > self.namespace.max_running
+        self.peer.work.shrunk(count)
 
     def is_too_much(self, args: list[Any], ack_id: int) -> bool:
         """Whether an event is one too many, which the client has then been told."""

@@ -128,6 +128,7 @@ async def test_a_packet_with_too_many_attachments_closes_the_connection(
         await client.send(f'45{count}-["say"]')
     else:
         await exchange(stage.url, post(client.query, f'45{count}-["say"]'.encode()))
+        await exchange(stage.url, get(client.query))  # which fetches the end
     await until(lambda: stage.ends, "the end")
     text = f"too many attachments: {float(count):g} > 2 (max_attachments)"
     assert stage.ends == [(stage.ends[0][0], text)]
@@ -168,6 +169,7 @@ async def test_json_that_is_too_deep_closes_the_connection(
         await client.send(nested(depth + 1))
     else:
         await exchange(stage.url, post(client.query, nested(depth + 1).encode()))
+        await exchange(stage.url, get(client.query))  # which fetches the end
     await until(lambda: stage.ends, "the end")
     assert stage.ends[0][1] == f"JSON nested over {depth} levels (max_json_depth)"
     stage.is_named_once("max_json_depth")
@@ -292,18 +294,16 @@ async def test_answers_that_never_come_do_not_pile_up(beside: Any) -> None:
 
 async def test_a_broadcast_with_answers_ends_though_one_client_answers_nothing(beside: Any) -> None:
     stage = await beside(max_pending_acks=2)
-    silent = await Client.open(stage.url, "websocket")
-    stage.sockets[0].join("asked")
-    stage.sockets[1].join("asked")
+    silent, leaving = [await Client.open(stage.url, "websocket") for _ in range(2)]
+    for socket in stage.sockets[1:]:
+        socket.join("asked")
     asking = asyncio.ensure_future(stage.app.to("asked").emit_with_ack("ask"))
     await silent.receive()
     for _ in range(2):
         stage.sockets[1].emit("more", ack=lambda: None)
     # Its answer is given up: only the other one is waited for, and it goes.
-    stage.sockets[0].disconnect(close=True)
+    await leaving.close()
     assert await asyncio.wait_for(asking, 5) == []
-    stage.sockets.pop(0)
-    stage.ends.pop(0)
     await silent.close()
 
 

@@ -14,6 +14,7 @@ import pytest
 import fastsio
 from asgi_tools import Call, scope_of
 from clock_loop import pass_time
+from fastsio import engineio
 from fastsio.engine.limits import PRUNE_AT, Bucket, Buckets, place_of
 from harness import until
 from memory_conn import MemoryPeer, connect_in_memory
@@ -161,7 +162,7 @@ async def test_those_whom_the_application_is_still_asked_about_are_judged_once_m
 
 @ON_A_CLOCK
 async def test_those_who_wait_for_a_connect_handler_of_engineio_have_a_place(serve):
-    eio = fastsio.engineio.AsyncServer(max_connections_per_address=1)
+    eio = engineio.AsyncServer(max_connections_per_address=1)
     gate = asyncio.Event()
 
     @eio.on("connect")
@@ -330,8 +331,9 @@ async def test_connections_of_an_address_are_bound_before_they_say_anything(serv
     assert len([text for text in caplog.messages if PER_ADDRESS in text]) == 1
     await idle.pop().close()
     await pass_time(0)
-    assert (await handshake(server))[0].status == 200
-    for connection in idle:
+    answer, kept_alive = await handshake(server)
+    assert answer.status == 200
+    for connection in (*idle, kept_alive):
         await connection.close()
     await end_all(server)
     await until(lambda: not server.connections, "all connections have gone")
