@@ -34,6 +34,7 @@ cdef class Conn(Stream):
     cdef int read_stream(self, bytes data) except -1
     cdef int drop_reader(self) except -1
     cdef int serve(self, Request request) except -1
+    cdef int turn_away(self, int status, str option, str text) except -1
     cdef int read_frames(self, bytes data) except -1
     cdef int end_of_read(self) except -1
 

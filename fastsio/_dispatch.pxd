@@ -35,6 +35,7 @@ cdef class NamespaceBase:
     cdef readonly dict rooms        # name -> members by id; the adapter's
     cdef public Handler fallback    # for events that nobody else handles
     cdef readonly set tasks         # handlers that are suspended
+    cdef public int max_running     # of one client's handlers; 0: any number
     cdef public Py_ssize_t handler_errors
     cdef public object on_failure   # called with (socket, error, args, id) where a handler raised; None: only log
     cdef public object observer     # is told of events and rooms (core/observer.py); None: nobody looks

@@ -42,6 +42,7 @@ class NamespaceBase:
     fallback: Handler | None
     tasks: set[asyncio.Task[Any]]
     handler_errors: int
+    max_running: int
     on_failure: Callable[[Any, Exception, list[Any], int], None] | None
     observer: Any
     recovery: Any

@@ -17,6 +17,8 @@ class SessionBase:
     ping_at: float
     is_open: bool
     heard: bool
+    is_crowded: bool
+    at_work: int
 
 class Member:
     id: str

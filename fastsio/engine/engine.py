@@ -33,6 +33,7 @@ from fastsio.engine.errors import (
 from fastsio.engine.front import Front
 from fastsio.engine.headers import cookie_header, payload_headers
 from fastsio.engine.hints import hint
+from fastsio.engine.limits import Arrivals
 from fastsio.engine.payloads import origin_of_script
 from fastsio.engine.polling import PollingTransport
 from fastsio.engine.ports import EngineHandler, Exchange, Headers, Hooks, Request
@@ -75,6 +76,8 @@ class Engine:
         self.on_upgrade: Callable[[Session], None] | None = None
         self.now = loop.time
         self.rare_log = RareLog(logger, loop.time)
+        # None where new clients are bound by nothing.
+        self.arrivals = Arrivals.of(self)
         # Every session's buffer is watched; else only where somebody asks for it.
         self.watches_flow = options.buffer_policy != "close" or options.high_water is not None
         self.flusher = Flusher(loop.call_soon, loop)
@@ -221,14 +224,17 @@ class Engine:
             is_head = request.method == "HEAD"
             exchange.respond(refusal.status, headers, refusal.body, is_head=is_head)
 
+    def tell_refused(self, request: Request, message: str, context: dict[str, Any]) -> None:
+        """Somebody was refused who broke no rule of the protocol: listeners shall know."""
+        if self._hooks is not None:
+            self._hooks.refused(request, FORBIDDEN, message, context)
+
     def _refuse_origin(self, origin: str, request: Request, exchange: Exchange) -> None:
         message = f"{origin} is not an accepted origin."
         logger.warning(
             "refused a client from %s: %s See cors_allowed_origins.", exchange.remote, message
         )
-        if self._hooks is not None:
-            context = {"name": "INVALID_ORIGIN", "origin": origin}
-            self._hooks.refused(request, FORBIDDEN, message, context)
+        self.tell_refused(request, message, {"name": "INVALID_ORIGIN", "origin": origin})
         # RFC 6455 4.2.2: 403 for an Origin that is not acceptable.
         body = orjson.dumps({"code": FORBIDDEN, "message": message})
         headers = [("Content-Type", "application/json")]
@@ -241,7 +247,10 @@ class Engine:
 
         `sid` is given once the application has been asked for it and whether the client may come in.
         """
+        arrivals = self.arrivals
         if sid is None:
+            if arrivals is not None and arrivals.refuse(request, exchange):
+                return
             # Only here: whoever knows a session's id has been let in.
             origin = None
             if self._checks_origin:
@@ -260,8 +269,12 @@ class Engine:
         elif not self.is_open:
             exchange.respond(503, [], b"The server is shutting down", keep_alive=False)
             return
+        elif arrivals is not None and arrivals.refuse_late(request, exchange):
+            return
         kind = Session if protocol == 4 else Eio3Session
         session = kind(self, sid, request, exchange.remote, exchange.is_secure)
+        if arrivals is not None:
+            arrivals.came(session)
         if self._ask is None:
             if not self.begin(session, transport, exchange):
                 session.forget()

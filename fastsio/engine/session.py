@@ -145,6 +145,8 @@ class Session(SessionBase):
 
     def websocket_failed(self, conn: Any, error: ProtocolError) -> None:
         is_too_large = error.close_code == MESSAGE_TOO_BIG
+        if error.option is not None:
+            self.note_limit(error.option, str(error))
         self.end("transport error", self.too_large(error.size) if is_too_large else str(error))
 
     def too_large(self, size: int | None) -> str:
@@ -152,8 +154,13 @@ class Session(SessionBase):
         limit = self.engine.options.max_http_buffer_size
         over = "over" if size is None else f"{size} >"
         description = f"message too large: {over} max_http_buffer_size {limit}"
-        logger.warning("%s (session %.6s…, from %s)", description, self.id, self.origin.address)
+        self.note_limit("max_http_buffer_size", description)
         return description
+
+    def note_limit(self, option: str, description: str) -> None:
+        """The client has met the limit of an option; the log has a line about that now and then, with `description`."""
+        text = "%s (session %.6s…, from %s)"
+        self.engine.rare_log.note(option, text, description, self.id, self.origin.address)
 
     def connection_lost(self, conn: Any, error: Exception | None) -> None:
         self.end("transport close", None if error is None else str(error))
@@ -232,7 +239,7 @@ class Session(SessionBase):
 
     # --- the end -----------------------------------------------------------------------------
 
-    def close(self, deferred: str = "forced server close") -> None:
+    def close(self, deferred: str = "forced server close", description: str | None = None) -> None:
         """End the session from this side, behind everything that was sent: reason "forced close".
 
         A client that polls and has no GET open fetches the rest and its end with the next ones; the handler is told
@@ -243,13 +250,13 @@ class Session(SessionBase):
             return
         if self.polling is None:
             self.outlet.close_websocket()
-            self.end("forced close")
+            self.end("forced close", description)
         elif not self.polling.queue and self.polling.end_poll(CLOSE):
-            self.end("forced close")
+            self.end("forced close", description)
         else:
             self.polling.end_poll(CLOSE)
             self.polling.is_closed = True
-            self._finish(deferred, None)
+            self._finish(deferred, description)
             self.engine.wheel.add(self, POLLING_CLOSE_S)
 
     def abort(self, reason: str, description: str | None = None) -> None:
@@ -292,7 +299,10 @@ class Session(SessionBase):
 
     def forget(self) -> None:
         """The id is known no longer, and nothing refers back to this: it is freed without the cyclic collector."""
-        self.engine.wheel.remove(self)
-        self.engine.sessions.pop(self.id, None)
+        engine = self.engine
+        engine.wheel.remove(self)
+        engine.sessions.pop(self.id, None)
+        if engine.arrivals is not None:
+            engine.arrivals.left(self)
         if not self.is_open:
             self.polling = self.outlet = None

@@ -59,7 +59,21 @@ class Options:
         low_water or less are again "low_water" (a quarter of the other, if it is not given). None: no such events.
     max_waiting_events: how many events of one client may wait for their turn, where handlers run one after the other
         (async_handlers=False, concurrency=); from half of it on the client is not read, what is over it is refused.
+    max_running_events: how many coroutine handlers of one client may be at work, whatever they wait for; from half of
+        it on the client is not read, what is over it is refused.
     limits: token buckets, each a dict of the arguments of limit().
+    max_header_bytes, max_headers: of the head of one request, on connections that are ours; a larger one gets HTTP 431.
+    max_frames_per_message: WebSocket frames of one message, on connections that are ours; more close it with code 1008.
+    max_attachments: binary values in one packet. Both sides must agree: the official clients take and send 10 at most.
+    max_json_depth: how deep arrays and objects may be nested in a packet, its own array counted; 1,024 at most.
+    max_namespaces: how many namespaces besides "/" one client may be in, or wait for; others it is refused.
+    max_rooms: how many rooms one socket may be in, besides its own; join() raises LimitError for one more.
+    max_pending_acks: how many answers of one socket may be waited for; one more gives up the oldest.
+    max_connections_per_address: how many sessions, over whatever transport, clients with one address may have, as
+        trusted_proxies tells it (of IPv6: one /64 network); more get HTTP 429. TCP connections that are ours: three
+        times as many and six, of an address that is no trusted proxy's. None: any number.
+    max_connection_rate, max_connection_rate_per_address: how many new sessions a second are opened, in all (else HTTP
+        503) and for one address (else HTTP 429): a number, or (rate, burst). None: any number.
     middleware_timeout: how long a middleware that takes `next` may wait with calling it, once it has returned.
     cleanup_empty_child_namespaces: a namespace of a parent namespace is forgotten when its last client leaves.
     trusted_proxies: addresses and networks ("10.0.0.0/8"), "unix" for Unix sockets, or "*", from which X-Forwarded-For,
@@ -111,7 +125,19 @@ class Options:
     high_water: int | None = None
     low_water: int | None = None
     max_waiting_events: int = 20_000
+    max_running_events: int = 20_000
     limits: None | Iterable[dict[str, Any]] = None
+    max_header_bytes: int = 65_536
+    max_headers: int = 256
+    max_frames_per_message: int = 100_000
+    max_attachments: int = 10
+    max_json_depth: int = 1024
+    max_namespaces: int = 1000
+    max_rooms: int = 50_000
+    max_pending_acks: int = 10_000
+    max_connections_per_address: int | None = None
+    max_connection_rate: None | float | tuple[float, int] = None
+    max_connection_rate_per_address: None | float | tuple[float, int] = None
     connection_state_recovery: None | bool | dict[str, Any] = None
     per_message_deflate: bool | dict[str, Any] = False
     typed: bool | None = None
@@ -132,6 +158,9 @@ class Options:
         if self.limits is not None:
             object.__setattr__(self, "limits", tuple(self.limits))
         values.check_flow(self)
+        values.check_counts(self)
+        for name in ("max_connection_rate", "max_connection_rate_per_address"):
+            object.__setattr__(self, name, values.rate(name, getattr(self, name)))
         object.__setattr__(self, "transports", values.transports(self.transports))
         self._set_cors()
         object.__setattr__(self, "per_message_deflate", values.deflate(self.per_message_deflate))

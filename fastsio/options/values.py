@@ -5,6 +5,7 @@ Errors are ValueError with the option's name and what was given; TypeError for a
 
 import difflib
 import ipaddress
+import math
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -106,6 +107,51 @@ def check_flow(options: Any) -> None:
     most = options.max_waiting_events
     if isinstance(most, bool) or not isinstance(most, int) or most < 2:
         raise ValueError(f"max_waiting_events={most!r}: a number of events, 2 or more")
+
+
+# Options that are whole numbers: of what, from where on, and up to what where there is an end to it.
+_COUNTS = {
+    "max_running_events": ("events", 2, 2**30),
+    "max_header_bytes": ("bytes", 256, None),
+    "max_headers": ("headers", 1, None),
+    "max_frames_per_message": ("frames", 1, 2**32 - 1),
+    "max_attachments": ("binary values", 0, 2**31 - 1),
+    "max_json_depth": ("levels", 1, 1024),
+    "max_namespaces": ("namespaces", 0, None),
+    "max_rooms": ("rooms", 0, None),
+    "max_pending_acks": ("answers", 1, None),
+    "max_connections_per_address": ("sessions", 1, None),
+}
+
+
+def check_counts(options: Any) -> None:
+    """The options that bound what one client may have. Raises ValueError."""
+    for name, (unit, least, most) in _COUNTS.items():
+        value = getattr(options, name)
+        if value is None and name == "max_connections_per_address":
+            continue
+        is_whole = isinstance(value, int) and not isinstance(value, bool)
+        if not is_whole or value < least or (most is not None and value > most):
+            ends = f"{least} or more" if most is None else f"{least} to {most}"
+            raise ValueError(f"{name}={value!r}: a number of {unit}, {ends}")
+
+
+def rate(name: str, given: Any) -> tuple[float, int] | None:
+    """So many a second, and how many at once; of a number alone, as many at once as in a second."""
+    if given is None:
+        return None
+    pair = tuple(given) if isinstance(given, (tuple, list)) else (given, None)
+    if len(pair) != 2:
+        raise ValueError(f"{name}={given!r}: a number a second, or (rate, burst)")
+    a_second, burst = pair
+    is_number = isinstance(a_second, (int, float)) and not isinstance(a_second, bool)
+    if not is_number or not 0 < a_second < math.inf:
+        raise ValueError(f"{name}={given!r}: a number of new sessions a second, above 0")
+    if burst is None:
+        burst = max(1, math.ceil(a_second))
+    if isinstance(burst, bool) or not isinstance(burst, int) or burst < 1:
+        raise ValueError(f"{name}={given!r}: the burst is a number of sessions, 1 or more")
+    return a_second, burst
 
 
 def check_marks(high: Any, low: Any) -> None:

@@ -7,6 +7,7 @@ compressed if the client has agreed. The limits are those that the suite's group
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from typing import Any
 
@@ -19,6 +20,7 @@ from fastsio._http import Request
 from fastsio._wheel import Wheel
 from fastsio.engine.deflate import Deflation
 from fastsio.options import Options
+from fastsio.rarely import RareLog
 
 MESSAGE_BYTES = 1 << 25
 
@@ -48,6 +50,9 @@ class EchoRouter:
     max_message_bytes = MESSAGE_BYTES
     max_buffered_bytes = 4 * MESSAGE_BYTES
     max_head_bytes = 65536
+    max_headers = 256
+    max_frames = 1 << 20
+    rare_log = RareLog(logging.getLogger("fastsio.conn"))
     head_timeout_s = 10.0
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
