@@ -47,6 +47,7 @@ LOWER = [
     "_hosted",
     "threads",
     "rarely",
+    "logged",
     "_wheel",
     "_ids",
     "_recovery_log",
@@ -75,7 +76,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     "options": [],  # values that every layer may read
     "static": ["_http"],  # files as answers to requests
     "_deflate": ["_encoded", "_frames"],  # permessage-deflate, pure
-    "pages": ["static", "_http", "_eager"],  # and texts and functions
+    "pages": ["static", "_http", "_eager", "logged"],  # and texts and functions
     "_stream": ["_frames", "_encoded", "_deflate", "_fanout"],  # writing to a transport
     "_conn": [
         "_stream",
@@ -98,10 +99,12 @@ MAY_IMPORT: dict[str, list[str]] = {
         "_http",
     ],  # as _conn, over ASGI
     "rarely": [],  # counting, and log lines that are not written too often
+    "logged": [],  # what may stand in a log line
     "threads": [],  # loops and pools, of whatever
     "engine": [
         "_flow",
         "rarely",
+        "logged",
         "_eager",  # middleware and questions that do not wait are answered at once
         "_deflate",
         "_fanout",
@@ -119,6 +122,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "_typed",
         "models",
         "rarely",
+        "logged",
         "_flow",
         "_peer",
         "_dispatch",
@@ -149,7 +153,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "packet",
         "msgpack_packet",
     ],
-    "_aio": ["_dispatch", "_codec", "core"],  # the compiled part of api/aio.py
+    "_aio": ["_dispatch", "_codec", "core", "logged"],  # the compiled part of api/aio.py
     "_raw": [
         "_eager",
         "_fanout",
@@ -211,6 +215,7 @@ MUST_NOT_IMPORT = {
     "_eager": HTTP | {"socket", "ssl"},
     "_flow": IO | HTTP,
     "rarely": IO | HTTP,
+    "logged": IO | HTTP,
     "_http": IO,
     "_wheel": IO | HTTP,
     "_client": IO | HTTP,

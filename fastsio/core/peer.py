@@ -21,6 +21,7 @@ from fastsio.core.packets import take_in_turn
 from fastsio.core.reasons import python_reason
 from fastsio.core.socket import Socket
 from fastsio.core.waiting import Crowd
+from fastsio.logged import one_line
 
 if TYPE_CHECKING:
     from fastsio.core.hub import Hub
@@ -90,13 +91,14 @@ class Peer(PeerBase):
 
     def malformed(self, error: Exception) -> None:
         """A packet that can't be decoded: Node closes the connection, so do we."""
-        logger.info("closing session %.6s…: %s", self.session.id, error)
+        what = one_line(error)
+        logger.info("closing session %.6s…: %s", self.session.id, what)
         if not self.sockets:
             logger.warning(
                 "can't understand a client from %s: %s; the server's `serializer` is %r, and the client's parser must "
                 "be the same",
                 self.session.remote,
-                error,
+                what,
                 self.hub.options.serializer,
             )
         for socket in self.sockets.values():

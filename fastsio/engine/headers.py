@@ -13,8 +13,12 @@ from fastsio.options import Options
 WINDOW_BITS = {"gzip": 31, "deflate": 15}
 
 
-def cookie_header(options: Options, sid: str) -> Headers:
-    """Set-Cookie with the session's id, if the `cookie` option asks for it."""
+def cookie_header(options: Options, sid: str, is_secure: bool = False) -> Headers:
+    """Set-Cookie with the session's id, if the `cookie` option asks for it.
+
+    `is_secure`: the client came over TLS. Then the cookie is never sent without (Secure, RFC 6265 4.1.2.5), unless the
+    option says otherwise: who reads the id can speak as the client.
+    """
     cookie = options.cookie
     if cookie is None:
         return []
@@ -25,6 +29,8 @@ def cookie_header(options: Options, sid: str) -> Headers:
             value = value()
         if name != "name" and value is not False and value is not None:
             parts.append(name if value is True else f"{name}={value}")
+    if is_secure and "Secure" not in cookie:
+        parts.append("Secure")
     return [("Set-Cookie", "; ".join(parts))]
 
 

@@ -5,9 +5,12 @@ Errors are ValueError with the option's name and what was given; TypeError for a
 
 import difflib
 import ipaddress
+import logging
 import re
 from collections.abc import Iterable
 from typing import Any
+
+logger = logging.getLogger("fastsio.engine")
 
 TRANSPORTS = ("polling", "websocket")
 BUFFER_POLICIES = ("close", "drop_oldest", "drop_newest", "keep_latest")
@@ -58,6 +61,11 @@ def origins(given: Any) -> Any:
     if "*" in names:
         return "*"
     return frozenset(names) if all(isinstance(name, str) for name in names) else names
+
+
+def check_origin_option(given: Any) -> None:
+    if given not in (None, True, False):
+        raise ValueError(f"check_origin={given!r}: True, False or None")
 
 
 def comma_list(name: str, given: Any) -> str:
@@ -227,7 +235,8 @@ def cookie(given: Any) -> dict[str, Any] | None:
     if given is True:
         cookie = node_cookie({})
     elif isinstance(given, str):
-        cookie = {"name": given, "path": "/", "SameSite": "Lax"}
+        # HttpOnly, as Node has it: no script of the page needs the session's id.
+        cookie = {"name": given, "path": "/", "HttpOnly": True, "SameSite": "Lax"}
     else:
         words = _COOKIE_ATTRIBUTES.keys() - {"path"}
         cookie = {
@@ -239,7 +248,26 @@ def cookie(given: Any) -> dict[str, Any] | None:
     for part in (str(part) for pair in cookie.items() for part in pair):
         if _COOKIE_FORBIDDEN & set(part):
             raise ValueError(f"cookie={given!r}: {part!r} can't be part of a cookie")
+    _check_cookie_flags(cookie)
     return cookie
+
+
+def _check_cookie_flags(cookie: dict[str, Any]) -> None:
+    """Say it where browsers would drop the cookie without a word: RFC 6265bis 4.1.3 (prefixes), 5.7 (SameSite=None)."""
+    name, is_secure = cookie["name"], cookie.get("Secure")
+    if not is_secure and (
+        cookie.get("SameSite") == "None"
+        or name.startswith(("__Secure-", "__Host-"))
+        or cookie.get("Partitioned") is True
+    ):
+        logger.warning(
+            "cookie %r: browsers keep it only as a secure one, for its same_site is none, it is partitioned or its name "
+            "begins so: it is one over TLS, or with secure=True behind a proxy that takes the TLS off", name,
+        )  # fmt: skip
+    if name.startswith("__Host-") and (
+        "Domain" in cookie or cookie.get("path", cookie.get("Path")) != "/"
+    ):
+        logger.warning('cookie %r: browsers keep it only with path "/" and without domain', name)
 
 
 def deflate(given: Any) -> bool | dict[str, Any]:
