@@ -30,7 +30,7 @@ def test_defaults_are_the_documented_ones():
         "cors_allowed_origins": None,
         "cors_credentials": True,
         "cors": dataclasses.asdict(Cors()),
-        "check_origin": False,
+        "check_origin": None,
         "cookie": None,
         "allow_request": None,
         "generate_id": None,
