@@ -287,12 +287,16 @@ async def test_middleware_that_hangs_names_a_path_in_one_line(log: Lines) -> Non
     check_lines(log, at_least=1)
 
 
-async def test_paths_behind_an_asgi_server_are_decoded_and_forge_no_line(log: Lines) -> None:
+@pytest.mark.parametrize("has_raw_path", [True, False])
+async def test_paths_behind_an_asgi_server_are_decoded_and_forge_no_line(
+    log: Lines, has_raw_path: bool
+) -> None:
     io = fastsio.IO(middleware_timeout=0.01)
     io.engine.use(lambda request, response, next: None)
     app = fastsio.ASGIApp(io)
     path = f"/socket.io/{FORGED}"
-    scope = scope_of("http", "EIO=4&transport=polling", path=path, raw_path=path.encode())
+    raw_path = path.encode() if has_raw_path else None
+    scope = scope_of("http", "EIO=4&transport=polling", path=path, raw_path=raw_path)
     scope["client"] = ("192.0.2.7", 1)
     call = Call(app, scope, {"type": "http.request", "body": b"", "more_body": False})
     await call.answer()
