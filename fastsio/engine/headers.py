@@ -3,11 +3,14 @@
 Source: engine.io 6.6 on the wire.
 """
 
+import logging
 import zlib
 
 from fastsio.engine.codings import best_coding
 from fastsio.engine.ports import Headers, Request
 from fastsio.options import Options
+
+logger = logging.getLogger("fastsio.engine")
 
 # The codings of polling answers, the preferred one first, as zlib names their forms.
 WINDOW_BITS = {"gzip": 31, "deflate": 15}
@@ -31,7 +34,11 @@ def cookie_header(options: Options, sid: str, is_secure: bool = False) -> Header
             parts.append(name if value is True else f"{name}={value}")
     if is_secure and "Secure" not in cookie:
         parts.append("Secure")
-    return [("Set-Cookie", "; ".join(parts))]
+    header = "; ".join(parts)
+    if not (header.isascii() and header.isprintable()):  # what a function has returned
+        logger.error("not sent: a cookie with %r", parts[1:])
+        return []
+    return [("Set-Cookie", header)]
 
 
 def payload_headers(request: Request, content_type: str = "text/plain; charset=UTF-8") -> Headers:

@@ -32,8 +32,8 @@ _DEFLATE_RANGES = {
     "level": (1, 9),
     "mem_level": (1, 9),
 }
-# Characters that would end a header's line or a cookie's value.
-_COOKIE_FORBIDDEN = set(";\r\n\0")
+# RFC 6265 4.1.1: a cookie's name is a token.
+_COOKIE_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -246,8 +246,11 @@ def cookie(given: Any) -> dict[str, Any] | None:
     if not isinstance(cookie.get("name"), str):
         raise ValueError(f"cookie={given!r}: a name, or a dict with one")
     for part in (str(part) for pair in cookie.items() for part in pair):
-        if _COOKIE_FORBIDDEN & set(part):
+        # What would end the header's line, the attribute, or could not be sent.
+        if ";" in part or not part.isascii() or not part.isprintable():
             raise ValueError(f"cookie={given!r}: {part!r} can't be part of a cookie")
+    if not _COOKIE_NAME.fullmatch(cookie["name"]):
+        raise ValueError(f"cookie={given!r}: {cookie['name']!r} can't be a cookie's name")
     _check_cookie_flags(cookie)
     return cookie
 

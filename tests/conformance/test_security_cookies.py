@@ -78,11 +78,28 @@ async def test_what_the_application_says_of_secure_counts(
         {"name": "io", "path": "/\r\nX: y"},
         {"name": "io", "Domain": "a;b"},
         {"name": "io", "X\0": "y"},
+        {"name": "io", "domain": "ä.example"},
+        "",
+        "a b",
+        "a=b",
+        "a,b",
     ],
 )
 def test_what_would_be_another_attribute_or_header_is_refused(cookie: Any) -> None:
-    with pytest.raises(ValueError, match="can't be part of a cookie"):
+    with pytest.raises(ValueError, match="can't be (part of a cookie|a cookie's name)"):
         fastsio.IO(cookie=cookie)
+
+
+async def test_what_a_function_makes_of_an_attribute_is_checked_when_it_is_sent(
+    serve: Any, watch: Any
+) -> None:
+    server = await serve(fastsio.IO(cookie={"path": lambda: "/\r\nX-Injected: 1"}))
+    answer = await http(server.url, "GET", PATH)
+    assert answer.status == 200
+    assert not {"set-cookie", "x-injected"} & set(answer.headers)
+    watch.expect_error("not sent: a cookie")
+    for session in list(server.engine.sessions.values()):
+        session.abort("forced close")
 
 
 @pytest.mark.parametrize(
