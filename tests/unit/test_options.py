@@ -192,7 +192,7 @@ def test_origins_may_be_none_one_or_a_function(given):
     [
         (None, None),
         (False, None),
-        ("io", {"name": "io", "path": "/", "SameSite": "Lax"}),
+        ("io", {"name": "io", "path": "/", "HttpOnly": True, "SameSite": "Lax"}),
         ({"name": "io"}, {"name": "io"}),
         ({"name": "io", "HttpOnly": True}, {"name": "io", "HttpOnly": True}),
     ],
