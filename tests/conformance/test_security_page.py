@@ -13,7 +13,8 @@ NAMED = re.compile(r"`(tests/[\w/]+\.py)(?:::(test_\w+))?`")
 
 def rows() -> list[list[str]]:
     """The cells of the threat model's table."""
-    lines = [line for line in PAGE.splitlines() if line.startswith("| ")]
+    section = PAGE.partition("\n## Threats\n")[2].partition("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("| ")]
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[1:]]
 
 
