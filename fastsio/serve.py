@@ -81,9 +81,10 @@ async def start(
     "socket.io" where it has none. An ASGIApp has static files and a path of its own, and no pages.
     ssl_certfile, ssl_keyfile: PEM files, for TLS 1.2 and 1.3 (doors/tls.py); the key's password: ssl_keyfile_password.
     ssl_context: one of your own instead, taken as it is.
-    head_timeout: seconds a request, and a TLS handshake before it, may take to arrive. shutdown_timeout: seconds that handlers get at close().
-    Raises OSError if it can't listen or read its certificate, ValueError for files that do not exist, StartupFailed if the application
-    can't start, ImportError where uvicorn is needed and not installed.
+    head_timeout: seconds a request, and a TLS handshake before it, may take to arrive. shutdown_timeout: seconds that
+    handlers get at close().
+    Raises OSError if it can't listen or read its certificate, ValueError for files that do not exist or are none,
+    StartupFailed if the application can't start, ImportError where uvicorn is needed and not installed.
     """
     if not 0 <= port <= 65535:
         raise ValueError(f"port {port}: 0 to 65535")

@@ -29,7 +29,8 @@ def context_for(
     if context is not None:
         if certfile is not None or keyfile is not None or password is not None:
             raise ValueError(
-                "ssl_context: it has its own certificate, so leave ssl_certfile, ssl_keyfile and ssl_keyfile_password out"
+                "ssl_context: it has its own certificate, "
+                "so leave ssl_certfile, ssl_keyfile and ssl_keyfile_password out"
             )
         if not isinstance(context, ssl.SSLContext):
             raise ValueError(f"ssl_context={context!r}: an ssl.SSLContext")

@@ -264,8 +264,8 @@ def _check_cookie_flags(cookie: dict[str, Any]) -> None:
         or cookie.get("Partitioned") is True
     ):
         logger.warning(
-            "cookie %r: browsers keep it only as a secure one, for its same_site is none, it is partitioned or its name "
-            "begins so: it is one over TLS, or with secure=True behind a proxy that takes the TLS off", name,
+            "cookie %r: browsers keep it only as a secure one, for its same_site is none, it is partitioned or its "
+            "name begins so: it is one over TLS, or with secure=True behind a proxy that takes the TLS off", name,
         )  # fmt: skip
     if name.startswith("__Host-") and (
         "Domain" in cookie or cookie.get("path", cookie.get("Path")) != "/"

@@ -2,7 +2,7 @@
 
     python tests/conformance/autobahn.py [CASE ...]       "6.*", "12.1.3"; all of them without
     python tests/conformance/autobahn.py --short          without most of the long cases of groups 12 and 13
-    python tests/conformance/autobahn.py --page           write the results of all cases, and the page, into the repository
+    python tests/conformance/autobahn.py --page           keep the results of all cases, and write the page
 
 The suite is `autobahntestsuite` of PyPI, which needs Python 2.7: AUTOBAHN_PYTHON names one, else python2.7 is looked
 for on the PATH and among pyenv's versions. It is put into build/autobahn once. Groups 12 and 13 send 216,000 messages
@@ -156,9 +156,7 @@ def verdicts_of(reports: Path) -> Verdicts:
     if not index.exists():
         raise NoSuite(f"the suite has written no report; see {reports / 'log.txt'}")
     cases = json.loads(index.read_text())[AGENT]
-    return {
-        name: Verdict(case["behavior"], case["behaviorClose"]) for name, case in cases.items()
-    }
+    return {name: Verdict(case["behavior"], case["behaviorClose"]) for name, case in cases.items()}
 
 
 def by_number(case: str) -> tuple[int, ...]:
@@ -252,8 +250,8 @@ codes of which RFC 6455 says nothing).
 ## How to run it
 
 `make autobahn` runs all of it, `make autobahn ARGS="6.* 7.*"` a part, `make autobahn ARGS=--short` all but most of the
-long cases of groups 12 and 13. The suite is of PyPI and needs Python 2.7: `AUTOBAHN_PYTHON` names one, else it is looked
-for on the PATH and among pyenv's versions. The bytes of each case are in
+long cases of groups 12 and 13. The suite is of PyPI and needs Python 2.7: `AUTOBAHN_PYTHON` names one, else it is
+looked for on the PATH and among pyenv's versions. The bytes of each case are in
 `build/autobahn/reports/<portion>/index.html`. `--page` writes this page from the verdicts of a whole run.
 
 ## What the tests run
@@ -261,8 +259,8 @@ for on the PATH and among pyenv's versions. The bytes of each case are in
 * `tests/conformance/test_autobahn.py` runs a fast part of the suite itself (groups 1 to 5, 7 and 10 whole, some of 6,
   9, 12 and 13) where there is a Python 2.7 with which it can be installed, and is skipped elsewhere.
 * `tests/conformance/test_websocket_cases.py` needs nothing but fastsio: representative cases of every group, our own,
-  written from RFC 6455 and RFC 7692, with each one's bytes sent whole, in pieces of 997 and one by one, and every byte of
-  the answer compared. That is what a machine without Python 2.7 checks, CI's among them.
+  written from RFC 6455 and RFC 7692, with each one's bytes sent whole, in pieces of 997 and one by one, and every frame
+  of the answer compared. That is what a machine without Python 2.7 checks, CI's among them.
 """
 
 

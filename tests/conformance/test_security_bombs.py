@@ -20,6 +20,7 @@ import fastsio
 from deflate_tools import RSV1, deflated
 from harness import BINARY, DEADLINE_S, TEXT, FakePeer, RawWebSocket, http, until
 
+pytestmark = pytest.mark.asyncio(loop_factories=["uvloop"])
 LIMIT = 100_000
 BOMB_BYTES = 64 * 1024 * 1024
 TARGET = "/socket.io/?EIO=4&transport=websocket"

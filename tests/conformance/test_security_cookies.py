@@ -86,7 +86,7 @@ async def test_what_the_application_says_of_secure_counts(
     ],
 )
 def test_what_would_be_another_attribute_or_header_is_refused(cookie: Any) -> None:
-    with pytest.raises(ValueError, match="can't be (part of a cookie|a cookie's name)"):
+    with pytest.raises(ValueError, match=r"can't be (part of a cookie|a cookie's name)"):
         fastsio.IO(cookie=cookie)
 
 

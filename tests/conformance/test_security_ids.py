@@ -26,6 +26,7 @@ from uvicorn_tools import UvicornInLoop
 __all__ = ["log"]
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+ONE_LOOP = pytest.mark.asyncio(loop_factories=["uvloop"])
 SHOWN = 6  # what a log may have of an id
 
 
@@ -174,6 +175,7 @@ async def lead_a_noisy_life(url: str, ids: Ids, peer: FakePeer) -> None:
     await http(url, "PUT", f"/socket.io/?EIO=4&transport=polling&sid={sid}", b"x")
 
 
+@ONE_LOOP
 @pytest.mark.parametrize("end", ["a packet that is none", "too much", "leave", "goodbye", "cut"])
 @pytest.mark.parametrize("transport", ["polling", "websocket"])
 async def test_no_line_has_a_whole_id_whatever_a_client_does(

@@ -22,7 +22,10 @@ from wire import WEBSOCKET_KEY, Wire
 
 __all__ = ["log"]
 
+pytestmark = pytest.mark.asyncio(loop_factories=["asyncio"])
+
 POLLING = "/socket.io/?EIO=4&transport=polling"
+WEBSOCKET = "/socket.io/?EIO=4&transport=websocket"
 # What a client may try to end its header with.
 HOSTILE = [
     b"a\r\nX-Injected: 1",
@@ -44,18 +47,18 @@ UPGRADE = (
     b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n"
     % WEBSOCKET_KEY.encode()
 )
-# Where it comes back: the request, with a place for it.
+# Where it comes back: the request line's target, and the headers, with a place for it.
 ECHOES = {
-    "Origin": b"GET %b HTTP/1.1\r\nHost: a\r\nOrigin: {}\r\nConnection: close\r\n\r\n" % POLLING.encode(),
-    "preflight": b"OPTIONS %b HTTP/1.1\r\nHost: a\r\nOrigin: https://a.example\r\nAccess-Control-Request-Headers: {}\r\n"
-    b"Connection: close\r\n\r\n" % POLLING.encode(),
-    "subprotocol": b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: a\r\n%bSec-WebSocket-Protocol: {}\r\n\r\n"
-    % UPGRADE,
-    "extension": b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: a\r\n%bSec-WebSocket-Extensions: {}\r\n\r\n"
-    % UPGRADE,
-    "JSONP": b"GET %b&j={} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % POLLING.encode(),
-    "sid": b"GET %b&sid={} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % POLLING.encode(),
-}  # fmt: skip
+    "Origin": (POLLING, b"Origin: {}\r\nConnection: close\r\n"),
+    "subprotocol": (WEBSOCKET, UPGRADE + b"Sec-WebSocket-Protocol: {}\r\n"),
+    "extension": (WEBSOCKET, UPGRADE + b"Sec-WebSocket-Extensions: {}\r\n"),
+    "preflight": (
+        POLLING,
+        b"Origin: https://a.example\r\nAccess-Control-Request-Headers: {}\r\nConnection: close\r\n",
+    ),
+    "JSONP": (POLLING + "&j={}", b"Connection: close\r\n"),
+    "sid": (POLLING + "&sid={}", b"Connection: close\r\n"),
+}
 ANSWERED = {
     "content-type", "content-length", "connection", "cache-control", "vary", "upgrade", "set-cookie",
     "access-control-allow-origin", "access-control-allow-credentials", "access-control-allow-methods",
@@ -78,7 +81,10 @@ async def test_no_client_adds_a_header_to_an_answer(
     )
     server = await serve(io)
     wire = await Wire.open(server.url)
-    await pace(wire, ECHOES[where].replace(b"{}", value))
+    target, headers = ECHOES[where]
+    method = b"OPTIONS" if where == "preflight" else b"GET"
+    request = b"%b %b HTTP/1.1\r\nHost: a\r\n%b\r\n" % (method, target.encode(), headers)
+    await pace(wire, request.replace(b"{}", value))
     head = (await wire.read_until(b"\r\n\r\n"))[:-4]
     lines = head.split(b"\r\n")
     names = [line.partition(b":")[0].decode().lower() for line in lines[1:]]
@@ -103,7 +109,9 @@ async def test_an_id_that_would_end_its_header_opens_no_session(
     watch.expect_error("generate_id failed")
 
 
-@pytest.mark.parametrize("value", ["a\r\nX-Injected: 1", "a\nb", "a\rb", "a\0b", "a\u2028b", "a\x7f"])
+@pytest.mark.parametrize(
+    "value", ["a\r\nX-Injected: 1", "a\nb", "a\rb", "a\0b", "a\u2028b", "a\x7f"]
+)
 async def test_headers_of_the_application_are_checked_too(
     serve: Any, watch: Any, value: str
 ) -> None:
@@ -241,11 +249,26 @@ def hostile_heads() -> list[bytes]:
     raw = FORGED.encode("latin-1", "ignore").replace(b"\r", b"").replace(b"\n", b"")
     visible = bytes(byte for byte in raw if byte >= 0xA0 or 0x21 <= byte < 0x7F or byte >= 0x80)
     quoted = urllib.parse.quote(FORGED).encode()
-    targets = [b"/socket.io/" + visible, b"/socket.io/?EIO=" + quoted + b"&transport=polling",
-               b"/socket.io/?EIO=4&transport=" + quoted, b"/socket.io/?EIO=4&transport=polling&sid=" + quoted,
-               b"/page/" + visible, b"/page/" + quoted, b"/socket.io/" + quoted + b"?EIO=4&transport=polling"]  # fmt: skip
-    heads = [b"GET %b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % target for target in targets]
-    for name in (b"Origin", b"Host", b"Upgrade", b"Sec-WebSocket-Extensions", b"X-Forwarded-For", b"Content-Type"):
+    targets = [
+        b"/socket.io/" + visible,
+        b"/socket.io/?EIO=" + quoted + b"&transport=polling",
+        b"/socket.io/?EIO=4&transport=" + quoted,
+        b"/socket.io/?EIO=4&transport=polling&sid=" + quoted,
+        b"/page/" + visible,
+        b"/page/" + quoted,
+        b"/socket.io/" + quoted + b"?EIO=4&transport=polling",
+    ]
+    heads = [
+        b"GET %b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % target for target in targets
+    ]
+    for name in (
+        b"Origin",
+        b"Host",
+        b"Upgrade",
+        b"Sec-WebSocket-Extensions",
+        b"X-Forwarded-For",
+        b"Content-Type",
+    ):
         host = b"" if name == b"Host" else b"Host: a\r\n"
         heads.append(
             b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\n%b%b: %b\r\nConnection: close\r\n\r\n"
@@ -278,7 +301,9 @@ async def test_middleware_that_hangs_names_a_path_in_one_line(log: Lines) -> Non
     server = await fastsio.start(io, port=0)
     try:
         connection = await RawConnection.open(server.url)
-        connection.write(b"GET /socket.io/\x85\x9bx HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        connection.write(
+            b"GET /socket.io/\x85\x9bx HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+        )
         await connection.read_to_end()
         await connection.close()
     finally:

@@ -17,6 +17,7 @@ from asgi_tools import Call, scope_of
 from harness import RawConnection, request_bytes
 from wire import WEBSOCKET_KEY
 
+pytestmark = pytest.mark.asyncio(loop_factories=["uvloop"])
 NAMED, OTHER = "https://good.example", "https://evil.example"
 UPGRADE = {
     "Connection": "Upgrade",

@@ -14,6 +14,7 @@ import fastsio
 from asgi_tools import Call, scope_of
 from harness import FakePeer
 
+pytestmark = pytest.mark.asyncio(loop_factories=["asyncio"])
 LIES = {
     "X-Forwarded-For": "203.0.113.9",
     "X-Forwarded-Proto": "https",
@@ -60,7 +61,9 @@ async def test_behind_an_asgi_server_the_list_is_asked_about_its_peer(watch: Any
     app = fastsio.ASGIApp(sio)
     for peer, expected in (("192.0.2.7", "203.0.113.9"), ("198.51.100.1", "198.51.100.1")):
         headers = [(b"host", b"a"), (b"x-forwarded-for", b"203.0.113.9")]
-        scope = scope_of("websocket", "EIO=4&transport=websocket", headers=headers, client=(peer, 1))
+        scope = scope_of(
+            "websocket", "EIO=4&transport=websocket", headers=headers, client=(peer, 1)
+        )
         call = Call(app, scope, {"type": "websocket.connect"})
         await call.next("websocket.accept")
         call.say("40")

@@ -28,9 +28,7 @@ ANYTHING = "ALL:@SECLEVEL=0"
 @pytest.fixture
 async def secure(serve: Any, certificate: tuple[str, str]) -> Any:
     cert, key = certificate
-    return await serve(
-        fastsio.IO(), ssl_certfile=cert, ssl_keyfile=key, head_timeout=1_000 * MS
-    )
+    return await serve(fastsio.IO(), ssl_certfile=cert, ssl_keyfile=key, head_timeout=1_000 * MS)
 
 
 async def s_client(server: Any, *arguments: str, says: bytes = b"Q\n") -> str:
@@ -68,7 +66,7 @@ async def test_a_context_of_ones_own_is_taken_as_it_is_and_this_openssl_would_sp
 ) -> None:
     """Else the refusals above and below would be the client's own."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="TLSv1 is deprecated"):
         context.minimum_version = ssl.TLSVersion.TLSv1
     context.set_ciphers(ANYTHING)
     context.load_cert_chain(*certificate)
@@ -118,7 +116,8 @@ async def test_protocol_that_is_spoken_here_is_chosen(
 
 
 @pytest.mark.fault(
-    "a client asks for TLS renegotiation again and again", "refused: the server spends nothing on it"
+    "a client asks for TLS renegotiation again and again",
+    "refused: the server spends nothing on it",
 )
 async def test_renegotiation_and_compression_are_refused(secure: Any) -> None:
     said = await s_client(secure, "-tls1_2", "-cipher", ANYTHING, says=b"R\nQ\n")
@@ -149,8 +148,9 @@ async def test_handshake_that_is_not_begun_ends_in_time(
 
 def make_key(folder: Path, *arguments: str) -> tuple[str, str]:
     cert, key = str(folder / "cert.pem"), str(folder / "key.pem")
-    command = ["openssl", "req", "-x509", "-days", "2", "-subj", "/CN=localhost", "-keyout", key, "-out", cert]  # fmt: skip
-    subprocess.run([*command, *arguments], check=True, capture_output=True)
+    command = ["openssl", "req", "-x509", "-days", "2", "-subj", "/CN=localhost", *arguments]
+    files = ["-keyout", key, "-out", cert]
+    subprocess.run([*command, *files], check=True, capture_output=True)
     return cert, key
 
 
@@ -171,11 +171,11 @@ async def test_files_that_are_none_are_named(
     serve: Any, certificate: tuple[str, str], tmp_path: Path
 ) -> None:
     cert, key = certificate
-    other = str(tmp_path / "other.pem")
-    Path(other).write_text("no certificate")
-    for files in ({"ssl_certfile": other, "ssl_keyfile": key}, {"ssl_certfile": cert, "ssl_keyfile": other}):  # fmt: skip
+    other = tmp_path / "other.pem"
+    other.touch()
+    for files in ((str(other), key), (cert, str(other))):
         with pytest.raises(ValueError, match=r"other\.pem"):
-            await serve(fastsio.IO(), **files)
+            await serve(fastsio.IO(), ssl_certfile=files[0], ssl_keyfile=files[1])
     with pytest.raises(FileNotFoundError, match=r"missing\.pem"):
         await serve(fastsio.IO(), ssl_certfile=cert, ssl_keyfile=str(tmp_path / "missing.pem"))
     mine = make_key(tmp_path, "-newkey", "rsa:2048", "-nodes")

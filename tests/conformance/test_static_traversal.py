@@ -15,6 +15,8 @@ import fastsio
 from clients import exchange
 from wire import HttpAnswer, Wire, request
 
+pytestmark = pytest.mark.asyncio(loop_factories=["uvloop"])
+
 SECRET = "you must not read this"
 NOT_FOUND = ("404 Not Found", b"Not Found")
 

@@ -4,6 +4,8 @@ Our own, from RFC 6455 (5 framing, 7 closing, 8.1 UTF-8) and RFC 7692; of the su
 numbers. A case is complete: nothing but what it lists may come back, and its end is part of it.
 """
 
+# ruff: noqa: E501 - a case is a line
+
 from __future__ import annotations
 
 import json
