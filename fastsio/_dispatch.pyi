@@ -42,6 +42,7 @@ class NamespaceBase:
     fallback: Handler | None
     tasks: set[asyncio.Task[Any]]
     handler_errors: int
+    max_running: int
     on_failure: Callable[[Any, Exception, list[Any], int], None] | None
     observer: Any
     recovery: Any
@@ -61,6 +62,7 @@ class SocketBase(Member):
     of_any: tuple[Handler, ...] | None
     acks: dict[int, Any] | None
     turns: dict[Any, Any] | None
+    issued: float
     is_connected: bool
     middleware: Any
     is_dropped: bool

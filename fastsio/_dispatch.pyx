@@ -102,7 +102,9 @@ cdef class Suspended:
 
     def __call__(self, task):
         self.socket.namespace.tasks.discard(task)
-        self.socket.session.handlers_at_work -= 1
+        self.socket.session.at_work -= 1
+        if self.socket.session.is_crowded:
+            self.socket.work_shrinks()
         if not task.cancelled():
             error = task.exception()
             if error is None:
@@ -201,6 +203,8 @@ cdef class SocketBase(Member):
         cdef object event = args[0]
         cdef Handler handler
         cdef tuple listeners = None
+        if self.session.is_crowded and self.is_too_much(args, id):  # unlikely
+            return 0
         if self.of_any is not None:  # unlikely
             self.run_any(args, id)
         handler = self.namespace.handlers.get(event)
@@ -322,8 +326,10 @@ cdef class SocketBase(Member):
                     suspended.replies = replies
                     suspended.on_end = on_end
                     self.namespace.tasks.add(result)
-                    self.session.handlers_at_work += 1
                     result.add_done_callback(suspended)
+                    self.session.at_work += 1
+                    if 0 < self.namespace.max_running <= 2 * self.session.at_work:
+                        self.work_grows()
                     return True
         except asyncio.CancelledError:
             # The handler's own task was cancelled in its first step: it ends without an answer.
@@ -340,6 +346,15 @@ cdef class SocketBase(Member):
 
     def wait_for_turn(self, Handler handler, list args, int64_t id, Replies replies) -> None:
         raise NotImplementedError  # begin_turn() when so many of the handler have ended; core/turns.py
+
+    def work_grows(self) -> None:
+        raise NotImplementedError  # half of max_running handlers of the client, or more, have not ended; core/flow.py
+
+    def work_shrinks(self) -> None:
+        raise NotImplementedError  # one of them has, while the session is_crowded
+
+    def is_too_much(self, list args, int64_t id) -> bool:
+        raise NotImplementedError  # True, and it was answered, if an event is not to be handled now
 
     def take(self, list args, int64_t id) -> None:  # dispatch() for callers in Python
         self.dispatch(args, id)

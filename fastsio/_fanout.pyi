@@ -14,9 +14,11 @@ class SessionBase:
     outlet: Any
     handler: Any
     flow: Any
+    ping_at: float
     is_open: bool
     heard: bool
-    handlers_at_work: int
+    is_crowded: bool
+    at_work: int
 
 class Member:
     id: str

@@ -28,6 +28,7 @@ from fastsio.doors.running import RunningServer, Stop, call_hook
 from fastsio.doors.shared import Connections, SharedServer
 from fastsio.doors.signals import StopSignals
 from fastsio.doors.systemd import Notifier, activated_sockets
+from fastsio.doors.tls import context_for
 from fastsio.pages import Pages
 from fastsio.server import Server
 from fastsio.static import StaticFiles
@@ -44,6 +45,7 @@ async def start(
     fd: int | None = None, uds: str | None = None, uds_mode: int = UDS_MODE, socketio_path: str | None = None,
     pages: dict[str, Any] | None = None, static_files: dict[str, Any] | None = None,
     ssl_certfile: str | None = None, ssl_keyfile: str | None = None,
+    ssl_keyfile_password: str | bytes | None = None,
     ssl_context: ssl.SSLContext | None = None, head_timeout: float = 10.0, shutdown_timeout: float = 5.0,
     drain_seconds: float = 0.0, drain_delay: float = 0.0,
     on_drain: Callable[[], Awaitable[None] | None] | None = None, health: str | None = None,
@@ -57,30 +59,28 @@ async def start(
 
     Where: host and port (0 takes a free one, see RunningServer.port); instead of them sock, a socket or several, bound
     or listening; fd, the number of such a socket's descriptor; uds, the path of a Unix socket, which is made with the
-    permissions uds_mode. What is given is closed with the server. A TLS context, or a certificate and its key, make it
-    https.
+    permissions uds_mode. What is given is closed with the server. For TLS: ssl_certfile and ssl_keyfile, PEM files, for
+    TLS 1.2 and 1.3 (doors/tls.py), and ssl_keyfile_password; or ssl_context, one of your own, taken as it is.
 
     What: socketio_path, None for the application's own, "socket.io" where it has none. pages: {"/": "It works!",
     "/index": Path("index.html")}, see pages.py. static_files: {"/": "index.html", "/static": "./public"}. An ASGIApp
     has static files and a path of its own, and no pages. health: the path of a page that says "live", and "draining"
-    with 503 from close() on, see doors/health.py. head_timeout: seconds a request may take to arrive.
+    with 503 from close() on, see doors/health.py. head_timeout: seconds a request, and a TLS handshake before it, may
+    take to arrive.
 
     How it stops, in seconds: drain_delay, how long close() goes on accepting connections while `health` says what is
     coming; drain_seconds, over which it closes its clients, evenly and those at work last, 0 for all at once; on_drain
     is called before that, plain or `async`, to tell them; shutdown_timeout, what handlers that still run get then.
     handover: the path at which a new process that is started with the same takes the sockets over; see docs/deploy.md.
 
-    Raises OSError if it can't listen, or the process that serves does not hand over; ValueError for files that do not
-    exist and options that make no sense; StartupFailed if the application can't start; ImportError where uvicorn is
+    Raises OSError if it can't listen or read its certificate, or the process that serves does not hand over; ValueError
+    for files that do not exist or are none, and options that make no sense; StartupFailed if the application can't start; ImportError where uvicorn is
     needed and not installed.
     """
     stop = Stop(shutdown_timeout, drain_seconds, drain_delay, on_drain)
     place = Place(host, port, sock, fd, uds, uds_mode)
     place.check()
-    context = ssl_context
-    if context is None and ssl_certfile is not None:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(ssl_certfile, ssl_keyfile)
+    context = context_for(ssl_context, ssl_certfile, ssl_keyfile, ssl_keyfile_password)
     if hasattr(app, "as_asgi") and not hasattr(app, "hub"):  # a Server needs no ASGI by itself
         app = app.as_asgi()
     carried = find_carried(app)
@@ -150,7 +150,9 @@ async def _listen(
         if takeover is not None and takeover.neighbour is not None:
             doorman.meet_older(takeover.neighbour)
         sockets = place.sockets() if takeover is None else takeover.sockets
-        listeners = await listen(make, place.host, place.port, sockets, context)
+        listeners = await listen(
+            make, place.host, place.port, sockets, context, server.head_timeout_s
+        )
         running = RunningServer(server, listeners, doorman, stop, lifespan, health)
         if takeover is not None:
             await takeover.confirm()

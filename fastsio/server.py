@@ -14,6 +14,7 @@ from fastsio._conn import Conn
 from fastsio._http import Request
 from fastsio.engine.deflate import Deflation
 from fastsio.engine.engine import Engine
+from fastsio.engine.limits import Crowded
 from fastsio.engine.ports import SessionHandler
 from fastsio.options import Options
 from fastsio.static import StaticFiles
@@ -95,8 +96,6 @@ async def end_tasks(tasks: Collection[asyncio.Task[Any]], timeout_s: float = 0) 
 class Server:
     """Connections of one application on one event loop. See _conn for what a router has to have."""
 
-    max_head_bytes = 65536
-
     def __init__(
         self, app: Application, *, socketio_path: str | None = None, static_files: dict[str, Any] | None = None,
         head_timeout: float = 10.0, is_engine_path: IsEnginePath | None = None,
@@ -111,7 +110,11 @@ class Server:
         self.engine.doors.add(self)
         self.static = StaticFiles(static_files)
         self.flusher = self.engine.flusher
+        self.rare_log = self.engine.rare_log
         self.max_message_bytes = self.options.max_http_buffer_size
+        self.max_frames = self.options.max_frames_per_message
+        self.max_head_bytes = self.options.max_header_bytes
+        self.max_headers = self.options.max_headers
         self.max_buffered_bytes = self.options.max_buffered_bytes
         self.head_timeout_s = head_timeout
         deflate = self.options.per_message_deflate
@@ -129,8 +132,7 @@ class Server:
     def note_connections_in(self, connections: set[Any]) -> None:
         """Each connection makes these calls itself, without a frame of ours between."""
         self.connections = connections
-        self.opened = connections.add
-        self.closed: Callable[[Conn], None] = connections.discard
+        self.opened, self.closed = Crowded.of(self.engine, connections)
 
     # --- the router's side -------------------------------------------------------------------
 

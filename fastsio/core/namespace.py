@@ -45,6 +45,7 @@ class Namespace(Emitter, Broadcasting, Declaring, NamespaceBase):
 
     def __init__(self, name: str, json: Any, tasks: set[Any], hub: "Hub") -> None:
         self.hub = hub
+        self.max_running = hub.options.max_running_events
         # Gone, with a `disconnect` handler still at work: only looked up.
         self.leaving: dict[str, Socket] = {}
         # What those who are joining get when they are admitted, by id.

@@ -187,8 +187,8 @@ class BroadcastOperator:
             act(socket)
 
     def sockets_join(self, room: Any) -> None:
-        """Make all of them join a room, or every room of a list."""
-        self._for_each(lambda socket: socket.join(room))
+        """Make all of them join a room, or every room of a list; those with max_rooms don't, as the log says."""
+        self._for_each(lambda socket: socket.try_join(room))
 
     def sockets_leave(self, room: Any) -> None:
         self._for_each(lambda socket: socket.leave(room))

@@ -130,12 +130,18 @@ class RecoverableSocket(Socket):
         else:
             joined = self._joined or ()
             new = [one for one in as_rooms(room) if one not in joined and one != self.id]
-            super().join(room)
-            if self.is_connected and new:
-                if self._joined_at is None:
-                    self._joined_at = {}
-                position = self.namespace.adapter.position()
-                self._joined_at.update(dict.fromkeys(new, position))
+            try:
+                super().join(room)
+            finally:  # it may be in some of them, and in one too many
+                self._note_joined(new)
+
+    def _note_joined(self, rooms: list[Any]) -> None:
+        """From where on packets to these rooms are its own."""
+        if self.is_connected and rooms and self._joined:
+            if self._joined_at is None:
+                self._joined_at = {}
+            position = self.namespace.adapter.position()
+            self._joined_at.update(dict.fromkeys(self._joined.intersection(rooms), position))
 
     def leave(self, room: Any) -> None:
         if self.is_returning and not self.namespace.is_elsewhere():

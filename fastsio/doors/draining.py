@@ -78,7 +78,7 @@ class Drain:
 def is_at_work(session: Any) -> bool:
     """Whether a handler of the client's events has begun and not ended."""
     line = getattr(session.handler, "line", None)
-    return session.handlers_at_work > 0 or (line is not None and line.is_at_work)
+    return session.at_work > 0 or (line is not None and line.is_at_work)
 
 
 def close_for_good(session: Any) -> None:
@@ -86,4 +86,4 @@ def close_for_good(session: Any) -> None:
     polling = session.polling
     if polling is not None and isinstance(polling.held, Conn):
         polling.held.retire()
-    session.close(SHUTDOWN_REASON, SHUTDOWN_REASON)
+    session.close(SHUTDOWN_REASON, reason=SHUTDOWN_REASON)

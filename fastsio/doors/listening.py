@@ -13,6 +13,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from fastsio.doors.tls import listener_options
+
 BACKLOG = 2048
 # Owner and group: a proxy in the server's group may connect.
 UDS_MODE = 0o660
@@ -186,16 +188,18 @@ def remove_socket_file(path: str, device: int, inode: int) -> None:
 
 async def listen(
     make: Callable[[], Any], host: str, port: int, sockets: Sequence[socket.socket] | None,
-    context: ssl.SSLContext | None,
+    context: ssl.SSLContext | None, handshake_s: float,
 ) -> Listeners:  # fmt: skip
     """Serve with protocols of `make()` on `sockets`, or on host and port if they are None.
 
-    Raises OSError if that can't be; the sockets that were given are closed then.
+    `handshake_s`: what a TLS handshake may take. Raises OSError if it can't listen; the sockets that were given are
+    closed then.
     """
     loop = asyncio.get_running_loop()
     scheme = "http" if context is None else "https"
+    tls = listener_options(context, handshake_s)
     if sockets is None:
-        server = await loop.create_server(make, host, port, backlog=BACKLOG, ssl=context)
+        server = await loop.create_server(make, host, port, backlog=BACKLOG, **tls)
         return Listeners([server], scheme)
     servers: list[asyncio.Server] = []
     try:
@@ -206,7 +210,7 @@ async def listen(
             keep: dict[str, Any] = (
                 {"cleanup_socket": False} if is_unix and sys.version_info >= (3, 13) else {}
             )
-            servers.append(await create(make, sock=one, backlog=BACKLOG, ssl=context, **keep))
+            servers.append(await create(make, sock=one, backlog=BACKLOG, **tls, **keep))
         return Listeners(servers, scheme)
     except BaseException:
         for server in servers:

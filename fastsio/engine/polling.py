@@ -217,4 +217,6 @@ class PollingTransport(Outlet):
         self.session.abort("transport error", "poll connection closed prematurely")
 
     def overflow(self) -> None:
-        self.session.abort("transport error", "client reads too slowly (max_buffered_bytes)")
+        description = "client reads too slowly (max_buffered_bytes)"
+        self.session.note_limit("max_buffered_bytes", description)
+        self.session.abort("transport error", description)
