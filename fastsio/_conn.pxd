@@ -19,7 +19,7 @@ cdef class Conn(Stream):
     cdef public object receiver     # gets what is no message for the session
     cdef public object on_abort     # called if the client goes before its request is answered
     cdef public object wheel_slot   # the wheel's own mark
-    cdef bint is_busy               # a request is being answered
+    cdef readonly bint is_busy      # a request is being answered
     cdef bint keep_alive
     cdef bint has_served
     cdef bint is_broken             # what came is not HTTP; answered when its turn comes
@@ -32,9 +32,9 @@ cdef class Conn(Stream):
     cdef bytes read_requests(self, bytes data, RequestReader http)
     cdef int read_stream(self, bytes data) except -1
     cdef int drop_reader(self) except -1
+    cdef int cut_request_off(self) except -1
     cdef int serve(self, Request request) except -1
     cdef int read_frames(self, bytes data) except -1
-    cdef int end_of_read(self) except -1
 
 
 cdef class SecureConn(Conn):

@@ -46,6 +46,7 @@ LOWER = [
     "_shared",
     "_hosted",
     "threads",
+    "descriptors",
     "rarely",
     "_wheel",
     "_ids",
@@ -97,6 +98,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "_eager",
         "_http",
     ],  # as _conn, over ASGI
+    "descriptors": ["_stream", "rarely"],  # those that are kept for the application
     "rarely": [],  # counting, and log lines that are not written too often
     "threads": [],  # loops and pools, of whatever
     "engine": [

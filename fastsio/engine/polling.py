@@ -211,5 +211,8 @@ class PollingTransport(Outlet):
         self.is_writable = False
         self.session.abort("transport error", "poll connection closed prematurely")
 
+    def flush_failed(self, error: BaseException) -> None:
+        self.session.abort("transport error", f"write failed: {error!r}")
+
     def overflow(self) -> None:
         self.session.abort("transport error", "client reads too slowly (max_buffered_bytes)")
