@@ -118,27 +118,28 @@ def _aio_namespace(sio: Any, name: str, ledger: Ledger, connect_s: float) -> Non
             return None
 
     @on
-    async def enter(sid: str, *rooms: str) -> None:
+    async def enter(sid: str, *rooms: Any) -> None:
         for room in rooms:
-            await sio.enter_room(sid, room, namespace=name)
+            await sio.enter_room(sid, str(room), namespace=name)
 
     @on
-    async def say(sid: str, room: str, *args: Any) -> None:
-        await sio.emit("said", args, room=room, namespace=name)
+    async def say(sid: str, room: Any = None, *args: Any) -> None:
+        await sio.emit("said", args, room=str(room), namespace=name)
 
     @on
-    async def wait(sid: str) -> str:
+    async def wait(sid: str, *args: Any) -> str:
         await asyncio.sleep(2)
         return "waited"
 
     @on
-    async def leave(sid: str) -> None:
+    async def leave(sid: str, *args: Any) -> None:
         await sio.disconnect(sid, namespace=name)
 
     @on
-    async def close(sid: str) -> None:
-        session = sio.hub.namespaces[name].sockets[sid].session
-        session.close()
+    async def close(sid: str, *args: Any) -> None:
+        socket = sio.hub.namespaces[name].sockets.get(sid)
+        if socket is not None:
+            socket.session.close()
 
 
 def _io_app(ledger: Ledger, connect_s: float, options: dict[str, Any]) -> Any:
@@ -174,20 +175,25 @@ def _io_socket(io: Any, name: str, socket: Any, ledger: Ledger) -> None:
             return None
 
     @socket.on("enter")
-    def enter(*rooms: str) -> None:
-        socket.join(list(rooms))
+    def enter(*rooms: Any) -> None:
+        socket.join([str(room) for room in rooms])
 
     @socket.on("say")
-    def say(room: str, *args: Any) -> None:
-        io.of(name).to(room).emit("said", *args)
+    def say(room: Any = None, *args: Any) -> None:
+        io.of(name).to(str(room)).emit("said", *args)
 
     @socket.on("wait")
-    async def wait() -> str:
+    async def wait(*args: Any) -> str:
         await asyncio.sleep(2)
         return "waited"
 
-    socket.on("leave", socket.disconnect)
-    socket.on("close", lambda: socket.disconnect(True))
+    @socket.on("leave")
+    def leave(*args: Any) -> None:
+        socket.disconnect()
+
+    @socket.on("close")
+    def close(*args: Any) -> None:
+        socket.disconnect(True)
 
 
 # --- what is left --------------------------------------------------------------------------------

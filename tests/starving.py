@@ -70,7 +70,7 @@ class Hunger:
                     probes[i] = bytes(1000)
                 self.has_failed = True
             except MemoryError:
-                self.has_failed = self.raised is not None
+                self.has_failed = False
             _testcapi.remove_mem_hooks()
 
 
@@ -108,8 +108,11 @@ class StarvingTransport(FaultyTransport):
                 self.lose(error)
 
     def _tell_of_loss(self, error: Exception | None) -> None:
-        with contextlib.suppress(MemoryError):
+        try:
             self._hunger.call(self.conn.connection_lost, error)
+        except MemoryError:
+            if self.conn.transport is not None:  # the call itself has failed, before it was in the server
+                self.conn.connection_lost(error)
         self._on_bytes(b"")
 
 
