@@ -352,7 +352,7 @@ cdef class SocketBase(Member):
             result = self.invoke(handler, args, ack)
             if fastsio_is_awaitable(result):
                 result = await result
-        except (asyncio.CancelledError, SystemExit, KeyboardInterrupt):
+        except (asyncio.CancelledError, SystemExit, KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:
             self.fail(args, id, error)

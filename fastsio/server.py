@@ -151,7 +151,9 @@ class Server:
                 is_head = request.method == "HEAD"
                 conn.respond(404, [("Content-Type", PLAIN)], b"Not Found", is_head=is_head)
         except Exception:
-            if not conn.is_busy:  # answered, or a WebSocket by now: the event loop ends the connection
+            if (
+                not conn.is_busy
+            ):  # answered, or a WebSocket by now: the event loop ends the connection
                 raise
             logger.exception("%s %s from %s failed", request.method, path, conn.remote)
             conn.respond(500, [], b"", keep_alive=False)

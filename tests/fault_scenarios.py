@@ -140,7 +140,9 @@ async def held_get(peer: Any) -> None:
 async def binary_without_its_rest(peer: Any) -> None:
     """The client goes between a binary packet's head and its attachments."""
     await peer.connect()
-    await peer.send('453-["echo",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]', b"one")
+    await peer.send(
+        '453-["echo",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]', b"one"
+    )
 
 
 async def slowly_admitted(peer: Any) -> None:

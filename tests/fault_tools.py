@@ -1,7 +1,7 @@
 """Applications that note whom they let in and who has gone, clients that vanish, and what may be left of them.
 
-`Ledger` and `ledger_app()`: every client that was accepted goes exactly once, with a reason. `FaultyPeer` is a client in
-memory that is lost at a chosen read or write of the server. `leftovers()` says what a server still holds.
+`Ledger` and `ledger_app()`: every client that was accepted goes exactly once, with a reason. `FaultyPeer` is a client
+in memory that is lost at a chosen read or write of the server. `leftovers()` says what a server still holds.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ def ledger_app(style: str, ledger: Ledger, connect_s: float = 0.0, **options: An
     """An application in either style, with "/" and "/n". `connect_s`: how long it takes to admit a client.
 
     Events: "echo" answers with its arguments; "ask" asks the client "question" and answers with what it says; "enter"
-    joins rooms; "say" tells a room; "wait" answers after 2 seconds; "leave" puts the client out, "close" its connection.
+    joins rooms; "say" tells a room; "wait" answers after 2 seconds; "leave" puts the client out, "close" closes its
+    connection.
     """
     ledger.style = style
     build = {"aio": _aio_app, "io": _io_app}[style]

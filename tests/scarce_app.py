@@ -1,8 +1,8 @@
 """A server that may have few descriptors, for the tests of what happens when there are none left.
 
-`python scarce_app.py LOOP LIMIT`: prints its URL, then a line for each client that came and went. Events: "echo"; "open"
-reads this file; "hog" takes all descriptors there are, and answers how many; "free" gives them back; "used" answers with
-the seconds of CPU time that the process has had.
+`python scarce_app.py LOOP LIMIT`: prints its URL, then a line for each client that came and went. Events: "echo";
+"open" reads this file; "hog" takes all descriptors there are, and answers how many; "free" gives them back; "used"
+answers with the seconds of CPU time that the process has had.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Memory that runs out: one allocation fails, at each place in turn, while the server handles what its client does.
 
-`python tests/starving.py [--every N] [--only NAME]` runs each scenario again and again; the k-th call of the event loop
-into the server has its n-th allocation fail, for all k and every N-th n. What must hold each time: a bystander is served
-on, each client that was accepted goes once, and nothing is left. A program of its own, as a crash is a result, too.
+`python tests/starving.py [--every N] [--only NAME]` runs each scenario again and again; the k-th call of the event
+loop into the server has its n-th allocation fail, for all k and every N-th n. What must hold each time: a bystander is
+served on, each client that was accepted goes once, and nothing is left. A program of its own, as a crash is a result.
 Source: CPython's hook _testcapi.set_nomemory().
 """
 
@@ -104,14 +104,16 @@ class StarvingTransport(FaultyTransport):
         elif not self.is_lost and not self._is_deaf:
             try:
                 self._hunger.call(self.conn.data_received, data)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - as an event loop does
                 self.lose(error)
 
     def _tell_of_loss(self, error: Exception | None) -> None:
         try:
             self._hunger.call(self.conn.connection_lost, error)
         except MemoryError:
-            if self.conn.transport is not None:  # the call itself has failed, before it was in the server
+            if (
+                self.conn.transport is not None
+            ):  # the call itself has failed, before it was in the server
                 self.conn.connection_lost(error)
         self._on_bytes(b"")
 
@@ -236,8 +238,16 @@ class Stage:
 
     def left(self) -> dict[str, Any]:
         found = leftovers(self.server)
-        expected = {"sessions": 1, "connections": 1, "entries on the wheel": 1, "sockets of /": 1, "rooms of /": 1}
-        counts = {kind: what if isinstance(what, int) else len(what) for kind, what in found.items()}
+        expected = {
+            "sessions": 1,
+            "connections": 1,
+            "entries on the wheel": 1,
+            "sockets of /": 1,
+            "rooms of /": 1,
+        }
+        counts = {
+            kind: what if isinstance(what, int) else len(what) for kind, what in found.items()
+        }
         return {} if counts == expected else found
 
 

@@ -206,7 +206,9 @@ class Peer(FlowingPeer):
         """Guards, then the CONNECT reply, then the connection handlers."""
         namespace.joining[socket.id] = socket
         is_admitted = False
-        error: dict[str, Any] | None = NOT_ADMITTED  # if this is cancelled, or raises what is no Exception
+        error: dict[str, Any] | None = (
+            NOT_ADMITTED  # if this is cancelled, or raises what is no Exception
+        )
         try:
             error = await self._ask_guards(namespace, socket)
             is_admitted = error is None and self.session.is_open

@@ -168,7 +168,8 @@ async def test_accept_backs_off_while_there_is_no_descriptor_and_goes_on_after_t
 
 
 @pytest.mark.fault(
-    "a handler can open no file: no descriptor is left", "its error is logged, its client is served on"
+    "a handler can open no file: no descriptor is left",
+    "its error is logged, its client is served on",
 )
 @pytest.mark.fault(
     "a static file, or the client bundle, can't be opened: no descriptor is left",
@@ -192,7 +193,9 @@ async def test_files_that_cant_be_opened_cost_one_answer(loop):
         await connection.close()
 
 
-@pytest.mark.fault("a limit that is raised while the server runs", "is seen: more clients are let in")
+@pytest.mark.fault(
+    "a limit that is raised while the server runs", "is seen: more clients are let in"
+)
 async def test_a_limit_that_is_raised_is_seen():
     import resource
 

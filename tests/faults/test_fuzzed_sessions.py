@@ -12,8 +12,8 @@ PARTS = 6
 
 
 @pytest.mark.fault(
-    "clients do anything in any order: upgrade half way, two transports at once, acks never sent, binary without its head",
-    "each that was accepted goes once, with a reason; nothing is left, nothing is logged as an error, others are served",
+    "clients do anything in any order: upgrade half way, two transports at once, binary without its head, acks unsent",
+    "each that was accepted goes once, with a reason; nothing is left, no error is logged, others are served",
 )
 @pytest.mark.parametrize("part", range(PARTS))
 def test_whatever_clients_do_each_goes_once_and_leaves_nothing(part):

@@ -18,9 +18,13 @@ EVERY = "13"
     "memory runs out at any allocation while a client's bytes are handled, or written, or its time is up",
     "that connection ends, its `disconnect` runs; the server and all others go on, nothing is left",
 )
-@pytest.mark.parametrize("name", ["websocket", "polling", "upgrade", "held get", "EIO3", "recovery"])
+@pytest.mark.parametrize(
+    "name", ["websocket", "polling", "upgrade", "held get", "EIO3", "recovery"]
+)
 def test_an_allocation_that_fails_ends_at_most_the_connection_it_was_for(name):
-    pytest.importorskip("_testcapi", reason="this Python comes without its hook for memory that runs out")
+    pytest.importorskip(
+        "_testcapi", reason="this Python comes without its hook for memory that runs out"
+    )
     program = subprocess.run(
         [sys.executable, str(PROGRAM), "--every", EVERY, "--only", name],
         capture_output=True, text=True, timeout=100, check=False,

@@ -86,12 +86,17 @@ class Failing:
         return peer
 
 
-@contextlib.asynccontextmanager
-async def failing(loop: str, library: Path) -> AsyncIterator[Failing]:
-    path = library.with_name(f"plan-{os.urandom(4).hex()}")
+def new_plan(folder: Path) -> tuple[Path, mmap.mmap]:
+    """A file of zeros that is a Plan, and the memory that it is mapped to."""
+    path = folder / f"plan-{os.urandom(4).hex()}"
     path.write_bytes(bytes(ctypes.sizeof(Plan)))
     with open(path, "r+b") as file:
-        memory = mmap.mmap(file.fileno(), ctypes.sizeof(Plan))
+        return path, mmap.mmap(file.fileno(), ctypes.sizeof(Plan))
+
+
+@contextlib.asynccontextmanager
+async def failing(loop: str, library: Path) -> AsyncIterator[Failing]:
+    path, memory = new_plan(library.parent)
     pipe = asyncio.subprocess.PIPE
     environment = {**os.environ, "LD_PRELOAD": str(library), "FAILING_CALLS": str(path)}
     process = await asyncio.create_subprocess_exec(
@@ -176,7 +181,8 @@ async def test_a_send_that_fails_for_good_ends_its_client_alone(loop, error, tra
 
 
 @pytest.mark.fault(
-    "recv() fails (ECONNRESET, ETIMEDOUT, EHOSTUNREACH)", "its client has gone, once; all others are served"
+    "recv() fails (ECONNRESET, ETIMEDOUT, EHOSTUNREACH)",
+    "its client has gone, once; all others are served",
 )
 @LOOPS
 @pytest.mark.parametrize("error", ["ECONNRESET", "ETIMEDOUT", "EHOSTUNREACH"])
@@ -191,7 +197,9 @@ async def test_a_read_that_fails_ends_its_client_alone(loop, error, library):
         assert await ask(other, "echo", 1) == [1]
 
 
-@pytest.mark.fault("recv() is interrupted, or has nothing after all (EINTR, EAGAIN)", "it is read a little later")
+@pytest.mark.fault(
+    "recv() is interrupted, or has nothing after all (EINTR, EAGAIN)", "it is read a little later"
+)
 @LOOPS
 @pytest.mark.parametrize("error", ["EINTR", "EAGAIN"])
 async def test_a_read_that_can_not_be_now_is_done_later(loop, error, library):

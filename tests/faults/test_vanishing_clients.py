@@ -102,7 +102,8 @@ async def test_listeners_in_node_style_hear_once_of_a_client_lost_at_any_step(na
 
 
 @pytest.mark.fault(
-    "a client vanishes while it is asked for an answer", "the call fails at once with ClientGoneError"
+    "a client vanishes while it is asked for an answer",
+    "the call fails at once with ClientGoneError",
 )
 async def test_a_call_fails_as_soon_as_its_client_has_gone(serve):
     ledger = Ledger()
