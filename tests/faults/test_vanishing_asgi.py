@@ -169,7 +169,7 @@ async def end_of(calls: list[Call]) -> None:
 
 
 @pytest.mark.fault(
-    "behind an ASGI server: a client vanishes at any receive() or send(); the server tells, raises, cancels, or is silent",
+    "behind an ASGI server: a client vanishes at any receive() or send(); that is told, raised, cancelled, or not told",
     "its `disconnect` handler runs once, with a reason; nothing is left",
 )
 @pytest.mark.parametrize("style", ["aio", "io"])
