@@ -327,7 +327,7 @@ cdef class SocketBase(Member):
             # The handler's own task was cancelled in its first step: it ends without an answer.
             return False
         except BaseException as error:
-            if not end_loop(self.loop(), error):
+            if not end_loop(error):
                 self.fail(args, id, error)
             return False
         self.finish(result, id, replies)
@@ -413,7 +413,7 @@ cdef class SocketBase(Member):
                 try:
                     pending.resolve(args)
                 except BaseException as error:
-                    if not end_loop(self.loop(), error):
+                    if not end_loop(error):
                         self.note("(ack)", error)
         return 0
 

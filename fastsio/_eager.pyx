@@ -254,13 +254,12 @@ def start_eager(coroutine, set tasks, str what):
     """
     cdef Ending ending
     cdef bint is_suspended = False
-    loop = asyncio.get_running_loop()
     try:
-        task = start(coroutine, loop, &is_suspended)
+        task = start(coroutine, asyncio.get_running_loop(), &is_suspended)
     except asyncio.CancelledError:
         return None
     except BaseException as error:
-        if not end_loop(loop, error):
+        if not end_loop(error):
             logger.error("%s failed", what, exc_info=error)
         return None
     if not is_suspended:
@@ -273,14 +272,14 @@ def start_eager(coroutine, set tasks, str what):
     return task
 
 
-cdef bint end_loop(object loop, object error) except -1:
+cdef bint end_loop(object error) except -1:
     """True for what a handler raises to end the program: the loop raises it, in a turn of its own, as for a Task.
 
     Not at once: the caller is a connection's read, and its client and the others have done nothing to be cut off.
     """
     if not isinstance(error, (SystemExit, KeyboardInterrupt)):
         return False
-    loop.call_soon(raise_again, error)
+    asyncio.get_running_loop().call_soon(raise_again, error)
     return True
 
 

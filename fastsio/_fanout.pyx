@@ -188,7 +188,7 @@ cdef class Outlet:
         raise NotImplementedError
 
     def flush_failed(self, error) -> None:
-        """A flush has raised, and what it took off the queue may be lost: end the session, as nothing can follow that."""
+        """A flush has raised, and what it took off the queue may be lost: end the session, for nothing can follow."""
         self.overflow()
 
     def overflow(self) -> None:

@@ -41,8 +41,8 @@ async def run(scenario: Scenario, server: Any, plan: Plan) -> None:
     if not done:
         task.cancel()
         await asyncio.wait([task])
-    if not task.cancelled() and not plan.has_struck:
-        task.result()
+    if not task.cancelled() and task.exception() is not None and not plan.has_struck:
+        raise task.exception()
     if not plan.has_struck:  # the steps are over, and the client is where the script left it
         plan.strike()
 

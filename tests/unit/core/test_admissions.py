@@ -7,10 +7,19 @@ import asyncio
 from fastsio.core.admissions import Admissions
 
 
+def waiting_for(future: asyncio.Future[None]) -> asyncio.Task[None]:
+    """A task that ends with `future`, and can be cancelled without it."""
+
+    async def wait() -> None:
+        await asyncio.shield(future)
+
+    return asyncio.create_task(wait())
+
+
 async def test_tasks_are_noted_until_they_end():
     admissions, session = Admissions(), object()
     ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    tasks = [asyncio.ensure_future(asyncio.shield(ended)) for _ in range(2)]
+    tasks = [waiting_for(ended) for _ in range(2)]
     for task in tasks:
         admissions.add(session, task)
     assert len(admissions) == 1
@@ -26,7 +35,7 @@ async def test_tasks_are_noted_until_they_end():
 async def test_only_those_of_the_session_are_cancelled_and_each_is_said(caplog):
     admissions, one, other = Admissions(), object(), object()
     never: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    tasks = {who: asyncio.ensure_future(asyncio.shield(never)) for who in (one, other)}
+    tasks = {who: waiting_for(never) for who in (one, other)}
     for who, task in tasks.items():
         admissions.add(who, task)
     admissions.cancel(one, 45.0)

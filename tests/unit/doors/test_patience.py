@@ -12,7 +12,7 @@ from fastsio.doors import patience
 from fastsio.doors.patience import PatientSocket, make_patient
 from harness import until
 
-pytestmark = pytest.mark.asyncio(loop_factories=["asyncio"])
+ASYNCIO = pytest.mark.asyncio(loop_factories=["asyncio"])
 
 
 async def listen() -> asyncio.Server:
@@ -45,6 +45,7 @@ def failing(monkeypatch):
     return state
 
 
+@ASYNCIO
 async def test_a_shortage_is_said_once_a_round_and_clients_come_in_after_it(failing, monkeypatch):
     monkeypatch.setattr("asyncio.constants.ACCEPT_RETRY_DELAY", 0.05)
     monkeypatch.setattr(patience, "ROUND_S", 0.02)
@@ -64,6 +65,7 @@ async def test_a_shortage_is_said_once_a_round_and_clients_come_in_after_it(fail
     listener.close()
 
 
+@ASYNCIO
 @pytest.mark.parametrize("error", [errno.ECONNABORTED, errno.EPERM])
 async def test_other_failures_are_passed_on_each_time(error, failing):
     listener = await listen()
