@@ -336,12 +336,12 @@ cdef class Conn(Stream):
             # RFC 6455 5.5.1: usually the code that was received is sent back.
             self.queue_raw(close_frame(code))
             self.phase = CLOSING
-            if not self.is_writable:  # unlikely: what the client does not read would keep the transport from closing
-                self.router.watch(self, CLOSE_S)
             if receiver is not None:
                 receiver.websocket_closed(self, code)
         # RFC 6455 7.1.1: the server closes TCP first.
         self.close()
+        if not self.is_writable and self.phase != CLOSED:  # what the client does not read keeps it from closing
+            self.router.watch(self, CLOSE_S)
 
     # --- closing -----------------------------------------------------------------------------
 

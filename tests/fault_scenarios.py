@@ -100,6 +100,13 @@ async def put_out(peer: Any) -> None:
             await peer.receive()
 
 
+def begin_get(peer: Any) -> asyncio.Task[Any]:
+    """A GET whose answer may never come, nor its failure be heard of."""
+    held = asyncio.ensure_future(peer.get())
+    held.add_done_callback(lambda task: task.cancelled() or task.exception())
+    return held
+
+
 async def upgrading(peer: Any) -> None:
     """From polling to WebSocket, with a GET held and packets on their way."""
     if peer.query.get("EIO") == "3":
@@ -107,7 +114,7 @@ async def upgrading(peer: Any) -> None:
     else:
         await peer.connect()
     await peer.send('421["echo","before"]')
-    held = asyncio.ensure_future(peer.get())
+    held = begin_get(peer)
     try:
         ws = await peer.open_websocket()
         ws.send(TEXT, b"2probe")
@@ -126,7 +133,7 @@ async def held_get(peer: Any) -> None:
     """A GET that waits for what a handler says two seconds later, and a POST of many packets."""
     await peer.connect()
     await peer.send('421["wait"]')
-    held = asyncio.ensure_future(peer.get())
+    held = begin_get(peer)
     try:
         await asyncio.sleep(0.5)
         await peer.send('42["enter","r"]', '42["say","r",1]', '42["say","r",2]')
@@ -143,6 +150,16 @@ async def binary_without_its_rest(peer: Any) -> None:
     await peer.send(
         '453-["echo",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]', b"one"
     )
+
+
+async def one_after_the_other(peer: Any) -> None:
+    """Events, acks and the end of a namespace wait for the handler before them."""
+    await peer.connect()
+    await peer.connect("/n")
+    await peer.send('421["wait"]', '42["echo"]', '422["wait"]', '42/n,3["echo"]', "41/n,")
+    await answer_to(peer, '431["waited"]')
+    await peer.send('42["enter","r"]', '424["echo"]')
+    await answer_to(peer, '432["waited"]')
 
 
 async def slowly_admitted(peer: Any) -> None:
@@ -168,7 +185,7 @@ SCENARIOS = {
     "put out of polling": Scenario(put_out, "polling"),
     "admission": Scenario(slowly_admitted, connect_s=1.0),
     "admission by polling": Scenario(slowly_admitted, "polling", connect_s=1.0),
-    "strict order": Scenario(all_kinds, options={"async_handlers": False}),
+    "strict order": Scenario(one_after_the_other, options={"async_handlers": False}),
     "recovery": Scenario(all_kinds, options=RECOVERY),
     "recovery by polling": Scenario(all_kinds, "polling", options=RECOVERY),
     "EIO3 websocket": Scenario(all_kinds, kind=FaultyEio3Peer),

@@ -112,6 +112,10 @@ def _aio_namespace(sio: Any, name: str, ledger: Ledger, connect_s: float) -> Non
     @on
     async def ask(sid: str, *args: Any) -> Any:
         ledger.events += 1
+        if (
+            not sio.hub.options.async_handlers
+        ):  # then call() is refused: the answer would wait for this handler
+            return None
         try:
             return await sio.call("question", args, to=sid, namespace=name, timeout=60)
         except exceptions.SocketIOError:

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.asyncio(loop_factories=["clock"])
 # Until a silent client has been found out, its connections closed, and what it might come back to forgotten: the
 # ping interval and timeout, the idle time of a connection, the 2 minutes of the recovery and a sweep.
 LONG_S = 300.0
-SHORT_S = 5.0
+STEP_S = 5.0
 RUN_S = 20.0
 
 
@@ -47,19 +47,25 @@ async def run(scenario: Scenario, server: Any, plan: Plan) -> None:
         plan.strike()
 
 
+async def rest(server: Any) -> None:
+    """Let time pass until nothing is left, but not for ever."""
+    await pass_time(STEP_S)
+    for _ in range(int(LONG_S / STEP_S)):
+        if not leftovers(server):
+            return
+        await pass_time(STEP_S)
+
+
 async def lose_at_each_step(style: str, scenario: Scenario, how: str, serve: Any) -> int:
     """How many steps there were."""
     ledger = Ledger()
     app = ledger_app(style, ledger, scenario.connect_s, **scenario.options)
     server = await serve(app)
-    rest_s = LONG_S if how in ("silence", "stall") or scenario.options.get(
-        "connection_state_recovery"
-    ) is not None else SHORT_S  # fmt: skip
     at = 0
     while True:
         plan = Plan(at, how)
         await run(scenario, server, plan)
-        await pass_time(rest_s)
+        await rest(server)
         assert not leftovers(server), f"{how} at step {at}: {leftovers(server)}"
         try:
             ledger.check()
