@@ -20,6 +20,7 @@ from fastsio.doors.beside import beside_for
 from fastsio.doors.carriers import Carried, find_carried
 from fastsio.doors.files import find_file
 from fastsio.doors.lifespan import Lifespan
+from fastsio.doors.patience import make_patient
 from fastsio.doors.shared import Connections, SharedServer
 from fastsio.doors.tls import context_for, listener_options
 from fastsio.pages import Pages
@@ -156,6 +157,7 @@ async def _listen(
     except BaseException:
         await server.close(0)
         raise
+    make_patient(listener)
     scheme = "http" if context is None else "https"
     return RunningServer(server, listener, scheme, shutdown_timeout, lifespan)
 
