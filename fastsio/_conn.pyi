@@ -9,6 +9,7 @@ from fastsio._stream import Stream
 
 class Conn(Stream, asyncio.Protocol):
     receiver: Any
+    is_busy: bool
     on_abort: Callable[[], None] | None
     wheel_slot: int | None
     has_served: bool

@@ -47,6 +47,7 @@ LOWER = [
     "_shared",
     "_hosted",
     "threads",
+    "descriptors",
     "rarely",
     "logged",
     "_wheel",
@@ -100,6 +101,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "_eager",
         "_http",
     ],  # as _conn, over ASGI
+    "descriptors": ["_stream", "rarely"],  # those that are kept for the application
     "rarely": [],  # counting, and log lines that are not written too often
     "logged": [],  # what may stand in a log line
     "threads": [],  # loops and pools, of whatever

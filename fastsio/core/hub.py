@@ -13,6 +13,7 @@ from typing import Any
 from fastsio._codec import encode_packet
 from fastsio._encoded import Encoded, encode_engine_packet
 from fastsio._ids import new_id
+from fastsio.core.admissions import Admissions
 from fastsio.core.failures import Failures
 from fastsio.core.limits import Limits, Rule
 from fastsio.core.namespace import Namespace
@@ -45,6 +46,7 @@ class Hub:
         self.namespaces: dict[str, Namespace] = {}
         self.tasks: set[asyncio.Task[Any]] = set()
         self.background: set[asyncio.Task[Any]] = set()
+        self.admissions = Admissions()
         self.registry = Registry(self)
         self.failures = Failures(self.tasks)
         self.loop: asyncio.AbstractEventLoop | None = None

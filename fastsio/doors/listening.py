@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from fastsio.doors.patience import make_patient
 from fastsio.doors.tls import listener_options
 
 BACKLOG = 2048
@@ -200,6 +201,7 @@ async def listen(
     tls = listener_options(context, handshake_s)
     if sockets is None:
         server = await loop.create_server(make, host, port, backlog=BACKLOG, **tls)
+        make_patient(server)
         return Listeners([server], scheme)
     servers: list[asyncio.Server] = []
     try:
@@ -211,6 +213,7 @@ async def listen(
                 {"cleanup_socket": False} if is_unix and sys.version_info >= (3, 13) else {}
             )
             servers.append(await create(make, sock=one, backlog=BACKLOG, **tls, **keep))
+            make_patient(servers[-1])
         return Listeners(servers, scheme)
     except BaseException:
         for server in servers:

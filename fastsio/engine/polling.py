@@ -216,6 +216,9 @@ class PollingTransport(Outlet):
         self.is_writable = False
         self.session.abort("transport error", "poll connection closed prematurely")
 
+    def flush_failed(self, error: BaseException) -> None:
+        self.session.abort("transport error", f"write failed: {error!r}")
+
     def overflow(self) -> None:
         description = "client reads too slowly (max_buffered_bytes)"
         self.session.note_limit("max_buffered_bytes", description)
