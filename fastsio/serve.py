@@ -73,9 +73,9 @@ async def start(
     is called before that, plain or `async`, to tell them; shutdown_timeout, what handlers that still run get then.
     handover: the path at which a new process that is started with the same takes the sockets over; see docs/deploy.md.
 
-    Raises OSError if it can't listen or read its certificate, or the process that serves does not hand over; ValueError
-    for files that do not exist or are none, and options that make no sense; StartupFailed if the application can't start; ImportError where uvicorn is
-    needed and not installed.
+    Raises OSError if it can't listen or read its certificate, or the process that serves does not hand over;
+    ValueError for files that do not exist or are none, and options that make no sense; StartupFailed if the
+    application can't start; ImportError where uvicorn is needed and not installed.
     """
     stop = Stop(shutdown_timeout, drain_seconds, drain_delay, on_drain)
     place = Place(host, port, sock, fd, uds, uds_mode)
