@@ -7,6 +7,7 @@ of load-balanced servers; RFC 9112 9.6 (closing idle connections).
 
 import asyncio
 import contextlib
+import itertools
 from typing import Any
 
 from fastsio._conn import Conn
@@ -54,15 +55,15 @@ class Drain:
 
     def _close(self, sessions: list[Any], count: int) -> int:
         """Close so many of those that are idle, polling ones first; returns how many."""
-        if count <= 0:
-            return 0
-        idle = [session for session in sessions if not is_at_work(session)]
         # A client that polls may open a connection for each request, and those come here no longer.
-        idle.sort(key=lambda session: session.polling is None)
-        for session in idle[:count]:
-            self.closed += 1
+        polling = (one for one in sessions if one.polling is not None and not is_at_work(one))
+        others = (one for one in sessions if one.polling is None and not is_at_work(one))
+        # All are chosen before the first is closed, which changes what is asked here.
+        chosen = list(itertools.islice(itertools.chain(polling, others), count))
+        for session in chosen:
             close_for_good(session)
-        return min(count, len(idle))
+        self.closed += len(chosen)
+        return len(chosen)
 
     def _has_fresh(self) -> bool:
         """Whether a connection was accepted whose first request is not here yet."""
