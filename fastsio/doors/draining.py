@@ -77,9 +77,11 @@ class Drain:
 
 
 def is_at_work(session: Any) -> bool:
-    """Whether a handler of the client's events has begun and not ended."""
+    """Whether a handler of the client's events has begun and not ended; with Engine.IO alone, of its messages."""
+    if session.at_work or getattr(session.handler, "at_work", 0):
+        return True
     line = getattr(session.handler, "line", None)
-    return session.at_work > 0 or (line is not None and line.is_at_work)
+    return line is not None and bool(line.is_at_work)
 
 
 def close_for_good(session: Any) -> None:
