@@ -24,7 +24,7 @@ cdef class Conn(Stream):
     cdef unsigned char phase        # a Phase
     cdef readonly flag is_busy      # a request is being answered
     cdef flag keep_alive
-    cdef flag has_served
+    cdef readonly flag has_served   # its first request has come
     cdef flag is_broken             # what came is not HTTP; answered when its turn comes
     cdef flag in_requests           # next_requests() is at work
     cdef bint is_in_request(self) noexcept

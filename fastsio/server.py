@@ -6,6 +6,7 @@ beside it, a server is a shared.SharedServer.
 
 import asyncio
 import contextlib
+import functools
 import logging
 from collections.abc import Callable, Collection
 from typing import Any, Protocol
@@ -160,6 +161,19 @@ class Server:
             logger.exception("%s %s from %s failed", request.method, path, conn.remote)
             conn.respond(500, [], b"", keep_alive=False)
 
+    def divert(self, takes: Callable[[Conn, Request], bool] | None) -> None:
+        """Let `takes(conn, request)` see each request first; True: it is dealt with. None ends that."""
+        if takes is None:
+            vars(self).pop("handle", None)
+        else:
+            self.handle = functools.partial(self._handle_unless, takes)  # type: ignore[method-assign]
+
+    def _handle_unless(
+        self, takes: Callable[[Conn, Request], bool], conn: Conn, request: Request
+    ) -> None:
+        if not takes(conn, request):
+            type(self).handle(self, conn, request)
+
     def is_engine_path(self, path: str) -> bool:
         """Whether requests for that path are the engine's."""
         decides = self._decides_path
@@ -176,6 +190,13 @@ class Server:
             self.engine.cut_off(request)
 
     # --- the end -----------------------------------------------------------------------------
+
+    def own_sessions(self) -> list[Any]:
+        """The sessions that end with this server: all, or those on our connections if the engine has another door."""
+        if self.engine.doors <= {self}:
+            return list(self.engine.sessions.values())
+        sessions = [getattr(conn, "session", None) for conn in self.connections]
+        return [session for session in sessions if session is not None]
 
     async def close(self, timeout_s: float) -> None:
         """Tell every client, run every `disconnect` handler once, and be done.

@@ -169,7 +169,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     **{style: ["core", "options"] for style in STYLES},
     "api": ["_aio", "core", "options", "threads"],
     "server": LOWER,
-    "doors": ["_shared", "_hosted", "_http", "static", "threads", "engine", "server"],
+    "doors": ["_conn", "_shared", "_hosted", "_http", "static", "threads", "engine", "server"],
     "engineio": [
         "_raw",
         *LOWER,

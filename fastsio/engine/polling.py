@@ -47,6 +47,11 @@ class PollingTransport(Outlet):
         # An upgrade has probed: GETs are answered at once, so that the client can go over.
         self.is_releasing = False
 
+    @property
+    def held(self) -> Exchange | None:
+        """The GET that waits for something to say, None if there is none."""
+        return self._poll
+
     def handle(self, request: Request, exchange: Exchange) -> None:
         """Serve a GET or POST of this session."""
         self.session.heard = True

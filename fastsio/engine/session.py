@@ -242,8 +242,10 @@ class Session(SessionBase):
 
     # --- the end -----------------------------------------------------------------------------
 
-    def close(self, deferred: str = "forced server close", description: str | None = None) -> None:
-        """End the session from this side, behind everything that was sent: reason "forced close".
+    def close(
+        self, deferred: str = "forced server close", description: str | None = None, reason: str = "forced close"
+    ) -> None:  # fmt: skip
+        """End the session from this side, behind everything that was sent.
 
         A client that polls and has no GET open fetches the rest and its end with the next ones; the handler is told
         at once, with the reason `deferred`. (Node names it so where the client is at fault by the order of its
@@ -255,9 +257,9 @@ class Session(SessionBase):
             try:
                 self._close_websocket()
             finally:
-                self.end("forced close", description)
+                self.end(reason, description)
         elif not self.polling.queue and self.polling.end_poll(CLOSE):
-            self.end("forced close", description)
+            self.end(reason, description)
         else:
             self.polling.end_poll(CLOSE)
             self.polling.is_closed = True
