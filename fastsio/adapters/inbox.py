@@ -155,4 +155,8 @@ def _value(request: Request | ClusterGathering, message: Message) -> None:
 
 
 def _client_count(request: ClusterGathering, message: Message) -> None:
-    request.told(message.uid, int(message.data.get("clientCount") or 0))
+    count = int(message.data.get("clientCount") or 0)
+    if count < 0:
+        request.answered(message.uid, -count)
+    else:
+        request.told(message.uid, count)

@@ -67,24 +67,23 @@ class Request:
 class ClusterGathering(Gathering):
     """The answers of clients here and elsewhere. Other servers say first how many clients they have asked."""
 
-    __slots__ = ("_awaited", "_on_end", "_told")
+    __slots__ = ("_awaited", "_on_end", "_servers", "_told")
 
     def __init__(self, *gathering: Any, on_end: Callable[[], None]) -> None:
         super().__init__(*gathering)
         # Not known yet: the end has to wait for it.
         self._awaited: set[str] | int | None = None
-        # Who has told, and how many answers of its clients are due.
+        # Who has told, and how many answers of its clients are due; those whose server is not named are together.
         self._told: dict[str, int] = {}
+        self._servers = 0
         self._on_end = on_end
 
     @property
     def is_complete(self) -> bool:
-        if self._due or self._awaited is None or any(self._told.values()):
+        if self._due or self._awaited is None or sum(self._told.values()) > 0:
             return False
         awaited = self._awaited
-        if isinstance(awaited, int):
-            return len(self._told) >= awaited
-        return awaited <= self._told.keys()
+        return self._servers >= awaited if isinstance(awaited, int) else awaited <= self._told.keys()
 
     def expect_servers(self, servers: set[str] | int) -> None:
         """Wait for what these have to say, or so many."""
@@ -93,13 +92,18 @@ class ClusterGathering(Gathering):
 
     def told(self, uid: str, count: int) -> None:
         """A server has asked so many clients."""
-        self._told[uid] = self._told.get(uid, 0) + count
+        self._servers += 1
+        self.answered(uid, -count)
+
+    def answered(self, uid: str, count: int = 1) -> None:
+        """So many of its clients are waited for no longer."""
+        self._told[uid] = self._told.get(uid, 0) - count
         self.end_if_complete()
 
     def answer(self, uid: str, values: list[Any]) -> None:
         """One of its clients has answered."""
         self.answers.append(value_of(values))
-        self.told(uid, -1)
+        self.answered(uid)
 
     def gone(self, uid: str) -> None:
         """A server is there no longer, nor are its clients."""
@@ -122,4 +126,4 @@ class Calling(ClusterGathering):
 
     def answer(self, uid: str, values: list[Any]) -> None:
         self._pending.resolve(values)
-        self.told(uid, -1)
+        self.answered(uid)
