@@ -45,6 +45,9 @@ class Cluster:
         self.adapters: dict[str, ClusterAdapter] = {}
         self.requests: dict[str, Request | ClusterGathering] = {}
         self.members = Members(bus.heartbeat_timeout, self._gone)
+        # Called with (is_up, lost) when the bus loses its connection or has it again.
+        self.listeners: list[Callable[[bool, int], None]] = []
+        self.is_up = False
         self.loop: asyncio.AbstractEventLoop | None = None
         self._inbox = Inbox(self)
         self._starting: asyncio.Task[None] | None = None
@@ -131,6 +134,13 @@ class Cluster:
             self._inbox.take(message)
         except (TypeError, ValueError, KeyError, AttributeError):
             logger.warning("message of server %s is none: %r", message.uid, message, exc_info=True)
+
+    def bus_changed(self, is_up: bool, lost: int) -> None:
+        """The bus has its connection, or has it no longer; `lost`: how many messages it could not send so far."""
+        self.is_up = is_up
+        logger.log(logging.INFO if is_up else logging.WARNING, "adapter %s: %s messages lost so far", "up" if is_up else "down", lost)  # fmt: skip
+        for fn in list(self.listeners):
+            fn(is_up, lost)
 
     def _gone(self, uid: str) -> None:
         for request in list(self.requests.values()):
