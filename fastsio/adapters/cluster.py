@@ -154,7 +154,7 @@ class Cluster:
         """Ask the other servers that have the namespace; `done` gets an answer of each."""
         seconds = self.bus.request_timeout if timeout_s is None else timeout_s
         request_id = secrets.token_hex(8)
-        request = Request(done, lambda: self.requests.pop(request_id, None))
+        request = Request(kind, done, lambda: self.requests.pop(request_id, None))
         self.requests[request_id] = request
         self.send(kind, nsp, {**data, "requestId": request_id})
         self.with_peers(nsp, lambda peers: request.expect(peers, seconds))

@@ -63,8 +63,6 @@ class RedisAdapter(Bus):
         self._link = RedisLink(url, self._arrived, self._state_changed, options=options)
         # Answers do not say whose they are.
         self._numbers = itertools.count()
-        # The requests that were answered together in one channel, by id: what they are.
-        self._asked: dict[str, Kind] = {}
 
     async def start(self) -> None:
         await self._link.start()
@@ -118,7 +116,6 @@ class RedisAdapter(Bus):
         request = {"uid": message.uid, "type": number, **self._fields(message)}
         if message.request_id is not None:
             request["requestId"] = message.request_id
-            self._asked[message.request_id] = message.kind
         is_packed = message.kind == Kind.BROADCAST
         payload = msgspec.msgpack.encode(request) if is_packed else self._json(request)
         self._link.send("PUBLISH", self._request_channel(name), payload)
@@ -224,8 +221,8 @@ class RedisAdapter(Bus):
 
     def _response(self, name: str, response: dict[str, Any]) -> None:
         request_id = response.get("requestId")
-        if request_id not in self.cluster.requests:
-            self._asked.pop(str(request_id), None)
+        request = self.cluster.requests.get(str(request_id))
+        if request is None:  # another server's, or too late
             return
         uid = f"answer {next(self._numbers)}"
         data: dict[str, Any] = {"requestId": request_id}
@@ -233,7 +230,7 @@ class RedisAdapter(Bus):
             kind, data["clientCount"] = Kind.BROADCAST_CLIENT_COUNT, response["clientCount"]
         elif response.get("type") == ACK:
             kind, data["packet"] = Kind.BROADCAST_ACK, response.get("packet")
-        elif self._asked.get(str(request_id)) == Kind.SERVER_SIDE_EMIT:
+        elif request.kind == Kind.SERVER_SIDE_EMIT:
             kind, data["packet"] = Kind.SERVER_SIDE_EMIT_RESPONSE, response.get("data")
         else:
             kind, data["sockets"] = Kind.FETCH_SOCKETS_RESPONSE, response.get("sockets")

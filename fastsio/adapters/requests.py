@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from fastsio.adapters.messages import Kind
 from fastsio.core.acks import PendingAck, value_of
 from fastsio.core.errors import PartialAnswersError
 from fastsio.core.gather import Done, Gathering
@@ -12,7 +13,8 @@ from fastsio.core.gather import Done, Gathering
 class Request:
     """One answer from each of some servers. Ends once: when all have answered or gone, or when the time is up."""
 
-    def __init__(self, done: Done, on_end: Callable[[], None]) -> None:
+    def __init__(self, kind: Kind, done: Done, on_end: Callable[[], None]) -> None:
+        self.kind = kind
         self._done = done
         self._on_end = on_end
         self._answers: list[Any] = []
@@ -68,6 +70,8 @@ class ClusterGathering(Gathering):
     """The answers of clients here and elsewhere. Other servers say first how many clients they have asked."""
 
     __slots__ = ("_awaited", "_on_end", "_servers", "_told")
+
+    kind = Kind.BROADCAST
 
     def __init__(self, *gathering: Any, on_end: Callable[[], None]) -> None:
         super().__init__(*gathering)
