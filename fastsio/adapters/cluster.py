@@ -138,7 +138,8 @@ class Cluster:
     def bus_changed(self, is_up: bool, lost: int) -> None:
         """The bus has its connection, or has it no longer; `lost`: how many messages it could not send so far."""
         self.is_up = is_up
-        logger.log(logging.INFO if is_up else logging.WARNING, "adapter %s: %s messages lost so far", "up" if is_up else "down", lost)  # fmt: skip
+        level, state = (logging.INFO, "up") if is_up else (logging.WARNING, "down")
+        logger.log(level, "the adapter is %s; %d messages lost so far", state, lost)
         for fn in list(self.listeners):
             fn(is_up, lost)
 
@@ -154,10 +155,14 @@ class Cluster:
         """Ask the other servers that have the namespace; `done` gets an answer of each."""
         seconds = self.bus.request_timeout if timeout_s is None else timeout_s
         request_id = secrets.token_hex(8)
-        request = Request(kind, done, lambda: self.requests.pop(request_id, None))
+        request = Request(kind, done, lambda: self.forget_request(request_id))
         self.requests[request_id] = request
         self.send(kind, nsp, {**data, "requestId": request_id})
         self.with_peers(nsp, lambda peers: request.expect(peers, seconds))
+
+    def forget_request(self, request_id: str) -> None:
+        """It has ended."""
+        self.requests.pop(request_id, None)
 
     def with_peers(self, nsp: str, expect: Callable[[Peers], None]) -> None:
         """Say from whom answers are due to what has been sent: `expect(peers)`, at once if the bus knows it."""
@@ -243,9 +248,7 @@ class ClusterAdapter(Adapter):
         done: Done, is_plain: bool = False,
     ) -> Gathering:  # fmt: skip
         if rooms is not None and not rooms:
-            return self._local.gather(
-                args, rooms, excluded, is_volatile, timeout_s, done, is_plain
-            )
+            return self._local.gather(args, rooms, excluded, is_volatile, timeout_s, done, is_plain)
         request_id = secrets.token_hex(8)
         packed = self.cluster.bus.pack(self.namespace, args, self.namespace.encode_event(args))
         flags = _flags(is_volatile, is_plain)
@@ -255,7 +258,7 @@ class ClusterAdapter(Adapter):
 
         def kind(*gathering: Any) -> ClusterGathering:
             return ClusterGathering(
-                *gathering, on_end=lambda: self.cluster.requests.pop(request_id, None)
+                *gathering, on_end=lambda: self.cluster.forget_request(request_id)
             )
 
         gathering = gather(
@@ -283,7 +286,7 @@ class ClusterAdapter(Adapter):
         packed = self.cluster.bus.pack(self.namespace, args, self.namespace.encode_event(args))
         data = {"opts": make_opts(rooms, excluded, {}), "requestId": request_id}
         pending = PendingAck(callback, self.namespace.tasks)
-        gathering = Calling(pending, lambda: self.cluster.requests.pop(request_id, None))
+        gathering = Calling(pending, lambda: self.cluster.forget_request(request_id))
         self._ask_others(gathering, data, packed)
 
     async def fetch_sockets(

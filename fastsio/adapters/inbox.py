@@ -36,7 +36,7 @@ class Inbox:
         }
 
     def take(self, message: Message) -> None:
-        """Do what it says. Raises TypeError, ValueError, KeyError or AttributeError for one that is not as it must be."""
+        """Do what it says. Raises TypeError, ValueError, KeyError or AttributeError for what is no message."""
         if message.kind == Kind.INITIAL_HEARTBEAT:
             self._cluster.send(Kind.HEARTBEAT, "/")
         elif message.kind in self._answers:
@@ -106,9 +106,7 @@ class Inbox:
 
     def _disconnect(self, namespace: "Namespace", message: Message) -> None:
         rooms, excluded, _ = read_opts(message.data.get("opts"))
-        namespace.adapter.local.disconnect_sockets(
-            rooms, excluded, bool(message.data.get("close"))
-        )
+        namespace.adapter.local.disconnect_sockets(rooms, excluded, bool(message.data.get("close")))
 
     def _fetch(self, namespace: "Namespace", message: Message) -> None:
         rooms, excluded, _ = read_opts(message.data.get("opts"))

@@ -127,8 +127,7 @@ class RedisAdapter(Bus):
         if message.kind == Kind.BROADCAST:
             return {"packet": message.packet, "opts": data["opts"]}
         opts = {"rooms": data["opts"]["rooms"], "except": data["opts"]["except"]}
-        more = {name: data[name] for name in ("rooms", "close") if name in data}
-        return {"opts": opts, **more}
+        return {"opts": opts, **{name: data[name] for name in data if name in ("rooms", "close")}}
 
     def respond(self, uid: str, message: Message) -> None:
         data = message.data
@@ -212,7 +211,9 @@ class RedisAdapter(Bus):
             return
         response: dict[str, Any] = {"requestId": request["requestId"]}
         if request["type"] == 0:
-            response["sockets"] = sorted(namespace.adapter.local.sockets(request.get("rooms") or ()))
+            response["sockets"] = sorted(
+                namespace.adapter.local.sockets(request.get("rooms") or ())
+            )
         elif request["type"] == 1:
             response["rooms"] = [*namespace.rooms, *namespace.sockets]
         else:

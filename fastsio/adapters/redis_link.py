@@ -1,4 +1,4 @@
-"""A server's two connections to Redis: what is published goes out in order, what comes in is given away; both come back.
+"""A server's connections to Redis: what is published goes out in order, what comes in is given away; both come back.
 
 On redis-py (the extra `redis`), imported when a link is made.
 """
@@ -48,6 +48,7 @@ class RedisLink:
         redis = require_redis()
         # Neither a read that waits for hours nor a dead server is told by a time-out of redis-py's.
         given = {"socket_timeout": None, "socket_connect_timeout": 5.0, **(options or {})}
+        self._errors = (redis.RedisError, OSError)
         self.client = redis.Redis.from_url(url, **given)
         self.is_up = False
         self.lost = 0
@@ -55,9 +56,11 @@ class RedisLink:
         self.patterns: set[str] = set()
         self._on_message = on_message
         self._on_state = on_state
-        self._is_sharded = sharded
+        self._shard = "s" if sharded else ""
         self._waiting: deque[Command] = deque()
         self._wakes = asyncio.Event()
+        self._all_sent = asyncio.Event()
+        self._all_sent.set()
         self._up = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._pubsub: Any = None
@@ -74,16 +77,12 @@ class RedisLink:
         """Send what waits, if there is a connection, and close both."""
         if self.is_up:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._sent(), 1)
+                await asyncio.wait_for(self._all_sent.wait(), 1)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
         await self.client.aclose()
-
-    async def _sent(self) -> None:
-        while self._waiting:
-            await asyncio.sleep(0.01)
 
     # --- out ---------------------------------------------------------------------------------
 
@@ -93,6 +92,7 @@ class RedisLink:
             self.lost += 1
             return
         self._waiting.append(command)
+        self._all_sent.clear()
         self._wakes.set()
 
     async def _keep_sending(self) -> None:
@@ -101,6 +101,7 @@ class RedisLink:
             self._wakes.clear()
             while self._waiting:
                 await self._send_all([self._waiting.popleft() for _ in range(len(self._waiting))])
+            self._all_sent.set()
 
     async def _send_all(self, commands: list[Command]) -> None:
         pipeline = self.client.pipeline(transaction=False)
@@ -108,7 +109,7 @@ class RedisLink:
             pipeline.execute_command(*command)
         try:
             await pipeline.execute(raise_on_error=False)
-        except Exception as error:  # redis-py has many, and OSError
+        except self._errors as error:
             # Whether they came is not known: what is sent twice is worse for pub/sub than what is not sent.
             self.lost += len(commands)
             logger.warning("Redis: %d messages lost: %r", len(commands), error)
@@ -118,10 +119,11 @@ class RedisLink:
 
     def subscribe(self, *channels: str) -> None:
         """Hear of these channels from now on, and again after each reconnect."""
-        self._change(self.channels.update, channels, "ssubscribe" if self._is_sharded else "subscribe")  # fmt: skip
+        self._change(self.channels.update, channels, f"{self._shard}subscribe")
 
     def unsubscribe(self, *channels: str) -> None:
-        self._change(self.channels.difference_update, channels, "sunsubscribe" if self._is_sharded else "unsubscribe")  # fmt: skip
+        """Hear of them no longer."""
+        self._change(self.channels.difference_update, channels, f"{self._shard}unsubscribe")
 
     def psubscribe(self, *patterns: str) -> None:
         self._change(self.patterns.update, patterns, "psubscribe")
@@ -138,7 +140,7 @@ class RedisLink:
 
     async def _tell(self, command: str, names: tuple[str, ...]) -> None:
         # A connection that breaks now subscribes to all of them when it is back.
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(*self._errors):
             await getattr(self._pubsub, command)(*names)
 
     async def _keep_listening(self) -> None:
@@ -146,9 +148,7 @@ class RedisLink:
         while True:
             try:
                 await self._listen()
-            except asyncio.CancelledError:
-                raise
-            except Exception as error:  # redis-py has many, and OSError
+            except self._errors as error:
                 was_up = self.is_up
                 self._set_up(False)
                 delay_s = FIRST_RETRY_S if was_up else min(2 * delay_s, LAST_RETRY_S)
@@ -162,8 +162,7 @@ class RedisLink:
             if self.patterns:
                 await pubsub.psubscribe(*self.patterns)
             if self.channels:
-                subscribe = pubsub.ssubscribe if self._is_sharded else pubsub.subscribe
-                await subscribe(*self.channels)
+                await getattr(pubsub, f"{self._shard}subscribe")(*self.channels)
             await pubsub.ping()
             is_asked = True
             while True:

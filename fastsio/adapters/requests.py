@@ -87,7 +87,9 @@ class ClusterGathering(Gathering):
         if self._due or self._awaited is None or sum(self._told.values()) > 0:
             return False
         awaited = self._awaited
-        return self._servers >= awaited if isinstance(awaited, int) else awaited <= self._told.keys()
+        return (
+            self._servers >= awaited if isinstance(awaited, int) else awaited <= self._told.keys()
+        )
 
     def expect_servers(self, servers: set[str] | int) -> None:
         """Wait for what these have to say, or so many."""

@@ -95,6 +95,9 @@ class Adapter:
         """The second half of broadcast(), on the engine's loop; without a ticket it is a packet that nobody keeps."""
         return fan_out(self._union(rooms), encoded, self._ids(excluded), is_volatile)
 
+    def publish(self, rooms: Rooms | None, excluded: Rooms, ticket: Any) -> None:
+        """What prepare() has made a ticket for, to the clients of other servers. There are none."""
+
     def deliver_latest(
         self, encoded: Encoded, args: list[Any], rooms: Rooms | None, excluded: Rooms, is_volatile: bool
     ) -> None:  # fmt: skip
@@ -113,9 +116,7 @@ class Adapter:
         done: Done, is_plain: bool = False,
     ) -> Gathering:  # fmt: skip
         """broadcast() with answers, which `done` is given: see core/gather.py."""
-        return gather(
-            self.namespace, args, rooms, excluded, is_volatile, timeout_s, done, is_plain
-        )
+        return gather(self.namespace, args, rooms, excluded, is_volatile, timeout_s, done, is_plain)
 
     def ask(
         self, args: list[Any], rooms: Rooms | None, excluded: Rooms, callback: Callable[..., Any]

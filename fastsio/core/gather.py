@@ -97,7 +97,8 @@ def gather(
 ) -> Gathering:  # fmt: skip
     """Send [event, *args] to these clients of this server, and give their answers to `done`. On the engine's loop.
 
-    `kind` makes the Gathering, where others' answers come in too. Raises TypeError for what JSON can't hold, ValueError for over 10 binary values.
+    `kind` makes the Gathering, where others' answers come in too. Raises TypeError for what JSON can't hold, ValueError
+    for over 10 binary values.
     """
     sockets = list(namespace.adapter.local.members(rooms, excluded))
     # Free in all of them: each socket counts for itself.

@@ -201,7 +201,7 @@ class Namespace(Emitter, Broadcasting, Declaring, NamespaceBase):
             self.adapter.server_side_emit([event, *args], done)
 
     async def server_side_emit_with_ack(self, event: str, *args: Any) -> list[Any]:
-        """Send an event to the other servers and return an answer of each. Raises PartialAnswersError after 5 seconds."""
+        """Send an event to the other servers, return an answer of each; PartialAnswersError after 5 seconds."""
         self._check_server_event([event, *args])
         if self.is_elsewhere():
             there: list[Any] = await self.hub.hand_over(
@@ -224,7 +224,9 @@ class Namespace(Emitter, Broadcasting, Declaring, NamespaceBase):
             if handler.once:
                 self.forget(args[0], handler)
             start_eager(
-                heard(handler, args[1:], answer), self.tasks, f"listener of {args[0]!r} from a server"
+                heard(handler, args[1:], answer),
+                self.tasks,
+                f"listener of {args[0]!r} from a server",
             )
             answer = None
 
@@ -289,7 +291,7 @@ class Namespace(Emitter, Broadcasting, Declaring, NamespaceBase):
         excluded = NOBODY_EXCEPT if skip is None else self._rooms_of(skip)
         if not self.joining or not self._hold(encoded, room, excluded):
             self.adapter.deliver(encoded, rooms, excluded, ticket=ticket)
-        elif self.hub.cluster is not None:
+        else:
             self.adapter.publish(rooms, excluded, ticket)
 
     def deliver_here(

@@ -146,7 +146,7 @@ class Options:
             object.__setattr__(self, "namespaces", (self.namespaces,))
         elif self.namespaces is not None and self.namespaces != "*":
             object.__setattr__(self, "namespaces", tuple(self.namespaces))
-        if self.adapter is not None and not hasattr(self.adapter, "join"):
+        if self.adapter is not None and not hasattr(self.adapter, "publish"):
             raise ValueError(f"adapter={self.adapter!r}: one of fastsio.adapters, or None")
         if self.typed not in (None, True, False):
             raise ValueError(f"typed={self.typed!r}: True, False or None")
