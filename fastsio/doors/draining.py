@@ -86,4 +86,4 @@ def close_for_good(session: Any) -> None:
     polling = session.polling
     if polling is not None and isinstance(polling.held, Conn):
         polling.held.retire()
-    session.close(SHUTDOWN_REASON, SHUTDOWN_REASON)
+    session.close(SHUTDOWN_REASON, reason=SHUTDOWN_REASON)
