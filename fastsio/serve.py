@@ -21,6 +21,7 @@ from fastsio.doors.carriers import Carried, find_carried
 from fastsio.doors.files import find_file
 from fastsio.doors.lifespan import Lifespan
 from fastsio.doors.shared import Connections, SharedServer
+from fastsio.doors.tls import context_for, listener_options
 from fastsio.pages import Pages
 from fastsio.server import Server
 from fastsio.static import StaticFiles
@@ -67,6 +68,7 @@ async def start(
     app: Any, host: str = "127.0.0.1", port: int = 5000, *, socketio_path: str | None = None,
     pages: dict[str, Any] | None = None, static_files: dict[str, Any] | None = None,
     ssl_certfile: str | None = None, ssl_keyfile: str | None = None,
+    ssl_keyfile_password: str | bytes | None = None,
     ssl_context: ssl.SSLContext | None = None, head_timeout: float = 10.0, shutdown_timeout: float = 5.0,
 ) -> RunningServer:  # fmt: skip
     """Serve `app` on the running loop; returns when it listens.
@@ -77,16 +79,16 @@ async def start(
     port 0 takes a free one (see RunningServer.port). pages: {"/": "It works!", "/index": Path("index.html")}, see
     pages.py. static_files: {"/": "index.html", "/static": "./public"}. socketio_path: None for the application's own,
     "socket.io" where it has none. An ASGIApp has static files and a path of its own, and no pages.
-    head_timeout: seconds a request may take to arrive. shutdown_timeout: seconds that handlers get at close().
-    Raises OSError if it can't listen, ValueError for files that do not exist, StartupFailed if the application
-    can't start, ImportError where uvicorn is needed and not installed.
+    ssl_certfile, ssl_keyfile: PEM files, for TLS 1.2 and 1.3 (doors/tls.py); the key's password: ssl_keyfile_password.
+    ssl_context: one of your own instead, taken as it is.
+    head_timeout: seconds a request, and a TLS handshake before it, may take to arrive. shutdown_timeout: seconds that
+    handlers get at close().
+    Raises OSError if it can't listen or read its certificate, ValueError for files that do not exist or are none,
+    StartupFailed if the application can't start, ImportError where uvicorn is needed and not installed.
     """
     if not 0 <= port <= 65535:
         raise ValueError(f"port {port}: 0 to 65535")
-    context = ssl_context
-    if context is None and ssl_certfile is not None:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(ssl_certfile, ssl_keyfile)
+    context = context_for(ssl_context, ssl_certfile, ssl_keyfile, ssl_keyfile_password)
     if hasattr(app, "as_asgi") and not hasattr(app, "hub"):  # a Server needs no ASGI by itself
         app = app.as_asgi()
     carried = find_carried(app)
@@ -149,7 +151,8 @@ async def _listen(
     make = functools.partial(conn_class, server)
     loop = asyncio.get_running_loop()
     try:
-        listener = await loop.create_server(make, host, port, backlog=BACKLOG, ssl=context)
+        tls = listener_options(context, server.head_timeout_s)
+        listener = await loop.create_server(make, host, port, backlog=BACKLOG, **tls)
     except BaseException:
         await server.close(0)
         raise

@@ -21,6 +21,7 @@ from fastsio.core.packets import take_in_turn
 from fastsio.core.reasons import python_reason
 from fastsio.core.socket import Socket
 from fastsio.core.waiting import Crowd
+from fastsio.logged import one_line
 
 if TYPE_CHECKING:
     from fastsio.core.hub import Hub
@@ -92,13 +93,14 @@ class Peer(PeerBase):
     def malformed(self, error: Exception) -> None:
         """A packet that can't be decoded, or is over a limit: Node closes the connection, so do we."""
         option = getattr(error, "option", None)
-        logger.info("closing session %.6s…: %s", self.session.id, error)
+        what = one_line(error)
+        logger.info("closing session %.6s…: %s", self.session.id, what)
         if option is not None:
-            self.session.note_limit(option, str(error))
+            self.session.note_limit(option, what)
         elif not self.sockets:
             serializer = self.hub.options.serializer
             self.session.note_limit(
-                "serializer", f"can't understand a client: {error}; the server's `serializer` is {serializer!r}, and "
+                "serializer", f"can't understand a client: {what}; the server's `serializer` is {serializer!r}, and "
                 "the client's parser must be the same",
             )  # fmt: skip
         for socket in self.sockets.values():

@@ -32,11 +32,14 @@ class Options:
     cors: all of it in one, as Node has it: True, or a dict of origin (as above; True: any, named; "*" if left out),
         methods, allowed_headers, exposed_headers (lists or texts), credentials (False if left out), max_age (seconds),
         options_success_status. Once checked it is a Cors.
-    check_origin: refuse clients (403), WebSockets too, that name another Origin than cors_allowed_origins does; None
-        there means the host that they ask for, [] any. AsyncServer: True, as python-socketio; IO: False, as Node.
+    check_origin: refuse clients (403) whose Origin is not one of cors_allowed_origins. True, AsyncServer's default as
+        it is python-socketio's: every handshake; no names there (None) mean the host that is asked for, [] anybody.
+        None, IO's default: what CORS does not protect, WebSockets and JSONP, where cors_allowed_origins names somebody;
+        pages of the host that is asked for always pass. False: nobody is refused, as in Node.
     cookie: None, True for Node's (name "io", path "/", http_only, same_site "lax"), a name, or a dict of a name and
         attributes, in Node's words (max_age, secure, domain, partitioned, … as well) or as they are sent ("SameSite");
-        IO adds Node's to a dict. It goes with the polling handshake and has the session's id.
+        IO adds Node's to a dict. It goes with the polling handshake and has the session's id. A name alone has
+        HttpOnly and SameSite=Lax; what comes over TLS has Secure unless the dict says otherwise.
     allow_request: function(request), `async` too, asked about each handshake: True lets the client in; False,
         (message, False), or PermissionError or ConnectionRefusedError raised with a message refuse it (403, code 4).
         Node's form does too: function(request, callback), which calls callback(message, is_allowed).
@@ -106,7 +109,7 @@ class Options:
     cors_allowed_origins: None | str | Iterable[str] | Callable[[str], bool] = None
     cors_credentials: bool = True
     cors: Any = None
-    check_origin: bool = False
+    check_origin: None | bool = None
     cookie: None | bool | str | dict[str, Any] = None
     allow_request: None | Callable[[Any], Any] = None
     generate_id: None | Callable[[Any], Any] = None
@@ -150,6 +153,7 @@ class Options:
             interval, grace = values.interval_and_grace(given)
             object.__setattr__(self, "ping_interval", interval)
             object.__setattr__(self, "ping_grace", grace)
+        values.check_origin_option(self.check_origin)
         for name in ("ping_interval", "ping_timeout", "connect_timeout", "upgrade_timeout"):
             check_number(name, getattr(self, name), "seconds")
         check_number("middleware_timeout", self.middleware_timeout, "seconds")

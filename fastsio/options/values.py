@@ -5,10 +5,13 @@ Errors are ValueError with the option's name and what was given; TypeError for a
 
 import difflib
 import ipaddress
+import logging
 import math
 import re
 from collections.abc import Iterable
 from typing import Any
+
+logger = logging.getLogger("fastsio.engine")
 
 TRANSPORTS = ("polling", "websocket")
 BUFFER_POLICIES = ("close", "drop_oldest", "drop_newest", "keep_latest")
@@ -30,8 +33,8 @@ _DEFLATE_RANGES = {
     "level": (1, 9),
     "mem_level": (1, 9),
 }
-# Characters that would end a header's line or a cookie's value.
-_COOKIE_FORBIDDEN = set(";\r\n\0")
+# RFC 6265 4.1.1: a cookie's name is a token.
+_COOKIE_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -59,6 +62,11 @@ def origins(given: Any) -> Any:
     if "*" in names:
         return "*"
     return frozenset(names) if all(isinstance(name, str) for name in names) else names
+
+
+def check_origin_option(given: Any) -> None:
+    if given not in (None, True, False):
+        raise ValueError(f"check_origin={given!r}: True, False or None")
 
 
 def comma_list(name: str, given: Any) -> str:
@@ -273,7 +281,8 @@ def cookie(given: Any) -> dict[str, Any] | None:
     if given is True:
         cookie = node_cookie({})
     elif isinstance(given, str):
-        cookie = {"name": given, "path": "/", "SameSite": "Lax"}
+        # HttpOnly, as Node has it: no script of the page needs the session's id.
+        cookie = {"name": given, "path": "/", "HttpOnly": True, "SameSite": "Lax"}
     else:
         words = _COOKIE_ATTRIBUTES.keys() - {"path"}
         cookie = {
@@ -283,9 +292,31 @@ def cookie(given: Any) -> dict[str, Any] | None:
     if not isinstance(cookie.get("name"), str):
         raise ValueError(f"cookie={given!r}: a name, or a dict with one")
     for part in (str(part) for pair in cookie.items() for part in pair):
-        if _COOKIE_FORBIDDEN & set(part):
+        # What would end the header's line, the attribute, or could not be sent.
+        if ";" in part or not part.isascii() or not part.isprintable():
             raise ValueError(f"cookie={given!r}: {part!r} can't be part of a cookie")
+    if not _COOKIE_NAME.fullmatch(cookie["name"]):
+        raise ValueError(f"cookie={given!r}: {cookie['name']!r} can't be a cookie's name")
+    _check_cookie_flags(cookie)
     return cookie
+
+
+def _check_cookie_flags(cookie: dict[str, Any]) -> None:
+    """Say it where browsers would drop the cookie without a word: RFC 6265bis 4.1.3 (prefixes), 5.7 (SameSite=None)."""
+    name, is_secure = cookie["name"], cookie.get("Secure")
+    if not is_secure and (
+        cookie.get("SameSite") == "None"
+        or name.startswith(("__Secure-", "__Host-"))
+        or cookie.get("Partitioned") is True
+    ):
+        logger.warning(
+            "cookie %r: browsers keep it only as a secure one, for its same_site is none, it is partitioned or its "
+            "name begins so: it is one over TLS, or with secure=True behind a proxy that takes the TLS off", name,
+        )  # fmt: skip
+    if name.startswith("__Host-") and (
+        "Domain" in cookie or cookie.get("path", cookie.get("Path")) != "/"
+    ):
+        logger.warning('cookie %r: browsers keep it only with path "/" and without domain', name)
 
 
 def deflate(given: Any) -> bool | dict[str, Any]:

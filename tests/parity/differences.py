@@ -87,7 +87,7 @@ DIFFERENCES: dict[str, Difference] = {
         ),
     ),
     "origins_of_a_list": Difference(
-        "A page of an origin that is not allowed is told nothing of credentials either.",
+        "A page of an origin that is not allowed is told nothing of credentials either, and gets no WebSocket.",
         (
             '- script: ["GET", "EIO=4&transport=polling", 200, "0{", {"access-control-allow-origin": null, "access-control-allow-credentials": "true", "vary": "Origin"}]',
             '+ script: ["GET", "EIO=4&transport=polling", 200, "0{", {"access-control-allow-origin": null, "access-control-allow-credentials": null, "vary": "Origin"}]',

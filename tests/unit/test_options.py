@@ -30,7 +30,7 @@ def test_defaults_are_the_documented_ones():
         "cors_allowed_origins": None,
         "cors_credentials": True,
         "cors": dataclasses.asdict(Cors()),
-        "check_origin": False,
+        "check_origin": None,
         "cookie": None,
         "allow_request": None,
         "generate_id": None,
@@ -208,7 +208,7 @@ def test_origins_may_be_none_one_or_a_function(given):
     [
         (None, None),
         (False, None),
-        ("io", {"name": "io", "path": "/", "SameSite": "Lax"}),
+        ("io", {"name": "io", "path": "/", "HttpOnly": True, "SameSite": "Lax"}),
         ({"name": "io"}, {"name": "io"}),
         ({"name": "io", "HttpOnly": True}, {"name": "io", "HttpOnly": True}),
     ],
