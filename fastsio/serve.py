@@ -28,7 +28,7 @@ from fastsio.doors.running import RunningServer, Stop, call_hook
 from fastsio.doors.shared import Connections, SharedServer
 from fastsio.doors.signals import StopSignals
 from fastsio.doors.systemd import Notifier, activated_sockets
-from fastsio.doors.tls import context_for, listener_options
+from fastsio.doors.tls import context_for
 from fastsio.pages import Pages
 from fastsio.server import Server
 from fastsio.static import StaticFiles
@@ -59,8 +59,8 @@ async def start(
 
     Where: host and port (0 takes a free one, see RunningServer.port); instead of them sock, a socket or several, bound
     or listening; fd, the number of such a socket's descriptor; uds, the path of a Unix socket, which is made with the
-    permissions uds_mode. What is given is closed with the server. ssl_certfile, ssl_keyfile: PEM files, for TLS 1.2 and
-    1.3 (doors/tls.py); the key's password: ssl_keyfile_password. ssl_context: one of your own instead, taken as it is.
+    permissions uds_mode. What is given is closed with the server. For TLS: ssl_certfile and ssl_keyfile, PEM files, for
+    TLS 1.2 and 1.3 (doors/tls.py), and ssl_keyfile_password; or ssl_context, one of your own, taken as it is.
 
     What: socketio_path, None for the application's own, "socket.io" where it has none. pages: {"/": "It works!",
     "/index": Path("index.html")}, see pages.py. static_files: {"/": "index.html", "/static": "./public"}. An ASGIApp
@@ -74,8 +74,8 @@ async def start(
     handover: the path at which a new process that is started with the same takes the sockets over; see docs/deploy.md.
 
     Raises OSError if it can't listen or read its certificate, or the process that serves does not hand over; ValueError
-    for files that do not exist or are none, and options that make no sense; StartupFailed if the application can't
-    start; ImportError where uvicorn is needed and not installed.
+    for files that do not exist or are none, and options that make no sense; StartupFailed if the application can't start; ImportError where uvicorn is
+    needed and not installed.
     """
     stop = Stop(shutdown_timeout, drain_seconds, drain_delay, on_drain)
     place = Place(host, port, sock, fd, uds, uds_mode)
@@ -150,8 +150,9 @@ async def _listen(
         if takeover is not None and takeover.neighbour is not None:
             doorman.meet_older(takeover.neighbour)
         sockets = place.sockets() if takeover is None else takeover.sockets
-        tls = listener_options(context, server.head_timeout_s)
-        listeners = await listen(make, place.host, place.port, sockets, tls)
+        listeners = await listen(
+            make, place.host, place.port, sockets, context, server.head_timeout_s
+        )
         running = RunningServer(server, listeners, doorman, stop, lifespan, health)
         if takeover is not None:
             await takeover.confirm()

@@ -7,12 +7,14 @@ import asyncio
 import contextlib
 import os
 import socket
+import ssl
 import stat
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from fastsio.doors.patience import make_patient
+from fastsio.doors.tls import listener_options
 
 BACKLOG = 2048
 # Owner and group: a proxy in the server's group may connect.
@@ -30,8 +32,6 @@ class Listeners:
 
     def __init__(self, servers: Sequence[asyncio.Server], scheme: str) -> None:
         self._servers = servers
-        for server in servers:
-            make_patient(server)
         self.sockets: list[Any] = [one for server in servers for one in server.sockets]
         names = [one.getsockname() for one in self.sockets]
         self.urls = [_url_of(name, scheme) for name in names]
@@ -188,16 +188,20 @@ def remove_socket_file(path: str, device: int, inode: int) -> None:
 
 
 async def listen(
-    make: Callable[[], Any], host: str, port: int, sockets: Sequence[socket.socket] | None, tls: dict[str, Any]
+    make: Callable[[], Any], host: str, port: int, sockets: Sequence[socket.socket] | None,
+    context: ssl.SSLContext | None, handshake_s: float,
 ) -> Listeners:  # fmt: skip
-    """Serve with protocols of `make()` on `sockets`, or on host and port if they are None; `tls`: see tls.py.
+    """Serve with protocols of `make()` on `sockets`, or on host and port if they are None.
 
-    Raises OSError if that can't be; the sockets that were given are closed then.
+    `handshake_s`: what a TLS handshake may take. Raises OSError if it can't listen; the sockets that were given are
+    closed then.
     """
     loop = asyncio.get_running_loop()
-    scheme = "https" if tls else "http"
+    scheme = "http" if context is None else "https"
+    tls = listener_options(context, handshake_s)
     if sockets is None:
         server = await loop.create_server(make, host, port, backlog=BACKLOG, **tls)
+        make_patient(server)
         return Listeners([server], scheme)
     servers: list[asyncio.Server] = []
     try:
@@ -209,6 +213,7 @@ async def listen(
                 {"cleanup_socket": False} if is_unix and sys.version_info >= (3, 13) else {}
             )
             servers.append(await create(make, sock=one, backlog=BACKLOG, **tls, **keep))
+            make_patient(servers[-1])
         return Listeners(servers, scheme)
     except BaseException:
         for server in servers:
