@@ -38,6 +38,8 @@ class Hub(Protocol):
     options: Options
     engine: Engine | None
     background: set[asyncio.Task[Any]]
+    # What reaches other servers; None: nothing does.
+    cluster: Any
 
     def open(self, session: Any) -> SessionHandler: ...
     async def drain(self, timeout_s: float) -> None: ...
@@ -85,6 +87,8 @@ async def wind_up(hub: Hub, timeout_s: float) -> None:
     """Let the handlers end, those that run longer than `timeout_s` seconds cancelled, and the background tasks."""
     await hub.drain(timeout_s)
     await end_tasks(hub.background)
+    if hub.cluster is not None:
+        await hub.cluster.stop()
 
 
 async def end_tasks(tasks: Collection[asyncio.Task[Any]], timeout_s: float = 0) -> None:

@@ -143,7 +143,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "msgpack_packet",
         "_msgpack",
     ],  # never engine, adapters, api or _conn
-    "adapters": ["core"],
+    "adapters": ["core", "_eager", "_encoded"],
     "client": [
         "_eager",
         "_client",

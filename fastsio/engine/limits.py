@@ -110,9 +110,9 @@ class Arrivals:
         self._engine = engine
         self._most = options.max_connections_per_address
         rate: Any = options.max_connection_rate
-        self._all = None if rate is None else Bucket(*rate, engine.now())
+        self._all = None if rate is None else Bucket(rate[0], rate[1], engine.now())
         rate = options.max_connection_rate_per_address
-        self._each = None if rate is None else Buckets(*rate)
+        self._each = None if rate is None else Buckets(rate[0], rate[1])
         # Sessions by place, and the place of each: so many are there or still asked about.
         self.counts: dict[str, int] = {}
         self._places: dict[Session, str] = {}
