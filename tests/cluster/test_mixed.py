@@ -15,7 +15,7 @@ from .servers import ServerError
 BYTES = {"$bytes": "010203"}
 
 
-@pytest.fixture(params=["classic"])
+@pytest.fixture(params=["classic", "sharded"])
 def kind(request: pytest.FixtureRequest) -> str:
     return request.param
 
