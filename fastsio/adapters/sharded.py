@@ -80,7 +80,7 @@ class ShardedRedisAdapter(Bus):
 
     async def peers(self, name: str) -> Peers:
         channel = self._channel(name)
-        [_, count] = await self._link.client.execute_command("PUBSUB SHARDNUMSUB", channel)
+        [(_, count)] = await self._link.client.pubsub_shardnumsub(channel)
         return max(0, int(count) - 1)
 
     # --- messages ----------------------------------------------------------------------------
