@@ -20,6 +20,14 @@ def make_adapter(kind: str, url: str) -> Any:
         from fastsio.adapters.redis import RedisAdapter
 
         return RedisAdapter(url)
+    if kind == "sharded":
+        from fastsio.adapters.sharded import ShardedRedisAdapter
+
+        return ShardedRedisAdapter(url)
+    if kind == "streams":
+        from fastsio.adapters.streams import RedisStreamsAdapter
+
+        return RedisStreamsAdapter(url)
     raise SystemExit(f"no adapter {kind}")
 
 

@@ -29,7 +29,7 @@ async function makeAdapter() {
 }
 
 async function main() {
-  const io = new Server({ adapter: await makeAdapter(), connectionStateRecovery: kind === "streams" ? {} : undefined });
+  const io = new Server({ adapter: await makeAdapter() });
   const heard = [];
   io.on("connection", (socket) => {
     socket.data = { from: "node" };
