@@ -271,11 +271,14 @@ def start_eager(coroutine, set tasks, str what):
         return None
     if not is_suspended:
         return None
-    ending = Ending.__new__(Ending)
-    ending.tasks = tasks
-    ending.what = what
-    tasks.add(task)
-    task.add_done_callback(ending)
+    try:
+        ending = Ending.__new__(Ending)
+        ending.tasks = tasks
+        ending.what = what
+        tasks.add(task)
+        task.add_done_callback(ending)
+    except MemoryError as error:  # not the caller's, who might begin anew what has begun
+        logger.error("nobody waits for the end of %s", what, exc_info=error)
     return task
 
 
