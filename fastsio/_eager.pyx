@@ -254,8 +254,8 @@ def start_eager(coroutine, set tasks, str what):
     """Run a coroutine as a Task on the running loop, its first step at once; None if it ended in it.
 
     A Task is put into `tasks` until it is done: the loop itself keeps no strong reference. What it raises
-    is logged as a failure of `what`; SystemExit and KeyboardInterrupt end the loop, see end_loop(). If there is no memory
-    for a Task, it is started a little later.
+    is logged as a failure of `what`; SystemExit and KeyboardInterrupt end the loop, see end_loop(). If there is no
+    memory for a Task, it is started a little later.
     """
     cdef Ending ending
     cdef bint is_suspended = False

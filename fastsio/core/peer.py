@@ -435,12 +435,12 @@ class Peer(FlowingPeer):
             return
 
         try:
-            self._begin_disconnect(socket, handler, reason)
+            self._run_disconnect_now(socket, handler, reason)
         except MemoryError:  # no other failure is possible here, and this one passes
             again = asyncio.get_running_loop().call_later
             again(AGAIN_S, self._run_disconnect, socket, reason)
 
-    def _begin_disconnect(self, socket: Socket, handler: Any, reason: str) -> None:
+    def _run_disconnect_now(self, socket: Socket, handler: Any, reason: str) -> None:
         async def run() -> None:
             try:
                 if not socket.is_refused:  # who is refused was never there
