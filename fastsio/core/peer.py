@@ -4,6 +4,7 @@ The hot path, events and acks, is in _peer.PeerBase.
 Source: socket.io-protocol v5, "Connection to a namespace"; order of events and reasons as in Node's server.
 """
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,8 @@ INVALID_NAMESPACE = {"message": "Invalid namespace"}
 TOO_MANY_NAMESPACES = {"message": "Too many namespaces (max_namespaces)"}
 # What a client is told whose admission was cancelled, or failed in a way that is none of its business.
 NOT_ADMITTED = ConnectionRefusedError().error_args
+# When a `disconnect` handler is called that could not be for want of memory.
+AGAIN_S = 1.0
 
 
 class Peer(FlowingPeer):
@@ -440,6 +443,13 @@ class Peer(FlowingPeer):
                 self.hub.tidy(namespace)
             return
 
+        try:
+            self._run_disconnect_now(socket, handler, reason)
+        except MemoryError:  # no other failure is possible here, and this one passes
+            again = asyncio.get_running_loop().call_later
+            again(AGAIN_S, self._run_disconnect, socket, reason)
+
+    def _run_disconnect_now(self, socket: Socket, handler: Any, reason: str) -> None:
         async def run() -> None:
             try:
                 if not socket.is_refused:  # who is refused was never there
