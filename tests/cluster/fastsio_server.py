@@ -63,7 +63,10 @@ class App:
 
     async def special(self, name: str, args: list[Any]) -> Any:
         if name == "heard":
-            return self.heard
+            heard, self.heard = self.heard, []
+            return heard
+        if name == "clients":
+            return list(self.io.sockets.sockets)
         if name == "fetch":
             found = await (self.io.in_(args[0]) if args else self.io).fetch_sockets()
             return [
@@ -92,7 +95,7 @@ class App:
             return {**answer, "value": value if isinstance(value, list) else None}
         except PartialAnswersError as error:
             return {**answer, "error": str(error), "responses": error.responses}
-        except Exception as error:
+        except (ValueError, TypeError, AttributeError) as error:
             return {**answer, "error": repr(error)}
 
 

@@ -42,7 +42,8 @@ async function main() {
     if (ack) ack(["node", ...args]);
   });
   const special = {
-    heard: () => heard,
+    heard: () => heard.splice(0),
+    clients: () => [...io.of("/").sockets.keys()],
     fetch: async (rooms) => {
       const found = await (rooms ? io.in(rooms) : io).fetchSockets();
       return found.map(({ id, data, rooms, handshake }) => ({ id, data, rooms: [...rooms].sort(), auth: handshake.auth }));
