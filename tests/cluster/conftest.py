@@ -112,5 +112,5 @@ async def cluster(servers: list[Server]) -> AsyncIterator[Cluster]:
     yield cluster
     for client in clients:
         await client.io.disconnect()
-    while any([await server.call("clients") for server in servers]):
-        await asyncio.sleep(0.01)
+    for server in servers:
+        await server.call("empty")

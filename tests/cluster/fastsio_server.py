@@ -1,4 +1,4 @@
-"""node_server.js with fastsio: the same lines of JSON in and out."""
+"""node_server.js with fastsio: the same lines of JSON in and out. Run with tests/ on the path."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import uvloop
 
 import fastsio
 from fastsio.core.errors import PartialAnswersError
+from harness import until
 
 
 def make_adapter(kind: str, url: str) -> Any:
@@ -65,8 +66,9 @@ class App:
         if name == "heard":
             heard, self.heard = self.heard, []
             return heard
-        if name == "clients":
-            return list(self.io.sockets.sockets)
+        if name == "empty":
+            await until(lambda: not self.io.sockets.sockets, "no client is left")
+            return []
         if name == "fetch":
             found = await (self.io.in_(args[0]) if args else self.io).fetch_sockets()
             return [

@@ -43,7 +43,10 @@ async function main() {
   });
   const special = {
     heard: () => heard.splice(0),
-    clients: () => [...io.of("/").sockets.keys()],
+    empty: async () => {
+      while (io.of("/").sockets.size) await new Promise((resolve) => setTimeout(resolve, 5));
+      return [];
+    },
     fetch: async (rooms) => {
       const found = await (rooms ? io.in(rooms) : io).fetchSockets();
       return found.map(({ id, data, rooms, handshake }) => ({ id, data, rooms: [...rooms].sort(), auth: handshake.auth }));

@@ -17,6 +17,10 @@ from typing import Any
 
 HERE = Path(__file__).parent
 START_S = 20
+PATHS = {
+    "NODE_PATH": str(HERE.parent / "node_modules"),
+    "PYTHONPATH": os.pathsep.join(map(str, (HERE.parents[1], HERE.parent))),
+}
 
 
 def free_port() -> int:
@@ -83,7 +87,7 @@ class Server:
     def start(self) -> Server:
         self._process = subprocess.Popen(
             self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            env={**os.environ, "NODE_PATH": str(HERE.parent / "node_modules")},
+            env={**os.environ, **PATHS},
         )  # fmt: skip
         self.port = self._line()["port"]
         return self

@@ -13,6 +13,7 @@ import pytest_asyncio
 import fastsio
 from fastsio.adapters import RedisAdapter, RedisStreamsAdapter, ShardedRedisAdapter
 from fastsio.testing import TestServer
+from harness import until
 
 from .servers import Redis
 
@@ -46,13 +47,9 @@ class Pair:
             await io.hub.cluster.ready()
         self.clients = [await server.connect() for server in self.servers]
 
-    async def until(self, is_so: Callable[[], bool]) -> None:
-        async with asyncio.timeout(30):
-            while not is_so():
-                await asyncio.sleep(0.01)
-
     async def state(self, is_up: bool) -> None:
-        await self.until(lambda: all(io.hub.cluster.is_up is is_up for io in self.ios))
+        what = f"is_up is {is_up}"
+        await until(lambda: all(io.hub.cluster.is_up is is_up for io in self.ios), what, 30)
 
     async def close(self) -> None:
         for server in reversed(self.servers):
@@ -79,7 +76,7 @@ async def test_servers_find_each_other_again(pair: Pair, mortal: Redis, caplog):
     assert (await pair.clients[0].expect("alone")).args == ()
     mortal.start()
     await pair.state(True)
-    await pair.until(lambda: not pair.a.hub.cluster.bus.is_behind)
+    await until(lambda: not pair.a.hub.cluster.bus.is_behind, "all is sent")
     pair.a.emit("together", 1)
     assert (await pair.clients[1].expect("together", timeout=10)).args == (1,)
     assert len(await pair.b.fetch_sockets()) == 2
@@ -96,7 +93,7 @@ async def test_what_pub_sub_has_lost_is_counted(pair: Pair, mortal: Redis, caplo
     await pair.state(False)
     for n in range(7):
         pair.a.emit("n", n)
-    await pair.until(lambda: pair.a.hub.cluster.bus.lost == 7)
+    await until(lambda: pair.a.hub.cluster.bus.lost == 7, "seven are lost")
     mortal.start()
     await pair.state(True)
     pair.a.emit("n", 7)
