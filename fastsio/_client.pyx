@@ -185,7 +185,7 @@ cdef class PacketReader:
         if n == 0:
             raise invalid("empty Engine.IO packet")
         if p[0] != c"4":
-            self.on_engine(chr(p[0]), p[1:n])
+            self.on_engine(chr(<unsigned char> p[0]), p[1:n])
         elif self.is_raw:
             self.on_message(p[1:n].decode("utf-8", "replace"))
         else:
@@ -198,7 +198,7 @@ cdef class PacketReader:
         cdef object data, id
         if self.buffers is not None:
             raise invalid("got plaintext data when reconstructing a packet")
-        parse_head(p, n, &head)
+        parse_head(p, n, &head, self.json.max_attachments)
         namespace = "/" if head.namespace == NULL else namespace_of(&head)
         id = None if head.id < 0 else head.id
         data = load_data(&head, self.json) if head.json_size else None

@@ -12,6 +12,7 @@ class Conn(Stream, asyncio.Protocol):
     is_busy: bool
     on_abort: Callable[[], None] | None
     wheel_slot: int | None
+    has_served: bool
     def __init__(self, router: Any) -> None: ...
     @property
     def remote(self) -> str: ...

@@ -14,8 +14,11 @@ class SessionBase:
     outlet: Any
     handler: Any
     flow: Any
+    ping_at: float
     is_open: bool
     heard: bool
+    is_crowded: bool
+    at_work: int
     def write_failed(self, error: BaseException) -> None: ...
 
 class Member:

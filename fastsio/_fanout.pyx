@@ -116,7 +116,8 @@ cdef class Outlet:
     """Port: where a session's bytes go. put() queues; flush() is the transport's and sends.
 
     `is_writable` is False while the transport can take nothing: a stalled connection, or long-polling
-    without an open GET. `max_buffered_bytes` bounds the queue: what is already over it refuses more.
+    without an open GET. `max_buffered_bytes` bounds the queue, in which a packet counts with PACKET_BYTES at the least
+    once there are many: what is already over it refuses more.
     """
 
     def __cinit__(self, *args, **kwargs):
@@ -131,7 +132,7 @@ cdef class Outlet:
             return self.put_spoken(encoded, is_volatile)
         if self.flow is not None or encoded.key is not None:  # unlikely
             return self.put_watched(encoded, is_volatile)
-        if self.is_closed or self.buffered_bytes > self.max_buffered_bytes or (is_volatile and not self.is_writable):
+        if self.is_closed or is_full(self) or (is_volatile and not self.is_writable):
             return self.refuse(is_volatile)
         self.queue.append(encoded)
         self.buffered_bytes += encoded.size

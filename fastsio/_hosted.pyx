@@ -390,7 +390,8 @@ cdef class HostedSocket(Outlet):
         """The client reads too slowly: its buffer is over max_buffered_bytes."""
         if self.phase == CLOSED:
             return
-        logger.warning("%s: cut off, over %d bytes unread (max_buffered_bytes)", self.remote, self.max_buffered_bytes)
+        text = "%s: cut off, over %d bytes unread (max_buffered_bytes)"
+        self.engine.rare_log.note("max_buffered_bytes", text, self.remote, self.max_buffered_bytes)
         if self.receiver is not None:
             self.receiver.connection_overflowed(self)
         self.abort()

@@ -9,7 +9,7 @@ from cpython.bytes cimport PyBytes_AS_STRING
 from libc.limits cimport INT_MAX
 
 from fastsio._encoded cimport Encoded, join_frames
-from fastsio._fanout cimport Outlet
+from fastsio._fanout cimport Outlet, is_full
 from fastsio._frames cimport TEXT, frame_of
 
 from fastsio._encoded import wrap
@@ -114,7 +114,7 @@ cdef class Stream(Outlet):
     cdef int queue_raw(self, bytes data) except -1:
         """Queue bytes as they are, outside the packets' limits: control frames, HTTP."""
         self.enqueue(wrap(data))
-        if self.buffered_bytes > self.max_buffered_bytes and (self.flow is None or not self.flow.make_room(self)):
+        if is_full(self) and (self.flow is None or not self.flow.make_room(self)):
             self.refuse(False)
         return 0
 

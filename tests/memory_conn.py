@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from typing import Any
 
 from fastsio._conn import Conn
 from fastsio._fanout import Flusher
+from fastsio.rarely import RareLog
 from harness import TEXT, FakePeer, RawConnection, RawWebSocket, Response, until
 
 ADDRESS = ("192.0.2.7", 4711)
@@ -140,6 +142,9 @@ class Router:
     max_message_bytes: int = 1_000_000
     max_buffered_bytes: int = 1 << 24
     max_head_bytes: int = 65_536
+    max_headers: int = 256
+    max_frames: int = 100_000
+    rare_log: Any = field(default_factory=lambda: RareLog(logging.getLogger("fastsio.conn")))
     head_timeout_s: float = 10.0
     deflate: Any = None
     serve: Callable[[Conn, Any], None] = lambda conn, request: None

@@ -21,6 +21,7 @@ from fastsio.core.peer_flow import FlowingPeer
 from fastsio.core.reasons import python_reason
 from fastsio.core.socket import Socket
 from fastsio.core.waiting import Crowd
+from fastsio.logged import one_line
 
 if TYPE_CHECKING:
     from fastsio.core.hub import Hub
@@ -31,6 +32,7 @@ CONNECT = 0
 DISCONNECT = 1
 CONNECT_ERROR = 4
 INVALID_NAMESPACE = {"message": "Invalid namespace"}
+TOO_MANY_NAMESPACES = {"message": "Too many namespaces (max_namespaces)"}
 # What a client is told whose admission was cancelled, or failed in a way that is none of its business.
 NOT_ADMITTED = ConnectionRefusedError().error_args
 # When a `disconnect` handler is called that could not be for want of memory.
@@ -90,19 +92,21 @@ class Peer(FlowingPeer):
             self.misplaced(packet_type, name)
 
     def malformed(self, error: Exception) -> None:
-        """A packet that can't be decoded: Node closes the connection, so do we."""
-        logger.info("closing session %.6s…: %s", self.session.id, error)
-        if not self.sockets:
-            logger.warning(
-                "can't understand a client from %s: %s; the server's `serializer` is %r, and the client's parser must "
-                "be the same",
-                self.session.remote,
-                error,
-                self.hub.options.serializer,
-            )
+        """A packet that can't be decoded, or is over a limit: Node closes the connection, so do we."""
+        option = getattr(error, "option", None)
+        what = one_line(error)
+        logger.info("closing session %.6s…: %s", self.session.id, what)
+        if option is not None:
+            self.session.note_limit(option, what)
+        elif not self.sockets:
+            serializer = self.hub.options.serializer
+            self.session.note_limit(
+                "serializer", f"can't understand a client: {what}; the server's `serializer` is {serializer!r}, and "
+                "the client's parser must be the same",
+            )  # fmt: skip
         for socket in self.sockets.values():
             socket.run_listeners("error", error)
-        self.session.close("forced close")
+        self.session.close("forced close", None if option is None else str(error))
 
     def misplaced(self, packet_type: int, name: str) -> None:
         logger.info(
@@ -112,11 +116,12 @@ class Peer(FlowingPeer):
 
     def never_joined(self) -> None:
         """connect_timeout: the client has joined no namespace."""
-        logger.info(
-            "closing session %.6s…: no namespace joined in time (connect_timeout)", self.session.id
-        )
-        self.session.close()
-        self.hub.admissions.cancel(self.session, self.hub.options.connect_timeout)
+        seconds = self.hub.options.connect_timeout
+        text = f"no namespace joined within {seconds} s (connect_timeout)"
+        self.session.note_limit("connect_timeout", text)
+        session = self.session
+        session.close(description=text)
+        self.hub.admissions.cancel(session, seconds)
 
     def _connect(
         self, name: str, auth: dict[str, Any] | None, namespace: Namespace | None = None
@@ -125,6 +130,10 @@ class Peer(FlowingPeer):
         if namespace is None:
             if self.find(name) is not None or (self._joining and name in self._joining):
                 self.misplaced(CONNECT, name)
+                return
+            if name != "/" and self.namespace_count >= self.hub.options.max_namespaces:
+                self.session.note_limit("max_namespaces", "namespace refused (max_namespaces)")
+                self.hub.refuse(self.session, name, TOO_MANY_NAMESPACES)
                 return
             # One that is there, mostly, and need not be looked for: that call would be 1 % of a connect.
             namespace = self.hub.namespaces.get(name)
