@@ -7,6 +7,7 @@ messages, a receiver the rest. The router is injected; it has
   announce(conn, request)    a request whose body is not here yet: it will be handled, or
   cut_off(conn, request)     the connection is lost before that
   opened(conn), closed(conn) the connection came and went
+  lacks_descriptors(conn, fd)              it is among the last that the process may have
   watch(conn, seconds), unwatch(conn)      call conn.on_due() then
 and the attributes flusher, max_message_bytes, max_frames (of one message), max_buffered_bytes, max_head_bytes,
 max_headers, head_timeout_s, rare_log (a RareLog, for what many clients may do) and deflate, which is None or agrees on
@@ -26,7 +27,7 @@ from fastsio._fanout cimport MessageHandler, SessionBase
 from fastsio._frames cimport CLOSE, COMPRESSED, PONG, TEXT, Sink, frame_of, reader_clear, reader_feed, reader_init
 from fastsio._http cimport Request, RequestReader, accept_key, chosen_protocol
 from fastsio._http cimport response_head, switch_head, whole_request
-from fastsio._stream cimport Stream
+from fastsio._stream cimport Stream, most_descriptors
 
 from fastsio._frames import ProtocolError
 
@@ -61,9 +62,16 @@ cdef class Conn(Stream):
     # --- the event loop's side ---------------------------------------------------------------
 
     def connection_made(self, transport) -> None:
-        self.begin_writing(transport)
-        self.router.opened(self)
-        self.router.watch(self, self.router.head_timeout_s)
+        cdef int fd
+        try:
+            fd = self.begin_writing(transport)
+            self.router.opened(self)
+            self.router.watch(self, self.router.head_timeout_s)
+            if fd > most_descriptors:  # unlikely
+                self.router.lacks_descriptors(self, fd)
+        except BaseException:
+            transport.abort()  # the event loop would go on with a connection that nobody watches
+            raise
 
     def data_received(self, bytes data) -> None:
         cdef SessionBase session = self.session
@@ -84,40 +92,35 @@ cdef class Conn(Stream):
         finally:
             self.end_of_read()
 
-    cdef int end_of_read(self) except -1:
-        """One write for all answers; with the turn's other writes where there are any to come."""
-        self.is_waiting = False
-        if self.queue and self.is_writable:
-            if self.flusher.is_scheduled:
-                return self.flusher.add(self)
-            return self.flush()
-        return 0
-
     def eof_received(self) -> bool:
         return False
 
     def connection_lost(self, error) -> None:
         self.phase = CLOSED
         self.is_closed = True
-        self.is_writable = False
-        self.fd = -1
-        self.transport = None
+        self.forget_bytes()
         reader_clear(&self.reader)
-        self.deflate = None
-        self.take_queue()
+        self.router.unwatch(self)
+        try:
+            self.router.closed(self)
+            self.cut_request_off()
+        finally:  # whatever has failed, nobody else will tell a session that its client has gone
+            on_abort, receiver = self.on_abort, self.receiver
+            self.on_abort = self.receiver = self.session = None
+            try:
+                if on_abort is not None:
+                    on_abort()
+            finally:
+                if receiver is not None:
+                    receiver.connection_lost(self, error)
+
+    cdef int cut_request_off(self) except -1:
         if self.http is not None:
             request = self.http.unfinished()
             self.drop_reader()
             if request is not None:
                 self.router.cut_off(self, request)
-        self.router.unwatch(self)
-        self.router.closed(self)
-        on_abort, receiver = self.on_abort, self.receiver
-        self.on_abort = self.receiver = self.session = None
-        if on_abort is not None:
-            on_abort()
-        if receiver is not None:
-            receiver.connection_lost(self, error)
+        return 0
 
     def on_due(self) -> float:
         """The wheel's call: seconds until the next one, 0 for none.
@@ -344,6 +347,8 @@ cdef class Conn(Stream):
                 receiver.websocket_closed(self, code)
         # RFC 6455 7.1.1: the server closes TCP first.
         self.close()
+        if not self.is_writable and self.phase != CLOSED:  # what the client does not read keeps it from closing
+            self.router.watch(self, CLOSE_S)
 
     # --- closing -----------------------------------------------------------------------------
 

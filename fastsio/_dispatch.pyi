@@ -46,6 +46,7 @@ class NamespaceBase:
     on_failure: Callable[[Any, Exception, list[Any], int], None] | None
     observer: Any
     recovery: Any
+    asks_adapter: bool
     home: int
     sockets: dict[str, Any]
     joining: dict[str, Any]

@@ -21,6 +21,7 @@ cdef class Flusher:
     cdef readonly object loop
     cdef object run_bound
     cdef list waiting
+    cdef list spare                 # what `waiting` is next; empty
     cdef readonly bint is_scheduled
     cdef readonly Py_ssize_t failures
     cdef public int64_t dropped     # packets that clients did not get: volatile ones, and those of full buffers

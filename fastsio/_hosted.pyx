@@ -292,6 +292,11 @@ cdef class HostedSocket(Outlet):
                 self.flow.flushed(self)
             message = self.next_message()
 
+    def flush_failed(self, error) -> None:
+        """What was to be sent could not even be made."""
+        self.is_writable = False
+        self.send_failed(error)
+
     def send_failed(self, error) -> None:
         """The server can't send: the client is gone. It should say so to the driver as well."""
         if self.phase == CLOSED:

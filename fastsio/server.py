@@ -6,11 +6,14 @@ beside it, a server is a shared.SharedServer.
 
 import asyncio
 import contextlib
+import functools
+import logging
 from collections.abc import Callable, Collection
 from typing import Any, Protocol
 
 from fastsio._conn import Conn
 from fastsio._http import Request
+from fastsio.descriptors import Descriptors
 from fastsio.engine.deflate import Deflation
 from fastsio.engine.engine import Engine
 from fastsio.engine.limits import Crowded
@@ -18,6 +21,9 @@ from fastsio.engine.ports import SessionHandler
 from fastsio.options import Options
 from fastsio.static import StaticFiles
 
+logger = logging.getLogger("fastsio.server")
+
+PLAIN = "text/plain; charset=utf-8"
 SHUTDOWN_REASON = "server shutting down"
 # How long clients get to answer the Close at a stop, once no handler runs any more.
 GOODBYE_S = 1.0
@@ -32,6 +38,8 @@ class Hub(Protocol):
     options: Options
     engine: Engine | None
     background: set[asyncio.Task[Any]]
+    # What reaches other servers; None: nothing does.
+    cluster: Any
 
     def open(self, session: Any) -> SessionHandler: ...
     async def drain(self, timeout_s: float) -> None: ...
@@ -79,6 +87,8 @@ async def wind_up(hub: Hub, timeout_s: float) -> None:
     """Let the handlers end, those that run longer than `timeout_s` seconds cancelled, and the background tasks."""
     await hub.drain(timeout_s)
     await end_tasks(hub.background)
+    if hub.cluster is not None:
+        await hub.cluster.stop()
 
 
 async def end_tasks(tasks: Collection[asyncio.Task[Any]], timeout_s: float = 0) -> None:
@@ -123,6 +133,7 @@ class Server:
             socketio_path = getattr(app, "default_path", "socket.io")
         self._prefix = f"/{socketio_path.strip('/')}/".replace("//", "/")
         self._decides_path = is_engine_path
+        self.lacks_descriptors = Descriptors(self.engine.rare_log).refuse
         self.connections: set[Any]
         self.note_connections_in(set())
         self.watch = self.engine.wheel.add
@@ -136,17 +147,36 @@ class Server:
     # --- the router's side -------------------------------------------------------------------
 
     def handle(self, conn: Conn, request: Request) -> None:
-        """Answer a request, now or later."""
+        """Answer a request, now or later; with 500 if that fails, by what an application has hung in for instance."""
         path = request.path
         # Not is_engine_path(): a call more is 2 % of a poll.
         decides = self._decides_path
-        if path.startswith(self._prefix) if decides is None else decides(path):
-            self.engine.handle(request, conn)
-        elif not self.static.handle(request, conn):
-            is_head = request.method == "HEAD"
-            conn.respond(
-                404, [("Content-Type", "text/plain; charset=utf-8")], b"Not Found", is_head=is_head
-            )
+        try:
+            if path.startswith(self._prefix) if decides is None else decides(path):
+                self.engine.handle(request, conn)
+            elif not self.static.handle(request, conn):
+                is_head = request.method == "HEAD"
+                conn.respond(404, [("Content-Type", PLAIN)], b"Not Found", is_head=is_head)
+        except Exception:
+            if (
+                not conn.is_busy
+            ):  # answered, or a WebSocket by now: the event loop ends the connection
+                raise
+            logger.exception("%s %s from %s failed", request.method, path, conn.remote)
+            conn.respond(500, [], b"", keep_alive=False)
+
+    def divert(self, takes: Callable[[Conn, Request], bool] | None) -> None:
+        """Let `takes(conn, request)` see each request first; True: it is dealt with. None ends that."""
+        if takes is None:
+            vars(self).pop("handle", None)
+        else:
+            self.handle = functools.partial(self._handle_unless, takes)  # type: ignore[method-assign]
+
+    def _handle_unless(
+        self, takes: Callable[[Conn, Request], bool], conn: Conn, request: Request
+    ) -> None:
+        if not takes(conn, request):
+            type(self).handle(self, conn, request)
 
     def is_engine_path(self, path: str) -> bool:
         """Whether requests for that path are the engine's."""
@@ -164,6 +194,13 @@ class Server:
             self.engine.cut_off(request)
 
     # --- the end -----------------------------------------------------------------------------
+
+    def own_sessions(self) -> list[Any]:
+        """The sessions that end with this server: all, or those on our connections if the engine has another door."""
+        if self.engine.doors <= {self}:
+            return list(self.engine.sessions.values())
+        sessions = [getattr(conn, "session", None) for conn in self.connections]
+        return [session for session in sessions if session is not None]
 
     async def close(self, timeout_s: float) -> None:
         """Tell every client, run every `disconnect` handler once, and be done.

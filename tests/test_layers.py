@@ -47,6 +47,7 @@ LOWER = [
     "_shared",
     "_hosted",
     "threads",
+    "descriptors",
     "rarely",
     "logged",
     "_wheel",
@@ -100,6 +101,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "_eager",
         "_http",
     ],  # as _conn, over ASGI
+    "descriptors": ["_stream", "rarely"],  # those that are kept for the application
     "rarely": [],  # counting, and log lines that are not written too often
     "logged": [],  # what may stand in a log line
     "threads": [],  # loops and pools, of whatever
@@ -141,7 +143,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "msgpack_packet",
         "_msgpack",
     ],  # never engine, adapters, api or _conn
-    "adapters": ["core"],
+    "adapters": ["core", "_eager", "_encoded"],
     "client": [
         "_eager",
         "_client",
@@ -167,7 +169,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     **{style: ["core", "options"] for style in STYLES},
     "api": ["_aio", "core", "options", "threads"],
     "server": LOWER,
-    "doors": ["_shared", "_hosted", "_http", "static", "threads", "engine", "server"],
+    "doors": ["_conn", "_shared", "_hosted", "_http", "static", "threads", "engine", "server"],
     "engineio": [
         "_raw",
         *LOWER,

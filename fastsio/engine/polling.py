@@ -47,6 +47,11 @@ class PollingTransport(Outlet):
         # An upgrade has probed: GETs are answered at once, so that the client can go over.
         self.is_releasing = False
 
+    @property
+    def held(self) -> Exchange | None:
+        """The GET that waits for something to say, None if there is none."""
+        return self._poll
+
     def handle(self, request: Request, exchange: Exchange) -> None:
         """Serve a GET or POST of this session."""
         self.session.heard = True
@@ -210,6 +215,9 @@ class PollingTransport(Outlet):
         self._poll = self._request = None
         self.is_writable = False
         self.session.abort("transport error", "poll connection closed prematurely")
+
+    def flush_failed(self, error: BaseException) -> None:
+        self.session.abort("transport error", f"write failed: {error!r}")
 
     def overflow(self) -> None:
         description = "client reads too slowly (max_buffered_bytes)"

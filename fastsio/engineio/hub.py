@@ -43,6 +43,8 @@ class RawHub:
         self.peers: dict[str, RawPeer] = {}
         self.tasks: set[asyncio.Task[Any]] = set()
         self.background: set[asyncio.Task[Any]] = set()
+        # Without rooms there is nothing to share with other servers.
+        self.cluster = None
         self.messages = RawMessages(self.json, self.tasks, is_serial)
         self.messages.max_running = options.max_running_events
         self._connect: Callable[..., Any] | None = None

@@ -93,6 +93,7 @@ class Options:
         client_max_window_bits, 9 to 15 (15); level, 1 to 9 (1), and mem_level, 1 to 9 (8), zlib's.
     typed: the annotations of handlers validate and convert what clients send, with msgspec (the extra `typed`). None:
         in Node's style where it is installed, in python-socketio's not.
+    adapter: what joins this server with others, so that rooms, broadcasts and acks span them: see fastsio.adapters.
     """
 
     ping_interval: float = 25.0
@@ -144,6 +145,7 @@ class Options:
     connection_state_recovery: None | bool | dict[str, Any] = None
     per_message_deflate: bool | dict[str, Any] = False
     typed: bool | None = None
+    adapter: Any = None
 
     def __post_init__(self) -> None:
         if self.initial_packet is not None and not isinstance(self.initial_packet, (str, bytes)):
@@ -177,6 +179,8 @@ class Options:
             object.__setattr__(self, "namespaces", (self.namespaces,))
         elif self.namespaces is not None and self.namespaces != "*":
             object.__setattr__(self, "namespaces", tuple(self.namespaces))
+        if self.adapter is not None and not hasattr(self.adapter, "publish"):
+            raise ValueError(f"adapter={self.adapter!r}: one of fastsio.adapters, or None")
         if self.typed not in (None, True, False):
             raise ValueError(f"typed={self.typed!r}: True, False or None")
         if self.trusted_proxies is not None:
