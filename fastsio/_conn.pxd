@@ -1,4 +1,5 @@
 """C interface of _conn: the connection that a raw server makes for each client."""
+from fastsio._flag cimport flag
 from fastsio._frames cimport Reader
 from fastsio._http cimport Request, RequestReader
 from fastsio._stream cimport Stream
@@ -13,28 +14,29 @@ cdef enum Phase:
 
 cdef class Conn(Stream):
     cdef object router
-    cdef Phase phase
     cdef RequestReader http         # None unless requests came in pieces or ahead of their turn
     cdef Reader reader
     cdef public object receiver     # gets what is no message for the session
     cdef public object on_abort     # called if the client goes before its request is answered
     cdef public object wheel_slot   # the wheel's own mark
-    cdef bint is_busy               # a request is being answered
-    cdef bint keep_alive
-    cdef bint has_served
-    cdef bint is_broken             # what came is not HTTP; answered when its turn comes
-    cdef bint in_requests           # next_requests() is at work
-    cdef int idle_checks            # how many looks of the wheel found it idle, or in the same request
     cdef Py_ssize_t seen_body_bytes
+    cdef short idle_checks          # how many looks of the wheel found it idle, or in the same request
+    cdef unsigned char phase        # a Phase
+    cdef readonly flag is_busy      # a request is being answered
+    cdef flag keep_alive
+    cdef readonly flag has_served   # its first request has come
+    cdef flag is_broken             # what came is not HTTP; answered when its turn comes
+    cdef flag in_requests           # next_requests() is at work
     cdef bint is_in_request(self) noexcept
     cdef bint body_advances(self) except -1
     cdef int read_http(self, bytes data) except -1
     cdef bytes read_requests(self, bytes data, RequestReader http)
     cdef int read_stream(self, bytes data) except -1
     cdef int drop_reader(self) except -1
+    cdef int cut_request_off(self) except -1
     cdef int serve(self, Request request) except -1
+    cdef int turn_away(self, int status, str option, str text) except -1
     cdef int read_frames(self, bytes data) except -1
-    cdef int end_of_read(self) except -1
 
 
 cdef class SecureConn(Conn):

@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t
 
 from fastsio._encoded cimport Encoded
 from fastsio._fanout cimport Member
+from fastsio._flag cimport flag
 from fastsio._json cimport Json
 
 
@@ -34,10 +35,12 @@ cdef class NamespaceBase:
     cdef readonly dict rooms        # name -> members by id; the adapter's
     cdef public Handler fallback    # for events that nobody else handles
     cdef readonly set tasks         # handlers that are suspended
+    cdef public int max_running     # of one client's handlers; 0: any number
     cdef public Py_ssize_t handler_errors
     cdef public object on_failure   # called with (socket, error, args, id) where a handler raised; None: only log
     cdef public object observer     # is told of events and rooms (core/observer.py); None: nobody looks
     cdef public object recovery     # brings clients back to their sessions (core/recovery.py); None: nobody comes back
+    cdef public bint asks_adapter   # each packet is its adapter's, which keeps it or takes it to other servers
     cdef public unsigned long home  # the thread of the loop that serves this; 0 while none does
     cdef bytes prefix
     cdef bytes connect_head         # of its CONNECT packets, up to the id
@@ -53,9 +56,10 @@ cdef class SocketBase(Member):
     cdef public dict acks           # id -> core.acks.PendingAck; None if there are none
     cdef public dict turns          # Handler -> core.turns.Turns, Rule -> core.limits.Bucket; None if there are none
     cdef public object middleware   # core.packets.PacketMiddleware; None if there is none
-    cdef public bint is_connected
-    cdef public bint is_dropped     # disconnect() was called; if before it was admitted, it will be refused
-    cdef public bint is_refused     # always_connect: its connect handler did not want it
+    cdef public double issued       # Unix time in seconds; a float of Python's would be 32 bytes more for each
+    cdef public flag is_connected
+    cdef public flag is_dropped     # disconnect() was called; if before it was admitted, it will be refused
+    cdef public flag is_refused     # always_connect: its connect handler did not want it
     cdef int dispatch(self, list args, int64_t id) except -1
     cpdef int run_any(self, list args, int64_t id) except -1
     cpdef int run_several(self, list handlers, list args, int64_t id) except -1

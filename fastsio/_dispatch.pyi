@@ -42,9 +42,11 @@ class NamespaceBase:
     fallback: Handler | None
     tasks: set[asyncio.Task[Any]]
     handler_errors: int
+    max_running: int
     on_failure: Callable[[Any, Exception, list[Any], int], None] | None
     observer: Any
     recovery: Any
+    asks_adapter: bool
     home: int
     sockets: dict[str, Any]
     joining: dict[str, Any]
@@ -61,6 +63,7 @@ class SocketBase(Member):
     of_any: tuple[Handler, ...] | None
     acks: dict[int, Any] | None
     turns: dict[Any, Any] | None
+    issued: float
     is_connected: bool
     middleware: Any
     is_dropped: bool

@@ -10,6 +10,7 @@ The one difference: until its first await, asyncio.all_tasks() does not list a h
 Knows nothing of packets and handlers.
 """
 import asyncio
+import inspect
 import logging
 import sys
 from asyncio import tasks as asyncio_tasks
@@ -30,8 +31,12 @@ cdef extern from "Python.h":
 logger = logging.getLogger("fastsio.core")
 
 cdef object Task = asyncio.Task
+cdef object NoneType = type(None)
 # Given, because making up "Task-123" costs more than 50 ns.
 cdef str TASK_NAME = "fastsio handler"
+
+# When what could not be started for want of memory is tried again.
+AGAIN_S = 1.0
 
 cdef enum:
     PENDING = 0
@@ -249,7 +254,8 @@ def start_eager(coroutine, set tasks, str what):
     """Run a coroutine as a Task on the running loop, its first step at once; None if it ended in it.
 
     A Task is put into `tasks` until it is done: the loop itself keeps no strong reference. What it raises
-    is logged as a failure of `what`.
+    is logged as a failure of `what`; SystemExit and KeyboardInterrupt end the loop, see end_loop(). If there is no
+    memory for a Task, it is started a little later.
     """
     cdef Ending ending
     cdef bint is_suspended = False
@@ -257,17 +263,42 @@ def start_eager(coroutine, set tasks, str what):
         task = start(coroutine, asyncio.get_running_loop(), &is_suspended)
     except asyncio.CancelledError:
         return None
-    except Exception as error:
-        logger.error("%s failed", what, exc_info=error)
+    except BaseException as error:
+        if isinstance(error, MemoryError) and has_not_begun(coroutine):
+            asyncio.get_running_loop().call_later(AGAIN_S, start_eager, coroutine, tasks, what)
+        elif not end_loop(error):
+            logger.error("%s failed", what, exc_info=error)
         return None
     if not is_suspended:
         return None
-    ending = Ending.__new__(Ending)
-    ending.tasks = tasks
-    ending.what = what
-    tasks.add(task)
-    task.add_done_callback(ending)
+    try:
+        ending = Ending.__new__(Ending)
+        ending.tasks = tasks
+        ending.what = what
+        tasks.add(task)
+        task.add_done_callback(ending)
+    except MemoryError as error:  # not the caller's, who might begin anew what has begun
+        logger.error("nobody waits for the end of %s", what, exc_info=error)
     return task
+
+
+cdef bint has_not_begun(object coroutine) except -1:
+    return inspect.iscoroutine(coroutine) and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED
+
+
+cdef bint end_loop(object error) except -1:
+    """True for what a handler raises to end the program: the loop raises it, in a turn of its own, as for a Task.
+
+    Not at once: the caller is a connection's read, and its client and the others have done nothing to be cut off.
+    """
+    if not isinstance(error, (SystemExit, KeyboardInterrupt)):
+        return False
+    asyncio.get_running_loop().call_soon(raise_again, error)
+    return True
+
+
+def raise_again(error) -> None:
+    raise error
 
 
 cdef class Ending:
@@ -278,5 +309,6 @@ cdef class Ending:
 
     def __call__(self, task):
         self.tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
+        # What ends the loop the task has raised there.
+        if not task.cancelled() and not isinstance(task.exception(), (NoneType, SystemExit, KeyboardInterrupt)):
             logger.error("%s failed", self.what, exc_info=task.exception())

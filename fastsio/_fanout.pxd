@@ -2,6 +2,13 @@
 from libc.stdint cimport int64_t
 
 from fastsio._encoded cimport Encoded
+from fastsio._flag cimport flag
+
+cdef enum:
+    # What a queued packet takes at the least, however little it carries: it is an object, and in a list. Counted from
+    # so many packets on as one read of small events may bring answers for.
+    PACKET_BYTES = 64
+    FEW_PACKETS = 32768
 
 
 cdef class MessageHandler:
@@ -14,6 +21,7 @@ cdef class Flusher:
     cdef readonly object loop
     cdef object run_bound
     cdef list waiting
+    cdef list spare                 # what `waiting` is next; empty
     cdef readonly bint is_scheduled
     cdef readonly Py_ssize_t failures
     cdef public int64_t dropped     # packets that clients did not get: volatile ones, and those of full buffers
@@ -39,14 +47,14 @@ cdef class Outlet:
     cdef readonly list queue
     cdef readonly Py_ssize_t buffered_bytes
     cdef public Py_ssize_t max_buffered_bytes
-    cdef public bint is_writable
-    cdef public bint is_closed
-    cdef bint is_waiting            # in the flusher's list, or about to be flushed by its own read
-    cdef readonly bint is_overflowing
     cdef public Py_ssize_t dropped
-    cdef public int dialect         # how binary messages go over it (_dialects.pxd); 0: as Engine.IO v4 has them
     cdef Flusher flusher
     cdef public FlowControl flow    # who watches the buffer; None: nobody
+    cdef public flag is_writable
+    cdef public flag is_closed
+    cdef flag is_waiting            # in the flusher's list, or about to be flushed by its own read
+    cdef readonly flag is_overflowing
+    cdef public unsigned char dialect   # how binary messages go over it (_dialects.pxd); 0: as Engine.IO v4 has them
     cdef bint put(self, Encoded encoded, bint is_volatile=*) except -1
     cdef bint put_spoken(self, Encoded encoded, bint is_volatile) except -1
     cdef bint put_watched(self, Encoded encoded, bint is_volatile) except -1
@@ -55,13 +63,27 @@ cdef class Outlet:
     cdef int flush(self) except -1
 
 
+cdef inline bint has_too_many(Outlet outlet) noexcept:
+    cdef Py_ssize_t count = len(outlet.queue)
+    return count > FEW_PACKETS and count * PACKET_BYTES > outlet.max_buffered_bytes
+
+
+cdef inline bint is_full(Outlet outlet) noexcept:
+    """Whether the queue is over max_buffered_bytes."""
+    return outlet.buffered_bytes > outlet.max_buffered_bytes or has_too_many(outlet)
+
+
 cdef class SessionBase:
     cdef public str id
     cdef public Outlet outlet
     cdef public MessageHandler handler
     cdef public object flow         # engine.flow.SessionFlow; None until somebody asks for it
-    cdef public bint is_open
-    cdef public bint heard          # any byte came since it was last cleared
+    # As doubles they are part of it: a float of Python's would be 32 bytes for each session.
+    cdef public double ping_at      # when the next ping is due, or the last one was sent
+    cdef public int at_work         # how many handlers of its events have been begun and not ended
+    cdef public flag is_open
+    cdef public flag heard          # any byte came since it was last cleared
+    cdef public flag is_crowded     # at_work is large: each event is asked about (core/waiting.py)
 
 
 cdef class Member:

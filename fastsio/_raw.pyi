@@ -11,6 +11,7 @@ from fastsio._json import Json
 class RawMessages:
     fn: Callable[[str, Any], Any] | None
     is_serial: bool
+    max_running: int
     json: Json
     tasks: set[asyncio.Task[Any]]
     handler_errors: int
@@ -21,6 +22,7 @@ class RawHandler(MessageHandler):
     engine_session: Any
     sid: str
     is_busy: bool
+    at_work: int
     is_closing: bool
     def __init__(
         self, messages: RawMessages, session: Any, loop: asyncio.AbstractEventLoop

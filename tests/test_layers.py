@@ -31,6 +31,7 @@ PURE = [
     "_payload",
     "_json",
     "_frames",
+    "_flag",
     "models",
 ]  # each may import those to its right
 LOWER = [
@@ -46,7 +47,9 @@ LOWER = [
     "_shared",
     "_hosted",
     "threads",
+    "descriptors",
     "rarely",
+    "logged",
     "_wheel",
     "_ids",
     "_recovery_log",
@@ -75,9 +78,10 @@ MAY_IMPORT: dict[str, list[str]] = {
     "options": [],  # values that every layer may read
     "static": ["_http"],  # files as answers to requests
     "_deflate": ["_encoded", "_frames"],  # permessage-deflate, pure
-    "pages": ["static", "_http", "_eager"],  # and texts and functions
-    "_stream": ["_frames", "_encoded", "_deflate", "_fanout"],  # writing to a transport
+    "pages": ["static", "_http", "_eager", "logged"],  # and texts and functions
+    "_stream": ["_flag", "_frames", "_encoded", "_deflate", "_fanout"],  # writing to a transport
     "_conn": [
+        "_flag",
         "_stream",
         "_frames",
         "_dialects",
@@ -97,11 +101,14 @@ MAY_IMPORT: dict[str, list[str]] = {
         "_eager",
         "_http",
     ],  # as _conn, over ASGI
+    "descriptors": ["_stream", "rarely"],  # those that are kept for the application
     "rarely": [],  # counting, and log lines that are not written too often
+    "logged": [],  # what may stand in a log line
     "threads": [],  # loops and pools, of whatever
     "engine": [
         "_flow",
         "rarely",
+        "logged",
         "_eager",  # middleware and questions that do not wait are answered at once
         "_deflate",
         "_fanout",
@@ -119,6 +126,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "_typed",
         "models",
         "rarely",
+        "logged",
         "_flow",
         "_peer",
         "_dispatch",
@@ -135,7 +143,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "msgpack_packet",
         "_msgpack",
     ],  # never engine, adapters, api or _conn
-    "adapters": ["core"],
+    "adapters": ["core", "_eager", "_encoded"],
     "client": [
         "_eager",
         "_client",
@@ -149,7 +157,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "packet",
         "msgpack_packet",
     ],
-    "_aio": ["_dispatch", "_codec", "core"],  # the compiled part of api/aio.py
+    "_aio": ["_dispatch", "_codec", "core", "logged"],  # the compiled part of api/aio.py
     "_raw": [
         "_eager",
         "_fanout",
@@ -161,7 +169,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     **{style: ["core", "options"] for style in STYLES},
     "api": ["_aio", "core", "options", "threads"],
     "server": LOWER,
-    "doors": ["_shared", "_hosted", "_http", "static", "threads", "engine", "server"],
+    "doors": ["_conn", "_shared", "_hosted", "_http", "static", "threads", "engine", "server"],
     "engineio": [
         "_raw",
         *LOWER,
@@ -211,6 +219,7 @@ MUST_NOT_IMPORT = {
     "_eager": HTTP | {"socket", "ssl"},
     "_flow": IO | HTTP,
     "rarely": IO | HTTP,
+    "logged": IO | HTTP,
     "_http": IO,
     "_wheel": IO | HTTP,
     "_client": IO | HTTP,
