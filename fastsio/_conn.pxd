@@ -12,13 +12,10 @@ cdef enum Phase:
 
 
 cdef class Conn(Stream):
-    cdef object router
     cdef Phase phase
     cdef RequestReader http         # None unless requests came in pieces or ahead of their turn
     cdef Reader reader
-    cdef public object receiver     # gets what is no message for the session
     cdef public object on_abort     # called if the client goes before its request is answered
-    cdef public object wheel_slot   # the wheel's own mark
     cdef bint is_busy               # a request is being answered
     cdef bint keep_alive
     cdef bint has_served
@@ -27,6 +24,8 @@ cdef class Conn(Stream):
     cdef int idle_checks            # how many looks of the wheel found it idle, or in the same request
     cdef Py_ssize_t seen_body_bytes
     cdef bint is_in_request(self) noexcept
+    cdef object look_at_requests(self, double seconds)
+    cdef object look_at_reader(self, double seconds)
     cdef bint body_advances(self) except -1
     cdef int read_http(self, bytes data) except -1
     cdef bytes read_requests(self, bytes data, RequestReader http)

@@ -8,12 +8,8 @@ from fastsio._http import Request
 from fastsio._stream import Stream
 
 class Conn(Stream, asyncio.Protocol):
-    receiver: Any
     on_abort: Callable[[], None] | None
-    wheel_slot: int | None
     def __init__(self, router: Any) -> None: ...
-    @property
-    def remote(self) -> str: ...
     def respond(
         self,
         status: int,

@@ -16,6 +16,7 @@ from urllib.parse import unquote
 
 from fastsio._conn import Conn, SecureConn
 from fastsio._shared import SecureSharedConn, SharedConn
+from fastsio.doors import sockets
 from fastsio.doors.beside import beside_for
 from fastsio.doors.carriers import Carried, find_carried
 from fastsio.doors.files import find_file
@@ -148,8 +149,13 @@ async def _listen(
         conn_class = Conn if context is None else SecureConn
     make = functools.partial(conn_class, server)
     loop = asyncio.get_running_loop()
+    # A client may take no longer for its TLS handshake than for what it asks then.
+    handshake_s = None if context is None else server.head_timeout_s
     try:
-        listener = await loop.create_server(make, host, port, backlog=BACKLOG, ssl=context)
+        listener = await loop.create_server(
+            make, host, port, backlog=BACKLOG, ssl=context, ssl_handshake_timeout=handshake_s
+        )
+        sockets.tune(listener.sockets, server.options)
     except BaseException:
         await server.close(0)
         raise

@@ -99,6 +99,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     ],  # as _conn, over ASGI
     "rarely": [],  # counting, and log lines that are not written too often
     "threads": [],  # loops and pools, of whatever
+    "watchdog": ["rarely"],  # a thread that looks at a loop
     "engine": [
         "_flow",
         "rarely",
@@ -114,6 +115,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "_wheel",
         "_ids",
         "options",
+        "watchdog",
     ],  # never core: it calls a port
     "core": [
         "_typed",
@@ -161,7 +163,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     **{style: ["core", "options"] for style in STYLES},
     "api": ["_aio", "core", "options", "threads"],
     "server": LOWER,
-    "doors": ["_shared", "_hosted", "_http", "static", "threads", "engine", "server"],
+    "doors": ["_shared", "_hosted", "_http", "static", "threads", "engine", "server", "options"],
     "engineio": [
         "_raw",
         *LOWER,

@@ -53,6 +53,9 @@ def test_defaults_are_the_documented_ones():
         "cleanup_empty_child_namespaces": False,
         "connection_state_recovery": None,
         "per_message_deflate": False,
+        "send_timeout": 30.0,
+        "tcp_user_timeout": None,
+        "watchdog": None,
     }
 
 
@@ -80,6 +83,7 @@ def test_both_styles_take_every_option(style):
         },
         "buffer_policy": "drop_oldest", "high_water": 5, "low_water": 4, "max_waiting_events": 8,
         "limits": ({"rate": 9},),
+        "send_timeout": 9, "tcp_user_timeout": 10, "watchdog": 11,
     }  # fmt: skip
     assert set(given) == {field.name for field in dataclasses.fields(Options)}
     options = style(**given).hub.options
