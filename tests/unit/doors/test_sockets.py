@@ -14,6 +14,7 @@ import fastsio
 from fastsio.doors import sockets
 from fastsio.options import Options
 from harness import FakePeer
+from uvicorn_tools import UvicornInLoop
 
 NEEDS_LINUX = pytest.mark.skipif(
     not hasattr(socket, "TCP_USER_TIMEOUT"), reason="TCP_USER_TIMEOUT is Linux's"
@@ -78,6 +79,17 @@ async def test_both_families_that_a_host_name_has_are_told(serve):
     server = await serve(fastsio.IO(), host="localhost")
     for listening in server._listener.sockets:
         assert tcp(listening, "TCP_USER_TIMEOUT") == 45_000
+
+
+@NEEDS_LINUX
+async def test_under_uvicorn_each_connection_is_told_by_itself(watch):
+    io = fastsio.IO(tcp_user_timeout=7)
+    server = await UvicornInLoop(fastsio.ASGIApp(io)).start()
+    peer = await FakePeer(server.url).open()
+    (session,) = io.hub.engine.sessions.values()
+    assert tcp(session.outlet.transport.get_extra_info("socket"), "TCP_USER_TIMEOUT") == 7000
+    await peer.close()
+    await server.stop()
 
 
 def test_unix_sockets_are_left_alone():
