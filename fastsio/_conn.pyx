@@ -53,6 +53,7 @@ cdef enum:
     MAX_PIPELINED = 8
     # How long an idle kept-alive connection stays, and how long a closing one may take.
     KEEP_ALIVE_S = 75
+    MOST_IDLE_CHECKS = 32767    # a head_timeout of less than 2.3 ms
     CLOSE_S = 5
     # What a closing one must take in that time of what is still unsent, to get as much time again.
     MIN_CLOSING_BYTES = 4096
@@ -166,7 +167,7 @@ cdef class Conn(Stream):
                 self.respond(408, [], b"", keep_alive=False)
         else:
             self.idle_checks = max(self.idle_checks, 0) + 1
-            if self.idle_checks * seconds >= KEEP_ALIVE_S:
+            if self.idle_checks * seconds >= KEEP_ALIVE_S or self.idle_checks == MOST_IDLE_CHECKS:
                 self.close()
         return 0 if self.phase == CLOSED else CLOSE_S if self.phase == CLOSING else seconds
 

@@ -275,11 +275,14 @@ cdef int take_close(Reader* r, const unsigned char* p, Py_ssize_t n, object owne
 
 
 cdef int grow_message(Reader* r, Py_ssize_t more) except -1:
-    """Room for `more` bytes that are here now: memory follows what came, not what was announced."""
+    """Room for `more` bytes that are here now: memory follows what came, not what was announced.
+
+    There is some even for none: an empty first fragment's bytes go somewhere, too (C99 7.21.1: not to NULL).
+    """
     cdef Py_ssize_t wanted = r.message_size + more
     cdef Py_ssize_t capacity = max(wanted, 2 * r.message_capacity, 512)
     cdef unsigned char* moved
-    if wanted > r.message_capacity:
+    if wanted > r.message_capacity or r.message == NULL:
         moved = <unsigned char*> realloc(r.message, capacity)
         if moved == NULL:
             raise MemoryError()

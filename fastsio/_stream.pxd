@@ -1,6 +1,7 @@
 """C interface of _stream: the writing side of a connection."""
 from fastsio._deflate cimport Deflate
 from fastsio._fanout cimport Outlet, SessionBase
+from fastsio._flag cimport flag
 
 
 cdef enum:
@@ -12,15 +13,15 @@ cdef class Stream(Outlet):
     cdef object router              # who is asked to watch(), and has what all connections of a server share
     cdef public object wheel_slot   # the wheel's own mark
     cdef readonly object transport
-    cdef readonly bint is_secure
-    cdef int fd                     # for direct sends; -1 where the transport must do it (TLS)
     cdef readonly Deflate deflate   # None unless permessage-deflate was agreed
     cdef public SessionBase session
     cdef public object receiver     # gets what is no message for the session, and hears how this ends
-    cdef bint closes_when_drained
-    cdef bint ends_now              # what is sent now is the last
-    cdef double stalled_s           # for how long too little was taken; below 0: nobody has looked since the pause
-    cdef Py_ssize_t seen_taken      # what taken_bytes() was when that began
+    cdef Py_ssize_t seen_taken      # what taken_bytes() was when too little began to be taken
+    cdef float stalled_s            # how long ago that was; below 0: nobody has looked since the pause
+    cdef int fd                     # for direct sends; -1 where the transport must do it (TLS)
+    cdef readonly flag is_secure
+    cdef flag closes_when_drained
+    cdef flag ends_now              # what is sent now is the last
     cdef int begin_writing(self, transport) except -1
     cdef int queue_raw(self, bytes data) except -1
     cdef bytes take_some(self)

@@ -112,6 +112,10 @@ def test_a_volatile_packet_is_dropped_and_counted_where_it_can_not_go_now(flushe
     assert outlet.send(event("a"), True)
 
 
+@pytest.mark.fault(
+    "a client's buffer is full (max_buffered_bytes)",
+    "volatile packets are dropped and counted, any other ends its session once",
+)
 def test_a_full_buffer_drops_volatile_packets_and_ends_the_session_for_others_once(turn, flusher):
     outlet = Sink(flusher)
     outlet.is_writable = False
@@ -142,6 +146,7 @@ def test_a_closed_outlet_takes_nothing(turn, flusher):
     assert (outlet.sent, outlet.overflows) == ([], 0)
 
 
+@pytest.mark.fault("writing to one client fails", "logged, all others get theirs in the same turn")
 def test_a_flush_that_fails_is_logged_and_stops_no_other(turn, flusher, caplog):
     class Broken(Sink):
         def drain(self) -> None:

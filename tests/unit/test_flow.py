@@ -152,6 +152,10 @@ def test_drop_newest_keeps_what_was_there(turn):
 
 
 @pytest.mark.parametrize("policy", ["drop_oldest", "drop_newest", "keep_latest"])
+@pytest.mark.fault(
+    "a full buffer and a policy that drops",
+    "acks and control packets are kept, events make room",
+)
 def test_an_ack_is_never_dropped_and_events_make_room_for_it(turn, policy):
     sink, _ = watched(turn, policy=policy)
     assert sink.send(encode_packet(ACK, ["first"], id=1))
