@@ -8,7 +8,9 @@ from fastsio._http import Request
 from fastsio._stream import Stream
 
 class Conn(Stream, asyncio.Protocol):
+    is_busy: bool
     on_abort: Callable[[], None] | None
+    has_served: bool
     def __init__(self, router: Any) -> None: ...
     def respond(
         self,

@@ -51,6 +51,10 @@ class Probe:
         left = engine.judges_from - engine.now()
         if left > 0:
             return left
+        seconds = self.session.engine.options.upgrade_timeout
+        self.session.note_limit(
+            "upgrade_timeout", f"upgrade not finished within {seconds} s (upgrade_timeout)"
+        )
         self.drop()
         return 0
 
@@ -65,6 +69,8 @@ class Probe:
     def websocket_failed(self, conn: Any, error: ProtocolError) -> None:
         if error.size is not None:
             self.session.too_large(error.size)
+        elif error.option is not None:
+            self.session.note_limit(error.option, str(error))
         self.drop()
 
     def connection_overflowed(self, conn: Any) -> None:

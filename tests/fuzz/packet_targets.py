@@ -100,7 +100,7 @@ def parser() -> MsgPack:
     return MsgPack()
 
 
-def msgpack_packets(data: bytes) -> None:
+def msgpacks(data: bytes) -> None:
     """Any message: what the msgpack package reads in it where both take it, and back again."""
     decoder = parser().new_decoder()
     try:

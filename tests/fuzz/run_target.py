@@ -1,18 +1,23 @@
 """Run one target under the fuzzing interpreter (driver.c): `run_target.py TARGET [libFuzzer's arguments]`.
 
 `run_target.py --leaks TARGET FILE...` runs inputs again and again instead and says which of them leave memory behind.
-`run_target.py --words TARGET` writes the target's dictionary.
+`run_target.py --words TARGET` writes the target's dictionary, `run_target.py --seeds TARGET FOLDER` the inputs to
+begin with.
 """
 
 from __future__ import annotations
 
 import gc
+import hashlib
 import importlib
+import importlib.machinery
 import logging
+import shlex
 import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 # What caches of Python's and ours take is taken in these rounds; what grows later is a leak.
@@ -61,26 +66,49 @@ def dictionary(words: tuple[str, ...]) -> str:
     return "".join(f'"{word}"\n' for word in escaped)
 
 
+def write_inputs(inputs: list[bytes], folder: Path) -> None:
+    """Inputs as libFuzzer keeps them: a file each, named by its hash."""
+    for data in inputs:
+        (folder / hashlib.sha1(data).hexdigest()).write_bytes(data)
+
+
+def import_nothing_else() -> None:
+    """Let fastsio's modules be imported without all that the package itself imports.
+
+    A run of the fuzzer looks at the counters of every compiled module that is loaded: with all of them 115,000.
+    """
+    package = ModuleType("fastsio")
+    found = importlib.machinery.PathFinder.find_spec("fastsio")
+    assert found is not None and found.submodule_search_locations is not None
+    package.__path__ = list(found.submodule_search_locations)
+    sys.modules["fastsio"] = package
+
+
 def main(arguments: list[str]) -> int:
-    is_leak_check = "--leaks" in arguments
-    is_dictionary = "--words" in arguments
-    name, *rest = [one for one in arguments if one not in ("--leaks", "--words")]
+    mode = arguments.pop(0) if arguments[0] in ("--leaks", "--words", "--seeds") else ""
+    name, *rest = arguments
     fuzz: Any = importlib.import_module("_fuzz")
     watched = importlib.import_module("fuzz.names").WATCHED.get(name, ())
-    if watched and not is_leak_check and not is_dictionary:
+    if watched and not mode:
         importlib.import_module("fuzz.watch").watch(watched, fuzz.hit)
     target = importlib.import_module("fuzz.targets").TARGETS[name]
-    if is_dictionary:
+    if mode == "--words":
         print(dictionary(target.words), end="")
         return 0
+    if mode == "--seeds":
+        write_inputs(target.seeds(), Path(rest[0]))
+        return 0
+    if name != "sessions":
+        import_nothing_else()
+    run = target.run
     quiet()
     gc.collect()
     gc.freeze()
-    if is_leak_check:
-        return 1 if find_leaks(target.run, rest, fuzz.allocated_bytes) else 0
-    status: int = fuzz.run(
-        target.run, [sys.argv[0], f"-max_len={target.max_len}", *rest], target.parts_at
-    )
+    if mode == "--leaks":
+        return 1 if find_leaks(run, rest, fuzz.allocated_bytes) else 0
+    # libFuzzer starts itself again to merge, by a shell.
+    itself = shlex.join([sys.executable, sys.argv[0], name])
+    status: int = fuzz.run(run, [itself, f"-max_len={target.max_len}", *rest], target.parts_at)
     return status
 
 

@@ -80,7 +80,7 @@ def of_packets() -> list[bytes]:
     ]
 
 
-def of_msgpack() -> list[bytes]:
+def of_msgpacks() -> list[bytes]:
     packets = [
         {"type": 0, "nsp": "/"},
         {"type": 0, "data": {"token": "x"}, "nsp": "/admin"},

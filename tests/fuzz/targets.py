@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
-from typing import NamedTuple
-
-from fuzz import (
-    frame_targets,
-    http_targets,
-    packet_targets,
-    payload_targets,
-    seeds,
-    session_targets,
-    shared_targets,
-)
+from typing import Any, NamedTuple
 
 
 class Target(NamedTuple):
-    """`run(data)` raises for what must not be. max_len: bytes of an input. words: tokens of the language.
+    """What is fuzzed. max_len: bytes of an input. words: tokens of the language.
 
-    parts_at: where the parts begin (tools.parts()) that an input is made of, -1 if it is not.
+    module, function: `run`. It is imported when it is asked for: each compiled module that is loaded costs a run of
+    the fuzzer a look at all its counters. parts_at: where the parts begin (tools.parts()) that an input is made of, -1
+    if it is not.
     """
 
-    run: Callable[[bytes], None]
-    seeds: Callable[[], list[bytes]]
+    module: str
+    function: str
     max_len: int
     words: tuple[str, ...] = ()
     parts_at: int = -1
+
+    @property
+    def run(self) -> Callable[[bytes], None]:
+        """Raises for what must not be."""
+        found: Any = getattr(importlib.import_module(f"fuzz.{self.module}"), self.function)
+        return found
+
+    def seeds(self) -> list[bytes]:
+        """Inputs to begin with."""
+        made: Any = getattr(importlib.import_module("fuzz.seeds"), f"of_{self.function}")
+        return made()
 
 
 JSON = (
@@ -53,18 +57,17 @@ QUERY = (
 )  # fmt: skip
 
 TARGETS = {
-    "frames": Target(frame_targets.frames, seeds.of_frames, 600),
-    "builder": Target(frame_targets.builder, seeds.of_builder, 300),
-    "deflate": Target(frame_targets.deflate, seeds.of_deflate, 600, parts_at=3),
-    "client": Target(frame_targets.client, seeds.of_client, 400, JSON),
-    "packets": Target(packet_targets.packets, seeds.of_packets, 400, JSON),
-    "msgpack": Target(packet_targets.msgpack_packets, seeds.of_msgpack, 400, ("type", "data", "nsp", "id")),
-    "payload4": Target(payload_targets.payload4, seeds.of_payload4, 400),
-    "payload3": Target(payload_targets.payload3, seeds.of_payload3, 400),
-    "dialects": Target(payload_targets.dialects, seeds.of_dialects, 400, parts_at=0),
-    "http": Target(http_targets.http, seeds.of_http, 1200, HEADERS),
-    "shared": Target(shared_targets.shared, seeds.of_shared, 600, ("/ours/", *HEADERS)),
-    "sessions": Target(
-        session_targets.sessions, seeds.of_sessions, 800, (*QUERY, *HEADERS), parts_at=1
+    "frames": Target("frame_targets", "frames", 600),
+    "builder": Target("frame_targets", "builder", 300),
+    "deflate": Target("frame_targets", "deflate", 600, parts_at=3),
+    "client": Target("frame_targets", "client", 400, JSON),
+    "packets": Target("packet_targets", "packets", 400, JSON),
+    "msgpack": Target("packet_targets", "msgpacks", 400, ("type", "data", "nsp", "id")),
+    "payload4": Target("payload_targets", "payload4", 400),
+    "payload3": Target("payload_targets", "payload3", 400),
+    "dialects": Target("payload_targets", "dialects", 400, parts_at=0),
+    "http": Target("http_targets", "http", 1200, HEADERS),
+    "shared": Target("shared_targets", "shared", 600, ("/ours/", *HEADERS)),
+    "sessions": Target("session_targets", "sessions", 800, (*QUERY, *HEADERS), parts_at=1
     ),
 }  # fmt: skip

@@ -74,13 +74,18 @@ class Drinkers:
     def _begin(self) -> None:
         command = python("tests.soak.misbehavers", self._url, "drinkers", str(DRINKERS))
         self._program = Program(*command, cpu=cpus()[1], nice=19)
-        self._program.said()
-        if self._is_stopped:
-            self._program.process.send_signal(signal.SIGSTOP)
-        self._ends_at = time.monotonic() + (STOPPED_S if self._is_stopped else KILL_EVERY_S)
+        self._ends_at = 0.0  # of those who are not there yet
 
     def look(self) -> None:
-        if time.monotonic() >= self._ends_at:
+        now = time.monotonic()
+        if not self._ends_at:
+            if self._program.all_said():
+                self._ends_at = now + (STOPPED_S if self._is_stopped else KILL_EVERY_S)
+                if self._is_stopped:
+                    self._program.process.send_signal(signal.SIGSTOP)
+            elif self._program.process.poll() is not None:
+                raise RunFailed(f"drinkers have ended{self._program.log_tail()}")
+        elif now >= self._ends_at:
             self.end()
             self._begin()
 

@@ -13,6 +13,7 @@ import json
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -43,7 +44,7 @@ OPTIONS = {"ping_interval": 4, "ping_timeout": 4, "connect_timeout": 15, "upgrad
 GONE_S = 60.0
 PROCESSES, WIDTH = 3, 16
 KILL_EVERY_S, STORM_EVERY_S, SAMPLE_EVERY_S = 3.0, 7.0, 0.5
-STORM, STORM_LIMIT_S = 1000, 60.0
+STORM, STORM_LIMIT_S = 1000, 600.0
 # An object in Python is a block; half a block for each connect would be a leak, a few more in all are caches'.
 BLOCKS_PER_CONNECT, SPARE_BLOCKS = 0.02, 3000
 # The smallest thing that could be left of each connect has 32 bytes. Short runs show noise.
@@ -104,35 +105,56 @@ class Crowd:
         return program.end()
 
 
+class Storms:
+    """Connects as fast as they go, by the load generator, one storm after the other; it checks each answer."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._running: subprocess.Popen[bytes] | None = None
+        self._begins_at = time.monotonic() + 1.0
+        self.count = 0
+
+    def look(self) -> None:
+        """Begin one if it is time; RunFailed if one has gone wrong."""
+        if self._running is not None and self._running.poll() is not None:
+            self.end()
+        if self._running is None and time.monotonic() >= self._begins_at:
+            self._running = begin_storm(self._server, STORM, polling=self.count % 3 == 2)
+
+    def end(self) -> None:
+        """Wait for the one that is under way."""
+        if self._running is not None:
+            load_result(self._running, STORM_LIMIT_S)
+            self.count += 1
+            self._running = None
+            self._begins_at = time.monotonic() + STORM_EVERY_S
+
+
+def begin_storm(server: Server, count: int, polling: bool) -> subprocess.Popen[bytes]:
+    """So many connects; load_result() waits for it."""
+    transport = "polling" if polling else "websocket"
+    arguments = ("--case", "connect", "--transport", transport, "--in-flight", 16, "--warmup", 0)
+    return start_load(*arguments, "--seconds", STORM_LIMIT_S, "--count", count, server=server)
+
+
 def churn(
     server: Server, seconds: float, dice: random.Random
 ) -> tuple[Crowd, list[dict[str, Any]]]:
     """Let clients come and go for so long; returns the crowd, and what the server looked like meanwhile."""
-    crowd, samples = Crowd(server.url, dice), []
+    crowd, storms, samples = Crowd(server.url, dice), Storms(server), []
     begun = time.monotonic()
-    kill_at, storm_at = begun + KILL_EVERY_S, begun + 1.0
-    storms = 0
+    kill_at = begun + KILL_EVERY_S
     while (now := time.monotonic()) < begun + seconds:
         crowd.look()
+        storms.look()
         samples.append({"at": now - begun, **server.look()})
         if now >= kill_at:
             crowd.kill_one()
             kill_at = now + KILL_EVERY_S
-        if now >= storm_at:
-            storm(server, polling=storms % 3 == 2)
-            storms += 1
-            storm_at = now + STORM_EVERY_S
         time.sleep(SAMPLE_EVERY_S)
+    storms.end()
     crowd.end()
     return crowd, samples
-
-
-def storm(server: Server, polling: bool = False, count: int = STORM) -> dict[str, Any]:
-    """Connects as fast as they go, by the load generator; it checks that each is answered."""
-    transport = "polling" if polling else "websocket"
-    arguments = ("--case", "connect", "--transport", transport, "--in-flight", 16, "--warmup", 0)
-    process = start_load(*arguments, "--seconds", STORM_LIMIT_S, "--count", count, server=server)
-    return load_result(process, 2 * STORM_LIMIT_S)
 
 
 def soak(seconds: float, seed: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import pytest
 from tests.soak import misbehave, soak
 from tests.soak.figures import fit
 from tests.soak.ledger import Ledger, judge
-from tests.soak.processes import left_over, load_program, running_server
+from tests.soak.processes import left_over, load_program, load_result, running_server
 
 needs_load = pytest.mark.skipif(
     sys.platform != "linux" or shutil.which("cc") is None,
@@ -27,11 +27,12 @@ LIMIT_S = 60.0
 
 def storms(server: Any, connects: int) -> None:
     """So many connects by the load generator, a tenth of them over polling."""
-    soak.storm(server, polling=False, count=connects * 9 // 10)
-    soak.storm(server, polling=True, count=connects // 10)
+    for polling, count in ((False, connects * 9 // 10), (True, connects // 10)):
+        load_result(soak.begin_storm(server, count, polling), soak.STORM_LIMIT_S)
 
 
 @needs_load
+@pytest.mark.timeout(600)
 @pytest.mark.fault(
     "100,000 clients come and go",
     "each has its disconnect; no task, timer, descriptor or memory block is left",
@@ -51,6 +52,7 @@ def test_100_000_connects_leave_nothing() -> None:
 
 
 @needs_load
+@pytest.mark.timeout(600)
 @pytest.mark.fault(
     "processes full of clients are killed (SIGKILL), others vanish half way",
     "each client has its disconnect, nothing is left, memory does not grow",
@@ -66,6 +68,7 @@ def test_clients_that_come_and_go_leave_nothing(monkeypatch: pytest.MonkeyPatch)
 
 
 @needs_load
+@pytest.mark.timeout(600)
 @pytest.mark.fault(
     "connections misbehave in every way at once: slow, silent, flooding, breaking every rule, cut, stopped, killed",
     "the good clients beside them lose nothing; the server ends those, and forgets them",

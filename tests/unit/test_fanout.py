@@ -9,6 +9,7 @@ import pytest
 
 from fastsio._codec import encode_packet
 from fastsio._dispatch import NamespaceBase, SocketBase
+from fastsio._encoded import encode_engine_packet
 from fastsio._fanout import Flusher, Outlet, SessionBase, fan_out
 
 EVENT = 2
@@ -208,3 +209,30 @@ def test_fan_out_counts_only_those_who_took_it(flusher):
 
 def test_fan_out_to_nobody_is_nothing(flusher):
     assert fan_out({}, event("news")) == 0
+
+
+@pytest.mark.fault(
+    "a queue of very many very small packets",
+    "it is full at one packet for each 64 bytes of max_buffered_bytes",
+)
+def test_a_packet_counts_with_64_bytes_at_the_least_once_there_are_many(turn, flusher):
+    outlet = Sink(flusher)
+    outlet.is_writable = False
+    outlet.max_buffered_bytes = 64 * 40_000
+    small = encode_engine_packet(b"4")
+    taken = 0
+    while outlet.send(small):
+        taken += 1
+    assert taken == 40_001
+    assert outlet.buffered_bytes < outlet.max_buffered_bytes // 10
+    turn.end()
+    assert outlet.overflows == 1
+
+
+def test_a_few_small_packets_are_taken_however_small_the_buffer_is(flusher):
+    outlet = Sink(flusher)
+    outlet.is_writable = False
+    outlet.max_buffered_bytes = 1 << 18
+    small = encode_engine_packet(b"4")
+    assert all(outlet.send(small) for _ in range(32_769))
+    assert not outlet.send(small)

@@ -77,7 +77,7 @@ async def test_a_tls_connection_has_them_too(serve, certificate):
 @NEEDS_LINUX
 async def test_both_families_that_a_host_name_has_are_told(serve):
     server = await serve(fastsio.IO(), host="localhost")
-    for listening in server._listener.sockets:
+    for listening in server._listeners.sockets:
         assert tcp(listening, "TCP_USER_TIMEOUT") == 45_000
 
 
