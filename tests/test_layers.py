@@ -171,7 +171,17 @@ MAY_IMPORT: dict[str, list[str]] = {
     **{style: ["core", "options"] for style in STYLES},
     "api": ["_aio", "core", "options", "threads"],
     "server": LOWER,
-    "doors": ["_conn", "_shared", "_hosted", "_http", "static", "threads", "engine", "server", "options"],
+    "doors": [
+        "_conn",
+        "_shared",
+        "_hosted",
+        "_http",
+        "static",
+        "threads",
+        "engine",
+        "server",
+        "options",
+    ],
     "engineio": [
         "_raw",
         *LOWER,
