@@ -38,6 +38,7 @@ cdef enum:
     HEAD_TOO_BIG = 431
     # Requests of one client that may wait for their turn before it is no longer read.
     MAX_PIPELINED = 8
+    MAX_A_TURN = 64             # of those how many are served at once
     # How long an idle kept-alive connection stays, and how long a closing one may take.
     KEEP_ALIVE_S = 75
     MOST_IDLE_CHECKS = 32767    # a head_timeout of less than 2.3 ms
@@ -220,13 +221,15 @@ cdef class Conn(Stream):
 
     def next_requests(self) -> None:
         """Hand over the requests that are complete, one at a time (RFC 9112 9.3.2: answers in order)."""
-        cdef Request request
+        cdef int turn = MAX_A_TURN
         self.in_requests = True
-        while self.phase == HTTP and not self.is_busy and self.http is not None and self.http.ready:
-            request = self.http.ready.pop(0)
-            self.serve(request)
+        while self.phase == HTTP and not self.is_busy and self.http is not None and self.http.ready and turn:
+            self.serve(self.http.ready.pop(0))
+            turn -= 1
         self.in_requests = False
-        if self.is_broken and self.phase == HTTP and not self.is_busy:
+        if not turn:  # unlikely: others have their turn first
+            self.flusher.call_soon(self.next_requests)
+        elif self.is_broken and self.phase == HTTP and not self.is_busy:
             # Behind the answers to what came before it.
             if self.http.option is None:
                 self.respond(400, [], b"", keep_alive=False)
