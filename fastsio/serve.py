@@ -27,6 +27,7 @@ from fastsio.doors.passing import Doorman
 from fastsio.doors.running import RunningServer, Stop, call_hook
 from fastsio.doors.shared import Connections, SharedServer
 from fastsio.doors.signals import StopSignals
+from fastsio.doors.sockets import tune
 from fastsio.doors.systemd import Notifier, activated_sockets
 from fastsio.doors.tls import context_for
 from fastsio.pages import Pages
@@ -153,6 +154,7 @@ async def _listen(
         listeners = await listen(
             make, place.host, place.port, sockets, context, server.head_timeout_s
         )
+        tune(listeners.sockets, server.options)
         running = RunningServer(server, listeners, doorman, stop, lifespan, health)
         if takeover is not None:
             await takeover.confirm()
