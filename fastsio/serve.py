@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from fastsio._conn import Conn, SecureConn
 from fastsio._shared import SecureSharedConn, SharedConn
-from fastsio.doors.beside import beside_for
+from fastsio.doors.beside import MissingExtra, beside_for
 from fastsio.doors.carriers import Carried, find_carried
 from fastsio.doors.files import find_file
 from fastsio.doors.lifespan import Lifespan
@@ -24,6 +24,7 @@ from fastsio.doors.shared import Connections, SharedServer
 from fastsio.pages import Pages
 from fastsio.server import Server
 from fastsio.static import StaticFiles
+from fastsio.webtransport.settings import Settings, settings_of
 
 BACKLOG = 2048
 SERVABLE = "an AsyncServer, an IO, an engineio.AsyncServer, an ASGIApp or an application with one"
@@ -34,9 +35,11 @@ class RunningServer:
 
     def __init__(
         self, server: Server, listener: asyncio.Server, scheme: str, shutdown_timeout: float,
-        lifespan: Lifespan | None = None,
+        lifespan: Lifespan | None = None, webtransport: Any = None,
     ) -> None:  # fmt: skip
         self._server = server
+        # A webtransport.door.Door beside it, or None.
+        self.webtransport = webtransport
         self._listener = listener
         self._shutdown_timeout_s = shutdown_timeout
         self._lifespan = lifespan
@@ -58,7 +61,11 @@ class RunningServer:
         shutdown of an ASGI application's lifespan follows, with as much time again.
         """
         self._listener.close()
+        if self.webtransport is not None:
+            self.webtransport.stop()
         await self._server.close(self._shutdown_timeout_s)
+        if self.webtransport is not None:
+            await self.webtransport.close()
         if self._lifespan is not None:
             await self._lifespan.shutdown(self._shutdown_timeout_s)
 
@@ -68,6 +75,7 @@ async def start(
     pages: dict[str, Any] | None = None, static_files: dict[str, Any] | None = None,
     ssl_certfile: str | None = None, ssl_keyfile: str | None = None,
     ssl_context: ssl.SSLContext | None = None, head_timeout: float = 10.0, shutdown_timeout: float = 5.0,
+    webtransport: Any = None,
 ) -> RunningServer:  # fmt: skip
     """Serve `app` on the running loop; returns when it listens.
 
@@ -78,11 +86,15 @@ async def start(
     pages.py. static_files: {"/": "index.html", "/static": "./public"}. socketio_path: None for the application's own,
     "socket.io" where it has none. An ASGIApp has static files and a path of its own, and no pages.
     head_timeout: seconds a request may take to arrive. shutdown_timeout: seconds that handlers get at close().
+    webtransport: listen for HTTP/3 too, on the UDP port of the same number. None does so if the application's
+    transports name "webtransport"; False does not; a dict says more (webtransport/settings.py). It needs the
+    certificate's files and the extra `webtransport`.
     Raises OSError if it can't listen, ValueError for files that do not exist, StartupFailed if the application
     can't start, ImportError where uvicorn is needed and not installed.
     """
     if not 0 <= port <= 65535:
         raise ValueError(f"port {port}: 0 to 65535")
+    quic = functools.partial(settings_of, webtransport, ssl_certfile, ssl_keyfile)
     context = ssl_context
     if context is None and ssl_certfile is not None:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -93,7 +105,7 @@ async def start(
     if carried is None:
         files = Pages(pages, static_files) if pages else StaticFiles(static_files)
         server = _raw_server(app, socketio_path, files, head_timeout)
-        return await _listen(server, None, host, port, context, shutdown_timeout)
+        return await _listen(server, None, host, port, context, shutdown_timeout, quic)
     if pages:
         raise ValueError(f"pages={pages!r}: what an ASGIApp shows is its other_asgi_app's to say")
     for name, given in (("socketio_path", socketio_path), ("static_files", static_files)):
@@ -103,7 +115,7 @@ async def start(
     await lifespan.startup()
     try:
         server = _asgi_server(app, carried, lifespan.state, head_timeout)
-        return await _listen(server, lifespan, host, port, context, shutdown_timeout)
+        return await _listen(server, lifespan, host, port, context, shutdown_timeout, quic)
     except BaseException:
         await lifespan.shutdown(shutdown_timeout)
         raise
@@ -139,7 +151,7 @@ def _asgi_server(app: Any, carried: Carried, state: dict[str, Any], head_timeout
 
 async def _listen(
     server: Server, lifespan: Lifespan | None, host: str, port: int, context: ssl.SSLContext | None,
-    shutdown_timeout: float,
+    shutdown_timeout: float, quic: Callable[[tuple[str, ...]], Settings | None],
 ) -> RunningServer:  # fmt: skip
     conn_class: type[Conn]
     if isinstance(server, SharedServer):
@@ -148,13 +160,29 @@ async def _listen(
         conn_class = Conn if context is None else SecureConn
     make = functools.partial(conn_class, server)
     loop = asyncio.get_running_loop()
+    listener = None
     try:
+        settings = quic(server.options.transports)
         listener = await loop.create_server(make, host, port, backlog=BACKLOG, ssl=context)
+        door = None if settings is None else await _open_webtransport(server, settings, listener)
     except BaseException:
+        if listener is not None:
+            listener.close()
         await server.close(0)
         raise
     scheme = "http" if context is None else "https"
-    return RunningServer(server, listener, scheme, shutdown_timeout, lifespan)
+    return RunningServer(server, listener, scheme, shutdown_timeout, lifespan, door)
+
+
+async def _open_webtransport(server: Server, settings: Settings, listener: asyncio.Server) -> Any:
+    """A door for WebTransport beside the TCP listener. Raises ImportError without the extra."""
+    try:
+        from fastsio.webtransport.door import open_door
+    except ModuleNotFoundError as error:
+        raise MissingExtra(
+            f'webtransport needs {str(error.name).partition(".")[0]}: pip install "fastsio[webtransport]"'
+        ) from error
+    return await open_door(server, settings, listener.sockets)
 
 
 class MappedFiles(StaticFiles):

@@ -39,10 +39,13 @@ from fastsio.engine.ports import EngineHandler, Exchange, Headers, Hooks, Reques
 from fastsio.engine.questions import Questions
 from fastsio.engine.session import Session
 from fastsio.engine.upgrade import Outcast, Probe
-from fastsio.options import Options
+from fastsio.options import WEBTRANSPORT, Options
 from fastsio.rarely import RareLog
 
 logger = logging.getLogger("fastsio.engine")
+
+# Methods that are not the sessions' own.
+RARE_METHODS = frozenset({"CONNECT", "OPTIONS"})
 
 
 class Engine:
@@ -59,6 +62,8 @@ class Engine:
         self._checks_origin = options.check_origin
         self._has_cors = options.cors_allowed_origins is not None
         self._opens_websockets = "websocket" in options.transports
+        # WebTransport has requests of its own: see handle_connect().
+        self._transports = tuple(name for name in options.transports if name != WEBTRANSPORT)
         self.handler = handler
         # What the handler may have besides open(); see ports.py.
         self.new_id: Callable[[], str] = getattr(handler, "generate_id", new_id)
@@ -85,11 +90,20 @@ class Engine:
             options.connect_timeout,
         )
         self.wheel = Wheel(loop, min(*delays, head_timeout_s))
-        upgrades = options.allow_upgrades and "websocket" in options.transports
         first = options.initial_packet
         self._initial = None if first is None else encode_messages([first])
+        self._open_packets: dict[str, bytes] = {}
+        self.offer_webtransport(False)
+
+    def offer_webtransport(self, is_served: bool) -> None:
+        """Whether clients that poll are told that they may go over to WebTransport: once somebody listens for it."""
+        self.serves_webtransport = is_served
+        options = self.options
+        upgrades = ["websocket"] if self._opens_websockets else []
+        if is_served:
+            upgrades.append(WEBTRANSPORT)
         self._open_packets = {
-            "polling": _open_packet(options, ["websocket"] if upgrades else []),
+            "polling": _open_packet(options, upgrades if options.allow_upgrades else []),
             "websocket": _open_packet(options, []),
         }
 
@@ -105,10 +119,7 @@ class Engine:
         """Serve one request on the engine's path; its answer may come later."""
         if self.front is not None and self.front.takes(request, exchange):
             return
-        if request.method == "OPTIONS" and self.options.cors_allowed_origins is not None:
-            status = self.options.cors.options_success_status
-            headers = preflight_headers(self.options, request)
-            exchange.respond(status, headers + self.added_headers(request), b"")
+        if request.method in RARE_METHODS and self._handle_rare(request, exchange):
             return
         transport = request.argument("transport")
         sid = request.argument("sid")
@@ -149,6 +160,25 @@ class Engine:
         else:  # transport=websocket without an Upgrade, on a session that is one
             self.refuse(BAD_REQUEST, request, exchange)
 
+    def _handle_rare(self, request: Request, exchange: Exchange) -> bool:
+        """A preflight, or WebTransport's CONNECT; False if it is neither."""
+        if request.method == "CONNECT":
+            accept = getattr(exchange, "accept_webtransport", None)
+            if accept is None:  # over HTTP/1.1 it is a method like any other
+                return False
+            origin = request.header("origin") if self._checks_origin else None
+            if origin is not None and not is_accepted(self.options, request, origin, True):
+                self._refuse_origin(origin, request, exchange)
+            else:
+                accept(self.answer_headers(request))
+            return True
+        if self.options.cors_allowed_origins is None:
+            return False
+        status = self.options.cors.options_success_status
+        headers = preflight_headers(self.options, request)
+        exchange.respond(status, headers + self.added_headers(request), b"")
+        return True
+
     def announce(self, request: Request, exchange: Exchange) -> None:
         """A request whose body is still coming. Of a session's POSTs there may be one at a time."""
         polling = self._polling_of_post(request)
@@ -182,7 +212,7 @@ class Engine:
         self, request: Request, transport: str | None, sid: str | None, is_upgrade: bool, protocol: int
     ) -> Refusal | None:  # fmt: skip
         """What is wrong with a request: the official server's checks in its order."""
-        if transport not in self.options.transports:
+        if transport not in self._transports:
             return UNKNOWN_TRANSPORT
         if sid:
             session = self.sessions.get(sid)
@@ -271,7 +301,9 @@ class Engine:
     def begin(self, session: Session, transport: str, exchange: Exchange) -> bool:
         """Tell the client its session's id; False if the WebSocket's handshake is not valid, which was said then."""
         request = session.request
-        if transport == "polling":
+        if transport != "websocket":
+            if transport == WEBTRANSPORT:
+                return self._begin_webtransport(session, exchange)
             self._begin_polling(session, request, exchange)
             return True
         protocol = session.protocol
@@ -313,6 +345,33 @@ class Engine:
         exchange.respond(200, self.told(request, headers), body)
         if session.protocol == 3 or self._hooks is not None:
             self._opened(session)
+
+    def _begin_webtransport(self, session: Session, exchange: Any) -> bool:
+        """False if the client has gone. Its stream is open already, and headers went with the answer to CONNECT."""
+        if not exchange.open_webtransport():
+            return False
+        session.start_websocket(exchange, WEBTRANSPORT)
+        exchange.send(encode_engine_packet(self._open_packets["websocket"] % session.id.encode()))
+        if self._initial is not None:
+            exchange.send(self._initial)
+        self.sessions[session.id] = session
+        session.handler = self.handler.open(session)
+        if self.watches_flow:
+            session.flow_control()
+        if self._hooks is not None:
+            self._opened(session)
+        return True
+
+    def upgrade_to_webtransport(self, sid: str, stream: Any) -> bool:
+        """A WebTransport stream wants to take the session `sid` over; False if there is none, or none that may move.
+
+        A client may go over once, from polling or from a WebSocket that it began with, and speaks Engine.IO v4.
+        """
+        session = self.sessions.get(sid)
+        if session is None or not session.can_move or not self.options.allow_upgrades:
+            return False
+        stream.receiver = Probe(session, stream, WEBTRANSPORT)
+        return True
 
     def answer_headers(self, request: Request) -> Headers:
         """What an answer has whatever it says: CORS, and the headers that middleware has set."""
