@@ -1,4 +1,5 @@
 """C interface of _conn: the connection that a raw server makes for each client."""
+from fastsio._flag cimport flag
 from fastsio._frames cimport Reader
 from fastsio._http cimport Request, RequestReader
 from fastsio._stream cimport Stream
@@ -13,19 +14,19 @@ cdef enum Phase:
 
 cdef class Conn(Stream):
     cdef object router
-    cdef Phase phase
     cdef RequestReader http         # None unless requests came in pieces or ahead of their turn
     cdef Reader reader
     cdef public object receiver     # gets what is no message for the session
     cdef public object on_abort     # called if the client goes before its request is answered
     cdef public object wheel_slot   # the wheel's own mark
-    cdef bint is_busy               # a request is being answered
-    cdef bint keep_alive
-    cdef bint has_served
-    cdef bint is_broken             # what came is not HTTP; answered when its turn comes
-    cdef bint in_requests           # next_requests() is at work
-    cdef int idle_checks            # how many looks of the wheel found it idle, or in the same request
     cdef Py_ssize_t seen_body_bytes
+    cdef short idle_checks          # how many looks of the wheel found it idle, or in the same request
+    cdef unsigned char phase        # a Phase
+    cdef flag is_busy               # a request is being answered
+    cdef flag keep_alive
+    cdef flag has_served
+    cdef flag is_broken             # what came is not HTTP; answered when its turn comes
+    cdef flag in_requests           # next_requests() is at work
     cdef bint is_in_request(self) noexcept
     cdef bint body_advances(self) except -1
     cdef int read_http(self, bytes data) except -1

@@ -53,6 +53,7 @@ cdef enum:
     MAX_PIPELINED = 8
     # How long an idle kept-alive connection stays, and how long a closing one may take.
     KEEP_ALIVE_S = 75
+    MOST_IDLE_CHECKS = 32767    # a head_timeout of less than 2.3 ms
     # What a request's body must bring between two looks of the wheel.
     MIN_BODY_BYTES = 1024
     CLOSE_S = 5
@@ -153,7 +154,7 @@ cdef class Conn(Stream):
                 self.respond(408, [], b"", keep_alive=False)
         else:
             self.idle_checks = max(self.idle_checks, 0) + 1
-            if self.idle_checks * seconds >= KEEP_ALIVE_S:
+            if self.idle_checks * seconds >= KEEP_ALIVE_S or self.idle_checks == MOST_IDLE_CHECKS:
                 self.close()
         return 0 if self.phase == CLOSED else CLOSE_S if self.phase == CLOSING else seconds
 

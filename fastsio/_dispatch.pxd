@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t
 
 from fastsio._encoded cimport Encoded
 from fastsio._fanout cimport Member
+from fastsio._flag cimport flag
 from fastsio._json cimport Json
 
 
@@ -53,9 +54,10 @@ cdef class SocketBase(Member):
     cdef public dict acks           # id -> core.acks.PendingAck; None if there are none
     cdef public dict turns          # Handler -> core.turns.Turns, Rule -> core.limits.Bucket; None if there are none
     cdef public object middleware   # core.packets.PacketMiddleware; None if there is none
-    cdef public bint is_connected
-    cdef public bint is_dropped     # disconnect() was called; if before it was admitted, it will be refused
-    cdef public bint is_refused     # always_connect: its connect handler did not want it
+    cdef public double issued       # Unix time in seconds; a float of Python's would be 32 bytes more for each
+    cdef public flag is_connected
+    cdef public flag is_dropped     # disconnect() was called; if before it was admitted, it will be refused
+    cdef public flag is_refused     # always_connect: its connect handler did not want it
     cdef int dispatch(self, list args, int64_t id) except -1
     cpdef int run_any(self, list args, int64_t id) except -1
     cpdef int run_several(self, list handlers, list args, int64_t id) except -1

@@ -61,6 +61,7 @@ class SocketBase(Member):
     of_any: tuple[Handler, ...] | None
     acks: dict[int, Any] | None
     turns: dict[Any, Any] | None
+    issued: float
     is_connected: bool
     middleware: Any
     is_dropped: bool

@@ -2,6 +2,7 @@
 from libc.stdint cimport int64_t
 
 from fastsio._encoded cimport Encoded
+from fastsio._flag cimport flag
 
 
 cdef class MessageHandler:
@@ -39,14 +40,14 @@ cdef class Outlet:
     cdef readonly list queue
     cdef readonly Py_ssize_t buffered_bytes
     cdef public Py_ssize_t max_buffered_bytes
-    cdef public bint is_writable
-    cdef public bint is_closed
-    cdef bint is_waiting            # in the flusher's list, or about to be flushed by its own read
-    cdef readonly bint is_overflowing
     cdef public Py_ssize_t dropped
-    cdef public int dialect         # how binary messages go over it (_dialects.pxd); 0: as Engine.IO v4 has them
     cdef Flusher flusher
     cdef public FlowControl flow    # who watches the buffer; None: nobody
+    cdef public flag is_writable
+    cdef public flag is_closed
+    cdef flag is_waiting            # in the flusher's list, or about to be flushed by its own read
+    cdef readonly flag is_overflowing
+    cdef public unsigned char dialect   # how binary messages go over it (_dialects.pxd); 0: as Engine.IO v4 has them
     cdef bint put(self, Encoded encoded, bint is_volatile=*) except -1
     cdef bint put_spoken(self, Encoded encoded, bint is_volatile) except -1
     cdef bint put_watched(self, Encoded encoded, bint is_volatile) except -1
@@ -60,8 +61,10 @@ cdef class SessionBase:
     cdef public Outlet outlet
     cdef public MessageHandler handler
     cdef public object flow         # engine.flow.SessionFlow; None until somebody asks for it
-    cdef public bint is_open
-    cdef public bint heard          # any byte came since it was last cleared
+    # As doubles they are part of it: a float of Python's would be 32 bytes for each session.
+    cdef public double ping_at      # when the next ping is due, or the last one was sent
+    cdef public flag is_open
+    cdef public flag heard          # any byte came since it was last cleared
 
 
 cdef class Member:

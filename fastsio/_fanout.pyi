@@ -14,6 +14,7 @@ class SessionBase:
     outlet: Any
     handler: Any
     flow: Any
+    ping_at: float
     is_open: bool
     heard: bool
 

@@ -1,6 +1,8 @@
 """C interface of _frames: the frame reader over a table of callbacks, and the frame head writer."""
 from libc.stdint cimport uint64_t
 
+from fastsio._flag cimport flag
+
 
 cdef enum Opcode:
     CONTINUATION = 0x0
@@ -15,7 +17,7 @@ cdef enum Opcode:
 
 cdef struct Utf8:
     # Continuation bytes still due, and the bounds that the next one must keep.
-    int due
+    unsigned char due
     unsigned char low
     unsigned char high
 
@@ -40,15 +42,15 @@ cdef struct Reader:
     Py_ssize_t frame_size           # payload bytes of the frame being read
     Py_ssize_t frame_done           # how many of them came already
     unsigned char head[14]
-    int head_size
+    unsigned char head_size
     unsigned char mask[4]
     unsigned char opcode            # of the frame being read
     unsigned char message_opcode    # of the message that is open, with COMPRESSED; 0 if none is
-    bint is_final
-    bint in_payload
-    bint expects_mask
-    bint takes_compressed           # permessage-deflate was agreed
-    bint is_stopped                 # after a Close or an error: the rest is ignored
+    flag is_final
+    flag in_payload
+    flag expects_mask
+    flag takes_compressed           # permessage-deflate was agreed
+    flag is_stopped                 # after a Close or an error: the rest is ignored
     Utf8 utf8
 
 

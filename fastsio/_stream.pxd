@@ -1,16 +1,17 @@
 """C interface of _stream: the writing side of a connection."""
 from fastsio._deflate cimport Deflate
 from fastsio._fanout cimport Outlet, SessionBase
+from fastsio._flag cimport flag
 
 
 cdef class Stream(Outlet):
     cdef readonly object transport
-    cdef readonly bint is_secure
-    cdef int fd                     # for direct sends; -1 where the transport must do it (TLS)
     cdef readonly Deflate deflate   # None unless permessage-deflate was agreed
     cdef public SessionBase session
-    cdef bint closes_when_drained
-    cdef bint ends_now              # what is sent now is the last
+    cdef int fd                     # for direct sends; -1 where the transport must do it (TLS)
+    cdef readonly flag is_secure
+    cdef flag closes_when_drained
+    cdef flag ends_now              # what is sent now is the last
     cdef int begin_writing(self, transport) except -1
     cdef int queue_raw(self, bytes data) except -1
     cdef bytes take_some(self)

@@ -31,6 +31,7 @@ PURE = [
     "_payload",
     "_json",
     "_frames",
+    "_flag",
     "models",
 ]  # each may import those to its right
 LOWER = [
@@ -78,8 +79,9 @@ MAY_IMPORT: dict[str, list[str]] = {
     "static": ["_http"],  # files as answers to requests
     "_deflate": ["_encoded", "_frames"],  # permessage-deflate, pure
     "pages": ["static", "_http", "_eager"],  # and texts and functions
-    "_stream": ["_frames", "_encoded", "_deflate", "_fanout"],  # writing to a transport
+    "_stream": ["_flag", "_frames", "_encoded", "_deflate", "_fanout"],  # writing to a transport
     "_conn": [
+        "_flag",
         "_stream",
         "_frames",
         "_dialects",

@@ -45,7 +45,6 @@ class Socket(Flowing):
         "_auth",
         "_data",
         "_handshake",
-        "_issued",
         "_joined",
         "peer",
     )
@@ -62,7 +61,7 @@ class Socket(Flowing):
     ) -> None:
         self.peer = peer
         self._auth = auth
-        self._issued = time.time()
+        self.issued = time.time()
         self._handshake: Handshake | None = None
         self._joined: set[Any] | None = None
         self._data: dict[str, Any] | None = None
@@ -81,7 +80,7 @@ class Socket(Flowing):
     def handshake(self) -> Handshake:
         """The request that opened the session, and what the client sent along as `auth`."""
         if self._handshake is None:
-            self._handshake = Handshake(self.session, self._auth or {}, self._issued)
+            self._handshake = Handshake(self.session, self._auth or {}, self.issued)
             if self._auth and self.session.protocol == 3:
                 # These clients call a namespace's query what others call auth.
                 self._handshake.query = {**self._handshake.query, **self._auth}

@@ -15,7 +15,7 @@ TYPES = frozenset("0123456")
 
 
 class Eio3Session(Session):
-    """A client of Engine.IO v3: `_ping_at` is when a ping of its own is due, `_awaits_pong` that it is overdue."""
+    """A client of Engine.IO v3: `ping_at` is when a ping of its own is due, `_awaits_pong` that it is overdue."""
 
     __slots__ = ()
 
@@ -24,7 +24,7 @@ class Eio3Session(Session):
     def receive(self, kind: str, data: bytes) -> None:
         if kind == "2":
             # Without its data: "3probe" is said by a WebSocket that takes over alone, see Probe.
-            self._ping_at = self.engine.now() + self.engine.options.ping_interval
+            self.ping_at = self.engine.now() + self.engine.options.ping_interval
             self._awaits_pong = False
             self.outlet.send(PONG)
         elif kind == "3":
@@ -49,18 +49,18 @@ class Eio3Session(Session):
     def _beat(self, now: float) -> float:
         """End a client that has not pinged for ping_interval + ping_timeout; returns when to look again."""
         options = self.engine.options
-        if now < self._ping_at:
-            return self._ping_at
+        if now < self.ping_at:
+            return self.ping_at
         if not self._awaits_pong:
             self._awaits_pong = True
             self.heard = False
-        ends_at = self._ping_at + options.ping_grace + options.ping_timeout
+        ends_at = self.ping_at + options.ping_grace + options.ping_timeout
         if now < ends_at:
             return ends_at
         # As with v4: anything that came is life, as the ping may be queued behind a large upload.
         if self.heard:
             self.heard = False
-            self._ping_at = now - options.ping_grace
+            self.ping_at = now - options.ping_grace
             return now + options.ping_timeout
         self.abort("ping timeout")
         return NEVER

@@ -40,7 +40,7 @@ class Session(SessionBase):
     """
 
     __slots__ = (
-        "_awaits_pong", "_deadline", "_deadline_at", "_ping_at", "engine", "has_said_goodbye", "is_secure", "polling",
+        "_awaits_pong", "_deadline", "_deadline_at", "engine", "has_said_goodbye", "is_secure", "polling",
         "probe", "remote", "request", "transport", "wheel_slot",
     )  # fmt: skip
 
@@ -64,7 +64,7 @@ class Session(SessionBase):
         self._awaits_pong = False
         self.has_said_goodbye = False
         interval = engine.options.ping_interval
-        self._ping_at = engine.now() + interval
+        self.ping_at = engine.now() + interval
         engine.wheel.add(self, interval)
 
     @property
@@ -183,12 +183,12 @@ class Session(SessionBase):
 
     def hold_heartbeat(self) -> None:
         """No ping until start_heartbeat(): the client has not been told its session yet."""
-        self._ping_at = NEVER
+        self.ping_at = NEVER
 
     def start_heartbeat(self) -> None:
         """The first ping is due a ping_interval from now."""
         interval = self.engine.options.ping_interval
-        self._ping_at = self.engine.now() + interval
+        self.ping_at = self.engine.now() + interval
         self.engine.wheel.add(self, interval)
 
     def set_deadline(self, seconds: float, call: Callable[[], None]) -> None:
@@ -197,8 +197,8 @@ class Session(SessionBase):
         self._deadline = call
         self._deadline_at = now + seconds
         # Else the wheel looks in time, for the next ping.
-        if self._awaits_pong or self._deadline_at < self._ping_at:
-            self.engine.wheel.add(self, min(seconds, max(0.0, self._ping_at - now)))
+        if self._awaits_pong or self._deadline_at < self.ping_at:
+            self.engine.wheel.add(self, min(seconds, max(0.0, self.ping_at - now)))
 
     def clear_deadline(self) -> None:
         self._deadline = None
@@ -230,19 +230,19 @@ class Session(SessionBase):
             # Anything that came is life: a pong may be queued behind a large upload.
             if self.heard or (self.flow is not None and self.flow.is_paused):
                 self._awaits_pong = False
-                self._ping_at += interval
-            elif now >= self._ping_at + timeout:
+                self.ping_at += interval
+            elif now >= self.ping_at + timeout:
                 self.abort("ping timeout")
                 return NEVER
-        if not self._awaits_pong and now >= self._ping_at:
-            self._ping_at = now
+        if not self._awaits_pong and now >= self.ping_at:
+            self.ping_at = now
             self._awaits_pong = True
             self.heard = False
             self.outlet.send(PING)
         if not self._awaits_pong:
-            return self._ping_at
-        first_look = self._ping_at + min(interval, timeout)
-        return first_look if now < first_look else self._ping_at + timeout
+            return self.ping_at
+        first_look = self.ping_at + min(interval, timeout)
+        return first_look if now < first_look else self.ping_at + timeout
 
     def _time_to_fetch(self) -> float:
         """How long the wheel keeps a closed session: until its last packets must have been fetched."""

@@ -56,7 +56,7 @@ def page(
     for opened in pages:
         opened.do("close")
     # While a server is away, Chromium itself logs every attempt to connect.
-    assert [error for error in errors if "net::ERR" not in error] == []
+    assert [error for error in errors if "net::ERR" not in error] == [], errors
 
 
 def png(width: int, height: int, noisy: bool = False) -> bytes:
