@@ -44,9 +44,6 @@ from fastsio.rarely import RareLog
 
 logger = logging.getLogger("fastsio.engine")
 
-# Methods that are not the sessions' own.
-RARE_METHODS = frozenset({"CONNECT", "OPTIONS"})
-
 
 class Engine:
     """Sessions by id (`sessions`), one timer for all (`wheel`), one flush a loop turn (`flusher`).
@@ -62,7 +59,7 @@ class Engine:
         self._checks_origin = options.check_origin
         self._has_cors = options.cors_allowed_origins is not None
         self._opens_websockets = "websocket" in options.transports
-        # WebTransport has requests of its own: see handle_connect().
+        # WebTransport has a request of its own: see handle_connect().
         self._transports = tuple(name for name in options.transports if name != WEBTRANSPORT)
         self.handler = handler
         # What the handler may have besides open(); see ports.py.
@@ -119,7 +116,10 @@ class Engine:
         """Serve one request on the engine's path; its answer may come later."""
         if self.front is not None and self.front.takes(request, exchange):
             return
-        if request.method in RARE_METHODS and self._handle_rare(request, exchange):
+        if request.method == "OPTIONS" and self.options.cors_allowed_origins is not None:
+            status = self.options.cors.options_success_status
+            headers = preflight_headers(self.options, request)
+            exchange.respond(status, headers + self.added_headers(request), b"")
             return
         transport = request.argument("transport")
         sid = request.argument("sid")
@@ -160,24 +160,15 @@ class Engine:
         else:  # transport=websocket without an Upgrade, on a session that is one
             self.refuse(BAD_REQUEST, request, exchange)
 
-    def _handle_rare(self, request: Request, exchange: Exchange) -> bool:
-        """A preflight, or WebTransport's CONNECT; False if it is neither."""
-        if request.method == "CONNECT":
-            accept = getattr(exchange, "accept_webtransport", None)
-            if accept is None:  # over HTTP/1.1 it is a method like any other
-                return False
-            origin = request.header("origin") if self._checks_origin else None
-            if origin is not None and not is_accepted(self.options, request, origin, True):
-                self._refuse_origin(origin, request, exchange)
-            else:
-                accept(self.answer_headers(request))
-            return True
-        if self.options.cors_allowed_origins is None:
-            return False
-        status = self.options.cors.options_success_status
-        headers = preflight_headers(self.options, request)
-        exchange.respond(status, headers + self.added_headers(request), b"")
-        return True
+    def handle_connect(self, request: Request, exchange: Any) -> None:
+        """Serve WebTransport's CONNECT: the session comes later, with the first packet of the stream."""
+        if self.front is not None and self.front.takes(request, exchange):
+            return
+        origin = request.header("origin") if self._checks_origin else None
+        if origin is not None and not is_accepted(self.options, request, origin, True):
+            self._refuse_origin(origin, request, exchange)
+        else:
+            exchange.accept_webtransport(self.answer_headers(request))
 
     def announce(self, request: Request, exchange: Exchange) -> None:
         """A request whose body is still coming. Of a session's POSTs there may be one at a time."""

@@ -197,7 +197,7 @@ class Connection:
         self._session_id = event.stream_id
         self.stream = Stream(self._door.engine, self, request)
         self._door.engine.wheel.remove(self)  # middleware has its own time
-        self._door.engine.handle(request, self.stream)
+        self._door.engine.handle_connect(request, self.stream)
         if event.stream_ended:
             self._client_left()
 
