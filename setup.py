@@ -5,7 +5,8 @@ its .pyx or a .pxd that it cimports changed, and compiled again when its C or a 
 did. Each set of directives, flags and Cython version has a folder of its own, so that a change of one
 builds anew.
 
-FASTSIO_DEBUG=1 builds with bounds checks and asserts, without optimisation.
+FASTSIO_DEBUG=1 builds with bounds checks and asserts, without optimisation. FASTSIO_SANITIZE names sanitizers for the
+compiler (scripts/sanitised.py).
 
 The official client for browsers is brought from npm on the way (scripts/bundle.py), where npm is.
 """
@@ -24,6 +25,8 @@ from setuptools.command.build_py import build_py
 
 DEBUG = os.environ.get("FASTSIO_DEBUG", "0") not in ("", "0")
 
+SANITIZE = os.environ.get("FASTSIO_SANITIZE", "")
+
 DIRECTIVES = {
     "language_level": 3,
     "embedsignature": True,
@@ -37,6 +40,14 @@ DIRECTIVES = {
 
 if sys.platform == "win32":
     COMPILE_ARGS = ["/Od", "/Zi"] if DEBUG else ["/O2"]
+elif SANITIZE:
+    COMPILE_ARGS = [
+        "-O1",
+        "-g",
+        "-fno-omit-frame-pointer",
+        f"-fsanitize={SANITIZE}",
+        "-fno-sanitize-recover=all",
+    ]
 elif DEBUG:
     COMPILE_ARGS = ["-O0", "-g", "-UNDEBUG"]
 else:
@@ -98,6 +109,7 @@ def extension(source: Path) -> Extension:
         [source.as_posix()],
         include_dirs=["fastsio"],
         extra_compile_args=COMPILE_ARGS,
+        extra_link_args=[f"-fsanitize={SANITIZE}"] if SANITIZE else [],
         define_macros=[("FASTSIO_DEBUG", "1")] if DEBUG else [],
     )
 

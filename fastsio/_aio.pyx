@@ -11,6 +11,8 @@ from cpython.pythread cimport PyThread_get_thread_ident
 from fastsio._codec cimport check_event_name
 from fastsio._dispatch cimport NamespaceBase
 
+from fastsio.logged import short_ids
+
 logger = logging.getLogger("fastsio.core")
 
 
@@ -39,7 +41,8 @@ cdef class AsyncServerBase:
         if self.root.home != <unsigned long> PyThread_get_thread_ident() and self.root.home != 0:
             return await self.hub.hand_over(self.emit(event, data, to, room, skip_sid, namespace, callback))
         if self.is_traced:
-            logger.info("emit of %r to %s in %r", event, to or room or "all", namespace or "/")
+            whom = short_ids(to or room) if to or room else "all"
+            logger.info("emit of %r to %s in %r", event, whom, namespace or "/")
         cdef NamespaceBase target = self.root if namespace is None else self.hub.get(namespace)
         if target is None:
             check_event_name(event)

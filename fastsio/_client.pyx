@@ -198,7 +198,7 @@ cdef class PacketReader:
         cdef object data, id
         if self.buffers is not None:
             raise invalid("got plaintext data when reconstructing a packet")
-        parse_head(p, n, &head)
+        parse_head(p, n, &head, self.json.max_attachments)
         namespace = "/" if head.namespace == NULL else namespace_of(&head)
         id = None if head.id < 0 else head.id
         data = load_data(&head, self.json) if head.json_size else None

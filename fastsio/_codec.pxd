@@ -44,7 +44,7 @@ cdef class MessageDecoder:
 
 
 cpdef object check_event_name(object event)
-cdef int parse_head(const char* p, Py_ssize_t n, Head* head) except -1
+cdef int parse_head(const char* p, Py_ssize_t n, Head* head, int max_attachments) except -1
 cdef str namespace_of(Head* head)
 cdef object load_data(Head* head, Json json)
 cdef object reconstruct(object data, list buffers)

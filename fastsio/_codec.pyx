@@ -17,12 +17,12 @@ from fastsio._encoded cimport Encoded, new_encoded
 from fastsio._frames cimport TEXT, head_size, write_head
 from fastsio._json cimport Json, is_plain, name_text, strings_size, write_strings
 
-from fastsio._frames import ProtocolError
+from fastsio._frames import OverLimit, ProtocolError
 from fastsio._json import DEFAULT_JSON
 
 
 cdef enum:
-    # socket.io-parser's maxAttachments: more closes the connection, on either side.
+    # What the official clients take: socket.io-parser's maxAttachments. How many are read here: Json.max_attachments.
     MAX_ATTACHMENTS = 10
     MAX_ID_DIGITS = 18
     INVALID_DATA = 1007
@@ -78,24 +78,24 @@ def _js_number(text):
         return math.nan
 
 
-cdef const char* parse_attachments(const char* p, const char* end, Head* head) except NULL:
-    """Read a binary packet's count and the "-" behind it; returns what follows."""
+cdef const char* parse_attachments(const char* p, const char* end, Head* head, int most) except NULL:
+    """Read a binary packet's count, `most` at most, and the "-" behind it; returns what follows."""
     cdef const char* dash = <const char*> memchr(p, c"-", end - p)
     if dash == NULL or dash == p:
         raise invalid("illegal attachments")
-    if dash - p == 1 and c"1" <= p[0] <= c"9":  # likely
+    if dash - p == 1 and c"1" <= p[0] <= c"9" and p[0] - c"0" <= most:  # likely
         head.attachments = p[0] - c"0"
         return dash + 1
     count = _js_number(p[: dash - p].decode("utf-8", "replace"))
     if not (math.isfinite(count) and count >= 1 and count == math.floor(count)):
         raise invalid("illegal attachments")
-    if count > MAX_ATTACHMENTS:
-        raise invalid(f"too many attachments: {count:g} > {MAX_ATTACHMENTS}")
+    if count > most:
+        raise OverLimit(INVALID_DATA, f"too many attachments: {count:g} > {most}", "max_attachments")
     head.attachments = <int> count
     return dash + 1
 
 
-cdef int parse_head(const char* p, Py_ssize_t n, Head* head) except -1:
+cdef int parse_head(const char* p, Py_ssize_t n, Head* head, int max_attachments) except -1:
     """Cut a Socket.IO packet's text into its parts: type [count "-"] [namespace ","] [id] [JSON].
 
     Does not look into the JSON. Raises ProtocolError as socket.io-parser throws.
@@ -113,7 +113,7 @@ cdef int parse_head(const char* p, Py_ssize_t n, Head* head) except -1:
     head.id = -1
     p += 1
     if head.type >= BINARY_EVENT:
-        p = parse_attachments(p, end, head)
+        p = parse_attachments(p, end, head, max_attachments)
     if p < end and p[0] == c"/":
         comma = <const char*> memchr(p, c",", end - p)
         if comma == NULL:
@@ -214,7 +214,7 @@ cdef Packet packet_of(object text, Json json):
     cdef Head head
     cdef bytes data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text)
     cdef Packet packet = Packet.__new__(Packet)
-    parse_head(PyBytes_AS_STRING(data), len(data), &head)
+    parse_head(PyBytes_AS_STRING(data), len(data), &head, json.max_attachments)
     packet.type = head.type
     packet.attachments = head.attachments
     packet.namespace = namespace_of(&head) or "/"
@@ -291,7 +291,7 @@ cdef Encoded encode(int type, bytes namespace, int64_t id, object data, Json jso
     """A Socket.IO packet; `namespace` is its prefix on the wire (b"" or b"/chat,"), id -1 for none.
 
     `data` is an array, object or string for JSON, or NO_DATA. Raises TypeError for what JSON can't
-    hold and ValueError for more than 10 binary values.
+    hold and ValueError for more than 10 binary values, or than max_attachments where that is more.
     """
     cdef Encoded encoded
     cdef list buffers = None
@@ -320,7 +320,7 @@ cdef Encoded encode(int type, bytes namespace, int64_t id, object data, Json jso
     head[0] = c"4"
     head[1] = <char> (c"0" + type)
     if buffers:
-        n += attach(encoded, buffers, head)
+        n += attach(encoded, buffers, head, json.max_attachments)
     cdef int prefix = n
     if id >= 0:
         n += decimal(id, head + n)
@@ -340,10 +340,13 @@ cdef Encoded encode(int type, bytes namespace, int64_t id, object data, Json jso
     return encoded
 
 
-cdef int attach(Encoded encoded, list buffers, char* head) except -1:
-    """Make it a binary packet: the type, the count, the buffers. Returns the count's length."""
+cdef int attach(Encoded encoded, list buffers, char* head, int most) except -1:
+    """Make it a binary packet: the type, the count, the buffers. Returns the count's length.
+
+    A server that reads fewer than the clients may still send as many as they read.
+    """
     cdef bytes data
-    if len(buffers) > MAX_ATTACHMENTS:
+    if len(buffers) > max(most, MAX_ATTACHMENTS):
         raise ValueError(
             f"{len(buffers)} binary values in one packet: the official parsers refuse more than {MAX_ATTACHMENTS}"
         )

@@ -22,9 +22,9 @@ cdef class Conn(Stream):
     cdef Py_ssize_t seen_body_bytes
     cdef short idle_checks          # how many looks of the wheel found it idle, or in the same request
     cdef unsigned char phase        # a Phase
-    cdef flag is_busy               # a request is being answered
+    cdef readonly flag is_busy      # a request is being answered
     cdef flag keep_alive
-    cdef flag has_served
+    cdef readonly flag has_served   # its first request has come
     cdef flag is_broken             # what came is not HTTP; answered when its turn comes
     cdef flag in_requests           # next_requests() is at work
     cdef bint is_in_request(self) noexcept
@@ -33,9 +33,10 @@ cdef class Conn(Stream):
     cdef bytes read_requests(self, bytes data, RequestReader http)
     cdef int read_stream(self, bytes data) except -1
     cdef int drop_reader(self) except -1
+    cdef int cut_request_off(self) except -1
     cdef int serve(self, Request request) except -1
+    cdef int turn_away(self, int status, str option, str text) except -1
     cdef int read_frames(self, bytes data) except -1
-    cdef int end_of_read(self) except -1
 
 
 cdef class SecureConn(Conn):

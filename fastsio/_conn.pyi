@@ -9,8 +9,10 @@ from fastsio._stream import Stream
 
 class Conn(Stream, asyncio.Protocol):
     receiver: Any
+    is_busy: bool
     on_abort: Callable[[], None] | None
     wheel_slot: int | None
+    has_served: bool
     def __init__(self, router: Any) -> None: ...
     @property
     def remote(self) -> str: ...

@@ -7,9 +7,11 @@ messages, a receiver the rest. The router is injected; it has
   announce(conn, request)    a request whose body is not here yet: it will be handled, or
   cut_off(conn, request)     the connection is lost before that
   opened(conn), closed(conn) the connection came and went
+  lacks_descriptors(conn, fd)              it is among the last that the process may have
   watch(conn, seconds), unwatch(conn)      call conn.on_due() then
-and the attributes flusher, max_message_bytes, max_buffered_bytes, max_head_bytes, head_timeout_s and deflate, which is
-None or agrees on permessage-deflate (engine/deflate.py).
+and the attributes flusher, max_message_bytes, max_frames (of one message), max_buffered_bytes, max_head_bytes,
+max_headers, head_timeout_s, rare_log (a RareLog, for what many clients may do) and deflate, which is None or agrees on
+permessage-deflate (engine/deflate.py).
 Source: RFC 6455 5.5.1, 7 (closing); RFC 9112 9 (connection management).
 """
 import logging
@@ -22,33 +24,18 @@ from cpython.pythread cimport PyThread_get_thread_ident
 
 from fastsio._dialects cimport EIO3
 from fastsio._fanout cimport MessageHandler, SessionBase
-from fastsio._frames cimport (
-    CLOSE,
-    COMPRESSED,
-    PONG,
-    TEXT,
-    Sink,
-    frame_of,
-    reader_clear,
-    reader_feed,
-    reader_init,
-)
-from fastsio._http cimport (
-    Request,
-    RequestReader,
-    accept_key,
-    chosen_protocol,
-    response_head,
-    switch_head,
-    whole_request,
-)
-from fastsio._stream cimport Stream
+from fastsio._frames cimport CLOSE, COMPRESSED, PONG, TEXT, Sink, frame_of, reader_clear, reader_feed, reader_init
+from fastsio._http cimport Request, RequestReader, accept_key, chosen_protocol
+from fastsio._http cimport response_head, switch_head, whole_request
+from fastsio._stream cimport Stream, most_descriptors
 
 from fastsio._frames import ProtocolError
 
 logger = logging.getLogger("fastsio.conn")
+PLAIN_TEXT = [("Content-Type", "text/plain; charset=utf-8")]
 
 cdef enum:
+    HEAD_TOO_BIG = 431
     # Requests of one client that may wait for their turn before it is no longer read.
     MAX_PIPELINED = 8
     # How long an idle kept-alive connection stays, and how long a closing one may take.
@@ -75,9 +62,16 @@ cdef class Conn(Stream):
     # --- the event loop's side ---------------------------------------------------------------
 
     def connection_made(self, transport) -> None:
-        self.begin_writing(transport)
-        self.router.opened(self)
-        self.router.watch(self, self.router.head_timeout_s)
+        cdef int fd
+        try:
+            fd = self.begin_writing(transport)
+            self.router.opened(self)
+            self.router.watch(self, self.router.head_timeout_s)
+            if fd > most_descriptors:  # unlikely
+                self.router.lacks_descriptors(self, fd)
+        except BaseException:
+            transport.abort()  # the event loop would go on with a connection that nobody watches
+            raise
 
     def data_received(self, bytes data) -> None:
         cdef SessionBase session = self.session
@@ -98,40 +92,35 @@ cdef class Conn(Stream):
         finally:
             self.end_of_read()
 
-    cdef int end_of_read(self) except -1:
-        """One write for all answers; with the turn's other writes where there are any to come."""
-        self.is_waiting = False
-        if self.queue and self.is_writable:
-            if self.flusher.is_scheduled:
-                return self.flusher.add(self)
-            return self.flush()
-        return 0
-
     def eof_received(self) -> bool:
         return False
 
     def connection_lost(self, error) -> None:
         self.phase = CLOSED
         self.is_closed = True
-        self.is_writable = False
-        self.fd = -1
-        self.transport = None
+        self.forget_bytes()
         reader_clear(&self.reader)
-        self.deflate = None
-        self.take_queue()
+        self.router.unwatch(self)
+        try:
+            self.router.closed(self)
+            self.cut_request_off()
+        finally:  # whatever has failed, nobody else will tell a session that its client has gone
+            on_abort, receiver = self.on_abort, self.receiver
+            self.on_abort = self.receiver = self.session = None
+            try:
+                if on_abort is not None:
+                    on_abort()
+            finally:
+                if receiver is not None:
+                    receiver.connection_lost(self, error)
+
+    cdef int cut_request_off(self) except -1:
         if self.http is not None:
             request = self.http.unfinished()
             self.drop_reader()
             if request is not None:
                 self.router.cut_off(self, request)
-        self.router.unwatch(self)
-        self.router.closed(self)
-        on_abort, receiver = self.on_abort, self.receiver
-        self.on_abort = self.receiver = self.session = None
-        if on_abort is not None:
-            on_abort()
-        if receiver is not None:
-            receiver.connection_lost(self, error)
+        return 0
 
     def on_due(self) -> float:
         """The wheel's call: seconds until the next one, 0 for none.
@@ -150,8 +139,10 @@ cdef class Conn(Stream):
             # Below 0 it counts the looks that found one request unfinished, above 0 the idle ones.
             self.idle_checks = min(self.idle_checks, 0) - 1
             if self.idle_checks <= -2 or not self.has_served:
-                logger.info("%s: no complete request within %s s (head_timeout)", self.remote, seconds)
-                self.respond(408, [], b"", keep_alive=False)
+                # Not in the rare log: browsers open connections that they may need, and let them wait.
+                text = f"no complete request within {seconds} s (head_timeout)"
+                logger.info("%s: %s", self.remote, text)
+                self.respond(408, PLAIN_TEXT, text.encode(), keep_alive=False)
         else:
             self.idle_checks = max(self.idle_checks, 0) + 1
             if self.idle_checks * seconds >= KEEP_ALIVE_S or self.idle_checks == MOST_IDLE_CHECKS:
@@ -174,7 +165,8 @@ cdef class Conn(Stream):
         cdef Request request
         if self.http is None:
             if not self.is_busy:
-                request = whole_request(data, self.router.max_head_bytes, self.router.max_message_bytes)
+                router = self.router
+                request = whole_request(data, router.max_head_bytes, router.max_headers, router.max_message_bytes)
                 if request is not None:  # likely
                     return self.serve(request)
         return self.read_stream(data)
@@ -184,7 +176,8 @@ cdef class Conn(Stream):
         cdef bytes rest = data
         while rest and self.phase == HTTP and not self.is_broken:
             if self.http is None:
-                self.http = RequestReader(self.router.max_head_bytes, self.router.max_message_bytes)
+                router = self.router
+                self.http = RequestReader(router.max_head_bytes, router.max_headers, router.max_message_bytes)
             rest = self.read_requests(rest, self.http)
         if self.http is not None and self.http.is_idle() and not self.is_broken:
             self.drop_reader()
@@ -235,7 +228,10 @@ cdef class Conn(Stream):
         self.in_requests = False
         if self.is_broken and self.phase == HTTP and not self.is_busy:
             # Behind the answers to what came before it.
-            self.respond(self.http.refusal, [], b"", keep_alive=False)
+            if self.http.option is None:
+                self.respond(400, [], b"", keep_alive=False)
+            else:
+                self.turn_away(HEAD_TOO_BIG, self.http.option, self.http.complaint)
         if self.phase == HTTP:
             if self.http is not None and len(self.http.ready) >= MAX_PIPELINED:
                 self.transport.pause_reading()
@@ -260,6 +256,12 @@ cdef class Conn(Stream):
         elif self.http is not None and not self.in_requests and (self.http.ready or self.is_broken):
             self.next_requests()
 
+    cdef int turn_away(self, int status, str option, str text) except -1:
+        """Answer a request that met a limit with its name, and close."""
+        self.router.rare_log.note(option, "%s: refused, %s (%s)", self.remote, text, option)
+        self.respond(status, PLAIN_TEXT, f"{text} ({option})".encode(), keep_alive=False)
+        return 0
+
     def accept_websocket(self, Request request, headers, receiver) -> bool:
         """Switch to WebSocket; `receiver` gets what is no message for `session`.
 
@@ -278,6 +280,7 @@ cdef class Conn(Stream):
         self.receiver = receiver
         self.router.unwatch(self)
         reader_init(&self.reader, self.router.max_message_bytes, True)
+        self.reader.max_frames = self.router.max_frames
         if self.router.deflate is not None:
             headers = headers + self.agree_on_deflate(request)
         self.queue_raw(switch_head(headers + chosen_protocol(request), accept))
@@ -344,6 +347,8 @@ cdef class Conn(Stream):
                 receiver.websocket_closed(self, code)
         # RFC 6455 7.1.1: the server closes TCP first.
         self.close()
+        if not self.is_writable and self.phase != CLOSED:  # what the client does not read keeps it from closing
+            self.router.watch(self, CLOSE_S)
 
     # --- closing -----------------------------------------------------------------------------
 
@@ -378,7 +383,8 @@ cdef class Conn(Stream):
         """The client reads too slowly: its buffer is over max_buffered_bytes."""
         if self.phase == CLOSED:
             return
-        logger.warning("%s: cut off, over %d bytes unread (max_buffered_bytes)", self.remote, self.max_buffered_bytes)
+        text = "%s: cut off, over %d bytes unread (max_buffered_bytes)"
+        self.router.rare_log.note("max_buffered_bytes", text, self.remote, self.max_buffered_bytes)
         if self.receiver is not None:
             self.receiver.connection_overflowed(self)
         self.abort()

@@ -35,10 +35,12 @@ cdef class NamespaceBase:
     cdef readonly dict rooms        # name -> members by id; the adapter's
     cdef public Handler fallback    # for events that nobody else handles
     cdef readonly set tasks         # handlers that are suspended
+    cdef public int max_running     # of one client's handlers; 0: any number
     cdef public Py_ssize_t handler_errors
     cdef public object on_failure   # called with (socket, error, args, id) where a handler raised; None: only log
     cdef public object observer     # is told of events and rooms (core/observer.py); None: nobody looks
     cdef public object recovery     # brings clients back to their sessions (core/recovery.py); None: nobody comes back
+    cdef public bint asks_adapter   # each packet is its adapter's, which keeps it or takes it to other servers
     cdef public unsigned long home  # the thread of the loop that serves this; 0 while none does
     cdef bytes prefix
     cdef bytes connect_head         # of its CONNECT packets, up to the id

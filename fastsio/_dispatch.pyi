@@ -42,9 +42,11 @@ class NamespaceBase:
     fallback: Handler | None
     tasks: set[asyncio.Task[Any]]
     handler_errors: int
+    max_running: int
     on_failure: Callable[[Any, Exception, list[Any], int], None] | None
     observer: Any
     recovery: Any
+    asks_adapter: bool
     home: int
     sockets: dict[str, Any]
     joining: dict[str, Any]

@@ -12,7 +12,7 @@ from cpython.ref cimport PyObject
 from libc.stdint cimport int64_t
 
 from fastsio._codec cimport ACK, CONNECT, EVENT, check_event_name, encode, namespace_prefix
-from fastsio._eager cimport start
+from fastsio._eager cimport end_loop, start
 from fastsio._encoded cimport Encoded
 from fastsio._fanout cimport Member, Outlet, SessionBase, fan_out
 from fastsio._json cimport Json
@@ -102,11 +102,14 @@ cdef class Suspended:
 
     def __call__(self, task):
         self.socket.namespace.tasks.discard(task)
+        self.socket.session.at_work -= 1
+        if self.socket.session.is_crowded:
+            self.socket.work_shrinks()
         if not task.cancelled():
             error = task.exception()
             if error is None:
                 self.socket.finish(task.result(), self.id, self.replies)
-            else:
+            elif not isinstance(error, (SystemExit, KeyboardInterrupt)):  # which the task has raised in the loop
                 self.socket.fail(self.args, self.id, error)
         if self.on_end is not None:
             self.on_end()
@@ -146,7 +149,7 @@ cdef class NamespaceBase:
         """
         check_event_name(args[0])
         # Most emits go to one client, named by its sid, or to one room: without sets 1.7 us -> 0.5 us.
-        cdef bint is_plain = type(room) is str and skip is None and callback is None and self.recovery is None
+        cdef bint is_plain = type(room) is str and skip is None and callback is None and not self.asks_adapter
         if not is_plain or not self.emit_to_room(args, room):
             self.emit_to_rooms(args, room, skip, callback)
         if self.observer is not None and callback is None:  # with one, each socket sends an event of its own
@@ -200,6 +203,8 @@ cdef class SocketBase(Member):
         cdef object event = args[0]
         cdef Handler handler
         cdef tuple listeners = None
+        if self.session.is_crowded and self.is_too_much(args, id):  # unlikely
+            return 0
         if self.of_any is not None:  # unlikely
             self.run_any(args, id)
         handler = self.namespace.handlers.get(event)
@@ -322,12 +327,16 @@ cdef class SocketBase(Member):
                     suspended.on_end = on_end
                     self.namespace.tasks.add(result)
                     result.add_done_callback(suspended)
+                    self.session.at_work += 1
+                    if 0 < self.namespace.max_running <= 2 * self.session.at_work:
+                        self.work_grows()
                     return True
         except asyncio.CancelledError:
             # The handler's own task was cancelled in its first step: it ends without an answer.
             return False
-        except Exception as error:
-            self.fail(args, id, error)
+        except BaseException as error:
+            if not end_loop(error):
+                self.fail(args, id, error)
             return False
         self.finish(result, id, replies)
         return False
@@ -338,6 +347,15 @@ cdef class SocketBase(Member):
 
     def wait_for_turn(self, Handler handler, list args, int64_t id, Replies replies) -> None:
         raise NotImplementedError  # begin_turn() when so many of the handler have ended; core/turns.py
+
+    def work_grows(self) -> None:
+        raise NotImplementedError  # half of max_running handlers of the client, or more, have not ended; core/flow.py
+
+    def work_shrinks(self) -> None:
+        raise NotImplementedError  # one of them has, while the session is_crowded
+
+    def is_too_much(self, list args, int64_t id) -> bool:
+        raise NotImplementedError  # True, and it was answered, if an event is not to be handled now
 
     def take(self, list args, int64_t id) -> None:  # dispatch() for callers in Python
         self.dispatch(args, id)
@@ -351,7 +369,9 @@ cdef class SocketBase(Member):
             result = self.invoke(handler, args, ack)
             if fastsio_is_awaitable(result):
                 result = await result
-        except Exception as error:
+        except (asyncio.CancelledError, SystemExit, KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:
             self.fail(args, id, error)
         else:
             self.finish(result, id, replies)
@@ -409,8 +429,9 @@ cdef class SocketBase(Member):
             if pending is not None:
                 try:
                     pending.resolve(args)
-                except Exception as error:
-                    self.note("(ack)", error)
+                except BaseException as error:
+                    if not end_loop(error):
+                        self.note("(ack)", error)
         return 0
 
     def forget(self, event, Handler handler) -> None:

@@ -30,6 +30,7 @@ cdef extern from "Python.h":
 logger = logging.getLogger("fastsio.core")
 
 cdef object Task = asyncio.Task
+cdef object NoneType = type(None)
 # Given, because making up "Task-123" costs more than 50 ns.
 cdef str TASK_NAME = "fastsio handler"
 
@@ -249,7 +250,7 @@ def start_eager(coroutine, set tasks, str what):
     """Run a coroutine as a Task on the running loop, its first step at once; None if it ended in it.
 
     A Task is put into `tasks` until it is done: the loop itself keeps no strong reference. What it raises
-    is logged as a failure of `what`.
+    is logged as a failure of `what`; SystemExit and KeyboardInterrupt end the loop, see end_loop().
     """
     cdef Ending ending
     cdef bint is_suspended = False
@@ -257,8 +258,9 @@ def start_eager(coroutine, set tasks, str what):
         task = start(coroutine, asyncio.get_running_loop(), &is_suspended)
     except asyncio.CancelledError:
         return None
-    except Exception as error:
-        logger.error("%s failed", what, exc_info=error)
+    except BaseException as error:
+        if not end_loop(error):
+            logger.error("%s failed", what, exc_info=error)
         return None
     if not is_suspended:
         return None
@@ -270,6 +272,21 @@ def start_eager(coroutine, set tasks, str what):
     return task
 
 
+cdef bint end_loop(object error) except -1:
+    """True for what a handler raises to end the program: the loop raises it, in a turn of its own, as for a Task.
+
+    Not at once: the caller is a connection's read, and its client and the others have done nothing to be cut off.
+    """
+    if not isinstance(error, (SystemExit, KeyboardInterrupt)):
+        return False
+    asyncio.get_running_loop().call_soon(raise_again, error)
+    return True
+
+
+def raise_again(error) -> None:
+    raise error
+
+
 cdef class Ending:
     """Done-callback of a task that nobody waits for."""
 
@@ -278,5 +295,6 @@ cdef class Ending:
 
     def __call__(self, task):
         self.tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
+        # What ends the loop the task has raised there.
+        if not task.cancelled() and not isinstance(task.exception(), (NoneType, SystemExit, KeyboardInterrupt)):
             logger.error("%s failed", self.what, exc_info=task.exception())

@@ -4,6 +4,12 @@ from libc.stdint cimport int64_t
 from fastsio._encoded cimport Encoded
 from fastsio._flag cimport flag
 
+cdef enum:
+    # What a queued packet takes at the least, however little it carries: it is an object, and in a list. Counted from
+    # so many packets on as one read of small events may bring answers for.
+    PACKET_BYTES = 64
+    FEW_PACKETS = 32768
+
 
 cdef class MessageHandler:
     cdef int text(self, const char* data, Py_ssize_t n) except -1
@@ -15,6 +21,7 @@ cdef class Flusher:
     cdef readonly object loop
     cdef object run_bound
     cdef list waiting
+    cdef list spare                 # what `waiting` is next; empty
     cdef readonly bint is_scheduled
     cdef readonly Py_ssize_t failures
     cdef public int64_t dropped     # packets that clients did not get: volatile ones, and those of full buffers
@@ -56,6 +63,16 @@ cdef class Outlet:
     cdef int flush(self) except -1
 
 
+cdef inline bint has_too_many(Outlet outlet) noexcept:
+    cdef Py_ssize_t count = len(outlet.queue)
+    return count > FEW_PACKETS and count * PACKET_BYTES > outlet.max_buffered_bytes
+
+
+cdef inline bint is_full(Outlet outlet) noexcept:
+    """Whether the queue is over max_buffered_bytes."""
+    return outlet.buffered_bytes > outlet.max_buffered_bytes or has_too_many(outlet)
+
+
 cdef class SessionBase:
     cdef public str id
     cdef public Outlet outlet
@@ -63,8 +80,10 @@ cdef class SessionBase:
     cdef public object flow         # engine.flow.SessionFlow; None until somebody asks for it
     # As doubles they are part of it: a float of Python's would be 32 bytes for each session.
     cdef public double ping_at      # when the next ping is due, or the last one was sent
+    cdef public int at_work         # how many handlers of its events have been begun and not ended
     cdef public flag is_open
     cdef public flag heard          # any byte came since it was last cleared
+    cdef public flag is_crowded     # at_work is large: each event is asked about (core/waiting.py)
 
 
 cdef class Member:

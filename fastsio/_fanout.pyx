@@ -37,6 +37,10 @@ cdef class MessageHandler:
 cdef class SessionBase:
     """What the compiled layers see of an Engine.IO session (engine/session.py)."""
 
+    def write_failed(self, error) -> None:
+        """Its outlet could not write, and has been closed."""
+        raise NotImplementedError
+
 
 cdef class Member:
     """What the fan-out sees of a socket: an id and the session that carries it."""
@@ -54,30 +58,42 @@ cdef class Flusher:
         self.call_soon = call_soon
         self.loop = loop
         self.waiting = []
+        self.spare = []
         self.run_bound = self.run
 
     cdef int add(self, Outlet outlet) except -1:
-        outlet.is_waiting = True
-        self.waiting.append(outlet)
+        # Marks come last: if memory runs out here, the next call tries again, for this outlet and for all.
         if not self.is_scheduled:
-            self.is_scheduled = True
             self.call_soon(self.run_bound)
+            self.is_scheduled = True
+        self.waiting.append(outlet)
+        outlet.is_waiting = True
         return 0
 
     def run(self) -> None:
-        """Flush all that wait; the failure of one is logged, counted and stops no other."""
+        """Flush all that wait; the failure of one is logged, counted, ends its session, and stops no other."""
         cdef list waiting = self.waiting
         cdef Outlet outlet
-        self.waiting = []
+        # Two lists in turn: a new one might not be had, and then nobody would be flushed any more.
+        self.waiting, self.spare = self.spare, waiting
         self.is_scheduled = False
         for outlet in waiting:
             outlet.is_waiting = False
             try:
                 outlet.flush()
-            except Exception:
-                self.failures += 1
-                logger.exception("flush of %r failed", outlet)
+            except Exception as error:
+                self.give_up(outlet, error)
+        waiting.clear()
         forget_joined()
+
+    def give_up(self, Outlet outlet, error) -> None:
+        """The flush of an outlet has raised."""
+        self.failures += 1
+        try:
+            logger.error("flush of %r failed", outlet, exc_info=error)
+            outlet.flush_failed(error)
+        except Exception as second:
+            logger.error("%r could not be ended", outlet, exc_info=second)
 
 
 cdef class FlowControl:
@@ -100,7 +116,8 @@ cdef class Outlet:
     """Port: where a session's bytes go. put() queues; flush() is the transport's and sends.
 
     `is_writable` is False while the transport can take nothing: a stalled connection, or long-polling
-    without an open GET. `max_buffered_bytes` bounds the queue: what is already over it refuses more.
+    without an open GET. `max_buffered_bytes` bounds the queue, in which a packet counts with PACKET_BYTES at the least
+    once there are many: what is already over it refuses more.
     """
 
     def __cinit__(self, *args, **kwargs):
@@ -115,7 +132,7 @@ cdef class Outlet:
             return self.put_spoken(encoded, is_volatile)
         if self.flow is not None or encoded.key is not None:  # unlikely
             return self.put_watched(encoded, is_volatile)
-        if self.is_closed or self.buffered_bytes > self.max_buffered_bytes or (is_volatile and not self.is_writable):
+        if self.is_closed or is_full(self) or (is_volatile and not self.is_writable):
             return self.refuse(is_volatile)
         self.queue.append(encoded)
         self.buffered_bytes += encoded.size
@@ -170,6 +187,10 @@ cdef class Outlet:
     def drain(self) -> None:
         """flush() for transports written in Python."""
         raise NotImplementedError
+
+    def flush_failed(self, error) -> None:
+        """A flush has raised, and what it took off the queue may be lost: end the session, for nothing can follow."""
+        self.overflow()
 
     def overflow(self) -> None:
         """Called in a turn of its own when the buffer was full: end the session."""

@@ -5,7 +5,7 @@ ask for no answer: acks, CONNECT, DISCONNECT, pings and frames of the WebSocket 
 Knows nothing of sessions and transports' states; engine/flow.py has what does.
 """
 from fastsio._encoded cimport Encoded
-from fastsio._fanout cimport FlowControl, Outlet
+from fastsio._fanout cimport PACKET_BYTES, FlowControl, Outlet, has_too_many, is_full
 
 cdef enum:
     # When a buffer is full, a part of it is freed at once: packet by packet each would move the whole queue.
@@ -15,6 +15,11 @@ cdef dict POLICIES = {
     "close": CLOSE, "drop_oldest": DROP_OLDEST, "drop_newest": DROP_NEWEST, "keep_latest": KEEP_LATEST,
 }
 cdef tuple NAMES = tuple(POLICIES)
+
+
+cdef inline Py_ssize_t part_of(Py_ssize_t most) noexcept:
+    """How full a buffer of `most` bytes is to be once a part of it was freed."""
+    return most - most // FREED_PART
 
 
 cdef class Flow(FlowControl):
@@ -53,7 +58,7 @@ cdef class Flow(FlowControl):
             return outlet.refuse(is_volatile)
         if encoded.key is not None and self.replace(outlet, encoded):
             return True
-        if outlet.buffered_bytes > outlet.max_buffered_bytes:
+        if is_full(outlet):
             if is_volatile or self.policy_ == CLOSE:
                 return outlet.refuse(is_volatile)
             if (self.policy_ == DROP_NEWEST and encoded.is_event) or not self.make_room(outlet):
@@ -106,9 +111,9 @@ cdef class Flow(FlowControl):
             return False
         if self.policy_ == KEEP_LATEST:
             self.conflate(outlet)
-        if outlet.buffered_bytes > outlet.max_buffered_bytes - outlet.max_buffered_bytes // FREED_PART:
+        if outlet.buffered_bytes > part_of(outlet.max_buffered_bytes) or has_too_many(outlet):
             self.free(outlet, self.policy_ == DROP_NEWEST)
-        return outlet.buffered_bytes <= outlet.max_buffered_bytes
+        return not is_full(outlet)
 
     cdef int conflate(self, Outlet outlet) except -1:
         """Of the queued events with one key keep the newest, in its place."""
@@ -130,11 +135,13 @@ cdef class Flow(FlowControl):
         """Drop events, the oldest or the newest first, until a part of the buffer is free."""
         cdef Encoded encoded
         cdef list kept = []
-        cdef Py_ssize_t most = outlet.max_buffered_bytes
-        cdef Py_ssize_t due = outlet.buffered_bytes - most + most // FREED_PART
+        cdef Py_ssize_t most = part_of(outlet.max_buffered_bytes)
+        cdef Py_ssize_t due = outlet.buffered_bytes - most
+        cdef Py_ssize_t count = len(outlet.queue) - most // PACKET_BYTES if has_too_many(outlet) else 0
         for encoded in reversed(outlet.queue) if from_end else outlet.queue:
-            if due > 0 and encoded.is_event:
+            if (due > 0 or count > 0) and encoded.is_event:
                 due -= encoded.size
+                count -= 1
             else:
                 kept.append(encoded)
         if from_end:

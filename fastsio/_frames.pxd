@@ -1,5 +1,5 @@
 """C interface of _frames: the frame reader over a table of callbacks, and the frame head writer."""
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from fastsio._flag cimport flag
 
@@ -44,6 +44,8 @@ cdef struct Reader:
     unsigned char head[14]
     unsigned char head_size
     unsigned char mask[4]
+    uint32_t max_frames             # of one message; 0: any number
+    uint32_t frames                 # of the message that is open, with the one being read
     unsigned char opcode            # of the frame being read
     unsigned char message_opcode    # of the message that is open, with COMPRESSED; 0 if none is
     flag is_final

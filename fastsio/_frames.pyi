@@ -6,13 +6,21 @@ class ProtocolError(Exception):
     close_code: int
     reason: str
     size: int | None
+    option: str | None
     packets: list[tuple[str, bytes]]
     def __init__(self, close_code: int, reason: str) -> None: ...
+
+class OverLimit(ProtocolError):
+    def __init__(self, close_code: int, reason: str, option: str) -> None: ...
 
 class FrameReader:
     events: list[tuple[Any, ...]]
     def __init__(
-        self, max_message_bytes: int, expect_mask: bool = True, take_compressed: bool = False
+        self,
+        max_message_bytes: int,
+        expect_mask: bool = True,
+        take_compressed: bool = False,
+        max_frames: int = 0,
     ) -> None: ...
     def feed(self, data: bytes | bytearray | memoryview) -> None: ...
 

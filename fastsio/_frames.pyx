@@ -19,11 +19,13 @@ cdef extern from "mask.h":
 class ProtocolError(Exception):
     """The peer sent bytes that break a protocol; `close_code` is the WebSocket code that says so.
 
-    size: the bytes of a message that is too large (1009), as far as its frames have told; else None.
+    size: the bytes of a message that is too large (1009), as far as its frames have told; else None. option: the one
+    whose limit was met, None where it is a rule that was broken.
     Raised by the pure layers (_frames, _codec) and caught in one place per transport.
     """
 
     size = None
+    option = None
 
     def __init__(self, close_code: int, reason: str) -> None:
         super().__init__(close_code, reason)
@@ -34,9 +36,22 @@ class ProtocolError(Exception):
         return f"{self.reason} ({self.close_code})"
 
 
+class OverLimit(ProtocolError):
+    """The peer sent more than an option of the server allows; `option` is its name, which the reason ends with."""
+
+    def __init__(self, close_code: int, reason: str, option: str) -> None:
+        super().__init__(close_code, f"{reason} ({option})")
+        self.option = option
+
+    def __str__(self) -> str:
+        return self.reason
+
+
 cdef enum:
     PROTOCOL_ERROR = 1002
     INVALID_DATA = 1007
+    # RFC 6455 7.4.1: for what no other code is meant for.
+    POLICY_VIOLATION = 1008
     TOO_BIG = 1009
     MAX_CONTROL = 125
     # Covers what one read of uvloop or asyncio brings (256 KiB); a larger piece gets a buffer of its own.
@@ -196,6 +211,13 @@ cdef int start_frame(Reader* r, const unsigned char* head) except -1:
         if r.opcode != CONTINUATION:
             r.message_opcode = head[0] & (0x0F | COMPRESSED)
             memset(&r.utf8, 0, sizeof(Utf8))
+            r.frames = 1
+        elif r.frames == r.max_frames:
+            # What is empty counts as well: by their bytes alone frames of one message could come for ever.
+            r.is_stopped = True
+            raise OverLimit(POLICY_VIOLATION, f"message of over {r.max_frames} frames", "max_frames_per_message")
+        else:
+            r.frames += 1
     r.frame_size = <Py_ssize_t> size
     r.frame_done = 0
     r.in_payload = True
@@ -275,11 +297,14 @@ cdef int take_close(Reader* r, const unsigned char* p, Py_ssize_t n, object owne
 
 
 cdef int grow_message(Reader* r, Py_ssize_t more) except -1:
-    """Room for `more` bytes that are here now: memory follows what came, not what was announced."""
+    """Room for `more` bytes that are here now: memory follows what came, not what was announced.
+
+    There is some even for none: an empty first fragment's bytes go somewhere, too (C99 7.21.1: not to NULL).
+    """
     cdef Py_ssize_t wanted = r.message_size + more
     cdef Py_ssize_t capacity = max(wanted, 2 * r.message_capacity, 512)
     cdef unsigned char* moved
-    if wanted > r.message_capacity:
+    if wanted > r.message_capacity or r.message == NULL:
         moved = <unsigned char*> realloc(r.message, capacity)
         if moved == NULL:
             raise MemoryError()
@@ -409,9 +434,13 @@ cdef class FrameReader:
     cdef Reader reader
     cdef readonly list events
 
-    def __cinit__(self, max_message_bytes: int, expect_mask: bool = True, take_compressed: bool = False):
+    def __cinit__(
+        self, max_message_bytes: int, expect_mask: bool = True, take_compressed: bool = False, max_frames: int = 0
+    ):
+        """`max_frames`: of one message; 0 is any number."""
         reader_init(&self.reader, max_message_bytes, expect_mask)
         self.reader.takes_compressed = take_compressed
+        self.reader.max_frames = max_frames
         self.events = []
 
     def __dealloc__(self):

@@ -292,6 +292,11 @@ cdef class HostedSocket(Outlet):
                 self.flow.flushed(self)
             message = self.next_message()
 
+    def flush_failed(self, error) -> None:
+        """What was to be sent could not even be made."""
+        self.is_writable = False
+        self.send_failed(error)
+
     def send_failed(self, error) -> None:
         """The server can't send: the client is gone. It should say so to the driver as well."""
         if self.phase == CLOSED:
@@ -385,7 +390,8 @@ cdef class HostedSocket(Outlet):
         """The client reads too slowly: its buffer is over max_buffered_bytes."""
         if self.phase == CLOSED:
             return
-        logger.warning("%s: cut off, over %d bytes unread (max_buffered_bytes)", self.remote, self.max_buffered_bytes)
+        text = "%s: cut off, over %d bytes unread (max_buffered_bytes)"
+        self.engine.rare_log.note("max_buffered_bytes", text, self.remote, self.max_buffered_bytes)
         if self.receiver is not None:
             self.receiver.connection_overflowed(self)
         self.abort()

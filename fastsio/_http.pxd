@@ -39,7 +39,7 @@ cdef class Judge:
     cdef bint accepts(self, bytes data) except -1
 
 
-cdef Request whole_request(bytes data, Py_ssize_t max_head_bytes, Py_ssize_t max_body_bytes)
+cdef Request whole_request(bytes data, Py_ssize_t max_head_bytes, int max_headers, Py_ssize_t max_body_bytes)
 cpdef bytes response_head(int status, headers, Py_ssize_t content_length, bint keep_alive)
 cpdef bytes switch_head(headers, bytes accept)
 cpdef list chosen_protocol(Request request)
@@ -52,9 +52,11 @@ cdef class RequestReader:
     cdef readonly bint is_reading       # a request has begun and is not complete
     cdef bint has_announced    # the one that is being read was reported to the router
     cdef public bint wants_continue   # its client waits for "100 Continue"
-    cdef readonly int refusal           # the HTTP status that a parse error is answered with
+    cdef readonly str option            # of a parse error: whose limit was met, None if it was no limit
+    cdef readonly str complaint         # and what is to be said of it
     cdef Py_ssize_t max_body_bytes
     cdef Py_ssize_t max_head_bytes
+    cdef int max_headers
     cdef Py_ssize_t head_bytes      # of the head's parts that httptools reported
     cdef Py_ssize_t unreported_bytes
     cdef Py_ssize_t reports
@@ -65,5 +67,6 @@ cdef class RequestReader:
     cdef list headers
     cdef list chunks
     cdef bytes feed(self, bytes data)
+    cdef int too_big(self, str option, str complaint) except -1
     cdef bint is_idle(self) noexcept
     cdef int finish(self, bint is_too_large) except -1

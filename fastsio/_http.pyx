@@ -23,9 +23,6 @@ cdef extern from "accept.h":
     void fastsio_accept(const char* key, char* out) noexcept
 
 cdef enum:
-    BAD_REQUEST = 400
-    HEAD_TOO_BIG = 431
-    MAX_HEADERS = 256
     VERSION_BYTES = 11  # " HTTP/1.1\r\n"
 
 cdef dict STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
@@ -236,14 +233,14 @@ cdef class Judge:
 cdef Judge spare_judge = None
 
 
-cdef Request whole_request(bytes data, Py_ssize_t max_head_bytes, Py_ssize_t max_body_bytes):
+cdef Request whole_request(bytes data, Py_ssize_t max_head_bytes, int max_headers, Py_ssize_t max_body_bytes):
     """The request that `data` is, if it is exactly one of the usual form; None is RequestReader's work.
 
     Only looks for where the parts are and for what takes more than one read; what is valid httptools says.
     """
     global spare_judge
     cdef Request request = Request.__new__(Request)
-    cdef Py_ssize_t head_size = find_parts(data, request, max_body_bytes)
+    cdef Py_ssize_t head_size = find_parts(data, request, max_headers, max_body_bytes)
     cdef Judge judge = spare_judge
     if head_size == 0 or head_size > max_head_bytes:
         return None
@@ -264,7 +261,7 @@ cdef Request whole_request(bytes data, Py_ssize_t max_head_bytes, Py_ssize_t max
     return request
 
 
-cdef Py_ssize_t find_parts(bytes data, Request request, Py_ssize_t max_body_bytes):
+cdef Py_ssize_t find_parts(bytes data, Request request, int max_headers, Py_ssize_t max_body_bytes):
     """Note method and target; returns the head's size, 0 if this is no whole request of the usual form."""
     cdef const char* start = PyBytes_AS_STRING(data)
     cdef const char* p = start
@@ -290,7 +287,7 @@ cdef Py_ssize_t find_parts(bytes data, Request request, Py_ssize_t max_body_byte
     p += VERSION_BYTES
     while end - p >= 2 and p[0] != c"\r":
         # A line that begins with a blank continues the one before it (RFC 9112 5.2).
-        if p[0] == c" " or p[0] == c"\t" or count == MAX_HEADERS:
+        if p[0] == c" " or p[0] == c"\t" or count == max_headers:
             return 0
         p = read_field(p, end, &field)
         if p == NULL or is_named(&field, "transfer-encoding", 17) or is_named(&field, "expect", 6):
@@ -326,17 +323,17 @@ cdef Py_ssize_t decimal_of(const Field* field) noexcept:
 cdef class RequestReader:
     """Collects requests from a connection's bytes. It is httptools' protocol: the on_… methods are its."""
 
-    def __cinit__(self, Py_ssize_t max_head_bytes, Py_ssize_t max_body_bytes):
+    def __cinit__(self, Py_ssize_t max_head_bytes, int max_headers, Py_ssize_t max_body_bytes):
         self.max_head_bytes = max_head_bytes
+        self.max_headers = max_headers
         self.max_body_bytes = max_body_bytes
         self.ready = []
-        self.refusal = BAD_REQUEST
         self.parser = httptools.HttpRequestParser(self)
 
     cdef bytes feed(self, bytes data):
         """Parse; returns what follows a request for another protocol, None while it is HTTP.
 
-        Raises httptools.HttpParserError; `refusal` is the status to answer then.
+        Raises httptools.HttpParserError; `option` and `complaint` tell of a limit that was met.
         """
         cdef Py_ssize_t reports = self.reports
         try:
@@ -355,9 +352,15 @@ cdef class RequestReader:
         return None
 
     def check_head(self) -> None:
-        if self.head_bytes + self.unreported_bytes > self.max_head_bytes or len(self.headers) > MAX_HEADERS:
-            self.refusal = HEAD_TOO_BIG
-            raise httptools.HttpParserError("head over the limit")
+        if self.head_bytes + self.unreported_bytes > self.max_head_bytes:
+            self.too_big("max_header_bytes", f"head of over {self.max_head_bytes} bytes")
+        if len(self.headers) > self.max_headers:
+            self.too_big("max_headers", f"over {self.max_headers} headers")
+
+    cdef int too_big(self, str option, str complaint) except -1:
+        self.option = option
+        self.complaint = complaint
+        raise httptools.HttpParserError(complaint)
 
     def announce(self) -> Request | None:
         """A request whose body is still coming, without it; None if there is none, or it was announced."""

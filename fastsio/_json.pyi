@@ -5,6 +5,8 @@ from typing import Any
 class Json:
     dumps: Any
     loads: Any
+    max_depth: int
+    max_attachments: int
     def __init__(self, module: Any = None) -> None: ...
 
 DEFAULT_JSON: Json

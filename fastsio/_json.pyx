@@ -8,11 +8,11 @@ import math
 
 import orjson
 
-from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.dict cimport PyDict_Copy
 from libc.string cimport memchr, memcmp, memcpy
 
-from fastsio._frames import ProtocolError
+from fastsio._frames import OverLimit, ProtocolError
 from fastsio.models import as_builtins, is_model
 
 cdef extern from "Python.h":
@@ -26,6 +26,7 @@ cdef enum:
     # Python's version.
     MAX_DEPTH = 900
     MAX_LOAD_DEPTH = 1024
+    MAX_ATTACHMENTS = 10  # see _codec.pyx
     INVALID_DATA = 1007
     MAX_STRINGS = 16
     # Event names are few and come again and again.
@@ -220,13 +221,37 @@ def _number(digits):
 cdef object strict_decoder = stdlib_json.JSONDecoder(parse_constant=_refuse_constant, parse_int=_number)
 
 
-cdef int check_depth(object value, int depth) except -1:
-    if depth > MAX_LOAD_DEPTH:
-        raise ValueError(f"nested over {MAX_LOAD_DEPTH} levels")
-    if type(value) is list or type(value) is dict:
-        for item in value if type(value) is list else (<dict> value).values():
-            check_depth(item, depth + 1)
-    return 0
+cdef bint is_deeper(object value, int most) except -1:
+    """Whether lists and dicts are nested over `most` levels: [] is one."""
+    if type(value) is not list and type(value) is not dict:
+        return False
+    if most == 0:
+        return True
+    for item in value if type(value) is list else (<dict> value).values():
+        if is_deeper(item, most - 1):
+            return True
+    return False
+
+
+cdef bint is_text_deeper(const char* p, Py_ssize_t n, int most) noexcept:
+    """Whether JSON has arrays and objects nested over `most` levels; of what is no JSON, anything."""
+    cdef const char* end = p + n
+    cdef int depth = 0
+    cdef char c
+    while p < end:
+        c = p[0]
+        p += 1
+        if c == c'"':
+            while p < end and p[0] != c'"':
+                p += 2 if p[0] == c"\\" else 1
+            p += 1
+        elif c == c"[" or c == c"{":
+            depth += 1
+            if depth > most:
+                return True
+        elif c == c"]" or c == c"}":
+            depth -= 1
+    return False
 
 
 def _plain(value, list found, int depth=0):
@@ -273,6 +298,10 @@ cdef class Json:
     `separators` and `parse_constant` where it takes them as the standard library's json does; bytes are taken out
     before it sees a value.
     """
+
+    def __cinit__(self, *args, **kwargs):
+        self.max_depth = MAX_LOAD_DEPTH
+        self.max_attachments = MAX_ATTACHMENTS
 
     def __init__(self, module=None):
         self.is_builtin = module is None
@@ -334,7 +363,7 @@ cdef class Json:
             spare_collector = collector
 
     cdef object load(self, const char* p, Py_ssize_t n):
-        """The value of n bytes of JSON; ProtocolError if they are none."""
+        """The value of n bytes of JSON; ProtocolError if they are none, OverLimit if they are nested too deeply."""
         cdef bytes text
         cdef list strings
         if self.is_builtin:
@@ -342,17 +371,26 @@ cdef class Json:
             if strings is not None:
                 return strings
         text = PyBytes_FromStringAndSize(p, n)
+        # orjson looks for the usual limit itself. Each level takes a byte.
+        if n > self.max_depth and (self.max_depth < MAX_LOAD_DEPTH or not self.is_builtin):
+            self.check_depth(text)
         try:
             if self.is_builtin:
                 try:
                     return self.loads(text)
                 except ValueError:
-                    value = strict_decoder.decode(text.decode())
-                    check_depth(value, 0)
-                    return value
+                    self.check_depth(text)
+                    return strict_decoder.decode(text.decode())
             return self.loads(text.decode())
+        except OverLimit:
+            raise
         except Exception as error:  # whatever the module given as json= raises
             raise ProtocolError(INVALID_DATA, "invalid payload: not JSON") from error
+
+    cdef int check_depth(self, bytes text) except -1:
+        if is_text_deeper(PyBytes_AS_STRING(text), len(text), self.max_depth):
+            raise OverLimit(INVALID_DATA, f"JSON nested over {self.max_depth} levels", "max_json_depth")
+        return 0
 
 
 DEFAULT_JSON = Json()

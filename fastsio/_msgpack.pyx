@@ -13,7 +13,7 @@ from libc.stdint cimport int64_t
 
 from fastsio._codec cimport MessageDecoder, Packet, Parser, checked_packet
 from fastsio._encoded cimport Encoded, binary_message
-from fastsio._json cimport check_depth
+from fastsio._json cimport is_deeper
 
 from fastsio._codec import NO_DATA
 from fastsio._frames import ProtocolError
@@ -113,8 +113,8 @@ cdef class MsgPackDecoder(MessageDecoder):
             raise ValueError(str(error)) from error
         except RecursionError:
             raise ValueError("nested too deeply") from None
-        if len(message) > MAX_LOAD_DEPTH:  # else it can't be so deep
-            check_depth(data, 0)
+        if len(message) > MAX_LOAD_DEPTH and is_deeper(data, MAX_LOAD_DEPTH):  # of fewer bytes it can't be so deep
+            raise ValueError(f"nested over {MAX_LOAD_DEPTH} levels")
         return found.type, found.nsp, data, None if found.id is msgspec.UNSET else found.id
 
     cpdef Packet decode(self, object message):

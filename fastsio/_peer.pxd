@@ -17,6 +17,7 @@ cdef class PeerBase(MessageHandler):
     cdef dict joined                # all by namespace; None where there was never one besides "/"
     cdef public bint is_diverted    # events go to divert() and not straight to the socket
     cdef public bint is_filtered    # a socket of it has packet middleware: its events are diverted for good
+    cdef public object work         # core.waiting.Crowd of handlers that have not ended; None until there were many
     cdef public object line         # core.line.Line, where events wait for each other; None where they don't have to
     cdef public dict environ_made   # the handshake as a WSGI environ, once somebody asked for it
     # The binary packet whose attachments are still due; buffers is None when there is none.

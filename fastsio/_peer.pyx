@@ -20,13 +20,15 @@ from fastsio._codec cimport (
 )
 from fastsio._dispatch cimport SocketBase
 from fastsio._fanout cimport MessageHandler, SessionBase
-from fastsio._json cimport Json
+from fastsio._json cimport Json, is_deeper
 
 from fastsio._codec import NO_DATA
-from fastsio._frames import ProtocolError
+from fastsio._frames import OverLimit, ProtocolError
 
 cdef enum:
     INVALID_DATA = 1007
+    # No form of packets is read deeper than this.
+    MAX_DEPTH = 1024
 
 
 cdef class PeerBase(MessageHandler):
@@ -44,6 +46,12 @@ cdef class PeerBase(MessageHandler):
         if self.joined is not None:
             return dict(self.joined)
         return {} if self.root is None else {"/": self.root}
+
+    @property
+    def namespace_count(self) -> int:
+        """How many namespaces besides "/" it is in, or waits to be let into."""
+        cdef Py_ssize_t count = 0 if self._joining is None else len(self._joining) - ("/" in self._joining)
+        return count if self.joined is None else count + len(self.joined) - ("/" in self.joined)
 
     cpdef SocketBase find(self, str namespace):
         """The socket in a namespace, None if there is none."""
@@ -65,6 +73,8 @@ cdef class PeerBase(MessageHandler):
         cdef Packet packet
         try:
             packet = self.decoder.decode(message)
+            if self.json.max_depth < MAX_DEPTH and packet is not None and is_deeper(packet.data, self.json.max_depth):
+                raise OverLimit(INVALID_DATA, f"nested over {self.json.max_depth} levels", "max_json_depth")
         except ProtocolError as error:
             self.malformed(error)
             return 0
@@ -80,7 +90,7 @@ cdef class PeerBase(MessageHandler):
         cdef str namespace
         if self.buffers is not None:
             raise ProtocolError(INVALID_DATA, "got plaintext data when reconstructing a packet")
-        parse_head(p, n, &head)
+        parse_head(p, n, &head, self.json.max_attachments)
         data = load_data(&head, self.json)
         namespace = namespace_of(&head)
         if not head.attachments:  # likely

@@ -11,6 +11,7 @@ from fastsio._json import Json
 class RawMessages:
     fn: Callable[[str, Any], Any] | None
     is_serial: bool
+    max_running: int
     json: Json
     tasks: set[asyncio.Task[Any]]
     handler_errors: int

@@ -8,6 +8,7 @@ import binascii
 import logging
 
 from cpython.bytes cimport PyBytes_AS_STRING
+from libc.limits cimport INT_MAX
 from libc.string cimport memcmp
 
 from fastsio._eager cimport start
@@ -28,10 +29,12 @@ cdef class RawMessages:
     """What the clients of one server share: the function for messages, and how it is called.
 
     fn(sid, data) is None while there is none. is_serial: a client's messages are handled one after the other.
+    max_running: how many handlers of one client may have not ended, before what comes has to wait.
     """
 
     cdef public object fn
     cdef public bint is_serial
+    cdef public int max_running
     cdef readonly Json json
     cdef readonly set tasks
     cdef public Py_ssize_t handler_errors
@@ -40,6 +43,7 @@ cdef class RawMessages:
         self.json = json
         self.tasks = tasks
         self.is_serial = is_serial
+        self.max_running = INT_MAX
 
     cdef int failed(self, str sid, error) except -1:
         self.handler_errors += 1
@@ -54,7 +58,8 @@ cdef class RawHandler(MessageHandler):
     cdef public SessionBase engine_session
     cdef readonly str sid
     cdef object loop
-    cdef readonly bint is_busy      # only if serial: a handler has not ended, what comes waits
+    cdef readonly bint is_busy      # what comes waits, until a handler ends
+    cdef int at_work                # how many have been begun and not ended
     cdef public bint is_closing     # gone, or sent away: nothing more is sent to it
 
     def __init__(self, RawMessages messages, SessionBase session, loop):
@@ -99,12 +104,13 @@ cdef class RawHandler(MessageHandler):
         if is_suspended:
             running = Running.__new__(Running)
             running.handler = self
-            self.is_busy = self.messages.is_serial
+            self.at_work += 1
+            self.is_busy = self.messages.is_serial or self.at_work >= self.messages.max_running
             self.messages.tasks.add(result)
             result.add_done_callback(running)
 
     def keep(self, data, size) -> None:
-        """A message of `size` bytes that must wait, because handlers run one after the other."""
+        """A message of `size` bytes that must wait, because as many handlers as may have not ended."""
         raise NotImplementedError
 
     def resume(self) -> None:
@@ -120,6 +126,7 @@ cdef class Running:
     def __call__(self, task):
         cdef RawHandler handler = self.handler
         handler.messages.tasks.discard(task)
+        handler.at_work -= 1
         if not task.cancelled() and task.exception() is not None:
             handler.messages.failed(handler.sid, task.exception())
         if handler.is_busy:

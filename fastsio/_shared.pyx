@@ -114,7 +114,7 @@ cdef class SharedConn(Conn):
             self.held = data
             return None
         elif form == INCOMPLETE:
-            self.respond(HEAD_TOO_BIG, [], b"", keep_alive=False)
+            self.turn_away(HEAD_TOO_BIG, "max_header_bytes", f"head of over {self.router.max_head_bytes} bytes")
             return None
         self.give_away(data)
         return None

@@ -6,9 +6,10 @@ packets may be compressed, and nothing of what is received (see _conn.pyx).
 import sys
 
 from cpython.bytes cimport PyBytes_AS_STRING
+from libc.limits cimport INT_MAX
 
 from fastsio._encoded cimport Encoded, join_frames
-from fastsio._fanout cimport Outlet
+from fastsio._fanout cimport Outlet, is_full
 from fastsio._frames cimport TEXT, frame_of
 
 from fastsio._encoded import wrap
@@ -29,13 +30,25 @@ cdef extern from *:
     #ifndef MSG_MORE
     #define MSG_MORE 0
     #endif
-    /* Bytes that the kernel took; 0 if it takes none now, -1 if the connection is broken.
+    /* Bytes that the kernel took; 0 if it takes none now (its buffer is full, or it is short of memory, which for a
+     * send of less than all is the same), -1 if the connection is broken.
      * What is last the close sends, which follows in this loop turn: one segment for data and FIN, 86 us -> 78 us for
      * a client that comes, joins and goes (bench/load --case connect). */
     static Py_ssize_t fastsio_send(int fd, const char *data, Py_ssize_t n, int is_last) {
         ssize_t sent = send(fd, data, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL | (is_last ? MSG_MORE : 0));
         if (sent >= 0) return (Py_ssize_t)sent;
-        return (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) ? 0 : -1;
+        switch (errno) {
+            case EAGAIN:
+    #if EWOULDBLOCK != EAGAIN
+            case EWOULDBLOCK:
+    #endif
+            case EINTR:
+            case ENOBUFS:
+            case ENOMEM:
+                return 0;
+            default:
+                return -1;
+        }
     }
     #endif
     """
@@ -46,6 +59,14 @@ cdef enum:
     JOIN_BYTES = 262144
 
 cdef bint CAN_SEND_DIRECTLY = sys.platform != "win32"
+# A connection whose descriptor is above it takes one of those that are kept for others; see descriptors.py.
+cdef int most_descriptors = INT_MAX
+
+
+def keep_descriptors(int most) -> None:
+    """Connections whose descriptors are above `most` are to be refused from now on."""
+    global most_descriptors
+    most_descriptors = most
 
 
 cdef class Stream(Outlet):
@@ -54,17 +75,21 @@ cdef class Stream(Outlet):
     def __cinit__(self, *args, **kwargs):
         self.fd = -1
 
-    cdef int begin_writing(self, transport) except -1:
-        """The event loop has a transport for us."""
+    cdef int begin_writing(self, transport) except -2:
+        """The event loop has a transport for us; returns its descriptor, -1 if there is none."""
+        cdef int fd = -1
         self.transport = transport
         self.is_secure = transport.get_extra_info("sslcontext") is not None
-        if CAN_SEND_DIRECTLY and not self.is_secure:
-            self.fd = transport.get_extra_info("socket").fileno()
+        sock = transport.get_extra_info("socket")
+        if sock is not None and CAN_SEND_DIRECTLY:
+            fd = sock.fileno()
+            if not self.is_secure:
+                self.fd = fd
         # With 0 the pause and resume calls say exactly whether the transport holds anything unsent, as direct
         # sends need it. TLS transports pause at the limit, not above it, so 0 would stop them for ever.
         transport.set_write_buffer_limits(1 if self.is_secure else 0, 0)
         self.is_writable = True
-        return 0
+        return fd
 
     def pause_writing(self) -> None:
         self.is_writable = False
@@ -72,20 +97,39 @@ cdef class Stream(Outlet):
     def resume_writing(self) -> None:
         if self.transport is not None:
             self.is_writable = True
-            self.flush()
+            try:
+                self.flush()
+            except Exception as error:  # the event loop would log it, and go on with what is left
+                self.flusher.give_up(self, error)
+
+    def flush_failed(self, error) -> None:
+        """End the connection; the session, if there is one, with the reason."""
+        session = self.session
+        self.abort()
+        if session is not None:
+            session.write_failed(error)
 
     # --- queueing and sending ----------------------------------------------------------------
 
     cdef int queue_raw(self, bytes data) except -1:
         """Queue bytes as they are, outside the packets' limits: control frames, HTTP."""
         self.enqueue(wrap(data))
-        if self.buffered_bytes > self.max_buffered_bytes and (self.flow is None or not self.flow.make_room(self)):
+        if is_full(self) and (self.flow is None or not self.flow.make_room(self)):
             self.refuse(False)
         return 0
 
     def send_text(self, bytes packet) -> None:
         """Queue one text message that belongs to no session (an upgrade's probe)."""
         self.queue_raw(frame_of(TEXT, <const unsigned char*> PyBytes_AS_STRING(packet), len(packet)))
+
+    cdef int end_of_read(self) except -1:
+        """One write for all answers; with the turn's other writes where there are any to come."""
+        self.is_waiting = False
+        if self.queue and self.is_writable:
+            if self.flusher.is_scheduled:
+                return self.flusher.add(self)
+            return self.flush()
+        return 0
 
     cdef int flush(self) except -1:
         """Send what is queued in as few writes as can be; what the kernel does not take stays queued."""
@@ -161,6 +205,15 @@ cdef class Stream(Outlet):
                 self.abort()
         else:
             self.transport.close()
+
+    cdef int forget_bytes(self) except -1:
+        """The transport is gone, and with it what was to be sent. Needs no memory."""
+        self.is_writable = False
+        self.fd = -1
+        self.transport = self.deflate = None
+        self.queue.clear()
+        self.buffered_bytes = 0
+        return 0
 
     def abort(self) -> None:
         """Drop the connection and whatever is queued."""

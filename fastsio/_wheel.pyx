@@ -13,6 +13,8 @@ logger = logging.getLogger("fastsio.engine")
 
 MIN_TICK_S = 0.01
 MAX_TICK_S = 1.0
+# When an entry whose call has raised is called again: a session must not live on without anybody who ends it.
+AGAIN_S = 5.0
 
 
 cdef class Wheel:
@@ -34,20 +36,26 @@ cdef class Wheel:
         self.slots = {}
 
     def add(self, entry, double delay_s) -> None:
-        """Call entry.on_due() after `delay_s`; an entry that waits already is moved."""
+        """Call entry.on_due() after `delay_s`; an entry that waits already is moved, or stays if memory runs out."""
         cdef double now = self.time()
         cdef set slot
-        self.remove(entry)
+        cdef set before
         number = <int64_t> ((now + delay_s) / self.tick_s) + 1
         slot = self.slots.get(number)
         if slot is None:
             slot = self.slots[number] = set()
-        slot.add(entry)
-        entry.wheel_slot = slot
-        self.count += 1
         if self.timer is None:
             self.next_slot = <int64_t> (now / self.tick_s) + 1
             self.start_timer()
+        before = entry.wheel_slot
+        if before is slot:
+            return
+        slot.add(entry)
+        entry.wheel_slot = slot
+        if before is None:
+            self.count += 1
+        else:
+            before.discard(entry)
 
     cpdef remove(self, entry):
         cdef set slot = entry.wheel_slot
@@ -69,26 +77,55 @@ cdef class Wheel:
         """The timer's call: all that is due by now."""
         # A loop's timer may fire a moment early: the slot that it was set for is due all the same.
         cdef int64_t last_slot = max(self.next_slot, <int64_t> (<double> self.time() / self.tick_s))
-        while self.next_slot <= last_slot:
-            self.fire(self.next_slot)
-            self.next_slot += 1
-        if self.count:
-            self.start_timer()
-        else:
+        try:
+            if last_slot - self.next_slot > <int64_t> len(self.slots):  # the clock has jumped
+                self.skip_to_used_slot(last_slot)
+            while self.next_slot <= last_slot:
+                self.fire(self.next_slot)
+                self.next_slot += 1
+        finally:
+            # Whatever happens, there is a next turn: without one nothing on this server would ever time out.
             self.timer = None
-            self.slots.clear()
+            if self.count:
+                self.start_timer()
+            else:
+                self.slots.clear()
+
+    cdef int skip_to_used_slot(self, int64_t last_slot) except -1:
+        """Fire what is due by `last_slot` in its order, without a look at the slots that nobody is in.
+
+        A process that was stopped, or a clock that jumps, may leave millions of these.
+        """
+        cdef int64_t number
+        for number in sorted(self.slots):
+            if self.next_slot <= number <= last_slot:
+                self.next_slot = number
+                self.fire(number)
+        self.next_slot = last_slot
+        return 0
+
+    cdef int put_back(self, entry, double delay_s, set due) except -1:
+        """add() for an entry that was called; if memory runs out it is due still."""
+        try:
+            self.add(entry, delay_s)
+        except MemoryError:
+            due.add(entry)
+            entry.wheel_slot = due
+            self.count += 1
+            raise
+        return 0
 
     cdef int fire(self, int64_t number) except -1:
         cdef set due = self.slots.get(number)
         while due:
             entry = next(iter(due))
             self.remove(entry)
+            delay_s = AGAIN_S
             try:
                 delay_s = entry.on_due()
             except Exception:
-                logger.exception("deadline of %r failed", entry)
-                continue
+                logger.exception("deadline of %r failed; it is called again in %g s", entry, AGAIN_S)
             if delay_s:
-                self.add(entry, delay_s)
+                self.put_back(entry, delay_s, due)
         self.slots.pop(number, None)
         return 0

@@ -27,11 +27,19 @@ def main(argv: list[str] | None = None) -> int:
             app, arguments.host, arguments.port, loop=arguments.loop, socketio_path=arguments.path,
             static_files=dict(arguments.static) or None, ssl_certfile=arguments.tls_cert, ssl_keyfile=arguments.tls_key,
             head_timeout=arguments.head_timeout, shutdown_timeout=arguments.shutdown_timeout,
+            **_listening_options(arguments),
         )  # fmt: skip
     except (OSError, ValueError, MissingExtra, StartupFailed) as error:
         print(f"fastsio: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _listening_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Where it listens, if not on host and port, and how it stops, as far as that was said."""
+    names = ("fd", "uds", "uds_mode", "drain_seconds", "drain_delay", "health", "handover")
+    given = {name: getattr(arguments, name) for name in names}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _check_swap(arguments: argparse.Namespace) -> int:
@@ -143,6 +151,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="S",
         help="seconds for handlers at the end",
     )
+    _add_listening(serve)
     swap = commands.add_parser(
         "check-swap", help="list what a project uses of python-socketio, and how it is here"
     )
@@ -150,6 +159,36 @@ def _parser() -> argparse.ArgumentParser:
     swap.add_argument("--json", action="store_true", help="for programs")
     _add_schema(commands)
     return parser
+
+
+def _add_listening(serve: argparse.ArgumentParser) -> None:
+    """See docs/deploy.md; the defaults are start()'s."""
+    serve.add_argument(
+        "--fd", type=int, metavar="N", help="listen on an open descriptor instead of host and port"
+    )
+    serve.add_argument("--uds", metavar="PATH", help="listen on a Unix socket instead")
+    serve.add_argument(
+        "--uds-mode", type=_octal, metavar="MODE", help="its permissions, octal (660)"
+    )
+    serve.add_argument(
+        "--drain-seconds", type=float, metavar="S", help="close clients over so long at the end (0)"
+    )
+    serve.add_argument(
+        "--drain-delay", type=float, metavar="S", help="go on accepting so long before that (0)"
+    )
+    serve.add_argument("--health", metavar="PATH", help='a page that says "live" or "draining"')
+    serve.add_argument(
+        "--handover",
+        metavar="PATH",
+        help="take the sockets over from the process that serves there, and be asked there by the next one",
+    )
+
+
+def _octal(text: str) -> int:
+    try:
+        return int(text, 8)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: permissions in octal, such as 660") from None
 
 
 def _add_schema(commands: Any) -> None:

@@ -53,7 +53,8 @@ class MsgPackPacket(packet.Packet):
 
         Without an ext_hook of its own it reads JavaScript's dates and undefined as Python's: see _msgpack.node_value.
         """
-        return _parser_of(cls.dumps_default, None if cls.ext_hook is ExtType else cls.ext_hook)
+        # One of its own: a server has limits of its own.
+        return MsgPack(cls.dumps_default, None if cls.ext_hook is ExtType else cls.ext_hook)
 
     @classmethod
     def _parser(cls, ext_hook: Any = None) -> MsgPack:

@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 from fastsio._eager import start_eager
 from fastsio._http import Request
+from fastsio.logged import one_line
 from fastsio.static import StaticFiles, answer_file
 
 logger = logging.getLogger("fastsio.serve")
@@ -58,7 +59,7 @@ class Pages(StaticFiles):
             exchange.respond(405, [("Allow", "GET, HEAD")], b"")
         elif callable(page):
             task = start_eager(
-                self._call(page, request, exchange), self._tasks, f"page {request.path}"
+                self._call(page, request, exchange), self._tasks, f"page {one_line(request.path)}"
             )
             if task is not None and not task.done():
                 exchange.on_abort = functools.partial(_end, task)
@@ -74,7 +75,7 @@ class Pages(StaticFiles):
             exchange.on_abort = None
             _show(page, request, exchange)
         except Exception:  # an application's function may raise anything
-            logger.exception("page %s failed", request.path)
+            logger.exception("page %s failed", one_line(request.path))
             exchange.on_abort = None
             _show(FAILED, request, exchange)
 

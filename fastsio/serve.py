@@ -4,9 +4,9 @@ run() for programs, start() for those that have a running loop already.
 """
 
 import asyncio
-import contextlib
 import functools
-import signal
+import logging
+import socket
 import ssl
 import sys
 from collections.abc import Awaitable, Callable
@@ -19,93 +19,82 @@ from fastsio._shared import SecureSharedConn, SharedConn
 from fastsio.doors.beside import MissingExtra, beside_for
 from fastsio.doors.carriers import Carried, find_carried
 from fastsio.doors.files import find_file
+from fastsio.doors.handover import Takeover, ask
+from fastsio.doors.health import add_health
 from fastsio.doors.lifespan import Lifespan
+from fastsio.doors.listening import UDS_MODE, Place, listen
+from fastsio.doors.passing import Doorman
+from fastsio.doors.running import RunningServer, Stop, call_hook
 from fastsio.doors.shared import Connections, SharedServer
+from fastsio.doors.signals import StopSignals
+from fastsio.doors.systemd import Notifier, activated_sockets
+from fastsio.doors.tls import context_for
 from fastsio.pages import Pages
 from fastsio.server import Server
 from fastsio.static import StaticFiles
 from fastsio.webtransport.settings import Settings, settings_of
 
-BACKLOG = 2048
+logger = logging.getLogger("fastsio.serve")
+
+__all__ = ["RunningServer", "run", "start"]
+
 SERVABLE = "an AsyncServer, an IO, an engineio.AsyncServer, an ASGIApp or an application with one"
 
 
-class RunningServer:
-    """A server that listens. `port` and `url` say where; `engine` and `hub` are for looking inside."""
-
-    def __init__(
-        self, server: Server, listener: asyncio.Server, scheme: str, shutdown_timeout: float,
-        lifespan: Lifespan | None = None, webtransport: Any = None,
-    ) -> None:  # fmt: skip
-        self._server = server
-        # A webtransport.door.Door beside it, or None.
-        self.webtransport = webtransport
-        self._listener = listener
-        self._shutdown_timeout_s = shutdown_timeout
-        self._lifespan = lifespan
-        self.engine = server.engine
-        self.hub = server.hub
-        host, self.port = listener.sockets[0].getsockname()[:2]
-        self.host: str = host
-        self.url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
-
-    @property
-    def connections(self) -> set[Any]:
-        """The open TCP connections, each as the protocol that has it now."""
-        return self._server.connections
-
-    async def close(self) -> None:
-        """Stop: no new connections, every client told, `disconnect` handlers run ("server shutting down").
-
-        Takes at most shutdown_timeout seconds and three more; handlers still running then are cancelled. The
-        shutdown of an ASGI application's lifespan follows, with as much time again.
-        """
-        self._listener.close()
-        if self.webtransport is not None:
-            self.webtransport.stop()
-        await self._server.close(self._shutdown_timeout_s)
-        if self.webtransport is not None:
-            await self.webtransport.close()
-        if self._lifespan is not None:
-            await self._lifespan.shutdown(self._shutdown_timeout_s)
-
-
 async def start(
-    app: Any, host: str = "127.0.0.1", port: int = 5000, *, socketio_path: str | None = None,
+    app: Any, host: str = "127.0.0.1", port: int = 5000, *, sock: socket.socket | list[socket.socket] | None = None,
+    fd: int | None = None, uds: str | None = None, uds_mode: int = UDS_MODE, socketio_path: str | None = None,
     pages: dict[str, Any] | None = None, static_files: dict[str, Any] | None = None,
     ssl_certfile: str | None = None, ssl_keyfile: str | None = None,
+    ssl_keyfile_password: str | bytes | None = None,
     ssl_context: ssl.SSLContext | None = None, head_timeout: float = 10.0, shutdown_timeout: float = 5.0,
-    webtransport: Any = None,
+    drain_seconds: float = 0.0, drain_delay: float = 0.0,
+    on_drain: Callable[[], Awaitable[None] | None] | None = None, health: str | None = None,
+    handover: str | None = None, webtransport: Any = None,
 ) -> RunningServer:  # fmt: skip
     """Serve `app` on the running loop; returns when it listens.
 
     `app` is an AsyncServer, an IO, an engineio.AsyncServer; an ASGIApp, or an ASGI application that carries one
     (see doors/carriers.py): then what is not Socket.IO's is served by uvicorn's protocol on the same port, from the
     application's lifespan startup to its shutdown.
-    port 0 takes a free one (see RunningServer.port). pages: {"/": "It works!", "/index": Path("index.html")}, see
-    pages.py. static_files: {"/": "index.html", "/static": "./public"}. socketio_path: None for the application's own,
-    "socket.io" where it has none. An ASGIApp has static files and a path of its own, and no pages.
-    head_timeout: seconds a request may take to arrive. shutdown_timeout: seconds that handlers get at close().
+
+    Where: host and port (0 takes a free one, see RunningServer.port); instead of them sock, a socket or several, bound
+    or listening; fd, the number of such a socket's descriptor; uds, the path of a Unix socket, which is made with the
+    permissions uds_mode. What is given is closed with the server. For TLS: ssl_certfile and ssl_keyfile, PEM files, for
+    TLS 1.2 and 1.3 (doors/tls.py), and ssl_keyfile_password; or ssl_context, one of your own, taken as it is.
+
+    What: socketio_path, None for the application's own, "socket.io" where it has none. pages: {"/": "It works!",
+    "/index": Path("index.html")}, see pages.py. static_files: {"/": "index.html", "/static": "./public"}. An ASGIApp
+    has static files and a path of its own, and no pages. health: the path of a page that says "live", and "draining"
+    with 503 from close() on, see doors/health.py. head_timeout: seconds a request, and a TLS handshake before it, may
+    take to arrive.
+
     webtransport: listen for HTTP/3 too, on the UDP port of the same number. None does so if the application's
     transports name "webtransport"; False does not; a dict says more (webtransport/settings.py). It needs the
     certificate's files and the extra `webtransport`.
-    Raises OSError if it can't listen, ValueError for files that do not exist, StartupFailed if the application
-    can't start, ImportError where uvicorn is needed and not installed.
+
+    How it stops, in seconds: drain_delay, how long close() goes on accepting connections while `health` says what is
+    coming; drain_seconds, over which it closes its clients, evenly and those at work last, 0 for all at once; on_drain
+    is called before that, plain or `async`, to tell them; shutdown_timeout, what handlers that still run get then.
+    handover: the path at which a new process that is started with the same takes the sockets over; see docs/deploy.md.
+
+    Raises OSError if it can't listen or read its certificate, or the process that serves does not hand over; ValueError
+    for files that do not exist or are none, and options that make no sense; StartupFailed if the application can't start; ImportError where uvicorn is
+    needed and not installed.
     """
-    if not 0 <= port <= 65535:
-        raise ValueError(f"port {port}: 0 to 65535")
-    quic = functools.partial(settings_of, webtransport, ssl_certfile, ssl_keyfile)
-    context = ssl_context
-    if context is None and ssl_certfile is not None:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(ssl_certfile, ssl_keyfile)
+    stop = Stop(shutdown_timeout, drain_seconds, drain_delay, on_drain)
+    place = Place(host, port, sock, fd, uds, uds_mode)
+    place.check()
+    context = context_for(ssl_context, ssl_certfile, ssl_keyfile, ssl_keyfile_password)
+    files = (ssl_certfile, ssl_keyfile, ssl_keyfile_password)
+    quic = functools.partial(settings_of, webtransport, files)
     if hasattr(app, "as_asgi") and not hasattr(app, "hub"):  # a Server needs no ASGI by itself
         app = app.as_asgi()
     carried = find_carried(app)
     if carried is None:
-        files = Pages(pages, static_files) if pages else StaticFiles(static_files)
-        server = _raw_server(app, socketio_path, files, head_timeout)
-        return await _listen(server, None, host, port, context, shutdown_timeout, quic)
+        shown = Pages(pages, static_files) if pages else StaticFiles(static_files)
+        server = _raw_server(app, socketio_path, shown, head_timeout)
+        return await _listen(server, None, place, context, stop, health, handover, quic)
     if pages:
         raise ValueError(f"pages={pages!r}: what an ASGIApp shows is its other_asgi_app's to say")
     for name, given in (("socketio_path", socketio_path), ("static_files", static_files)):
@@ -115,7 +104,7 @@ async def start(
     await lifespan.startup()
     try:
         server = _asgi_server(app, carried, lifespan.state, head_timeout)
-        return await _listen(server, lifespan, host, port, context, shutdown_timeout, quic)
+        return await _listen(server, lifespan, place, context, stop, health, handover, quic)
     except BaseException:
         await lifespan.shutdown(shutdown_timeout)
         raise
@@ -150,8 +139,8 @@ def _asgi_server(app: Any, carried: Carried, state: dict[str, Any], head_timeout
 
 
 async def _listen(
-    server: Server, lifespan: Lifespan | None, host: str, port: int, context: ssl.SSLContext | None,
-    shutdown_timeout: float, quic: Callable[[tuple[str, ...]], Settings | None],
+    server: Server, lifespan: Lifespan | None, place: Place, context: ssl.SSLContext | None, stop: Stop,
+    health_path: str | None, handover: str | None, quic: Callable[[tuple[str, ...]], Settings | None],
 ) -> RunningServer:  # fmt: skip
     conn_class: type[Conn]
     if isinstance(server, SharedServer):
@@ -159,30 +148,61 @@ async def _listen(
     else:
         conn_class = Conn if context is None else SecureConn
     make = functools.partial(conn_class, server)
-    loop = asyncio.get_running_loop()
-    listener = None
+    doorman = Doorman(server, make)
+    running: RunningServer | None = None
+    takeover: Takeover | None = None
     try:
         settings = quic(server.options.transports)
-        listener = await loop.create_server(make, host, port, backlog=BACKLOG, ssl=context)
-        door = None if settings is None else await _open_webtransport(server, settings, listener)
+        open_door = None if settings is None else find_webtransport()
+        health = None if health_path is None else add_health(server, health_path)
+        takeover = None if handover is None else await ask(handover)
+        if takeover is not None and takeover.neighbour is not None:
+            doorman.meet_older(takeover.neighbour)
+        sockets = place.sockets() if takeover is None else takeover.sockets
+        listeners = await listen(
+            make, place.host, place.port, sockets, context, server.head_timeout_s
+        )
+        running = RunningServer(server, listeners, doorman, stop, lifespan, health)
+        if takeover is not None:
+            await takeover.confirm()
+        if open_door is not None:
+            running.webtransport = await open_door(
+                server, settings, listeners.sockets, takes_over=takeover is not None
+            )
+        if place.uds is not None:
+            listeners.own_files()
+        if handover is not None:
+            _offer(running, handover, takeover)
+        return running
     except BaseException:
-        if listener is not None:
-            listener.close()
+        if running is not None:
+            running.stop_listening()
+        doorman.part()
+        if takeover is not None:
+            takeover.give_up()
         await server.close(0)
         raise
-    scheme = "http" if context is None else "https"
-    return RunningServer(server, listener, scheme, shutdown_timeout, lifespan, door)
 
 
-async def _open_webtransport(server: Server, settings: Settings, listener: asyncio.Server) -> Any:
-    """A door for WebTransport beside the TCP listener. Raises ImportError without the extra."""
+def find_webtransport() -> Any:
+    """What opens a door for WebTransport. Raises ImportError without the extra."""
     try:
         from fastsio.webtransport.door import open_door
     except ModuleNotFoundError as error:
         raise MissingExtra(
             f'webtransport needs {str(error.name).partition(".")[0]}: pip install "fastsio[webtransport]"'
         ) from error
-    return await open_door(server, settings, listener.sockets)
+    return open_door
+
+
+def _offer(running: RunningServer, path: str, takeover: Takeover | None) -> None:
+    """Let the next process ask at `path`; raises OSError if it can't be bound, unless nobody else serves any more."""
+    try:
+        running.hand_over_at(path)
+    except OSError as error:
+        if takeover is None:
+            raise
+        logger.error("the next process can't take over from this one: %s", error)
 
 
 class MappedFiles(StaticFiles):
@@ -202,10 +222,15 @@ def run(
     on_startup: Callable[[], Awaitable[None] | None] | None = None,
     on_shutdown: Callable[[], Awaitable[None] | None] | None = None, **options: Any,
 ) -> None:  # fmt: skip
-    """Serve `app` (see start()) until SIGINT or SIGTERM, then stop cleanly; prints the address.
+    """Serve `app` (see start()) until SIGINT or SIGTERM, or a handover, then stop cleanly; prints the address.
 
-    loop: "auto" takes uvloop where it is installed, "uvloop" and "asyncio" say which. on_startup runs before
-    it listens, on_shutdown after the last client has gone. The other options are start()'s.
+    loop: "auto" takes uvloop where it is installed, "uvloop" and "asyncio" say which. on_startup runs before it
+    listens, on_shutdown after the last client has gone. The other options are start()'s. Sockets that systemd has
+    opened for this process are served unless sock, fd or uds is given; systemd is told when it serves and when it
+    stops.
+
+    A second signal while it drains closes the clients that are left at once; one more, or a second one without
+    drain_seconds and drain_delay, has its usual effect.
     """
     with asyncio.Runner(loop_factory=_loop_factory(loop)) as runner:
         runner.run(_serve_until_signal(app, host, port, on_startup, on_shutdown, options))
@@ -226,53 +251,27 @@ def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 async def _serve_until_signal(
-    app: Any,
-    host: str,
-    port: int,
-    on_startup: Any,
-    on_shutdown: Any,
-    options: dict[str, Any],
+    app: Any, host: str, port: int, on_startup: Any, on_shutdown: Any, options: dict[str, Any]
 ) -> None:
-    with _stop_signal() as stop:
-        await _call(on_startup)
+    notifier = Notifier()
+    if all(options.get(name) is None for name in ("sock", "fd", "uds")):
+        options = {**options, "sock": activated_sockets() or None}
+    with StopSignals() as signals:
+        await call_hook(on_startup)
         server = await start(app, host, port, **options)
-        print(f"fastsio serves {server.url} (Ctrl+C stops it)", file=sys.stderr, flush=True)
+        urls = " and ".join(server.urls)
+        print(f"fastsio serves {urls} (Ctrl+C stops it)", file=sys.stderr, flush=True)
+        notifier.ready(f"serving {urls}")
+        if server.drains:
+            signals.hurry = server.hurry
         try:
-            await stop.wait()
+            await signals.stop_or(server.replaced)
+            if server.replaced.is_set():
+                print(f"fastsio: another process serves {urls} now, this one ends", file=sys.stderr)
+            notifier.stopping("closing clients", server.stop_takes_s)
+            await server.drain()
         finally:
+            signals.release()
             await server.close()
-            await _call(on_shutdown)
-
-
-async def _call(hook: Any) -> None:
-    if hook is not None:
-        result = hook()
-        if hasattr(result, "__await__"):
-            await result
-
-
-@contextlib.contextmanager
-def _stop_signal() -> Any:
-    """An event that the first SIGINT or SIGTERM sets; a second one has its usual effect."""
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    signals = (signal.SIGINT, signal.SIGTERM)
-
-    def on_signal() -> None:
-        stop.set()
-        remove()
-
-    def remove() -> None:
-        for number in signals:
-            loop.remove_signal_handler(number)
-
-    try:
-        for number in signals:
-            loop.add_signal_handler(number, on_signal)
-    except NotImplementedError:  # Windows: Ctrl+C cancels the main task instead
-        yield stop
-        return
-    try:
-        yield stop
-    finally:
-        remove()
+            await call_hook(on_shutdown)
+            notifier.close()

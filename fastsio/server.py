@@ -6,17 +6,24 @@ beside it, a server is a shared.SharedServer.
 
 import asyncio
 import contextlib
+import functools
+import logging
 from collections.abc import Callable, Collection
 from typing import Any, Protocol
 
 from fastsio._conn import Conn
 from fastsio._http import Request
+from fastsio.descriptors import Descriptors
 from fastsio.engine.deflate import Deflation
 from fastsio.engine.engine import Engine
+from fastsio.engine.limits import Crowded
 from fastsio.engine.ports import SessionHandler
 from fastsio.options import Options
 from fastsio.static import StaticFiles
 
+logger = logging.getLogger("fastsio.server")
+
+PLAIN = "text/plain; charset=utf-8"
 SHUTDOWN_REASON = "server shutting down"
 # How long clients get to answer the Close at a stop, once no handler runs any more.
 GOODBYE_S = 1.0
@@ -31,6 +38,8 @@ class Hub(Protocol):
     options: Options
     engine: Engine | None
     background: set[asyncio.Task[Any]]
+    # What reaches other servers; None: nothing does.
+    cluster: Any
 
     def open(self, session: Any) -> SessionHandler: ...
     async def drain(self, timeout_s: float) -> None: ...
@@ -78,6 +87,8 @@ async def wind_up(hub: Hub, timeout_s: float) -> None:
     """Let the handlers end, those that run longer than `timeout_s` seconds cancelled, and the background tasks."""
     await hub.drain(timeout_s)
     await end_tasks(hub.background)
+    if hub.cluster is not None:
+        await hub.cluster.stop()
 
 
 async def end_tasks(tasks: Collection[asyncio.Task[Any]], timeout_s: float = 0) -> None:
@@ -94,8 +105,6 @@ async def end_tasks(tasks: Collection[asyncio.Task[Any]], timeout_s: float = 0) 
 class Server:
     """Connections of one application on one event loop. See _conn for what a router has to have."""
 
-    max_head_bytes = 65536
-
     def __init__(
         self, app: Application, *, socketio_path: str | None = None, static_files: dict[str, Any] | None = None,
         head_timeout: float = 10.0, is_engine_path: IsEnginePath | None = None,
@@ -110,7 +119,11 @@ class Server:
         self.engine.doors.add(self)
         self.static = StaticFiles(static_files)
         self.flusher = self.engine.flusher
+        self.rare_log = self.engine.rare_log
         self.max_message_bytes = self.options.max_http_buffer_size
+        self.max_frames = self.options.max_frames_per_message
+        self.max_head_bytes = self.options.max_header_bytes
+        self.max_headers = self.options.max_headers
         self.max_buffered_bytes = self.options.max_buffered_bytes
         self.head_timeout_s = head_timeout
         deflate = self.options.per_message_deflate
@@ -120,6 +133,7 @@ class Server:
             socketio_path = getattr(app, "default_path", "socket.io")
         self._prefix = f"/{socketio_path.strip('/')}/".replace("//", "/")
         self._decides_path = is_engine_path
+        self.lacks_descriptors = Descriptors(self.engine.rare_log).refuse
         self.connections: set[Any]
         self.note_connections_in(set())
         self.watch = self.engine.wheel.add
@@ -128,23 +142,41 @@ class Server:
     def note_connections_in(self, connections: set[Any]) -> None:
         """Each connection makes these calls itself, without a frame of ours between."""
         self.connections = connections
-        self.opened = connections.add
-        self.closed: Callable[[Conn], None] = connections.discard
+        self.opened, self.closed = Crowded.of(self.engine, connections)
 
     # --- the router's side -------------------------------------------------------------------
 
     def handle(self, conn: Conn, request: Request) -> None:
-        """Answer a request, now or later."""
+        """Answer a request, now or later; with 500 if that fails, by what an application has hung in for instance."""
         path = request.path
         # Not is_engine_path(): a call more is 2 % of a poll.
         decides = self._decides_path
-        if path.startswith(self._prefix) if decides is None else decides(path):
-            self.engine.handle(request, conn)
-        elif not self.static.handle(request, conn):
-            is_head = request.method == "HEAD"
-            conn.respond(
-                404, [("Content-Type", "text/plain; charset=utf-8")], b"Not Found", is_head=is_head
-            )
+        try:
+            if path.startswith(self._prefix) if decides is None else decides(path):
+                self.engine.handle(request, conn)
+            elif not self.static.handle(request, conn):
+                is_head = request.method == "HEAD"
+                conn.respond(404, [("Content-Type", PLAIN)], b"Not Found", is_head=is_head)
+        except Exception:
+            if (
+                not conn.is_busy
+            ):  # answered, or a WebSocket by now: the event loop ends the connection
+                raise
+            logger.exception("%s %s from %s failed", request.method, path, conn.remote)
+            conn.respond(500, [], b"", keep_alive=False)
+
+    def divert(self, takes: Callable[[Conn, Request], bool] | None) -> None:
+        """Let `takes(conn, request)` see each request first; True: it is dealt with. None ends that."""
+        if takes is None:
+            vars(self).pop("handle", None)
+        else:
+            self.handle = functools.partial(self._handle_unless, takes)  # type: ignore[method-assign]
+
+    def _handle_unless(
+        self, takes: Callable[[Conn, Request], bool], conn: Conn, request: Request
+    ) -> None:
+        if not takes(conn, request):
+            type(self).handle(self, conn, request)
 
     def is_engine_path(self, path: str) -> bool:
         """Whether requests for that path are the engine's."""
@@ -162,6 +194,13 @@ class Server:
             self.engine.cut_off(request)
 
     # --- the end -----------------------------------------------------------------------------
+
+    def own_sessions(self) -> list[Any]:
+        """The sessions that end with this server: all, or those on our connections if the engine has another door."""
+        if self.engine.doors <= {self}:
+            return list(self.engine.sessions.values())
+        sessions = [getattr(conn, "session", None) for conn in self.connections]
+        return [session for session in sessions if session is not None]
 
     async def close(self, timeout_s: float) -> None:
         """Tell every client, run every `disconnect` handler once, and be done.

@@ -5,6 +5,8 @@ The mapping is python-socketio's: {"/": "index.html", "/static": "./public", "/x
 Source: RFC 9110 13 (conditional requests).
 """
 
+import errno
+import logging
 import mimetypes
 from email.utils import formatdate
 from pathlib import Path
@@ -13,7 +15,11 @@ from urllib.parse import unquote
 
 from fastsio._http import Request
 
+logger = logging.getLogger("fastsio.serve")
+
 INDEX = "index.html"
+# What the process, or the machine, has too little of: the file is there.
+SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 class StaticFiles:
@@ -80,11 +86,18 @@ class StaticFiles:
 
 
 def answer_file(path: Path, content_type: str | None, request: Request, exchange: Any) -> bool:
-    """Answer a GET or HEAD with a file; False if it has gone since it was found, or may not be read."""
+    """Answer a GET or HEAD with a file; False if it has gone since it was found, or may not be read.
+
+    With 503 if it can't be opened just now: a 404 would be kept by caches.
+    """
     try:
         body, modified = path.read_bytes(), path.stat()
-    except OSError:
-        return False
+    except OSError as error:
+        if error.errno not in SHORTAGES:
+            return False
+        logger.error("%s can't be opened: %s", path, error)
+        exchange.respond(503, [("Retry-After", "1")], b"", is_head=request.method == "HEAD")
+        return True
     etag = f'"{modified.st_mtime_ns:x}-{modified.st_size:x}"'
     headers = [
         ("Content-Type", content_type or content_type_of(path)),

@@ -15,6 +15,7 @@ from fastsio.doors.beside import Beside, missing_uvicorn
 from fastsio.doors.carriers import Carried, find_carried
 from fastsio.doors.shared import SharedServer
 from fastsio.doors.signals import ExitWatch
+from fastsio.logged import url_without_sid
 from fastsio.options import parse_proxies
 from fastsio.server import GOODBYE_S
 
@@ -167,10 +168,9 @@ def _address(conn: SharedConn) -> str:
 
 
 def _log_access(address: str, request: Request, status: int) -> None:
-    """The lines that uvicorn's protocols write."""
+    """The lines that uvicorn's protocols write, but for the sessions' ids."""
+    url = url_without_sid(request.url)
     if status == 101:
-        error_logger.info('%s - "WebSocket %s" [accepted]', address, request.url)
+        error_logger.info('%s - "WebSocket %s" [accepted]', address, url)
     else:
-        access_logger.info(
-            '%s - "%s %s HTTP/%s" %d', address, request.method, request.url, "1.1", status
-        )
+        access_logger.info('%s - "%s %s HTTP/%s" %d', address, request.method, url, "1.1", status)

@@ -40,7 +40,14 @@ def client_frame(
     head = bytes([(0x80 if fin else 0) | rsv << 4 | opcode, mask_bit | length[0]]) + length[1:]
     if mask is None:
         return head + payload
-    return head + mask + bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))
+    return head + mask + masked(payload, mask)
+
+
+def masked(payload: bytes, mask: bytes) -> bytes:
+    """RFC 6455 5.3; as one large number, for megabytes."""
+    n = len(payload)
+    key = (mask * (n // 4 + 1))[:n]
+    return (int.from_bytes(payload, "big") ^ int.from_bytes(key, "big")).to_bytes(n, "big")
 
 
 def read(

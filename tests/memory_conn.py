@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from typing import Any
 
 from fastsio._conn import Conn
 from fastsio._fanout import Flusher
+from fastsio.rarely import RareLog
 from harness import TEXT, FakePeer, RawConnection, RawWebSocket, Response, until
 
 ADDRESS = ("192.0.2.7", 4711)
@@ -140,6 +142,9 @@ class Router:
     max_message_bytes: int = 1_000_000
     max_buffered_bytes: int = 1 << 24
     max_head_bytes: int = 65_536
+    max_headers: int = 256
+    max_frames: int = 100_000
+    rare_log: Any = field(default_factory=lambda: RareLog(logging.getLogger("fastsio.conn")))
     head_timeout_s: float = 10.0
     deflate: Any = None
     serve: Callable[[Conn, Any], None] = lambda conn, request: None
@@ -191,10 +196,10 @@ class Router:
 class _ClientEnd:
     """The client's end of a MemoryTransport, with the part of asyncio.StreamWriter that harness uses."""
 
-    def __init__(self, router: Any) -> None:
+    def __init__(self, router: Any, make: Callable[..., MemoryTransport] = MemoryTransport) -> None:
         self.reader = asyncio.StreamReader(limit=1 << 26)
         conn = Conn(router)
-        self.server_end = MemoryTransport(conn, self._arrived)
+        self.server_end = make(conn, self._arrived)
         self.transport = self
         self._loop = asyncio.get_running_loop()
         conn.connection_made(self.server_end)
@@ -218,9 +223,11 @@ class _ClientEnd:
         await asyncio.sleep(0)
 
 
-def connect_in_memory(server: Any) -> RawConnection:
-    """A connection to a running server that no network is between."""
-    end = _ClientEnd(server._server)
+def connect_in_memory(
+    server: Any, make: Callable[..., MemoryTransport] = MemoryTransport
+) -> RawConnection:
+    """A connection to a running server that no network is between; `make` gives the server's end."""
+    end = _ClientEnd(server._server, make)
     return RawConnection(end.reader, end)  # type: ignore[arg-type]
 
 
@@ -234,6 +241,10 @@ class MemoryPeer(FakePeer):
     def of(cls, server: Any, transport: str = "websocket", **fields: Any) -> MemoryPeer:
         return cls(server.url, transport, server=server, **fields)
 
+    def connection(self) -> RawConnection:
+        """A new connection to the server."""
+        return connect_in_memory(self.server)
+
     async def open(self) -> MemoryPeer:
         if self.transport == "websocket":
             self.ws = await self.open_websocket()
@@ -244,7 +255,7 @@ class MemoryPeer(FakePeer):
 
     async def open_websocket(self, **extra: str) -> RawWebSocket:
         """A WebSocket on this session, not probed yet."""
-        connection = connect_in_memory(self.server)
+        connection = self.connection()
         fields = {
             "Connection": "Upgrade",
             "Upgrade": "websocket",
@@ -265,7 +276,7 @@ class MemoryPeer(FakePeer):
         return await self._ask("POST", body, headers)
 
     async def _ask(self, method: str, body: bytes | None, headers: dict[str, str]) -> Response:
-        connection = connect_in_memory(self.server)
+        connection = self.connection()
         try:
             return await connection.request(method, self.target("polling"), body, headers)
         finally:

@@ -47,7 +47,9 @@ LOWER = [
     "_shared",
     "_hosted",
     "threads",
+    "descriptors",
     "rarely",
+    "logged",
     "_wheel",
     "_ids",
     "_recovery_log",
@@ -78,7 +80,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     "options": [],  # values that every layer may read
     "static": ["_http"],  # files as answers to requests
     "_deflate": ["_encoded", "_frames"],  # permessage-deflate, pure
-    "pages": ["static", "_http", "_eager"],  # and texts and functions
+    "pages": ["static", "_http", "_eager", "logged"],  # and texts and functions
     "_stream": ["_flag", "_frames", "_encoded", "_deflate", "_fanout"],  # writing to a transport
     "_conn": [
         "_flag",
@@ -101,11 +103,14 @@ MAY_IMPORT: dict[str, list[str]] = {
         "_eager",
         "_http",
     ],  # as _conn, over ASGI
+    "descriptors": ["_stream", "rarely"],  # those that are kept for the application
     "rarely": [],  # counting, and log lines that are not written too often
+    "logged": [],  # what may stand in a log line
     "threads": [],  # loops and pools, of whatever
     "engine": [
         "_flow",
         "rarely",
+        "logged",
         "_eager",  # middleware and questions that do not wait are answered at once
         "_deflate",
         "_fanout",
@@ -123,6 +128,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "_typed",
         "models",
         "rarely",
+        "logged",
         "_flow",
         "_peer",
         "_dispatch",
@@ -139,7 +145,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "msgpack_packet",
         "_msgpack",
     ],  # never engine, adapters, api or _conn
-    "adapters": ["core"],
+    "adapters": ["core", "_eager", "_encoded"],
     "client": [
         "_eager",
         "_client",
@@ -153,7 +159,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "packet",
         "msgpack_packet",
     ],
-    "_aio": ["_dispatch", "_codec", "core"],  # the compiled part of api/aio.py
+    "_aio": ["_dispatch", "_codec", "core", "logged"],  # the compiled part of api/aio.py
     "_raw": [
         "_eager",
         "_fanout",
@@ -165,7 +171,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     **{style: ["core", "options"] for style in STYLES},
     "api": ["_aio", "core", "options", "threads"],
     "server": LOWER,
-    "doors": ["_shared", "_hosted", "_http", "static", "threads", "engine", "server"],
+    "doors": ["_conn", "_shared", "_hosted", "_http", "static", "threads", "engine", "server"],
     "engineio": [
         "_raw",
         *LOWER,
@@ -215,6 +221,7 @@ MUST_NOT_IMPORT = {
     "_eager": HTTP | {"socket", "ssl"},
     "_flow": IO | HTTP,
     "rarely": IO | HTTP,
+    "logged": IO | HTTP,
     "_http": IO,
     "_wheel": IO | HTTP,
     "_client": IO | HTTP,

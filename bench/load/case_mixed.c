@@ -7,6 +7,10 @@
  *
  * Talkers are never all done at the same time by themselves. So they begin nothing new after STRETCH_MS, and when
  * all has reached everybody a sample may be taken and they begin again: no work is counted without its deliveries.
+ *
+ * With --rate they do not wait for each other: they speak in turn, so many messages a second in all, whatever the
+ * server does meanwhile. What it holds up is then in the latencies, as it is for people. Who has not had its answer
+ * when it is its turn again ends the run.
  */
 #include "deliveries.h"
 #include "rooms.h"
@@ -38,6 +42,9 @@ static Person *people; /* one for each connection */
 static char *message;  /* the one message that is being built */
 static uint64_t owed;  /* deliveries and acks */
 static uint64_t stretch_until_ns;
+static uint64_t messages, due;          /* since the start: said, and deliveries that come of that */
+static uint64_t first_at_ns, in_turn;   /* with --rate: when the first message was due, how many have been */
+static int turn;                        /* whose it is */
 
 static int room_of(const Conn *c) { return c->index / options.members; }
 
@@ -49,7 +56,7 @@ static void *zeroed(size_t count, size_t size) {
 
 static void send_chat(Conn *c, Talker *t) {
     const uint32_t slot = c->sent % REMEMBERED;
-    size_t n = (size_t)sprintf(message, "42%u[\"%s\",\"room-%d\",\"", c->sent, options.event, room_of(c));
+    size_t n = (size_t)sprintf(message, "42%u[\"%s\",\"%s-%d\",\"", c->sent, options.event, options.room, room_of(c));
     payload_write(message + n, options.size_bytes, (uint32_t)c->index, c->sent);
     n += options.size_bytes;
     memcpy(message + n, "\"]", 2);
@@ -58,14 +65,39 @@ static void send_chat(Conn *c, Talker *t) {
     t->owed[slot] = rooms[room_of(c)].members;
     c->sent++;
     owed += t->owed[slot] + 1;
+    messages++;
+    due += rooms[room_of(c)].members;
 }
+
+/* Whether all that it has said was answered and has reached everybody. */
+static bool is_free(const Conn *c) { return c->answered == c->sent && people[c->index].talker->owed[c->sent % REMEMBERED] == 0; }
 
 /* Sends the talker's next message if it may; false if it may not. */
 static bool go_on(Conn *c) {
-    Talker *t = people[c->index].talker;
-    const bool may = sending && now_ns < stretch_until_ns && c->answered == c->sent && t->owed[c->sent % REMEMBERED] == 0;
-    if (may) send_chat(c, t);
+    const bool may = options.rate == 0 && sending && now_ns < stretch_until_ns && is_free(c);
+    if (may) send_chat(c, people[c->index].talker);
     return may;
+}
+
+static void speak_in_turn(void) {
+    while (people[turn].talker == NULL) turn = (turn + 1) % options.connections;
+    Conn *c = &conns[turn];
+    if (!is_free(c)) fail("connection %d: its message %u was not answered, or has not reached everybody, when it was its turn again", c->index, c->sent - 1);
+    send_chat(c, people[turn].talker);
+    conn_flush(c);
+    turn = (turn + 1) % options.connections;
+}
+
+static int tick(void) {
+    if (options.rate == 0 || first_at_ns == 0) return -1;
+    const double every_ns = 1e9 / options.rate;
+    for (;;) {
+        now_ns = clock_ns();
+        const uint64_t next_at_ns = first_at_ns + (uint64_t)(every_ns * (double)in_turn);
+        if (next_at_ns > now_ns) return (int)((next_at_ns - now_ns) / 1000000) + 1;
+        in_turn++;
+        speak_in_turn();
+    }
 }
 
 static void begin_stretch(void) {
@@ -97,7 +129,8 @@ static void start(void) {
     if (message == NULL) fail("out of memory");
     rooms_join(options.connections, options.members);
     now_ns = clock_ns();
-    begin_stretch();
+    if (options.rate > 0) first_at_ns = now_ns;
+    else begin_stretch();
 }
 
 /* The talker's own message is emitted before the ack, so it must have come before it. */
@@ -110,7 +143,8 @@ static void take_ack(Conn *c, const char *text, size_t n) {
     if (n != digits + 3 || memcmp(text, due, n) != 0) news_wrong(c, "another ack", text, n);
     if (p->heard[p->talker->place] != c->sent) news_wrong(c, "what it said itself", text, n);
     c->answered++;
-    go_on(c);
+    if (options.rate > 0) cycles++;
+    else go_on(c);
 }
 
 static void take_news(Conn *c, const char *text, size_t n) {
@@ -135,13 +169,18 @@ static void on_packet(Conn *c, const char *text, size_t n) {
     owed--;
     if (text[0] == '3') take_ack(c, text, n);
     else take_news(c, text, n);
-    if (owed > 0) return;
+    if (owed > 0 || options.rate > 0) return;
     cycles++;
     begin_stretch();
 }
 
 static uint64_t in_flight(void) { return owed; }
 
+static void report_said(void) {
+    printf(", \"messages\": %llu, \"due\": %llu", (unsigned long long)messages, (unsigned long long)due);
+}
+
 const Case case_mixed = {
     .name = "mixed", .unit = "delivery", .event = "chat", .start = start, .on_packet = on_packet, .in_flight = in_flight,
+    .tick = tick, .report = report_said,
 };

@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-static size_t write_head(char *to, uint32_t room) { return (size_t)sprintf(to, "42[\"%s\",\"room-%u\",\"", options.event, room); }
+static size_t write_head(char *to, uint32_t room) { return (size_t)sprintf(to, "42[\"%s\",\"%s-%u\",\"", options.event, options.room, room); }
 
 static void start(void) {
     if (options.rooms < 1 || options.members < 1) fail("--rooms and --members must be given");

@@ -78,6 +78,8 @@ typedef struct {
     void (*on_ready)(Conn *c);
     void (*on_closed)(Conn *c);
     void (*drained)(void);  /* nothing is owed any more and nothing new is sent: last checks, which may net_poll */
+    int (*tick)(void);      /* sends what is due by the clock; returns the milliseconds until more is, or -1 */
+    void (*report)(void);   /* prints what else the result has: , "name": value */
     bool rests;             /* its connections only wait: that for polling's POSTs is not kept between them */
     bool may_be_closed;     /* the server may close connections that were paused: they are counted in cut_off */
 } Case;
@@ -86,12 +88,12 @@ extern const Case case_echo, case_event, case_namespaces, case_broadcast, case_r
 
 typedef struct {
     const Case *kind;
-    const char *host, *path, *event;
+    const char *host, *path, *event, *room; /* room: what rooms' names begin with */
     bool polling, tls, binary;
     int port, connections, in_flight;
     int namespaces, rooms, members, slow, active, burst; /* 0: not given; a case that needs one fails without it */
     size_t size_bytes;
-    double warmup_s, seconds;
+    double warmup_s, seconds, rate; /* rate: messages a second, 0 for as many as are answered */
     uint64_t count;  /* 0: by time only */
     pid_t server_pid; /* 0: its CPU is not read */
 } Options;

@@ -10,15 +10,15 @@
 enum { SPARE_FILES = 100 }; /* beyond one for each connection: epoll, /proc, polling's POSTs while connecting */
 
 Options options = {
-    .kind = &case_echo, .host = "127.0.0.1", .path = "/socket.io/", .port = 5000, .connections = 100, .in_flight = 4,
+    .kind = &case_echo, .host = "127.0.0.1", .path = "/socket.io/", .room = "room", .port = 5000, .connections = 100, .in_flight = 4,
     .size_bytes = 32, .warmup_s = 0.3, .seconds = 2.0,
 };
 
 static const char USAGE[] =
     "load --case NAME [--host IPV4] [--port N] [--path /socket.io/] [--transport websocket|polling] [--tls]\n"
     "     [--connections N] [--in-flight N] [--size BYTES] [--binary] [--event NAME] [--namespaces N] [--rooms N]\n"
-    "     [--members N] [--slow N] [--active N] [--burst N] [--warmup SECONDS] [--seconds SECONDS] [--count N]\n"
-    "     [--server-pid PID]\n";
+    "     [--members N] [--room NAME] [--slow N] [--active N] [--burst N] [--rate PER_SECOND] [--warmup SECONDS]\n"
+    "     [--seconds SECONDS] [--count N] [--server-pid PID]\n";
 
 static double number(const char *text, double least, double most) {
     char *end;
@@ -48,7 +48,7 @@ static void read_options(int argc, char **argv) {
         {"in-flight", 1, 0, 'w'}, {"size", 1, 0, 's'}, {"event", 1, 0, 'e'}, {"warmup", 1, 0, 'r'}, {"seconds", 1, 0, 't'},
         {"count", 1, 0, 'n'}, {"server-pid", 1, 0, 'i'}, {"transport", 1, 0, 'T'}, {"tls", 0, 0, 'L'}, {"binary", 0, 0, 'B'},
         {"namespaces", 1, 0, 'N'}, {"rooms", 1, 0, 'R'}, {"members", 1, 0, 'M'}, {"slow", 1, 0, 'S'}, {"active", 1, 0, 'A'},
-        {"burst", 1, 0, 'U'}, {"help", 0, 0, '?'}, {0},
+        {"burst", 1, 0, 'U'}, {"rate", 1, 0, 'F'}, {"room", 1, 0, 'O'}, {"help", 0, 0, '?'}, {0},
     };
     for (int option; (option = getopt_long(argc, argv, "", names, NULL)) != -1;) {
         switch (option) {
@@ -73,6 +73,8 @@ static void read_options(int argc, char **argv) {
             case 'S': options.slow = (int)number(optarg, 1, 100000); break;
             case 'A': options.active = (int)number(optarg, 1, 100000); break;
             case 'U': options.burst = (int)number(optarg, 1, 100000); break;
+            case 'F': options.rate = number(optarg, 0.01, 1e6); break;
+            case 'O': options.room = optarg; break;
             default: fputs(USAGE, stderr); exit(2);
         }
     }
@@ -82,6 +84,8 @@ static void read_options(int argc, char **argv) {
     }
     if (options.event == NULL) options.event = options.kind->event ? options.kind->event : options.kind->name;
     if (options.binary && options.kind->on_binary == NULL) fail("the case '%s' has no binary form", options.kind->name);
+    if (options.rate > 0 && options.kind->tick == NULL) fail("the case '%s' has no rate", options.kind->name);
+    if (strlen(options.room) > 16) fail("'%s' is longer than 16 characters", options.room);
     if (options.kind == &case_connect) options.connections = options.in_flight;
 }
 

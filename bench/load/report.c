@@ -23,6 +23,7 @@ static void report_options(void) {
            options.binary ? "true" : "false", options.connections, options.in_flight, options.size_bytes);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         if (numbers[i].value > 0) printf(", \"%s\": %d", numbers[i].name, numbers[i].value);
+    if (options.rate > 0) printf(", \"per_second\": %g", options.rate);
 }
 
 static void report_server(const Sample *idle, const Sample *ready, const Sample *from, const Sample *to, double wall_s, double load_share) {
@@ -54,6 +55,7 @@ void report(const Sample *idle, const Sample *ready, const Sample *from, const S
     if (n > 0)
         printf(", \"latency_us\": {\"p50\": %.1f, \"p99\": %.1f, \"p99.9\": %.1f, \"max\": %.1f}",
                latency_percentile_us(0.5), latency_percentile_us(0.99), latency_percentile_us(0.999), latency_percentile_us(1.0));
+    if (options.kind->report != NULL) options.kind->report();
     if (options.kind->may_be_closed) printf(", \"cut_off\": %d", cut_off);
     if (options.server_pid != 0) report_server(idle, ready, from, to, wall_s, busy + waited);
     printf("}\n");

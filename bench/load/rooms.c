@@ -13,8 +13,8 @@ static int members, wanted, asked, joined;
 
 static void ask_next(void) {
     Conn *c = &conns[asked++];
-    char text[48];
-    conn_send(c, text, (size_t)sprintf(text, "420[\"join\",\"room-%d\"]", c->index / members));
+    char text[64];
+    conn_send(c, text, (size_t)sprintf(text, "420[\"join\",\"%s-%d\"]", options.room, c->index / members));
     conn_flush(c);
     c->sent = 1;
 }

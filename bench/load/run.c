@@ -39,6 +39,12 @@ static void connect_all(void) {
     }
 }
 
+/* One turn: what is due by the clock, then what there is to read. */
+static void turn(int timeout_ms) {
+    const int due_ms = options.kind->tick == NULL ? -1 : options.kind->tick();
+    net_poll(due_ms >= 0 && due_ms < timeout_ms ? due_ms : timeout_ms);
+}
+
 /* Returns at the end of the first cycle after `until_ns`, or after `count` more have been counted (0: by time
  * only). A slow server takes half a second for one cycle of broadcasts: a window that cut one would count the
  * CPU of deliveries that had not come yet. */
@@ -46,9 +52,9 @@ static void poll_until(uint64_t until_ns, uint64_t count) {
     const uint64_t enough = count ? counted + count : UINT64_MAX;
     const uint64_t limit = until_ns + (uint64_t)CYCLE_LIMIT_S * 1000000000u;
     uint64_t now;
-    while ((now = clock_ns()) < until_ns && counted < enough) net_poll((int)((until_ns - now) / 1000000) + 1);
+    while ((now = clock_ns()) < until_ns && counted < enough) turn((int)((until_ns - now) / 1000000) + 1);
     for (const uint64_t seen = cycles; cycles == seen && options.kind->in_flight() > 0;) {
-        net_poll(100);
+        turn(100);
         if (clock_ns() > limit) fail("%llu answers are missing after %d s", (unsigned long long)options.kind->in_flight(), CYCLE_LIMIT_S);
     }
 }

@@ -58,6 +58,9 @@ class Router:
 
     max_message_bytes = max_buffered_bytes = MAX_BYTES
     max_head_bytes = 65536
+    max_headers = 256
+    max_frames = 100_000
+    rare_log = None
     head_timeout_s = 10.0
 
     def __init__(self, has_context: bool) -> None:

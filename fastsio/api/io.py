@@ -176,8 +176,11 @@ class IO(Emitter, Broadcasting, Declaring):
     async def close(self) -> None:
         """End every session ("server shutting down" to their sockets), wait for their handlers, and stop listen()ing.
 
-        A server that something else serves, such as fastsio.run(), is served on.
+        A server that something else serves, such as fastsio.run(), is served on. Where listen() was given
+        drain_seconds, clients are closed over that time.
         """
+        for running in self._running:
+            await running.drain()
         await self.hub.shut_down()
         for running in self._running:
             await running.close()

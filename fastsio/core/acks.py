@@ -32,6 +32,10 @@ class PendingAck:
     def fail(self) -> None:
         """The client went: a plain callback is never called, as in python-socketio and Node."""
 
+    def give_up(self) -> None:
+        """Too many answers of the client are waited for, and this is the oldest: as if its time were up."""
+        self.fail()
+
 
 class AwaitedAck(PendingAck):
     """An answer that a coroutine waits for, from any of `due` clients."""
@@ -47,11 +51,15 @@ class AwaitedAck(PendingAck):
             self.future.set_result(args)
 
     def fail(self) -> None:
+        self._one_less(errors.ClientGoneError("the client disconnected before it answered"))
+
+    def give_up(self) -> None:
+        self._one_less(errors.TimeoutError("too many answers are waited for (max_pending_acks)"))
+
+    def _one_less(self, error: errors.SocketIOError) -> None:
         self.due -= 1
         if self.due <= 0 and not self.future.done():
-            self.future.set_exception(
-                errors.ClientGoneError("the client disconnected before it answered")
-            )
+            self.future.set_exception(error)
 
 
 async def wait_for_ack(socket: "Socket", args: list[Any], timeout_s: float | None) -> Any:

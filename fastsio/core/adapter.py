@@ -1,20 +1,26 @@
 """Rooms of one namespace in one process, and the broadcast to them.
 
 A socket's own room, named by its id, is not stored: looking the id up finds the socket. A room exists
-while somebody is in it. What keeps sessions and packets for clients that come back is in recovery_adapter.py.
+while somebody is in it. What keeps sessions and packets for clients that come back is in recovery_adapter.py;
+adapters that reach the clients of other servers are in fastsio/adapters.
 """
 
+import logging
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from fastsio._encoded import Encoded
 from fastsio._fanout import fan_out
+from fastsio.core.gather import Done, Gathering, gather
 from fastsio.core.operator import Rooms
+from fastsio.core.remote import RemoteSocket
 
 if TYPE_CHECKING:
     from fastsio.core.namespace import Namespace
     from fastsio.core.recovery_store import SavedSession
     from fastsio.core.socket import Socket
+
+logger = logging.getLogger("fastsio.core")
 
 ROOM_EVENTS = ("create-room", "delete-room", "join-room", "leave-room")
 
@@ -25,6 +31,11 @@ class Adapter:
     def __init__(self, namespace: "Namespace") -> None:
         self.namespace = namespace
         self.rooms: dict[Any, dict[str, Socket]] = namespace.rooms
+
+    @property
+    def local(self) -> "Adapter":
+        """The adapter of this server's clients alone."""
+        return self
 
     def on(self, event: str, fn: Callable[..., Any] | None = None) -> Any:
         """Hear of rooms: "create-room" and "delete-room" call `fn(room)`, "join-room" and "leave-room" `fn(room, sid)`.
@@ -84,10 +95,66 @@ class Adapter:
         """The second half of broadcast(), on the engine's loop; without a ticket it is a packet that nobody keeps."""
         return fan_out(self._union(rooms), encoded, self._ids(excluded), is_volatile)
 
+    def publish(self, rooms: Rooms | None, excluded: Rooms, ticket: Any) -> None:
+        """What prepare() has made a ticket for, to the clients of other servers. There are none."""
+
+    def deliver_latest(
+        self, encoded: Encoded, args: list[Any], rooms: Rooms | None, excluded: Rooms, is_volatile: bool
+    ) -> None:  # fmt: skip
+        """Send a packet with a key, and [event, *args] in it, that nobody keeps: see core/latest.py."""
+        self.deliver(encoded, rooms, excluded, is_volatile)
+
     def members(self, rooms: Rooms | None, excluded: Rooms = frozenset()) -> Iterable["Socket"]:
-        """The sockets that a broadcast would reach."""
+        """The sockets of this server that a broadcast would reach."""
         skip = self._ids(excluded) or ()
         return [socket for sid, socket in self._union(rooms).items() if sid not in skip]
+
+    # --- doing something with all of them ----------------------------------------------------
+
+    def gather(
+        self, args: list[Any], rooms: Rooms | None, excluded: Rooms, is_volatile: bool, timeout_s: float | None,
+        done: Done, is_plain: bool = False,
+    ) -> Gathering:  # fmt: skip
+        """broadcast() with answers, which `done` is given: see core/gather.py."""
+        return gather(self.namespace, args, rooms, excluded, is_volatile, timeout_s, done, is_plain)
+
+    def ask(
+        self, args: list[Any], rooms: Rooms | None, excluded: Rooms, callback: Callable[..., Any]
+    ) -> None:  # fmt: skip
+        """Send each of them an event of its own, and call `callback(*values)` with each answer (python-socketio's)."""
+        for socket in self.members(rooms, excluded):
+            socket.send_event(args, socket.pending(callback))
+
+    async def fetch_sockets(
+        self, rooms: Rooms | None, excluded: Rooms, timeout_s: float | None = None
+    ) -> list[RemoteSocket]:
+        """The clients, as they are now. Raises PartialAnswersError if another server does not answer in time."""
+        return [RemoteSocket(socket) for socket in self.members(rooms, excluded)]
+
+    def add_sockets(self, rooms: Rooms | None, excluded: Rooms, joined: list[Any]) -> None:
+        """Make them join these rooms."""
+        for socket in list(self.members(rooms, excluded)):
+            socket.try_join(joined)
+
+    def del_sockets(self, rooms: Rooms | None, excluded: Rooms, left: list[Any]) -> None:
+        """Make them leave these rooms."""
+        for socket in list(self.members(rooms, excluded)):
+            socket.leave(left)
+
+    def disconnect_sockets(self, rooms: Rooms | None, excluded: Rooms, close: bool) -> None:
+        """Disconnect them; with `close` their whole connections."""
+        for socket in list(self.members(rooms, excluded)):
+            socket.disconnect(close)
+
+    def server_side_emit(
+        self, args: list[Any], done: Done | None, timeout_s: float | None = None
+    ) -> None:
+        """Send [event, *args] to the other servers, and give `done` their answers. There are none."""
+        logger.warning(
+            "server_side_emit(%r) in %r: there are no other servers", args[0], self.namespace.name
+        )
+        if done is not None:
+            done(None, [])
 
     # --- for clients that lose their connection and come back (Node's names) ------------------
 

@@ -37,6 +37,7 @@ class ChildrenOperator(BroadcastOperator):
                 self._is_volatile,
                 self._timeout_s,
                 self._is_plain,
+                self._is_local,
             )
             for child in list(self._namespace.children.values())
         ]
@@ -97,6 +98,6 @@ class ChildrenOperator(BroadcastOperator):
         await self._namespace.fetch_sockets()  # which raises
         return []
 
-    def _for_each(self, act: Callable[[Any], None]) -> None:
+    def _for_each(self, act: str, *args: Any) -> None:
         for operator in self._of_children():
-            operator._for_each(act)
+            operator._for_each(act, *args)

@@ -73,6 +73,14 @@ class RateLimitError(SocketIOError):
         }
 
 
+class LimitError(SocketIOError, ValueError):
+    """A client would have more than an option of the server allows; `option` is its name."""
+
+    def __init__(self, message: str, option: str) -> None:
+        super().__init__(f"{message} ({option})")
+        self.option = option
+
+
 class ClientGoneError(DisconnectedError, TimeoutError):
     """The client went, or had gone, before it answered.
 

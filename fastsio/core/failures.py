@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fastsio._eager import start_eager
 from fastsio.core.errors import InvalidArgumentError
 from fastsio.core.handlers import PREFIX_NONE, make_event_handler
+from fastsio.logged import one_line
 
 if TYPE_CHECKING:
     from fastsio.core.socket import Socket
@@ -82,7 +83,7 @@ class Failures:
         socket.namespace.invalid_events += 1
         logger.info(
             "event not handled in %r from sid=%.6s…: %s (%d so far)",
-            socket.namespace.name, socket.id, error, socket.namespace.invalid_events,
+            socket.namespace.name, socket.id, one_line(error), socket.namespace.invalid_events,
         )  # fmt: skip
         if error.ack:
             error.ack(error.answer)

@@ -11,6 +11,7 @@ from fastsio.core.errors import DisconnectedError
 from fastsio.core.latest import Latest
 from fastsio.core.listening import Listening
 from fastsio.core.turns import Turns
+from fastsio.core.waiting import Crowd
 from fastsio.options import BUFFER_POLICIES, check_marks
 
 if TYPE_CHECKING:
@@ -114,6 +115,27 @@ class Flowing(Listening):
         return line is not None and self.id in line.holders
 
     # --- what is at work ---------------------------------------------------------------------
+
+    def work_grows(self) -> None:
+        """Half as many handlers of the client as may, or more, have not ended: see Crowd for what follows."""
+        if self.peer.work is None:
+            self.peer.work = Crowd(self.session, self.namespace.hub.options.max_running_events)
+        self.session.is_crowded = True
+        self.peer.work.is_full(self.session.at_work)
+
+    def work_shrinks(self) -> None:
+        """One of them has ended."""
+        count = self.session.at_work
+        # First: that the client is read again may make it grow at once.
+        self.session.is_crowded = count * 4 > self.namespace.max_running
+        self.peer.work.shrunk(count)
+
+    def is_too_much(self, args: list[Any], ack_id: int) -> bool:
+        """Whether an event is one too many, which the client has then been told."""
+        if not self.peer.work.is_full(self.session.at_work):
+            return False
+        self.namespace.hub.refusals.too_many_running(self, args[0], ack_id)  # type: ignore[arg-type]
+        return True
 
     def wait_for_turn(self, handler: Handler, args: list[Any], ack_id: int, replies: Any) -> None:
         if self.turns is None:

@@ -17,6 +17,7 @@ __all__ = [
     "PREFIX_SOCKET",
     "called",
     "check_event_name",
+    "heard",
     "make_event_handler",
     "make_handler",
     "positional_count",
@@ -69,10 +70,34 @@ def _parameters(fn: Callable[..., Any], is_own: bool = False) -> list[inspect.Pa
         return [inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL)]
 
 
-async def called(fn: Callable[..., Any], *args: Any) -> Any:
+async def called(fn: Callable[..., Any], *args: Any, **named: Any) -> Any:
     """Call `fn`, and await what it returns if it is a coroutine function."""
-    result = fn(*args)
+    result = fn(*args, **named)
     return await result if inspect.iscoroutine(result) else result
+
+
+async def heard(
+    handler: Handler, args: list[Any], answer: Callable[[Any], None] | None
+) -> None:  # fmt: skip
+    """Call a listener of another server's event, and give `answer` what it returns, or calls its `ack` with."""
+    taken = args if handler.max_args < 0 else args[: handler.max_args]
+    if handler.takes_ack:
+        await called(handler.fn, *taken, ack=_once(answer))
+        return
+    result = await called(handler.fn, *taken)
+    if answer is not None:
+        answer(result)
+
+
+def _once(answer: Callable[[Any], None] | None) -> Callable[..., None]:
+    """An ack: its first call counts, with its first value."""
+    left = [] if answer is None else [answer]
+
+    def ack(value: Any = None, *more: Any) -> None:
+        if left:
+            left.pop()(value)
+
+    return ack
 
 
 def make_handler(

@@ -13,6 +13,7 @@ from typing import Any
 from fastsio._codec import encode_packet
 from fastsio._encoded import Encoded, encode_engine_packet
 from fastsio._ids import new_id
+from fastsio.core.admissions import Admissions
 from fastsio.core.failures import Failures
 from fastsio.core.limits import Limits, Rule
 from fastsio.core.namespace import Namespace
@@ -45,6 +46,7 @@ class Hub:
         self.namespaces: dict[str, Namespace] = {}
         self.tasks: set[asyncio.Task[Any]] = set()
         self.background: set[asyncio.Task[Any]] = set()
+        self.admissions = Admissions()
         self.registry = Registry(self)
         self.failures = Failures(self.tasks)
         self.loop: asyncio.AbstractEventLoop | None = None
@@ -72,6 +74,8 @@ class Hub:
         self.parents = Parents(self)
         # What clients come back to who lost their connection; None: they do not.
         self.lost_sessions = SessionStore.of(self)
+        # What reaches the clients of other servers (adapters/cluster.py); None: this is the only one.
+        self.cluster: Any = None if options.adapter is None else options.adapter.join(self)
         self.root = self.namespace("/")
         self._accepts_any = options.namespaces == "*"
         for name in () if isinstance(options.namespaces, str) else options.namespaces or ():
@@ -227,6 +231,8 @@ class Hub:
             self.namespaces.pop(namespace.name, None)
             if namespace.parent is not None:
                 namespace.parent.children.pop(namespace.name, None)
+            if self.cluster is not None:
+                self.cluster.forget(namespace)
 
     def open(self, session: Any) -> Peer:
         """The engine has a new session."""
@@ -281,6 +287,8 @@ class Hub:
             namespace.home = self._home
         if engine is not None and (self.observer is not None or self._hears_upgrades):
             self._observe_engine()
+        if self.cluster is not None:
+            self.cluster.served(self.loop)
         if engine is not None and self.on_served is not None:
             self.on_served()
 

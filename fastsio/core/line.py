@@ -43,6 +43,11 @@ class Line:
     def __bool__(self) -> bool:
         return True  # also an empty one
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether a call has begun and not ended."""
+        return self._is_busy
+
     def hold(self, holder: Any) -> None:
         """Begin no call any more, until let_go() of every holder. The one at work goes on."""
         self.holders.add(holder)

@@ -3,18 +3,21 @@
 Source: Node's Namespace; a name's leading "/" may be left out.
 """
 
+import asyncio
 import inspect
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from fastsio._dispatch import Handler, NamespaceBase
+from fastsio._eager import start_eager
 from fastsio._encoded import Encoded
 from fastsio.core.adapter import Adapter
 from fastsio.core.broadcasting import Broadcasting
 from fastsio.core.declaring import Declaring
 from fastsio.core.emitter import Emitter, Handlers
-from fastsio.core.gather import calling
+from fastsio.core.gather import calling, setting
+from fastsio.core.handlers import heard
 from fastsio.core.held import Held
 from fastsio.core.middleware import make_step
 from fastsio.core.observer import Observer
@@ -45,6 +48,7 @@ class Namespace(Emitter, Broadcasting, Declaring, NamespaceBase):
 
     def __init__(self, name: str, json: Any, tasks: set[Any], hub: "Hub") -> None:
         self.hub = hub
+        self.max_running = hub.options.max_running_events
         # Gone, with a `disconnect` handler still at work: only looked up.
         self.leaving: dict[str, Socket] = {}
         # What those who are joining get when they are admitted, by id.
@@ -53,6 +57,10 @@ class Namespace(Emitter, Broadcasting, Declaring, NamespaceBase):
         if hub.lost_sessions is not None:
             self.adapter = SessionAwareAdapter(self, hub.lost_sessions)
             self.recovery = Recovery(self)
+            self.asks_adapter = True
+        if hub.cluster is not None:
+            self.adapter = hub.cluster.adapter_for(self, self.adapter)
+            self.asks_adapter = True
         self.guards: list[Guard] = []
         self._entry_guard: Guard | None = None
         # Who hears of more than the hub's observer does, once there was anybody.
@@ -180,19 +188,48 @@ class Namespace(Emitter, Broadcasting, Declaring, NamespaceBase):
     def server_side_emit(
         self, event: str, *args: Any, ack: Callable[..., Any] | None = None
     ) -> None:
-        """Send an event to the other servers; there are none, so `ack(None, [])` is called at once.
+        """Send an event to the namespace's listeners on the other servers that the adapter reaches: on().
 
-        Raises TypeError for what JSON can't hold, ValueError for the names of a namespace's own events.
+        `ack(error, answers)` is called once with an answer of each, or after 5 seconds with PartialAnswersError and
+        those that came. Without other servers that is at once. Raises TypeError for what JSON can't hold, ValueError
+        for the names of a namespace's own events.
         """
         self._check_server_event([event, *args])
-        logger.warning("server_side_emit(%r) in %r: there are no other servers", event, self.name)
-        if ack is not None:
-            calling(self, ack)(None, [])
+        done = None if ack is None else calling(self, ack)
+        if self.is_elsewhere():
+            self.hub.call_soon(self.adapter.server_side_emit, [event, *args], done)
+        else:
+            self.adapter.server_side_emit([event, *args], done)
 
     async def server_side_emit_with_ack(self, event: str, *args: Any) -> list[Any]:
-        """Send an event to the other servers and return their answers; there are none."""
+        """Send an event to the other servers, return an answer of each; PartialAnswersError after 5 seconds."""
         self._check_server_event([event, *args])
-        return []
+        if self.is_elsewhere():
+            there: list[Any] = await self.hub.hand_over(
+                self.server_side_emit_with_ack(event, *args)
+            )
+            return there
+        ended = asyncio.get_running_loop().create_future()
+        self.adapter.server_side_emit([event, *args], setting(ended))
+        answers: list[Any] = await ended
+        return answers
+
+    def hear_server(self, args: list[Any], answer: Callable[[Any], None] | None) -> None:
+        """Another server's event, for who listens to it. `answer` is given what the first of them has to say.
+
+        That is what it returns, or calls its parameter `ack` with; None where nobody listens.
+        """
+        if answer is not None and not self.handlers_of(args[0]):
+            answer(None)
+        for handler in self.handlers_of(args[0]):
+            if handler.once:
+                self.forget(args[0], handler)
+            start_eager(
+                heard(handler, args[1:], answer),
+                self.tasks,
+                f"listener of {args[0]!r} from a server",
+            )
+            answer = None
 
     def _check_server_event(self, args: list[Any]) -> None:
         if args[0] in OWN_EVENTS:
@@ -237,8 +274,7 @@ class Namespace(Emitter, Broadcasting, Declaring, NamespaceBase):
             return
         rooms = None if room is None else self._rooms_of(room)
         excluded = NOBODY_EXCEPT if skip is None else self._rooms_of(skip)
-        for socket in self.adapter.members(rooms, excluded):
-            socket.send_event(args, socket.pending(callback))
+        self.adapter.ask(args, rooms, excluded, callback)
 
     def tell_sent(self, args: list[Any], room: Any, skip: Any) -> None:
         rooms = None if room is None else self._rooms_of(room)
@@ -256,6 +292,20 @@ class Namespace(Emitter, Broadcasting, Declaring, NamespaceBase):
         excluded = NOBODY_EXCEPT if skip is None else self._rooms_of(skip)
         if not self.joining or not self._hold(encoded, room, excluded):
             self.adapter.deliver(encoded, rooms, excluded, ticket=ticket)
+        else:
+            self.adapter.publish(rooms, excluded, ticket)
+
+    def deliver_here(
+        self, args: list[Any], rooms: Rooms | None, excluded: Rooms, is_volatile: bool, is_plain: bool
+    ) -> None:  # fmt: skip
+        """Another server's broadcast: give it to the clients that are here."""
+        adapter = self.adapter.local
+        encoded, ticket = adapter.prepare(args, is_volatile)
+        encoded.is_plain = is_plain
+        room = None if rooms is None else [*rooms] if len(rooms) != 1 else next(iter(rooms))
+        if is_volatile or not self.joining or not self._hold(encoded, room, excluded):
+            adapter.deliver(encoded, rooms, excluded, is_volatile, ticket)
+        self.tell_sent_to(args, rooms, excluded)
 
     def _hold(self, encoded: Encoded, room: Any, excluded: Rooms) -> bool:
         """Keep a packet to everyone for those who are still asked about; True if it is for nobody else.

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from fastsio._encoded import Encoded
-from fastsio.core.gather import calling, gather, wait_for_all
+from fastsio.core.gather import calling, wait_for_all
 from fastsio.core.handlers import check_event_name
 from fastsio.core.latest import Latest, latest_packet
 
 if TYPE_CHECKING:
+    from fastsio.core.adapter import Adapter
     from fastsio.core.namespace import Namespace
     from fastsio.core.remote import RemoteSocket
 
@@ -23,6 +24,11 @@ def as_rooms(room: Any) -> Rooms:
     return frozenset((room,))
 
 
+def _in_order(room: Any) -> list[Any]:
+    """as_rooms() as a list, in the order of one."""
+    return list(dict.fromkeys(room)) if isinstance(room, list) else list(as_rooms(room))
+
+
 class BroadcastOperator:
     """A choice of clients of one namespace; every step returns a new one, which may be kept and reused.
 
@@ -31,11 +37,13 @@ class BroadcastOperator:
     from any thread; from another than the engine's it takes effect soon, in the order of the calls.
     """
 
-    __slots__ = ("_excluded", "_is_plain", "_is_volatile", "_namespace", "_rooms", "_timeout_s")
+    __slots__ = (
+        "_excluded", "_is_local", "_is_plain", "_is_volatile", "_namespace", "_rooms", "_timeout_s",
+    )  # fmt: skip
 
     def __init__(
         self, namespace: "Namespace", rooms: Rooms | None = None, excluded: Rooms = NOBODY_EXCEPT,
-        is_volatile: bool = False, timeout_s: float | None = None, is_plain: bool = False,
+        is_volatile: bool = False, timeout_s: float | None = None, is_plain: bool = False, is_local: bool = False,
     ) -> None:  # fmt: skip
         self._namespace = namespace
         self._rooms = rooms
@@ -43,10 +51,11 @@ class BroadcastOperator:
         self._is_volatile = is_volatile
         self._timeout_s = timeout_s
         self._is_plain = is_plain
+        self._is_local = is_local
 
     def _but(
         self, *, rooms: Rooms | None = None, excluded: Rooms = NOBODY_EXCEPT, is_volatile: bool = False,
-        timeout_s: float | None = None, is_plain: bool | None = None,
+        timeout_s: float | None = None, is_plain: bool | None = None, is_local: bool = False,
     ) -> "BroadcastOperator":  # fmt: skip
         """The same with something more."""
         return type(self)(
@@ -56,7 +65,13 @@ class BroadcastOperator:
             self._is_volatile or is_volatile,
             self._timeout_s if timeout_s is None else timeout_s,
             self._is_plain if is_plain is None else is_plain,
+            self._is_local or is_local,
         )
+
+    @property
+    def _adapter(self) -> "Adapter":
+        adapter = self._namespace.adapter
+        return adapter.local if self._is_local else adapter
 
     def to(self, room: Any) -> "BroadcastOperator":
         """Also the clients in `room` (or in any room of a list)."""
@@ -75,8 +90,8 @@ class BroadcastOperator:
 
     @property
     def local(self) -> "BroadcastOperator":
-        """Only clients of this server; as long as servers do not know of each other, these are all."""
-        return self
+        """Only clients of this server; without an adapter that reaches others, these are all."""
+        return self._but(is_local=True)
 
     def compress(self, is_wanted: bool) -> "BroadcastOperator":
         """False: packets that go out as they are, where per_message_deflate or http_compression would compress them."""
@@ -99,17 +114,17 @@ class BroadcastOperator:
             return
         if namespace.is_elsewhere():
             # Encoded here: what can't be is this caller's error, and what is changed later is not sent.
-            packet, ticket = namespace.adapter.prepare([event, *args], self._is_volatile)
+            packet, ticket = self._adapter.prepare([event, *args], self._is_volatile)
             packet.is_plain = self._is_plain
             namespace.hub.call_soon(
-                namespace.adapter.deliver, packet, self._rooms, self._excluded, self._is_volatile, ticket
+                self._adapter.deliver, packet, self._rooms, self._excluded, self._is_volatile, ticket
             )  # fmt: skip
             if namespace.observer is not None:
                 namespace.hub.call_soon(
                     namespace.tell_sent_to, [event, *args], self._rooms, self._excluded
                 )
             return
-        namespace.adapter.broadcast(
+        self._adapter.broadcast(
             [event, *args], self._rooms, self._excluded, self._is_volatile, self._is_plain
         )
         if namespace.observer is not None:
@@ -124,28 +139,28 @@ class BroadcastOperator:
         encoded = latest_packet(self._namespace, key, args)
         encoded.is_plain = self._is_plain
         if self._namespace.is_elsewhere():
-            self._namespace.hub.call_soon(self._deliver, encoded, args)
+            self._namespace.hub.call_soon(self._deliver_latest, encoded, args)
         else:
-            self._deliver(encoded, args)
+            self._deliver_latest(encoded, args)
 
-    def _deliver(self, encoded: Encoded, args: list[Any]) -> None:
+    def _deliver_latest(self, encoded: Encoded, args: list[Any]) -> None:
         """Send [event, *arguments], which nobody keeps, to all of them."""
         namespace = self._namespace
-        namespace.adapter.deliver(encoded, self._rooms, self._excluded, self._is_volatile)
+        self._adapter.deliver_latest(encoded, args, self._rooms, self._excluded, self._is_volatile)
         if namespace.observer is not None:
             namespace.tell_sent_to(args, self._rooms, self._excluded)
 
     def _gather(self, args: list[Any], ack: Callable[..., Any]) -> None:
         namespace = self._namespace
         call = (
-            namespace, args, self._rooms, self._excluded, self._is_volatile, self._timeout_s, calling(namespace, ack),
+            args, self._rooms, self._excluded, self._is_volatile, self._timeout_s, calling(namespace, ack),
             self._is_plain,
         )  # fmt: skip
         if namespace.is_elsewhere():
             namespace.encode_event(args)  # what can't be is this caller's error
-            namespace.hub.call_soon(gather, *call)
+            namespace.hub.call_soon(self._adapter.gather, *call)
         else:
-            gather(*call)
+            self._adapter.gather(*call)
 
     async def emit_with_ack(self, event: str, *args: Any) -> list[Any]:
         """Send an event to all of them and return their answers, in the order in which they come.
@@ -156,7 +171,7 @@ class BroadcastOperator:
         """
         check_event_name(event)
         return await wait_for_all(
-            self._namespace, [event, *args], self._rooms, self._excluded, self._is_volatile, self._timeout_s,
+            self._adapter, [event, *args], self._rooms, self._excluded, self._is_volatile, self._timeout_s,
             self._is_plain,
         )  # fmt: skip
 
@@ -165,34 +180,35 @@ class BroadcastOperator:
         self.emit("message", *args)
 
     async def fetch_sockets(self) -> "list[RemoteSocket]":
-        """All of them, as they are now."""
-        from fastsio.core.remote import RemoteSocket  # it needs this module
+        """All of them, as they are now.
 
+        Where an adapter reaches other servers, these are asked: PartialAnswersError if one does not answer within the
+        seconds of timeout(), 5 without; its `responses` are the clients that are known.
+        """
         if self._namespace.is_elsewhere():
             there: list[RemoteSocket] = await self._namespace.hub.hand_over(self.fetch_sockets())
             return there
-        members = self._namespace.adapter.members(self._rooms, self._excluded)
-        return [RemoteSocket(socket) for socket in members]
+        return await self._adapter.fetch_sockets(self._rooms, self._excluded, self._timeout_s)
 
     async def all_sockets(self) -> set[str]:
         """The ids of all of them."""
         return {socket.id for socket in await self.fetch_sockets()}
 
-    def _for_each(self, act: Callable[[Any], None]) -> None:
-        """Do it to all of them, as they are now; on the engine's loop, wherever the caller is."""
+    def _for_each(self, act: str, *args: Any) -> None:
+        """Call that method of the adapter; on the engine's loop, wherever the caller is."""
         if self._namespace.is_elsewhere():
-            self._namespace.hub.call_soon(self._for_each, act)
-            return
-        for socket in list(self._namespace.adapter.members(self._rooms, self._excluded)):
-            act(socket)
+            self._namespace.hub.call_soon(self._for_each, act, *args)
+        else:
+            getattr(self._adapter, act)(self._rooms, self._excluded, *args)
 
     def sockets_join(self, room: Any) -> None:
-        """Make all of them join a room, or every room of a list."""
-        self._for_each(lambda socket: socket.join(room))
+        """Make all of them join a room, or every room of a list; those with max_rooms don't, as the log says."""
+        self._for_each("add_sockets", _in_order(room))
 
     def sockets_leave(self, room: Any) -> None:
-        self._for_each(lambda socket: socket.leave(room))
+        """Make all of them leave a room, or every room of a list."""
+        self._for_each("del_sockets", _in_order(room))
 
     def disconnect_sockets(self, close: bool = False) -> None:
         """Disconnect all of them; with `close` their whole connections."""
-        self._for_each(lambda socket: socket.disconnect(close))
+        self._for_each("disconnect_sockets", close)

@@ -8,15 +8,13 @@ from typing import Any
 
 from fastsio._codec import NO_DATA, MessageDecoder, Packet, Parser, checked_packet
 from fastsio._encoded import Encoded, encode_messages
-from fastsio._frames import ProtocolError
+from fastsio._frames import OverLimit, ProtocolError
 from fastsio._json import Json
 from fastsio.options import Options
 
 BINARY_EVENT = 5
 PLAIN_TYPES = {BINARY_EVENT: 2, BINARY_EVENT + 1: 3}
 INVALID_DATA = 1007
-# As in packets of the default form.
-MAX_ATTACHMENTS = 10
 
 # What makes a subclass of a packet class a form of its own.
 _CODING = frozenset((
@@ -27,9 +25,14 @@ _CODING = frozenset((
 
 def make_json(options: Options) -> Json:
     """What a hub's packets are made and read with. Raises ImportError if a package is missing."""
-    if options.serializer == "default":
-        return Json(options.json)
-    return parser_of(packet_class(options), options.json)
+    json = (
+        Json(options.json)
+        if options.serializer == "default"
+        else parser_of(packet_class(options), options.json)
+    )
+    json.max_depth = options.max_json_depth
+    json.max_attachments = options.max_attachments
+    return json
 
 
 def packet_class(options: Options) -> Any:
@@ -95,14 +98,15 @@ class PacketClassParser(Parser):
         return encode_messages(messages)
 
     def new_decoder(self) -> "PacketClassDecoder":
-        return PacketClassDecoder(self.cls)
+        return PacketClassDecoder(self.cls, self.max_attachments)
 
 
 class PacketClassDecoder(MessageDecoder):
     """One connection's messages through the application's packet class; one packet may wait for attachments."""
 
-    def __init__(self, cls: Any) -> None:
+    def __init__(self, cls: Any, max_attachments: int) -> None:
         self._cls = cls
+        self._max_attachments = max_attachments
         self._partial: Any = None
 
     def decode(self, message: str | bytes) -> Packet | None:
@@ -137,8 +141,9 @@ class PacketClassDecoder(MessageDecoder):
             return packet
         packet = self._cls(encoded_packet=message)
         due = getattr(packet, "attachment_count", 0)
-        if due > MAX_ATTACHMENTS:
-            raise ProtocolError(INVALID_DATA, f"too many attachments: {due} > {MAX_ATTACHMENTS}")
+        if due > self._max_attachments:
+            message = f"too many attachments: {due} > {self._max_attachments}"
+            raise OverLimit(INVALID_DATA, message, "max_attachments")
         if packet.packet_type in PLAIN_TYPES and due:
             self._partial = packet
             return None

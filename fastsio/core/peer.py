@@ -10,33 +10,33 @@ from typing import TYPE_CHECKING, Any
 from fastsio._eager import start_eager
 from fastsio._encoded import Encoded
 from fastsio._ids import new_id
-from fastsio._peer import PeerBase
 from fastsio.core.conn import RawSocket
 from fastsio.core.errors import ConnectionRefusedError
 from fastsio.core.handshake import make_environ
 from fastsio.core.line import Line
 from fastsio.core.namespace import Guard, Namespace
-from fastsio.core.own_events import HIGH_WATER, LOW_WATER
 from fastsio.core.packets import take_in_turn
+from fastsio.core.peer_flow import FlowingPeer
 from fastsio.core.reasons import python_reason
 from fastsio.core.socket import Socket
 from fastsio.core.waiting import Crowd
+from fastsio.logged import one_line
 
 if TYPE_CHECKING:
     from fastsio.core.hub import Hub
 
 logger = logging.getLogger("fastsio.core")
 
-# Why a client is not read, by its sockets' will; the other reasons are Crowds.
-PAUSED = "paused"
-
 CONNECT = 0
 DISCONNECT = 1
 CONNECT_ERROR = 4
 INVALID_NAMESPACE = {"message": "Invalid namespace"}
+TOO_MANY_NAMESPACES = {"message": "Too many namespaces (max_namespaces)"}
+# What a client is told whose admission was cancelled, or failed in a way that is none of its business.
+NOT_ADMITTED = ConnectionRefusedError().error_args
 
 
-class Peer(PeerBase):
+class Peer(FlowingPeer):
     """One client: its sockets by namespace (`sockets`), and those still waiting to be admitted."""
 
     # `hub` is set by who makes it: an __init__ would be 1 % of a connect, and a compiled attribute is slower to read.
@@ -89,19 +89,21 @@ class Peer(PeerBase):
             self.misplaced(packet_type, name)
 
     def malformed(self, error: Exception) -> None:
-        """A packet that can't be decoded: Node closes the connection, so do we."""
-        logger.info("closing session %.6s…: %s", self.session.id, error)
-        if not self.sockets:
-            logger.warning(
-                "can't understand a client from %s: %s; the server's `serializer` is %r, and the client's parser must "
-                "be the same",
-                self.session.remote,
-                error,
-                self.hub.options.serializer,
-            )
+        """A packet that can't be decoded, or is over a limit: Node closes the connection, so do we."""
+        option = getattr(error, "option", None)
+        what = one_line(error)
+        logger.info("closing session %.6s…: %s", self.session.id, what)
+        if option is not None:
+            self.session.note_limit(option, what)
+        elif not self.sockets:
+            serializer = self.hub.options.serializer
+            self.session.note_limit(
+                "serializer", f"can't understand a client: {what}; the server's `serializer` is {serializer!r}, and "
+                "the client's parser must be the same",
+            )  # fmt: skip
         for socket in self.sockets.values():
             socket.run_listeners("error", error)
-        self.session.close("forced close")
+        self.session.close("forced close", None if option is None else str(error))
 
     def misplaced(self, packet_type: int, name: str) -> None:
         logger.info(
@@ -111,10 +113,12 @@ class Peer(PeerBase):
 
     def never_joined(self) -> None:
         """connect_timeout: the client has joined no namespace."""
-        logger.info(
-            "closing session %.6s…: no namespace joined in time (connect_timeout)", self.session.id
-        )
-        self.session.close()
+        seconds = self.hub.options.connect_timeout
+        text = f"no namespace joined within {seconds} s (connect_timeout)"
+        self.session.note_limit("connect_timeout", text)
+        session = self.session
+        session.close(description=text)
+        self.hub.admissions.cancel(session, seconds)
 
     def _connect(
         self, name: str, auth: dict[str, Any] | None, namespace: Namespace | None = None
@@ -123,6 +127,10 @@ class Peer(PeerBase):
         if namespace is None:
             if self.find(name) is not None or (self._joining and name in self._joining):
                 self.misplaced(CONNECT, name)
+                return
+            if name != "/" and self.namespace_count >= self.hub.options.max_namespaces:
+                self.session.note_limit("max_namespaces", "namespace refused (max_namespaces)")
+                self.hub.refuse(self.session, name, TOO_MANY_NAMESPACES)
                 return
             # One that is there, mostly, and need not be looked for: that call would be 1 % of a connect.
             namespace = self.hub.namespaces.get(name)
@@ -176,7 +184,9 @@ class Peer(PeerBase):
             return
         self.reserve(namespace.name)
         what = f"connect to {namespace.name!r}"
-        start_eager(self._admit(namespace, socket), self.hub.tasks, what)
+        task = start_eager(self._admit(namespace, socket), self.hub.tasks, what)
+        if task is not None:
+            self.hub.admissions.add(self.session, task)
 
     def _guards_of(self, namespace: Namespace, socket: Socket) -> list[Guard]:
         recovery = namespace.recovery
@@ -205,22 +215,26 @@ class Peer(PeerBase):
         """Guards, then the CONNECT reply, then the connection handlers."""
         namespace.joining[socket.id] = socket
         is_admitted = False
-        error: dict[str, Any] | None = {}  # what it is if this is cancelled
+        error: dict[str, Any] | None = (
+            NOT_ADMITTED  # if this is cancelled, or raises what is no Exception
+        )
         try:
             error = await self._ask_guards(namespace, socket)
             is_admitted = error is None and self.session.is_open
+        except GeneratorExit:  # the loop was closed: nobody can be told
+            error = {}
+            raise
         finally:
             self.unreserve(namespace.name)
             if not is_admitted:
                 self._give_up(namespace, socket, is_refused=error is not None)
             namespace.release(socket, is_admitted)
-        if error is not None:
-            if self.session.is_open:
+            if error and self.session.is_open:
                 self._refuse(namespace, error)
-        elif not is_admitted:
-            self._leave_unseen(socket)
-        else:
+        if is_admitted:
             self._welcome(namespace, socket)
+        elif error is None:
+            self._leave_unseen(socket)
 
     def _give_up(self, namespace: Namespace, socket: Socket, is_refused: bool) -> None:
         """A socket is not admitted: what it was given meanwhile is taken back."""
@@ -361,39 +375,7 @@ class Peer(PeerBase):
             return None
         return take_in_turn(socket, args, ack_id)
 
-    # --- flow --------------------------------------------------------------------------------
-
-    def pause(self, sid: str) -> None:
-        """Events wait, and the connection is not read, until resume() of every socket that is paused."""
-        self._hold().hold(sid)
-        self.session.flow_control().stop_reading(PAUSED)
-
-    def resume(self, sid: str) -> None:
-        line = self.line
-        if line is None or sid not in line.holders:
-            return
-        if line.holders == {sid}:
-            # Before the events that wait: one of their handlers may pause it again.
-            self.session.flow_control().start_reading(PAUSED)
-        line.let_go(sid)
-
-    def hear_answers(self) -> None:
-        """An answer is waited for: it must be read even if too many events wait."""
-        self.session.flow.read_in_spite_of_all_but(PAUSED)
-
-    @property
-    def owes_answers(self) -> bool:
-        """Whether somebody waits for an answer of this client."""
-        return any(socket.acks for socket in self.sockets.values())
-
-    def buffer_crossed(self, is_high: bool, size: int) -> None:
-        """The send buffer has passed a mark: see the options high_water and low_water."""
-        event = HIGH_WATER if is_high else LOW_WATER
-        for socket in self.sockets.values():
-            handler = socket.namespace.handlers.get(event)
-            if handler is not None:
-                socket.run_handler(handler, event, size)
-            socket.run_listeners(event, size)
+    # --- leaving -----------------------------------------------------------------------------
 
     def _leave_unseen(self, socket: Socket) -> None:
         """The client went while the guards were at work.
@@ -403,8 +385,6 @@ class Peer(PeerBase):
         """
         socket.namespace.leaving[socket.id] = socket
         self._run_disconnect(socket, "transport close")
-
-    # --- leaving -----------------------------------------------------------------------------
 
     def leave(self, socket: Socket, reason: str, description: str | None = None) -> None:
         """Take a socket out of its namespace and tell its handlers, once.
@@ -420,24 +400,32 @@ class Peer(PeerBase):
             self.resume(socket.id)
         if socket.by_event is not None:
             socket.run_listeners("disconnecting", reason, description)
-        if namespace.recovery is not None:
-            namespace.recovery.left(socket, reason)
-        socket.is_connected = False
         sid = socket.id
-        namespace.leaving[sid] = socket
-        namespace.sockets.pop(sid, None)
+        try:
+            if namespace.recovery is not None:
+                namespace.recovery.left(socket, reason)
+        finally:  # whatever an adapter or an observer raises, it has gone, and its handlers are told
+            socket.is_connected = False
+            namespace.sockets.pop(sid, None)
+            namespace.leaving[sid] = socket
+            try:
+                self._take_out(namespace, socket, reason)
+            finally:
+                self._run_disconnect(socket, reason)
+                if socket.by_event is not None:
+                    socket.run_listeners("disconnect", reason, description)
+
+    def _take_out(self, namespace: Namespace, socket: Socket, reason: str) -> None:
+        """Out of its rooms; nobody waits for its answers."""
         socket.stop_receiving()
         if namespace.observer is not None and namespace.watch is not None:
-            namespace.watch.socket_left(sid)
+            namespace.watch.socket_left(socket.id)
         if self.hub.observer is not None:
             self.hub.observer.socket_left(socket, reason)
         if socket.acks is not None:
             for pending in list(socket.acks.values()):
                 pending.fail()
             socket.acks = None
-        self._run_disconnect(socket, reason)
-        if socket.by_event is not None:
-            socket.run_listeners("disconnect", reason, description)
 
     def _run_disconnect(self, socket: Socket, reason: str) -> None:
         """The `disconnect` handler; what it can still look up goes when it has ended.
@@ -479,9 +467,12 @@ class Peer(PeerBase):
         self.session.close()
 
     def closed(self, reason: str, description: str | None) -> None:
-        """The session has ended: every socket leaves with the engine's reason."""
+        """The session has ended: every socket leaves with the engine's reason, whatever fails for another."""
         for socket in self.sockets.values():
-            self.leave(socket, reason, description)
+            try:
+                self.leave(socket, reason, description)
+            except Exception:
+                logger.exception("%r has not left in order", socket)
         self.drop_partial()
         if self._conn is not None:
             self._conn.tell("close", reason, description)

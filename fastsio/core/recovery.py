@@ -43,7 +43,7 @@ class Recovery:
 
     @property
     def _adapter(self) -> SessionAwareAdapter:
-        return cast(SessionAwareAdapter, self._namespace.adapter)
+        return cast(SessionAwareAdapter, self._namespace.adapter.local)
 
     # --- joining -----------------------------------------------------------------------------
 

@@ -55,7 +55,7 @@ class RecoverableSocket(Socket):
     def catch_up(self) -> None:
         """Be in its rooms, and send what it has missed: all that comes later comes behind that."""
         session, self.returned_to = self.returned_to, None
-        position = self.namespace.adapter.position()
+        position = self.namespace.adapter.local.position()
         if session is None:
             # Its client will know its pid by the CONNECT, and so has had all that was sent before that.
             self._since = position
@@ -93,7 +93,7 @@ class RecoverableSocket(Socket):
         if pending is not None:
             return super().send_event(args, pending, is_volatile, is_plain)
         # As in Node: a broadcast to its own room, which is kept though the client has gone.
-        packet, ticket = self.namespace.adapter.prepare(args)
+        packet, ticket = self.namespace.adapter.local.prepare(args)
         packet.is_plain = is_plain
         if self.namespace.is_elsewhere():
             self.namespace.hub.call_soon(self._send_kept, packet, ticket, args)
@@ -103,7 +103,7 @@ class RecoverableSocket(Socket):
 
     def _send_kept(self, packet: Encoded, ticket: Any, args: list[Any]) -> None:
         namespace = self.namespace
-        namespace.adapter.deliver(packet, frozenset((self.id,)), NOBODY_EXCEPT, False, ticket)
+        namespace.adapter.local.deliver(packet, frozenset((self.id,)), NOBODY_EXCEPT, False, ticket)
         if namespace.observer is not None and self._can_receive:
             namespace.observer.event_sent([self], args)
 
@@ -130,12 +130,18 @@ class RecoverableSocket(Socket):
         else:
             joined = self._joined or ()
             new = [one for one in as_rooms(room) if one not in joined and one != self.id]
-            super().join(room)
-            if self.is_connected and new:
-                if self._joined_at is None:
-                    self._joined_at = {}
-                position = self.namespace.adapter.position()
-                self._joined_at.update(dict.fromkeys(new, position))
+            try:
+                super().join(room)
+            finally:  # it may be in some of them, and in one too many
+                self._note_joined(new)
+
+    def _note_joined(self, rooms: list[Any]) -> None:
+        """From where on packets to these rooms are its own."""
+        if self.is_connected and rooms and self._joined:
+            if self._joined_at is None:
+                self._joined_at = {}
+            position = self.namespace.adapter.local.position()
+            self._joined_at.update(dict.fromkeys(self._joined.intersection(rooms), position))
 
     def leave(self, room: Any) -> None:
         if self.is_returning and not self.namespace.is_elsewhere():

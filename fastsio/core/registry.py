@@ -25,6 +25,7 @@ from fastsio.core.handlers import (
 from fastsio.core.own_events import own_event
 from fastsio.core.patterns import Pattern, compile_pattern, is_pattern
 from fastsio.core.typed import typed_call
+from fastsio.logged import one_line
 
 if TYPE_CHECKING:
     from fastsio.core.hub import Hub
@@ -256,7 +257,8 @@ def make_guard(fn: Function, prefix: int, call: Function) -> Guard:
             raise
         except InvalidArgumentError as error:
             error.event = "connect"
-            logger.info("refused in %r for sid=%.6s…: %s", socket.namespace.name, socket.id, error)
+            what = one_line(error)
+            logger.info("refused in %r for sid=%.6s…: %s", socket.namespace.name, socket.id, what)
             raise ConnectionRefusedError(
                 f"invalid auth: {error.message}", error.answer["error"]
             ) from error

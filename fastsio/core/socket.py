@@ -5,6 +5,7 @@ parts (rooms, data, listeners, acks) are made when they are first needed: an idl
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from fastsio._codec import NO_DATA
 from fastsio._encoded import Encoded
 from fastsio.core.acks import PendingAck, wait_for_ack
 from fastsio.core.conn import RawSocket
+from fastsio.core.errors import LimitError
 from fastsio.core.flags import FlaggedSocket
 from fastsio.core.flow import Flowing
 from fastsio.core.handlers import check_event_name
@@ -219,10 +221,19 @@ class Socket(Flowing):
         return self._ack_count
 
     def expect(self, ack_id: int, pending: PendingAck) -> None:
-        """An event with this id, from next_ack_id up, is sent now: `pending` waits for the answer."""
+        """An event with this id, from next_ack_id up, is sent now: `pending` waits for the answer.
+
+        Over max_pending_acks the oldest is given up: a client that never answers does not fill the memory.
+        """
         self._ack_count = ack_id + 1
         if self.acks is None:
             self.acks = {}
+        elif len(self.acks) >= self.namespace.hub.options.max_pending_acks:
+            oldest = self.acks.pop(next(iter(self.acks)))
+            self.session.note_limit(
+                "max_pending_acks", "the oldest answer is given up (max_pending_acks)"
+            )
+            oldest.give_up()
         self.acks[ack_id] = pending
         if self.session.flow is not None:
             self.peer.hear_answers()
@@ -254,9 +265,12 @@ class Socket(Flowing):
         return self.is_connected or self.id in self.namespace.joining
 
     def join(self, room: Any) -> None:
-        """Join a room, or every room of a list. No effect once disconnected."""
+        """Join a room, or every room of a list. No effect once disconnected.
+
+        Raises LimitError for the first room that is over max_rooms; called from another thread it only logs that.
+        """
         if self.namespace.is_elsewhere():
-            self.namespace.hub.call_soon(self.join, room)
+            self.namespace.hub.call_soon(self.try_join, room)
             return
         if not self._can_receive:
             return
@@ -265,10 +279,24 @@ class Socket(Flowing):
         for one in dict.fromkeys(room) if isinstance(room, list) else as_rooms(room):
             if one != self.id:
                 is_in = one in self._joined
+                if not is_in:
+                    self._check_room_count(len(self._joined))
                 self._joined.add(one)
                 self.namespace.adapter.add(self, one)
                 if self.namespace.observer is not None and not is_in:
                     self.namespace.observer.room_joined(self, one)
+
+    def _check_room_count(self, count: int) -> None:
+        """Raise LimitError if it may not be in more rooms than these."""
+        most = self.namespace.hub.options.max_rooms
+        if count >= most:
+            self.session.note_limit("max_rooms", "room not joined (max_rooms)")
+            raise LimitError(f"a client may be in {most} rooms", "max_rooms")
+
+    def try_join(self, room: Any) -> None:
+        """join() for who can't be told that there are too many rooms: the log says it."""
+        with contextlib.suppress(LimitError):
+            self.join(room)
 
     def leave(self, room: Any) -> None:
         """Leave a room, or every room of a list."""

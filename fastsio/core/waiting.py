@@ -18,7 +18,9 @@ LOOK_S = 0.02
 
 
 class Crowd:
-    """The bound of a queue of one client's events. From half of it on the client is not read, until a quarter is left.
+    """The bound of a queue of one client's events, or of its handlers that have not ended.
+
+    From half of it on the client is not read, until a quarter is left.
 
     So an honest client only has to wait. It is read all the same while a handler waits for its answer, which would
     else never come, and what was received at once may be more than the other half: that is refused.
@@ -110,6 +112,12 @@ class Refusals:
             "reading stopped", "session %.6s… (from %s) is not read for now: %d events wait for their handlers",
             session.id, session.remote, count,
         )  # fmt: skip
+
+    def too_many_running(self, socket: "Socket", event: str, ack_id: int) -> None:
+        """As many handlers of the client as may have not ended: option max_running_events."""
+        message = "too many events are being handled"
+        answer = {"error": {"code": "too_many_running", "event": event, "message": message}}
+        self.refuse(socket, event, ack_id, f"{message} (max_running_events)", answer)
 
     def too_many(self, socket: "Socket", event: str, ack_id: int) -> None:
         """More events wait than may: option max_waiting_events, or Server's max_waiting_handlers."""

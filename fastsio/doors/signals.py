@@ -1,9 +1,9 @@
-"""Hearing of an ASGI server's exit before it waits for its clients.
+"""Signals that end a process: for our own server what they mean, for an ASGI server to hear of its exit in time.
 
-Servers send lifespan.shutdown when the last request has ended, and a client that polls holds one for up to
-ping_interval seconds; a mounted application gets no lifespan events at all. What can be known earlier:
-uvicorn, granian and hypercorn without workers handle SIGTERM and SIGINT in the process of the application, and
-hypercorn's workers have an event.
+ExitWatch hears of an ASGI server's exit before it waits for its clients. Servers send lifespan.shutdown when the last
+request has ended, and a client that polls holds one for up to ping_interval seconds; a mounted application gets no
+lifespan events at all. What can be known earlier: uvicorn, granian and hypercorn without workers handle SIGTERM and
+SIGINT in the process of the application, and hypercorn's workers have an event.
 """
 
 import asyncio
@@ -69,3 +69,54 @@ class ExitWatch:
         theirs(number, frame)
         if not loop.is_closed():
             loop.call_soon_threadsafe(self._call)
+
+
+class StopSignals:
+    """SIGINT and SIGTERM of a program that serves: the first one stops it (`await stop_or(…)`).
+
+    The next one calls `hurry`, if there is one by the first, and any further one has its usual effect. Used as a
+    context manager, on the main thread; elsewhere, and on Windows, signals keep their usual effect.
+    """
+
+    def __init__(self) -> None:
+        self.hurry: Callable[[], None] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        self._is_ours = False
+
+    def __enter__(self) -> "StopSignals":
+        try:
+            for number in NUMBERS:
+                self._loop.add_signal_handler(number, self._on_signal)
+            self._is_ours = True
+        except NotImplementedError:  # Windows: Ctrl+C cancels the main task instead
+            pass
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """From now on a signal has its usual effect."""
+        if self._is_ours:
+            self._is_ours = False
+            for number in NUMBERS:
+                self._loop.remove_signal_handler(number)
+
+    def _on_signal(self) -> None:
+        is_second = self._stop.is_set()
+        self._stop.set()
+        if is_second or self.hurry is None:
+            self.release()
+        if is_second and self.hurry is not None:
+            self.hurry()
+
+    async def stop_or(self, other: asyncio.Event) -> None:
+        """Until the first signal, or `other` is set; the next signal is a second one in both cases."""
+        waits = [asyncio.ensure_future(event.wait()) for event in (self._stop, other)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._stop.set()
+            for wait in waits:
+                wait.cancel()

@@ -34,7 +34,10 @@ class Waiting(Outlet):
 
     def overflow(self) -> None:
         if self._admission.is_pending:
-            logger.warning("more than max_buffered_bytes sent before the client was admitted")
+            self._admission.session.note_limit(
+                "max_buffered_bytes",
+                "more than max_buffered_bytes sent before the client was admitted",
+            )
             self._admission.refuse(UNAVAILABLE, b'"Too much was sent before connect"')
 
 
@@ -97,9 +100,8 @@ class Admission:
         self.session.forget()
 
     def _expired(self) -> None:
-        logger.warning(
-            "session from %s refused: not admitted within %s s (connect_timeout)",
-            self.session.remote,
-            self.session.engine.options.connect_timeout,
+        seconds = self.session.engine.options.connect_timeout
+        self.session.note_limit(
+            "connect_timeout", f"refused: not admitted within {seconds} s (connect_timeout)"
         )
         self.refuse(UNAVAILABLE, b'"The server took too long to admit the client"')

@@ -61,9 +61,14 @@ class Bundle:
             return False
         name = request.path.rpartition("/")[2]
         coding = best_coding(request.header("accept-encoding") or "", tuple(CODINGS))
-        asset = asset_of(name, coding)
         is_head = request.method == "HEAD"
         headers = cors_headers(self._options, request)
+        try:
+            asset = asset_of(name, coding)
+        except OSError as error:  # no descriptor is left: it is there, and may be asked for again
+            logger.error("the client bundle can't be opened: %s", error)
+            exchange.respond(503, [*headers, ("Retry-After", "1")], b"", is_head=is_head)
+            return True
         if asset is None:
             headers.append(("Content-Type", "text/plain; charset=utf-8"))
             exchange.respond(404, headers, MISSING, is_head=is_head)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
+from fastsio.engine.payloads import origin_of_script
 from fastsio.engine.ports import Headers, Request
 from fastsio.options import Options
 
@@ -128,11 +129,43 @@ def preflight_headers(options: Options, request: Request) -> Headers:
     return headers
 
 
-def is_accepted(options: Options, request: Request, origin: str, is_secure: bool) -> bool:
-    """Whether check_origin lets a handshake in that names this Origin. Programs that are no browsers name none."""
+# --- the check of a handshake's Origin -------------------------------------------------------------
+
+
+def checks_origins(options: Options) -> bool:
+    """Whether there is anything to check: check_origin, or by default where cors_allowed_origins names somebody."""
+    if options.check_origin is not None:
+        return options.check_origin
     allowed = options.cors_allowed_origins
-    if allowed is None:
-        return _is_same_origin(request, origin, is_secure)
+    return allowed is not None and allowed != "*" and allowed != NONE_NAMED
+
+
+def origin_to_check(options: Options, request: Request, transport: str) -> str | None:
+    """The Origin that a handshake is judged by; None for a program that is no browser, which names none.
+
+    By default (check_origin=None) a polling handshake is not judged either, as Node's is not: CORS keeps its answer
+    from the page, and so the session's id. What CORS does not protect are WebSockets, and scripts (JSONP).
+    """
+    origin = request.header("origin")
+    if transport == "polling":
+        if options.check_origin is None and request.argument("j") is None:
+            return None
+        if origin is None:
+            return origin_of_script(request)
+    return origin
+
+
+def is_accepted(options: Options, request: Request, origin: str, is_secure: bool) -> bool:
+    """Whether a handshake that names this Origin is let in.
+
+    By default a page of the server's own always is, as with CORS; with check_origin=True, which is python-socketio's
+    way, the names in cors_allowed_origins replace it.
+    """
+    allowed = options.cors_allowed_origins
+    if allowed is None or options.check_origin is None:
+        is_own = _is_same_origin(request, origin, is_secure)
+        if is_own or allowed is None:
+            return is_own
     return allowed == NONE_NAMED or _is_allowed(allowed, origin, request)
 
 

@@ -18,7 +18,13 @@ from fastsio._ids import new_id
 from fastsio._wheel import Wheel
 from fastsio.engine.admission import Admission
 from fastsio.engine.bundle import Bundle
-from fastsio.engine.cors import cors_headers, is_accepted, preflight_headers
+from fastsio.engine.cors import (
+    checks_origins,
+    cors_headers,
+    is_accepted,
+    origin_to_check,
+    preflight_headers,
+)
 from fastsio.engine.eio3 import Eio3Session
 from fastsio.engine.errors import (
     BAD_HANDSHAKE_METHOD,
@@ -33,12 +39,13 @@ from fastsio.engine.errors import (
 from fastsio.engine.front import Front
 from fastsio.engine.headers import cookie_header, payload_headers
 from fastsio.engine.hints import hint
-from fastsio.engine.payloads import origin_of_script
+from fastsio.engine.limits import Arrivals
 from fastsio.engine.polling import PollingTransport
 from fastsio.engine.ports import EngineHandler, Exchange, Headers, Hooks, Request
 from fastsio.engine.questions import Questions
 from fastsio.engine.session import Session
 from fastsio.engine.upgrade import Outcast, Probe
+from fastsio.logged import one_line
 from fastsio.options import WEBTRANSPORT, Options
 from fastsio.rarely import RareLog
 
@@ -56,7 +63,7 @@ class Engine:
     ) -> None:  # fmt: skip
         """`head_timeout_s`: the shortest delay that connections will put on the wheel."""
         self.options = options
-        self._checks_origin = options.check_origin
+        self._checks_origin = checks_origins(options)
         self._has_cors = options.cors_allowed_origins is not None
         self._opens_websockets = "websocket" in options.transports
         # WebTransport has a request of its own: see handle_connect().
@@ -77,6 +84,8 @@ class Engine:
         self.on_upgrade: Callable[[Session], None] | None = None
         self.now = loop.time
         self.rare_log = RareLog(logger, loop.time)
+        # None where new clients are bound by nothing.
+        self.arrivals = Arrivals.of(self)
         # Every session's buffer is watched; else only where somebody asks for it.
         self.watches_flow = options.buffer_policy != "close" or options.high_water is not None
         self.flusher = Flusher(loop.call_soon, loop)
@@ -223,10 +232,12 @@ class Engine:
         self, refusal: Refusal, request: Request, exchange: Exchange, context: dict[str, Any] | None = None
     ) -> None:  # fmt: skip
         """Answer with `refusal`; `context` is what listeners are told of it."""
-        logger.info("refused %s from %s: %s", request.method, exchange.remote, refusal.message)
+        message = one_line(refusal.message)
+        logger.info("refused %s from %s: %s", request.method, exchange.remote, message)
         why = hint(refusal, request, self.options)
         if why:
-            logger.warning("can't serve a client from %s: %s", exchange.remote, why)
+            about = f"refusal {refusal.code}"
+            self.rare_log.note(about, "can't serve a client from %s: %s", exchange.remote, why)
         if self._hooks is not None:
             session = self.sessions.get(request.argument("sid") or "")
             context = context or context_of(refusal, request, session)
@@ -242,14 +253,18 @@ class Engine:
             is_head = request.method == "HEAD"
             exchange.respond(refusal.status, headers, refusal.body, is_head=is_head)
 
+    def tell_refused(self, request: Request, message: str, context: dict[str, Any]) -> None:
+        """Somebody was refused who broke no rule of the protocol: listeners shall know."""
+        if self._hooks is not None:
+            self._hooks.refused(request, FORBIDDEN, message, context)
+
     def _refuse_origin(self, origin: str, request: Request, exchange: Exchange) -> None:
         message = f"{origin} is not an accepted origin."
-        logger.warning(
-            "refused a client from %s: %s See cors_allowed_origins.", exchange.remote, message
-        )
-        if self._hooks is not None:
-            context = {"name": "INVALID_ORIGIN", "origin": origin}
-            self._hooks.refused(request, FORBIDDEN, message, context)
+        self.rare_log.note(
+            "origin", "refused a client from %s: %s See cors_allowed_origins and check_origin.",
+            exchange.remote, one_line(message),
+        )  # fmt: skip
+        self.tell_refused(request, message, {"name": "INVALID_ORIGIN", "origin": origin})
         # RFC 6455 4.2.2: 403 for an Origin that is not acceptable.
         body = orjson.dumps({"code": FORBIDDEN, "message": message})
         headers = [("Content-Type", "application/json")]
@@ -262,18 +277,18 @@ class Engine:
 
         `sid` is given once the application has been asked for it and whether the client may come in.
         """
+        arrivals = self.arrivals
         if sid is None:
-            # Only here: whoever knows a session's id has been let in.
-            origin = None
-            if self._checks_origin:
-                origin = request.header("origin")
-                if origin is None and transport == "polling":
-                    origin = origin_of_script(request)
-            if origin is not None and not is_accepted(
-                self.options, request, origin, exchange.is_secure
-            ):
-                self._refuse_origin(origin, request, exchange)
+            if arrivals is not None and arrivals.refuse(request, exchange):
                 return
+            # Only here: whoever knows a session's id has been let in.
+            if self._checks_origin:
+                origin = origin_to_check(self.options, request, transport)
+                if origin is not None and not is_accepted(
+                    self.options, request, origin, exchange.is_secure
+                ):
+                    self._refuse_origin(origin, request, exchange)
+                    return
             if self._questions is not None:
                 self._questions.ask(transport, request, exchange, protocol)
                 return
@@ -281,8 +296,12 @@ class Engine:
         elif not self.is_open:
             exchange.respond(503, [], b"The server is shutting down", keep_alive=False)
             return
+        elif arrivals is not None and arrivals.refuse_late(request, exchange):
+            return
         kind = Session if protocol == 4 else Eio3Session
         session = kind(self, sid, request, exchange.remote, exchange.is_secure)
+        if arrivals is not None:
+            arrivals.came(session)
         if self._ask is None:
             if not self.begin(session, transport, exchange):
                 session.forget()
@@ -332,7 +351,8 @@ class Engine:
             session.flow_control()
         body, content_type = polling.open_answer(open_packet, self._initial)
         headers = payload_headers(request, content_type) + cors_headers(self.options, request)
-        headers += cookie_header(self.options, session.id)
+        if self.options.cookie is not None:
+            headers += cookie_header(self.options, session.id, session.origin.scheme == "https")
         exchange.respond(200, self.told(request, headers), body)
         if session.protocol == 3 or self._hooks is not None:
             self._opened(session)

@@ -15,6 +15,7 @@ from fastsio.engine.cors import ask_origin, cors_headers, needs_time
 from fastsio.engine.errors import BAD_REQUEST
 from fastsio.engine.ports import Exchange, Headers, Hooks, Middleware, Request
 from fastsio.engine.response import Response, as_dict, as_list
+from fastsio.logged import one_line
 
 if TYPE_CHECKING:
     from fastsio.engine.engine import Engine
@@ -123,7 +124,7 @@ class Front:
         if is_late:
             logger.warning(
                 "%s %s refused: middleware of the engine took more than %s s (connect_timeout)",
-                request.method, request.path, engine.options.connect_timeout,
+                request.method, one_line(request.path), engine.options.connect_timeout,
             )  # fmt: skip
         else:
             logger.info("refused by middleware of the engine", exc_info=error)
@@ -184,7 +185,7 @@ async def _run_until_next(
             logger.warning(
                 "%s %s refused: middleware %r returned, and neither called next() nor answered for %s s "
                 "(middleware_timeout)",
-                request.method, request.path, fn, timeout_s,
+                request.method, one_line(request.path), fn, timeout_s,
             )  # fmt: skip
         raise
     finally:

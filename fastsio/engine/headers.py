@@ -3,18 +3,25 @@
 Source: engine.io 6.6 on the wire.
 """
 
+import logging
 import zlib
 
 from fastsio.engine.codings import best_coding
 from fastsio.engine.ports import Headers, Request
 from fastsio.options import Options
 
+logger = logging.getLogger("fastsio.engine")
+
 # The codings of polling answers, the preferred one first, as zlib names their forms.
 WINDOW_BITS = {"gzip": 31, "deflate": 15}
 
 
-def cookie_header(options: Options, sid: str) -> Headers:
-    """Set-Cookie with the session's id, if the `cookie` option asks for it."""
+def cookie_header(options: Options, sid: str, is_secure: bool = False) -> Headers:
+    """Set-Cookie with the session's id, if the `cookie` option asks for it.
+
+    `is_secure`: the client came over TLS. Then the cookie is never sent without (Secure, RFC 6265 4.1.2.5), unless the
+    option says otherwise: who reads the id can speak as the client.
+    """
     cookie = options.cookie
     if cookie is None:
         return []
@@ -25,7 +32,13 @@ def cookie_header(options: Options, sid: str) -> Headers:
             value = value()
         if name != "name" and value is not False and value is not None:
             parts.append(name if value is True else f"{name}={value}")
-    return [("Set-Cookie", "; ".join(parts))]
+    if is_secure and "Secure" not in cookie:
+        parts.append("Secure")
+    header = "; ".join(parts)
+    if not (header.isascii() and header.isprintable()):  # what a function has returned
+        logger.error("not sent: a cookie with %r", parts[1:])
+        return []
+    return [("Set-Cookie", header)]
 
 
 def payload_headers(request: Request, content_type: str = "text/plain; charset=UTF-8") -> Headers:

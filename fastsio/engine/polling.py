@@ -47,6 +47,11 @@ class PollingTransport(Outlet):
         # An upgrade has probed: GETs are answered at once, so that the client can go over.
         self.is_releasing = False
 
+    @property
+    def held(self) -> Exchange | None:
+        """The GET that waits for something to say, None if there is none."""
+        return self._poll
+
     def handle(self, request: Request, exchange: Exchange) -> None:
         """Serve a GET or POST of this session."""
         self.session.heard = True
@@ -211,5 +216,10 @@ class PollingTransport(Outlet):
         self.is_writable = False
         self.session.abort("transport error", "poll connection closed prematurely")
 
+    def flush_failed(self, error: BaseException) -> None:
+        self.session.abort("transport error", f"write failed: {error!r}")
+
     def overflow(self) -> None:
-        self.session.abort("transport error", "client reads too slowly (max_buffered_bytes)")
+        description = "client reads too slowly (max_buffered_bytes)"
+        self.session.note_limit("max_buffered_bytes", description)
+        self.session.abort("transport error", description)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fastsio._eager import start_eager
 from fastsio.engine.errors import BAD_REQUEST, FORBIDDEN, Refusal
 from fastsio.engine.ports import Exchange, Hooks, Request
+from fastsio.logged import short_id
 
 if TYPE_CHECKING:
     from fastsio.engine.engine import Engine
@@ -106,8 +107,10 @@ class Questions:
             return self._engine.new_id()
         sid = await self._wait_for(self._generate(request))
         if not is_sid(sid) or sid in self._engine.sessions:
+            # Not whole: it may be another client's, and this is logged.
+            what = short_id(sid) if isinstance(sid, str) else sid
             raise ValueError(
-                f"{sid!r}: a text is needed that no client has, fit for a URL and a cookie"
+                f"{what!r}: a text is needed that no client has, fit for a URL and a cookie"
             )
         return str(sid)
 

@@ -163,6 +163,8 @@ class Session(SessionBase):
 
     def websocket_failed(self, conn: Any, error: ProtocolError) -> None:
         is_too_large = error.close_code == MESSAGE_TOO_BIG
+        if error.option is not None:
+            self.note_limit(error.option, str(error))
         self.end("transport error", self.too_large(error.size) if is_too_large else str(error))
 
     def too_large(self, size: int | None) -> str:
@@ -170,11 +172,19 @@ class Session(SessionBase):
         limit = self.engine.options.max_http_buffer_size
         over = "over" if size is None else f"{size} >"
         description = f"message too large: {over} max_http_buffer_size {limit}"
-        logger.warning("%s (session %.6s…, from %s)", description, self.id, self.origin.address)
+        self.note_limit("max_http_buffer_size", description)
         return description
+
+    def note_limit(self, option: str, description: str) -> None:
+        """The client has met the limit of an option; the log has a line about that now and then, with `description`."""
+        text = "%s (session %.6s…, from %s)"
+        self.engine.rare_log.note(option, text, description, self.id, self.origin.address)
 
     def connection_lost(self, conn: Any, error: Exception | None) -> None:
         self.end("transport close", None if error is None else str(error))
+
+    def write_failed(self, error: BaseException) -> None:
+        self.end("transport error", f"write failed: {error!r}")
 
     def connection_overflowed(self, conn: Any) -> None:
         self.end("transport error", "client reads too slowly (max_buffered_bytes)")
@@ -250,8 +260,10 @@ class Session(SessionBase):
 
     # --- the end -----------------------------------------------------------------------------
 
-    def close(self, deferred: str = "forced server close") -> None:
-        """End the session from this side, behind everything that was sent: reason "forced close".
+    def close(
+        self, deferred: str = "forced server close", description: str | None = None, reason: str = "forced close"
+    ) -> None:  # fmt: skip
+        """End the session from this side, behind everything that was sent.
 
         A client that polls and has no GET open fetches the rest and its end with the next ones; the handler is told
         at once, with the reason `deferred`. (Node names it so where the client is at fault by the order of its
@@ -260,35 +272,53 @@ class Session(SessionBase):
         if not self.is_open:
             return
         if self.polling is None:
-            self.outlet.close_websocket()
-            self.end("forced close")
+            try:
+                self._close_websocket()
+            finally:
+                self.end(reason, description)
         elif not self.polling.queue and self.polling.end_poll(CLOSE):
-            self.end("forced close")
+            self.end(reason, description)
         else:
             self.polling.end_poll(CLOSE)
             self.polling.is_closed = True
-            self._finish(deferred, None)
+            self._finish(deferred, description)
             self.engine.wheel.add(self, POLLING_CLOSE_S)
 
     def abort(self, reason: str, description: str | None = None) -> None:
         """End the session at once: the client broke the protocol, or is gone."""
-        if self.polling is not None:
-            self.polling.take_queue()
-            self.polling.end_poll(CLOSE)
-        elif self.outlet is not None:
+        try:
+            if self.polling is not None:
+                self.polling.take_queue()
+                self.polling.end_poll(CLOSE)
+            elif self.outlet is not None:
+                self._close_websocket()
+        finally:
+            self.end(reason, description)
+
+    def _close_websocket(self) -> None:
+        try:
             self.outlet.close_websocket()
-        self.end(reason, description)
+        except Exception:
+            self.outlet.abort()  # it must not stay without a session
+            raise
 
     def end(self, reason: str, description: str | None = None) -> None:
-        """The transport is gone or told: forget the session and tell the handler, once."""
+        """The transport is gone or told: forget the session and tell the handler, once.
+
+        That it does even if the client's other connection can't be closed, or the handler raises.
+        """
         self.engine.sessions.pop(self.id, None)
-        if self.probe is not None:
-            self.probe.drop()
-        if self.polling is not None:
-            self.polling.is_closed = True
-        if self.is_open:
-            self._finish(reason, description)
-        self.forget()
+        try:
+            if self.probe is not None:
+                self.probe.drop()
+        finally:
+            if self.polling is not None:
+                self.polling.is_closed = True
+            try:
+                if self.is_open:
+                    self._finish(reason, description)
+            finally:
+                self.forget()
 
     def shut_down(self, reason: str) -> None:
         """The server stops: tell the handler why, then the client that the transport ends."""
@@ -304,13 +334,19 @@ class Session(SessionBase):
         self._deadline_at = NEVER
         handler = self.handler
         self.handler = None
-        if self.flow is not None:
-            self.flow.end()
-        handler.closed(reason, description)
+        try:
+            if self.flow is not None:
+                self.flow.end()
+        finally:
+            if handler is not None:  # None: the handshake itself has failed
+                handler.closed(reason, description)
 
     def forget(self) -> None:
         """The id is known no longer, and nothing refers back to this: it is freed without the cyclic collector."""
-        self.engine.wheel.remove(self)
-        self.engine.sessions.pop(self.id, None)
+        engine = self.engine
+        engine.wheel.remove(self)
+        engine.sessions.pop(self.id, None)
+        if engine.arrivals is not None:
+            engine.arrivals.left(self)
         if not self.is_open:
             self.polling = self.outlet = None

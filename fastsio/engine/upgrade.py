@@ -48,6 +48,10 @@ class Probe:
         self.conn.close_websocket()
 
     def on_due(self) -> float:
+        seconds = self.session.engine.options.upgrade_timeout
+        self.session.note_limit(
+            "upgrade_timeout", f"upgrade not finished within {seconds} s (upgrade_timeout)"
+        )
         self.drop()
         return 0
 
@@ -62,6 +66,8 @@ class Probe:
     def websocket_failed(self, conn: Any, error: ProtocolError) -> None:
         if error.size is not None:
             self.session.too_large(error.size)
+        elif error.option is not None:
+            self.session.note_limit(error.option, str(error))
         self.drop()
 
     def connection_overflowed(self, conn: Any) -> None:

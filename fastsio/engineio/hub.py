@@ -39,10 +39,14 @@ class RawHub:
         self.generate_id = generate_id
         self.engine: Any = None
         self.json = Json(options.json)
+        self.json.max_depth = options.max_json_depth
         self.peers: dict[str, RawPeer] = {}
         self.tasks: set[asyncio.Task[Any]] = set()
         self.background: set[asyncio.Task[Any]] = set()
+        # Without rooms there is nothing to share with other servers.
+        self.cluster = None
         self.messages = RawMessages(self.json, self.tasks, is_serial)
+        self.messages.max_running = options.max_running_events
         self._connect: Callable[..., Any] | None = None
         self._disconnect: Callable[..., Any] | None = None
         self._disconnect_args = 2

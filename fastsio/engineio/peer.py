@@ -77,7 +77,7 @@ class RawPeer(RawHandler):
         """A client of Engine.IO v3 knows its session; without Socket.IO there is nothing to say to that."""
 
     def keep(self, data: Any, size: int) -> None:
-        """async_handlers=False: the handler of an earlier message has not ended."""
+        """The handler of an earlier message has not ended (async_handlers=False), or max_running_events of them."""
         self._backlog.append(data)
         self._backlog_bytes += size
         options = self.engine_session.engine.options
@@ -93,10 +93,11 @@ class RawPeer(RawHandler):
             self._give_up(f"over {options.max_waiting_events} messages", "max_waiting_events")
 
     def _give_up(self, what: str, option: str) -> None:
-        logger.warning(
-            "closing session %.6s…: %s wait for its message handler (%s)", self.sid, what, option
+        self.engine_session.note_limit(
+            option, f"session closed: {what} wait for its message handler ({option})"
         )
-        self.engine_session.abort("transport error", "messages are handled too slowly")
+        description = f"messages are handled too slowly ({option})"
+        self.engine_session.abort("transport error", description)
 
     def resume(self) -> None:
         while self._backlog and not self.is_busy:

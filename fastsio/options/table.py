@@ -33,11 +33,14 @@ class Options:
     cors: all of it in one, as Node has it: True, or a dict of origin (as above; True: any, named; "*" if left out),
         methods, allowed_headers, exposed_headers (lists or texts), credentials (False if left out), max_age (seconds),
         options_success_status. Once checked it is a Cors.
-    check_origin: refuse clients (403), WebSockets too, that name another Origin than cors_allowed_origins does; None
-        there means the host that they ask for, [] any. AsyncServer: True, as python-socketio; IO: False, as Node.
+    check_origin: refuse clients (403) whose Origin is not one of cors_allowed_origins. True, AsyncServer's default as
+        it is python-socketio's: every handshake; no names there (None) mean the host that is asked for, [] anybody.
+        None, IO's default: what CORS does not protect, WebSockets and JSONP, where cors_allowed_origins names somebody;
+        pages of the host that is asked for always pass. False: nobody is refused, as in Node.
     cookie: None, True for Node's (name "io", path "/", http_only, same_site "lax"), a name, or a dict of a name and
         attributes, in Node's words (max_age, secure, domain, partitioned, … as well) or as they are sent ("SameSite");
-        IO adds Node's to a dict. It goes with the polling handshake and has the session's id.
+        IO adds Node's to a dict. It goes with the polling handshake and has the session's id. A name alone has
+        HttpOnly and SameSite=Lax; what comes over TLS has Secure unless the dict says otherwise.
     allow_request: function(request), `async` too, asked about each handshake: True lets the client in; False,
         (message, False), or PermissionError or ConnectionRefusedError raised with a message refuse it (403, code 4).
         Node's form does too: function(request, callback), which calls callback(message, is_allowed).
@@ -60,7 +63,21 @@ class Options:
         low_water or less are again "low_water" (a quarter of the other, if it is not given). None: no such events.
     max_waiting_events: how many events of one client may wait for their turn, where handlers run one after the other
         (async_handlers=False, concurrency=); from half of it on the client is not read, what is over it is refused.
+    max_running_events: how many coroutine handlers of one client may be at work, whatever they wait for; from half of
+        it on the client is not read, what is over it is refused.
     limits: token buckets, each a dict of the arguments of limit().
+    max_header_bytes, max_headers: of the head of one request, on connections that are ours; a larger one gets HTTP 431.
+    max_frames_per_message: WebSocket frames of one message, on connections that are ours; more close it with code 1008.
+    max_attachments: binary values in one packet. Both sides must agree: the official clients take and send 10 at most.
+    max_json_depth: how deep arrays and objects may be nested in a packet, its own array counted; 1,024 at most.
+    max_namespaces: how many namespaces besides "/" one client may be in, or wait for; others it is refused.
+    max_rooms: how many rooms one socket may be in, besides its own; join() raises LimitError for one more.
+    max_pending_acks: how many answers of one socket may be waited for; one more gives up the oldest.
+    max_connections_per_address: how many sessions, over whatever transport, clients with one address may have, as
+        trusted_proxies tells it (of IPv6: one /64 network); more get HTTP 429. TCP connections that are ours: three
+        times as many and six, of an address that is no trusted proxy's. None: any number.
+    max_connection_rate, max_connection_rate_per_address: how many new sessions a second are opened, in all (else HTTP
+        503) and for one address (else HTTP 429): a number, or (rate, burst). None: any number.
     middleware_timeout: how long a middleware that takes `next` may wait with calling it, once it has returned.
     cleanup_empty_child_namespaces: a namespace of a parent namespace is forgotten when its last client leaves.
     trusted_proxies: addresses and networks ("10.0.0.0/8"), "unix" for Unix sockets, or "*", from which X-Forwarded-For,
@@ -77,6 +94,7 @@ class Options:
         client_max_window_bits, 9 to 15 (15); level, 1 to 9 (1), and mem_level, 1 to 9 (8), zlib's.
     typed: the annotations of handlers validate and convert what clients send, with msgspec (the extra `typed`). None:
         in Node's style where it is installed, in python-socketio's not.
+    adapter: what joins this server with others, so that rooms, broadcasts and acks span them: see fastsio.adapters.
     """
 
     ping_interval: float = 25.0
@@ -93,7 +111,7 @@ class Options:
     cors_allowed_origins: None | str | Iterable[str] | Callable[[str], bool] = None
     cors_credentials: bool = True
     cors: Any = None
-    check_origin: bool = False
+    check_origin: None | bool = None
     cookie: None | bool | str | dict[str, Any] = None
     allow_request: None | Callable[[Any], Any] = None
     generate_id: None | Callable[[Any], Any] = None
@@ -112,10 +130,23 @@ class Options:
     high_water: int | None = None
     low_water: int | None = None
     max_waiting_events: int = 20_000
+    max_running_events: int = 20_000
     limits: None | Iterable[dict[str, Any]] = None
+    max_header_bytes: int = 65_536
+    max_headers: int = 256
+    max_frames_per_message: int = 100_000
+    max_attachments: int = 10
+    max_json_depth: int = 1024
+    max_namespaces: int = 1000
+    max_rooms: int = 50_000
+    max_pending_acks: int = 10_000
+    max_connections_per_address: int | None = None
+    max_connection_rate: None | float | tuple[float, int] = None
+    max_connection_rate_per_address: None | float | tuple[float, int] = None
     connection_state_recovery: None | bool | dict[str, Any] = None
     per_message_deflate: bool | dict[str, Any] = False
     typed: bool | None = None
+    adapter: Any = None
 
     def __post_init__(self) -> None:
         if self.initial_packet is not None and not isinstance(self.initial_packet, (str, bytes)):
@@ -125,6 +156,7 @@ class Options:
             interval, grace = values.interval_and_grace(given)
             object.__setattr__(self, "ping_interval", interval)
             object.__setattr__(self, "ping_grace", grace)
+        values.check_origin_option(self.check_origin)
         for name in ("ping_interval", "ping_timeout", "connect_timeout", "upgrade_timeout"):
             check_number(name, getattr(self, name), "seconds")
         check_number("middleware_timeout", self.middleware_timeout, "seconds")
@@ -133,6 +165,9 @@ class Options:
         if self.limits is not None:
             object.__setattr__(self, "limits", tuple(self.limits))
         values.check_flow(self)
+        values.check_counts(self)
+        for name in ("max_connection_rate", "max_connection_rate_per_address"):
+            object.__setattr__(self, name, values.rate(name, getattr(self, name)))
         object.__setattr__(self, "transports", values.transports(self.transports))
         self._set_cors()
         object.__setattr__(self, "per_message_deflate", values.deflate(self.per_message_deflate))
@@ -145,6 +180,8 @@ class Options:
             object.__setattr__(self, "namespaces", (self.namespaces,))
         elif self.namespaces is not None and self.namespaces != "*":
             object.__setattr__(self, "namespaces", tuple(self.namespaces))
+        if self.adapter is not None and not hasattr(self.adapter, "publish"):
+            raise ValueError(f"adapter={self.adapter!r}: one of fastsio.adapters, or None")
         if self.typed not in (None, True, False):
             raise ValueError(f"typed={self.typed!r}: True, False or None")
         if self.trusted_proxies is not None:

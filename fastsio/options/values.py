@@ -5,9 +5,13 @@ Errors are ValueError with the option's name and what was given; TypeError for a
 
 import difflib
 import ipaddress
+import logging
+import math
 import re
 from collections.abc import Iterable
 from typing import Any
+
+logger = logging.getLogger("fastsio.engine")
 
 TRANSPORTS = ("polling", "websocket")
 # What may be named besides: it needs a listener of its own, so nobody has it by default.
@@ -31,8 +35,8 @@ _DEFLATE_RANGES = {
     "level": (1, 9),
     "mem_level": (1, 9),
 }
-# Characters that would end a header's line or a cookie's value.
-_COOKIE_FORBIDDEN = set(";\r\n\0")
+# RFC 6265 4.1.1: a cookie's name is a token.
+_COOKIE_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -60,6 +64,11 @@ def origins(given: Any) -> Any:
     if "*" in names:
         return "*"
     return frozenset(names) if all(isinstance(name, str) for name in names) else names
+
+
+def check_origin_option(given: Any) -> None:
+    if given not in (None, True, False):
+        raise ValueError(f"check_origin={given!r}: True, False or None")
 
 
 def comma_list(name: str, given: Any) -> str:
@@ -108,6 +117,51 @@ def check_flow(options: Any) -> None:
     most = options.max_waiting_events
     if isinstance(most, bool) or not isinstance(most, int) or most < 2:
         raise ValueError(f"max_waiting_events={most!r}: a number of events, 2 or more")
+
+
+# Options that are whole numbers: of what, from where on, and up to what where there is an end to it.
+_COUNTS = {
+    "max_running_events": ("events", 2, 2**30),
+    "max_header_bytes": ("bytes", 256, None),
+    "max_headers": ("headers", 1, None),
+    "max_frames_per_message": ("frames", 1, 2**32 - 1),
+    "max_attachments": ("binary values", 0, 2**31 - 1),
+    "max_json_depth": ("levels", 1, 1024),
+    "max_namespaces": ("namespaces", 0, None),
+    "max_rooms": ("rooms", 0, None),
+    "max_pending_acks": ("answers", 1, None),
+    "max_connections_per_address": ("sessions", 1, None),
+}
+
+
+def check_counts(options: Any) -> None:
+    """The options that bound what one client may have. Raises ValueError."""
+    for name, (unit, least, most) in _COUNTS.items():
+        value = getattr(options, name)
+        if value is None and name == "max_connections_per_address":
+            continue
+        is_whole = isinstance(value, int) and not isinstance(value, bool)
+        if not is_whole or value < least or (most is not None and value > most):
+            ends = f"{least} or more" if most is None else f"{least} to {most}"
+            raise ValueError(f"{name}={value!r}: a number of {unit}, {ends}")
+
+
+def rate(name: str, given: Any) -> tuple[float, int] | None:
+    """So many a second, and how many at once; of a number alone, as many at once as in a second."""
+    if given is None:
+        return None
+    pair = tuple(given) if isinstance(given, (tuple, list)) else (given, None)
+    if len(pair) != 2:
+        raise ValueError(f"{name}={given!r}: a number a second, or (rate, burst)")
+    a_second, burst = pair
+    is_number = isinstance(a_second, (int, float)) and not isinstance(a_second, bool)
+    if not is_number or not 0 < a_second < math.inf:
+        raise ValueError(f"{name}={given!r}: a number of new sessions a second, above 0")
+    if burst is None:
+        burst = max(1, math.ceil(a_second))
+    if isinstance(burst, bool) or not isinstance(burst, int) or burst < 1:
+        raise ValueError(f"{name}={given!r}: the burst is a number of sessions, 1 or more")
+    return a_second, burst
 
 
 def check_marks(high: Any, low: Any) -> None:
@@ -228,7 +282,8 @@ def cookie(given: Any) -> dict[str, Any] | None:
     if given is True:
         cookie = node_cookie({})
     elif isinstance(given, str):
-        cookie = {"name": given, "path": "/", "SameSite": "Lax"}
+        # HttpOnly, as Node has it: no script of the page needs the session's id.
+        cookie = {"name": given, "path": "/", "HttpOnly": True, "SameSite": "Lax"}
     else:
         words = _COOKIE_ATTRIBUTES.keys() - {"path"}
         cookie = {
@@ -238,9 +293,31 @@ def cookie(given: Any) -> dict[str, Any] | None:
     if not isinstance(cookie.get("name"), str):
         raise ValueError(f"cookie={given!r}: a name, or a dict with one")
     for part in (str(part) for pair in cookie.items() for part in pair):
-        if _COOKIE_FORBIDDEN & set(part):
+        # What would end the header's line, the attribute, or could not be sent.
+        if ";" in part or not part.isascii() or not part.isprintable():
             raise ValueError(f"cookie={given!r}: {part!r} can't be part of a cookie")
+    if not _COOKIE_NAME.fullmatch(cookie["name"]):
+        raise ValueError(f"cookie={given!r}: {cookie['name']!r} can't be a cookie's name")
+    _check_cookie_flags(cookie)
     return cookie
+
+
+def _check_cookie_flags(cookie: dict[str, Any]) -> None:
+    """Say it where browsers would drop the cookie without a word: RFC 6265bis 4.1.3 (prefixes), 5.7 (SameSite=None)."""
+    name, is_secure = cookie["name"], cookie.get("Secure")
+    if not is_secure and (
+        cookie.get("SameSite") == "None"
+        or name.startswith(("__Secure-", "__Host-"))
+        or cookie.get("Partitioned") is True
+    ):
+        logger.warning(
+            "cookie %r: browsers keep it only as a secure one, for its same_site is none, it is partitioned or its "
+            "name begins so: it is one over TLS, or with secure=True behind a proxy that takes the TLS off", name,
+        )  # fmt: skip
+    if name.startswith("__Host-") and (
+        "Domain" in cookie or cookie.get("path", cookie.get("Path")) != "/"
+    ):
+        logger.warning('cookie %r: browsers keep it only with path "/" and without domain', name)
 
 
 def deflate(given: Any) -> bool | dict[str, Any]:

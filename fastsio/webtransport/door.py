@@ -6,6 +6,7 @@ Source: draft-ietf-webtrans-http3; RFC 9000 10 (the end of connections).
 import asyncio
 import contextlib
 import logging
+import socket
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -13,7 +14,7 @@ from fastsio.engine.engine import Engine
 from fastsio.rarely import RareLog
 from fastsio.server import GOODBYE_S, SHUTDOWN_REASON, Server
 from fastsio.webtransport.connection import Connection
-from fastsio.webtransport.listener import Listener, udp_socket_like
+from fastsio.webtransport.listener import Listener, udp_addresses, udp_socket
 from fastsio.webtransport.quic import configuration_of
 from fastsio.webtransport.settings import Settings
 
@@ -21,6 +22,9 @@ logger = logging.getLogger("fastsio.webtransport")
 
 # A connection is silent for longer than the heartbeat allows before QUIC gives it up.
 IDLE_GRACE_S = 15.0
+# How long the process before this one may take to leave the port, and how often that is tried.
+TAKEOVER_S = 5.0
+RETRY_S = 0.02
 
 
 class Door:
@@ -42,14 +46,12 @@ class Door:
         self._all_gone: asyncio.Event | None = None
 
     async def listen(self, tcp_sockets: Iterable[Any]) -> None:
-        """A UDP socket for each of the server's; all or none. Raises OSError."""
+        """A UDP socket for each of the server's; all or none. Raises OSError, ValueError if there is no address."""
         loop = asyncio.get_running_loop()
-        made = []
+        made: list[socket.socket] = []
         try:
-            for tcp in tcp_sockets:
-                made.append(udp_socket_like(tcp, self.settings.host, self.settings.port))
-                if self.settings.host is not None:
-                    break
+            for address in udp_addresses(tcp_sockets, self.settings.host, self.settings.port):
+                made.append(udp_socket(*address))  # noqa: PERF401  what was made is closed if the next fails
         except OSError:
             for one in made:
                 one.close()
@@ -100,12 +102,24 @@ class Door:
 
     def stop(self) -> None:
         """No new connections, and the sessions end as those of the server's other clients: their handlers are told."""
+        self.stop_accepting()
+        for connection in list(self.connections):
+            connection.retire(SHUTDOWN_REASON)
+
+    def stop_accepting(self) -> None:
+        """No new connections; those that are here are served."""
         for listener in self._listeners:
             listener.is_stopped = True
         if self.engine.is_open:
             self.engine.offer_webtransport(False)
+
+    def cut(self) -> None:
+        """Close the sockets, and with them what is left."""
+        self.stop_accepting()
         for connection in list(self.connections):
-            connection.retire(SHUTDOWN_REASON)
+            connection.cut()
+        for listener in self._listeners:
+            listener.close()
 
     async def close(self) -> None:
         """After stop(): wait until the clients have heard of it, a second at most, and close the sockets."""
@@ -113,14 +127,30 @@ class Door:
             self._all_gone = asyncio.Event()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._all_gone.wait(), GOODBYE_S)
-        for connection in list(self.connections):
-            connection.cut()
-        for listener in self._listeners:
-            listener.close()
+        self.cut()
 
 
-async def open_door(server: Server, settings: Settings, tcp_sockets: Iterable[Any]) -> Door:
-    """Listen for WebTransport beside a server. Raises OSError, ValueError (a certificate that is none)."""
+async def open_door(
+    server: Server, settings: Settings, tcp_sockets: Iterable[Any], *, takes_over: bool = False
+) -> Door | None:
+    """Listen for WebTransport beside a server. Raises OSError, ValueError (a certificate that is none).
+
+    takes_over: another process has given us its TCP sockets and is about to leave the UDP port, which it can't give:
+    its clients' connections are in its memory. If it does not, that is logged, and None returned: we serve without.
+    """
     door = Door(server, settings)
-    await door.listen(tcp_sockets)
-    return door
+    ends_at = door.engine.now() + TAKEOVER_S
+    while True:
+        try:
+            await door.listen(tcp_sockets)
+        except OSError as error:
+            if not takes_over:
+                raise
+            if door.engine.now() > ends_at:
+                logger.error(
+                    "no WebTransport: the process before this one is still there: %s", error
+                )  # noqa: TRY400
+                return None
+            await asyncio.sleep(RETRY_S)
+        else:
+            return door

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import os
 import socket
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from aioquic.buffer import Buffer  # type: ignore[attr-defined]
@@ -150,10 +151,34 @@ class Listener(asyncio.DatagramProtocol):
         )
 
 
-def udp_socket_like(tcp: Any, host: str | None, port: int | None) -> socket.socket:
-    """A UDP socket at the address of a listening one, or at another host or port. Raises OSError if it is taken."""
-    there = tcp.getsockname()
-    family = tcp.family
+def udp_addresses(
+    tcp_sockets: Iterable[Any], host: str | None, port: int | None
+) -> list[tuple[int, Any]]:
+    """(family, address) of the UDP sockets: those of the listening ones, or at another host or port.
+
+    Raises ValueError where there is none, as beside a Unix socket.
+    """
+    there = [
+        (one.family, one.getsockname())
+        for one in tcp_sockets
+        if one.family in (socket.AF_INET, socket.AF_INET6)
+    ]
+    if host is None:
+        found = [(family, (name[0], port or name[1], *name[2:])) for family, name in there]
+    elif port is None and not there:
+        found = []
+    else:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        found = [(family, (host, port or there[0][1][1]))]
+    if not found:
+        raise ValueError(
+            f"webtransport: host={host!r}, port={port!r}: both are needed beside a Unix socket"
+        )
+    return found
+
+
+def udp_socket(family: int, address: Any) -> socket.socket:
+    """A UDP socket at an address. Raises OSError if it is taken."""
     made = socket.socket(family, socket.SOCK_DGRAM)
     try:
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
@@ -161,7 +186,7 @@ def udp_socket_like(tcp: Any, host: str | None, port: int | None) -> socket.sock
         if family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # as asyncio for TCP
         made.setblocking(False)
-        made.bind((host or there[0], port or there[1], *there[2:]))
+        made.bind(address)
     except BaseException:
         made.close()
         raise

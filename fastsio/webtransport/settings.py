@@ -1,6 +1,6 @@
 """What can be said about the WebTransport listener: start(..., webtransport={...}). Imports no QUIC."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,8 @@ from fastsio.options import WEBTRANSPORT, nearest
 class Settings:
     """The listener of HTTP/3.
 
-    certfile, keyfile: the certificate chain and the private key, PEM files (the key may be in the first); start()'s
-        ssl_certfile and ssl_keyfile if they are not given. keyfile_password: of an encrypted key.
+    certfile, keyfile: the certificate chain and the private key, PEM files (the key may be in the first), and
+        keyfile_password of an encrypted key; all three are start()'s ssl_… if there is no certfile here.
     host, port: where it listens on UDP; None: where the server listens on TCP. Clients ask the port of their URL, so
         another one needs something that forwards to it.
     max_connections: QUIC connections that may be open; clients beyond it get no answer.
@@ -25,7 +25,7 @@ class Settings:
 
     certfile: str | Path | None = None
     keyfile: str | Path | None = None
-    keyfile_password: str | None = None
+    keyfile_password: str | bytes | None = None
     host: str | None = None
     port: int | None = None
     max_connections: int = 10_000
@@ -48,9 +48,11 @@ class Settings:
 _LEAST = {"max_connections": 1, "max_handshakes": 1, "receive_window": 65_536, "send_buffer": 4096}
 
 
-def settings_of(
-    given: Any, certfile: str | None, keyfile: str | None, transports: tuple[str, ...]
-) -> Settings | None:
+# start()'s ssl_certfile, ssl_keyfile and ssl_keyfile_password.
+Files = tuple[str | None, str | None, str | bytes | None]
+
+
+def settings_of(given: Any, files: Files, transports: tuple[str, ...]) -> Settings | None:
     """What start()'s `webtransport` means for an application with these `transports`; None: no listener.
 
     Raises ValueError if the two contradict each other or there is no certificate, TypeError for an unknown name.
@@ -65,13 +67,13 @@ def settings_of(
         )
     settings = _read(given)
     if settings.certfile is None:
-        if certfile is None:
+        if files[0] is None:
             raise ValueError(
                 "transports name webtransport, which is HTTP/3 and needs a certificate: give ssl_certfile and "
                 "ssl_keyfile, or webtransport={'certfile': …, 'keyfile': …}, or webtransport=False for no listener"
             )
-        values = {field.name: getattr(settings, field.name) for field in fields(Settings)}
-        return Settings(**(values | {"certfile": certfile, "keyfile": settings.keyfile or keyfile}))
+        names = ("certfile", "keyfile", "keyfile_password")
+        return replace(settings, **dict(zip(names, files, strict=True)))
     return settings
 
 

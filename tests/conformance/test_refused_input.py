@@ -61,12 +61,20 @@ async def play_both_ways(target: Target, row: Any, play: Any) -> None:
 
 
 @table(refused_http.HANDSHAKES + refused_http.SIDS + refused_http.STATES + refused_http.SIZES)
+@pytest.mark.fault(
+    "a polling request is malformed, of no session, or out of place",
+    "the official server's status and body; its session and all others go on",
+)
 async def test_polling_request(target: Target, row: HttpRow) -> None:
     skip_where_official_differs(row)
     await play_both_ways(target, row, play_http)
 
 
 @table(refused_http.PATHS + refused_heads.MALFORMED)
+@pytest.mark.fault(
+    "bytes that are no HTTP, heads that break a rule",
+    "400, 404, 405, 414 or 431, and the connection ends; nobody else notices",
+)
 async def test_request_that_is_no_request_of_ours(target: Target, row: HttpRow) -> None:
     skip_where_official_differs(row)
     await play_both_ways(target, row, play_http)
@@ -79,12 +87,17 @@ async def test_odd_request_that_is_served(target: Target, row: HttpRow) -> None:
 
 
 @table(refused_payloads.REFUSED + refused_payloads.SERVED)
+@pytest.mark.fault(
+    "a POST's body is no payload: separators, unknown types, bad Base64",
+    "the session ends as with the official server; nobody else notices",
+)
 async def test_polling_payload(target: Target, row: HttpRow) -> None:
     skip_where_official_differs(row)
     await play_both_ways(target, row, play_http)
 
 
 @table(refused_upgrades.REFUSED + refused_upgrades.SERVED)
+@pytest.mark.fault("a WebSocket handshake breaks RFC 6455", "400 or 426, and the connection ends")
 async def test_websocket_handshake(target: Target, row: HttpRow) -> None:
     skip_where_official_differs(row)
     await play_both_ways(target, row, play_http)
@@ -92,6 +105,10 @@ async def test_websocket_handshake(target: Target, row: HttpRow) -> None:
 
 @pytest.mark.feature("1.4 upgrade polling to ws")
 @table(refused_upgrades.PROBES)
+@pytest.mark.fault(
+    "an upgrade's probe is wrong or stops half way",
+    "the WebSocket is closed, the session polls on",
+)
 async def test_upgrade_probe(target: Target, row: ProbeRow) -> None:
     skip_where_official_differs(row)
     async with bystanders(target):
@@ -100,6 +117,10 @@ async def test_upgrade_probe(target: Target, row: ProbeRow) -> None:
 
 @pytest.mark.feature("1.13 transport failed")
 @table(refused_frames.REFUSED + refused_frames.SERVED)
+@pytest.mark.fault(
+    "a frame breaks RFC 6455: mask, reserved bits, opcode, length, UTF-8, fragments",
+    "a close frame with the code, one `disconnect`, nobody else notices",
+)
 async def test_websocket_frame(target: Target, row: FrameRow) -> None:
     skip_where_official_differs(row)
     await play_both_ways(target, row, play_frames)
@@ -116,12 +137,17 @@ def packet_cases() -> list[Any]:
 @pytest.mark.feature("1.14 errors")
 @pytest.mark.feature("1.13 SIO garbage / protocol violation")
 @pytest.mark.parametrize(("row", "transport"), packet_cases())
+@pytest.mark.fault(
+    "a packet is malformed or out of place",
+    "the connection is closed as by the official server, one `disconnect`",
+)
 async def test_packet(target: Target, row: PacketRow, transport: str) -> None:
     skip_where_official_differs(row)
     async with bystanders(target):
         await play_packets(target, row, transport)
 
 
+@pytest.mark.fault("two POSTs of a session at once", "the second gets 400, the session ends once")
 async def test_a_second_post_while_one_is_in_flight_ends_the_session(target: Target) -> None:
     async with bystanders(target):
         client = await Client.open(target.url, "polling")

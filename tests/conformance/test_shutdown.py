@@ -89,6 +89,10 @@ async def running(
         reading.cancel()
 
 
+@pytest.mark.fault(
+    "SIGINT or SIGTERM with clients of every kind connected",
+    "each is told, each disconnect handler runs once, the process ends with status 0",
+)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 @pytest.mark.parametrize(("style", "loop"), [("io", "asyncio"), ("aio", "uvloop")])
 async def test_a_signal_tells_every_client_and_runs_every_disconnect_handler_once(
@@ -145,6 +149,10 @@ async def test_clients_that_answer_the_close_do_not_delay_the_stop() -> None:
         assert await program.exit_status(within_s=0.8) == 0
 
 
+@pytest.mark.fault(
+    "handlers or background tasks hang at the stop, even against their cancellation",
+    "they are cut after shutdown_timeout, and the process ends",
+)
 @pytest.mark.parametrize("hangs", ["handler", "stubborn", "event", "background"])
 async def test_what_hangs_is_cut_after_the_shutdown_timeout(hangs: str) -> None:
     style = "aio" if hangs == "background" else "io"
@@ -162,6 +170,9 @@ async def test_what_hangs_is_cut_after_the_shutdown_timeout(hangs: str) -> None:
     assert ["down"] in program.notes
 
 
+@pytest.mark.fault(
+    "a second signal while handlers hang, without drain_seconds", "the process ends at once"
+)
 async def test_a_second_signal_does_not_wait_for_handlers_that_hang() -> None:
     async with running(hangs="handler", shutdown_timeout=60) as program:
         client = await Client.open(program.url, "websocket")
@@ -183,6 +194,10 @@ async def test_a_second_interrupt_does_not_wait_for_handlers_that_hang() -> None
     assert program.gone() == [("/", client.sid, SHUTTING_DOWN["io"])]
 
 
+@pytest.mark.fault(
+    "a client connects or sends while the server stops",
+    "it is refused, and no session begins that nobody would end",
+)
 async def test_no_new_client_is_taken_while_stopping() -> None:
     async with running(hangs="handler", shutdown_timeout=1) as program:
         client = await Client.open(program.url, "polling")

@@ -15,6 +15,8 @@ import fastsio
 from clients import exchange
 from wire import HttpAnswer, Wire, request
 
+pytestmark = pytest.mark.asyncio(loop_factories=["uvloop"])
+
 SECRET = "you must not read this"
 NOT_FOUND = ("404 Not Found", b"Not Found")
 
@@ -43,12 +45,30 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
-async def ask(serve: Any, tree: Path, data: bytes) -> HttpAnswer:
-    server = await serve(
-        fastsio.IO(),
-        static_files={"/static": str(tree / "public"), "/one": str(tree / "public" / "a.txt")},
-    )
+@pytest.fixture(params=["start", "ASGIApp", "beside an application"])
+def door(request: pytest.FixtureRequest) -> str:
+    """Each has a way of its own to read the mapping: static.py, doors/files.py, and that behind uvicorn's protocol."""
+    kind: str = request.param
+    return kind
+
+
+async def ask(serve: Any, tree: Path, data: bytes, door: str = "start") -> HttpAnswer:
+    files = {"/static": str(tree / "public"), "/one": str(tree / "public" / "a.txt")}
+    if door == "start":
+        server = await serve(fastsio.IO(), static_files=files)
+    else:
+        sio = fastsio.AsyncServer(async_mode="asgi")
+        other = None if door == "ASGIApp" else nothing_here
+        server = await serve(fastsio.ASGIApp(sio, other, static_files=files))
     return await exchange(server.url, data)
+
+
+async def nothing_here(scope: Any, receive: Any, send: Any) -> None:
+    """An application that has no page."""
+    assert scope["type"] == "http"
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"9")]
+    await send({"type": "http.response.start", "status": 404, "headers": headers})
+    await send({"type": "http.response.body", "body": b"Not Found"})
 
 
 @pytest.mark.parametrize(
@@ -62,11 +82,17 @@ async def ask(serve: Any, tree: Path, data: bytes) -> HttpAnswer:
         ("/one", b"a"),
     ],
 )
-async def test_what_is_mapped_is_served(serve: Any, tree: Path, target: str, body: bytes) -> None:
-    answer = await ask(serve, tree, request("GET", target))
+async def test_what_is_mapped_is_served(
+    serve: Any, tree: Path, door: str, target: str, body: bytes
+) -> None:
+    answer = await ask(serve, tree, request("GET", target), door)
     assert (answer.status, answer.body) == ("200 OK", body)
 
 
+@pytest.mark.fault(
+    "a path leads out of a folder of static files: .., %2e%2e, links, NUL, drives",
+    "404, as for any file that is not there",
+)
 @pytest.mark.parametrize(
     "target",
     [
@@ -123,8 +149,8 @@ async def test_what_is_mapped_is_served(serve: Any, tree: Path, target: str, bod
     ],
     ids=lambda target: target[:50],
 )
-async def test_what_is_not_is_not_found(serve: Any, tree: Path, target: str) -> None:
-    answer = await ask(serve, tree, request("GET", target))
+async def test_what_is_not_is_not_found(serve: Any, tree: Path, door: str, target: str) -> None:
+    answer = await ask(serve, tree, request("GET", target), door)
     if target.startswith("/socket.io/"):  # below the Socket.IO path: no request of Engine.IO's
         assert answer.status == "400 Bad Request"
         return

@@ -1,13 +1,14 @@
-"""An echo server of nothing but our WebSocket connection, for Autobahn's test suite: `python ws_echo.py [port]`.
+"""An echo server of nothing but our WebSocket connection, for Autobahn's test suite: `python ws_echo.py [--port N]`.
 
-Prints the port that it listens on. No Engine.IO: any request is a handshake, each message comes back as it came,
-compressed if the client has agreed. The limits are those that the suite's group 9 needs.
+Prints the port that it listens on; without --port it takes a free one. No Engine.IO: any request is a handshake, each
+message comes back as it came, in fragments or not, compressed if the client has agreed. A message may have 64 MiB.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
-import sys
+import logging
 from typing import Any
 
 import uvloop
@@ -19,8 +20,9 @@ from fastsio._http import Request
 from fastsio._wheel import Wheel
 from fastsio.engine.deflate import Deflation
 from fastsio.options import Options
+from fastsio.rarely import RareLog
 
-MESSAGE_BYTES = 1 << 25
+MESSAGE_BYTES = 64 * 1024 * 1024
 
 
 class Echo:
@@ -48,6 +50,9 @@ class EchoRouter:
     max_message_bytes = MESSAGE_BYTES
     max_buffered_bytes = 4 * MESSAGE_BYTES
     max_head_bytes = 65536
+    max_headers = 256
+    max_frames = 1 << 20
+    rare_log = RareLog(logging.getLogger("fastsio.conn"))
     head_timeout_s = 10.0
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -75,14 +80,18 @@ class EchoRouter:
         """They let go of it by themselves."""
 
 
-async def serve(port: int) -> None:
+async def serve(host: str, port: int) -> None:
     loop = asyncio.get_running_loop()
     router = EchoRouter(loop)
     make: Any = lambda: Conn(router)  # noqa: E731
-    server = await loop.create_server(make, "127.0.0.1", port)
+    server = await loop.create_server(make, host, port)
     print(server.sockets[0].getsockname()[1], flush=True)
     await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(int(sys.argv[1]) if len(sys.argv) > 1 else 0))
+    parser = argparse.ArgumentParser(description="A WebSocket echo server")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0, help="0: a free one")
+    given = parser.parse_args()
+    uvloop.run(serve(given.host, given.port))

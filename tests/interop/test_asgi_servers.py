@@ -221,6 +221,10 @@ async def test_client_that_does_not_read_is_cut_off(own: AsgiProcess) -> None:
     assert "Traceback" not in own.text, own.text
 
 
+@pytest.mark.fault(
+    "SIGTERM to uvicorn, hypercorn or granian with official clients connected",
+    "they notice at once, disconnect handlers run before on_shutdown, the server ends",
+)
 @pytest.mark.parametrize("mode", ["polling", "websocket", "upgrading"])
 async def test_sigterm_ends_the_server_and_its_sessions_with_clients_connected(
     node: Any, own: AsgiProcess, mode: str

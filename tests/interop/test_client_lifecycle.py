@@ -96,6 +96,7 @@ async def test_client_reconnects_after_the_server_was_closed_and_opened(
     await run.result()
 
 
+@pytest.mark.fault("the client's process is killed", "one `disconnect`, transport close")
 async def test_killed_client_is_noticed(stage: Any, own_node: Any, mode: str) -> None:
     stage.node = own_node
     run = await stage.start("staysUntilKilled", mode)
@@ -131,6 +132,7 @@ async def test_connecting_and_leaving_many_times_leaves_nothing(stage: Any, mode
     assert stage.log.reasons() == [stage.words("client namespace disconnect")] * 30
 
 
+@pytest.mark.fault("official clients leave at any moment of connecting", "nothing is left")
 async def test_leaving_at_any_moment_of_connecting_leaves_nothing(stage: Any, mode: str) -> None:
     # A client that leaves during its handshake never learns its sid: its session has to time out.
     await stage.open(ping_interval=300 * MS, ping_timeout=300 * MS)

@@ -38,6 +38,9 @@ async def test_clean_stop_tells_clients_and_they_reconnect(
     await run.result()
 
 
+@pytest.mark.fault(
+    "the server is killed (SIGKILL) and started again", "official clients come back by themselves"
+)
 async def test_clients_reconnect_after_the_server_was_killed(
     node: Any, server_process: Any, mode: str
 ) -> None:

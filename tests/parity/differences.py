@@ -87,14 +87,19 @@ DIFFERENCES: dict[str, Difference] = {
         ),
     ),
     "origins_of_a_list": Difference(
-        "A page of an origin that is not allowed is told nothing of credentials either.",
+        "A page of an origin that is not allowed is told nothing of credentials either, and gets no WebSocket.",
         (
+            '- http://bad.example: ["packet", "40{\\"sid\\":\\"<1>\\"}"]',
+            '- http://good.example: ["packet", "40{\\"sid\\":\\"<2>\\"}"]',
+            '+ http://good.example: ["packet", "40{\\"sid\\":\\"<1>\\"}"]',
             '- script: ["GET", "EIO=4&transport=polling", 200, "0{", {"access-control-allow-origin": null, "access-control-allow-credentials": "true", "vary": "Origin"}]',
             '+ script: ["GET", "EIO=4&transport=polling", 200, "0{", {"access-control-allow-origin": null, "access-control-allow-credentials": null, "vary": "Origin"}]',
             '- script: ["GET", "EIO=4&transport=polling&sid=nobody", 400, "{\\"code\\":1,\\"message\\":\\"Session ID unknown\\"}", {"access-control-allow-origin": null, "access-control-allow-credentials": "true", "vary": "Origin"}]',
             '+ script: ["GET", "EIO=4&transport=polling&sid=nobody", 400, "{\\"code\\":1,\\"message\\":\\"Session ID unknown\\"}", {"access-control-allow-origin": null, "access-control-allow-credentials": null, "vary": "Origin"}]',
             '- script: ["OPTIONS", "EIO=4&transport=polling", 204, "", {"access-control-allow-origin": null, "access-control-allow-credentials": "true", "vary": "Origin, Access-Control-Request-Headers", "access-control-allow-methods": "GET,HEAD,PUT,PATCH,POST,DELETE", "access-control-allow-headers": "x-a"}]',
             '+ script: ["OPTIONS", "EIO=4&transport=polling", 204, "", {"access-control-allow-origin": null, "access-control-allow-credentials": null, "vary": "Origin, Access-Control-Request-Headers", "access-control-allow-methods": "GET,HEAD,PUT,PATCH,POST,DELETE", "access-control-allow-headers": "x-a"}]',
+            '+ script: ["websocket", "403"]',
+            '- server: ["connection"]',
         ),
     ),
     "ids_and_flags": Difference(

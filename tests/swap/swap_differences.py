@@ -58,6 +58,10 @@ DIFFERENCES: dict[str, list[str]] = {
         '- scenario: ["", {"access-control-allow-credentials": "true"}]',
         '+ scenario: ["", {}]',
     ],
+    "CookieByName.raw-http": [
+        '- scenario: ["<1>", ["SameSite=Lax", "io=<1>", "path=/"]]',
+        '+ scenario: ["<1>", ["HttpOnly", "SameSite=Lax", "io=<1>", "path=/"]]',
+    ],
     "SameOriginByDefault.raw-http": [
         '- scenario: [200, true, "true"]',
         "+ scenario: [200, false, null]",

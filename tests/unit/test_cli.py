@@ -141,6 +141,20 @@ def test_every_option_reaches_run(folder, served):
     }  # fmt: skip
 
 
+def test_options_of_listening_and_stopping_reach_run(folder, served):
+    words = (
+        "serve cli_apps:io --uds /run/x --uds-mode 600 --fd 3 --drain-seconds 10 --drain-delay 2.5"
+        " --health /healthz --handover /run/h"
+    )
+    assert cli.main(words.split()) == 0
+    ((_, _, options),) = served
+    given = {
+        "uds": "/run/x", "uds_mode": 0o600, "fd": 3, "drain_seconds": 10.0, "drain_delay": 2.5,
+        "health": "/healthz", "handover": "/run/h",
+    }  # fmt: skip
+    assert {name: options[name] for name in given} == given
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -150,6 +164,8 @@ def test_every_option_reaches_run(folder, served):
         ["serve", "cli_apps:sio", "--port", "http"],
         ["serve", "cli_apps:sio", "--static", "/nowhere"],
         ["serve", "cli_apps:sio", "--loop", "trio"],
+        ["serve", "cli_apps:sio", "--uds-mode", "rw"],
+        ["serve", "cli_apps:sio", "--fd", "three"],
         ["serve", "cli_apps:sio", "--no-such-option"],
     ],
 )
@@ -167,6 +183,19 @@ def test_wrong_usage_is_said_with_status_2(folder, capsys, words):
         (["--static", "x=index.html"], "fastsio: static_files: 'x' must begin with '/'"),
         (["--tls-cert", "missing.pem"], "fastsio: [Errno 2] No such file or directory"),
         (["--host", "203.0.113.1"], "fastsio: [Errno"),
+        (["--fd", "9999"], "fastsio: fd=9999: Bad file descriptor"),
+        (["--uds", "no/such/folder"], "fastsio: [Errno 2] can't listen on 'no/such/folder'"),
+        (
+            ["--uds", "index.html"],
+            "fastsio: can't listen on 'index.html': it exists, and is no socket",
+        ),
+        (["--fd", "3", "--uds", "x"], "fastsio: fd and uds: give one of them"),
+        (["--health", "healthz"], "fastsio: health='healthz': a path such as /healthz"),
+        (["--drain-seconds", "-1"], "fastsio: drain_seconds=-1.0: seconds, 0 or more"),
+        (
+            ["--handover", "no/such/folder/h"],
+            "fastsio: [Errno 2] can't listen on 'no/such/folder/h'",
+        ),
     ],
 )
 def test_what_cant_be_served_is_one_readable_line_and_status_1(folder, capsys, words, message):

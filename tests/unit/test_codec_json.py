@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 import pytest
 
-from fastsio import _codec
+from fastsio import _codec, _json
 from fastsio._frames import ProtocolError
 from packet_table import P0
 
@@ -192,3 +192,83 @@ def test_data_that_is_too_deep_for_the_stack_it_is_emitted_from_is_a_value_error
             emit(800)
     else:
         assert emit(800).text == b'42["x",{"1":' + b"[" * 891 + b"]" * 891 + b"}]"
+
+
+# ------------------------------------------------------------------------------------------------------------- how deep
+
+
+def levels(depth: int) -> str:
+    """An event's text whose arrays are nested `depth` levels deep."""
+    return '2["a",' + "[" * (depth - 1) + "]" * (depth - 1) + "]"
+
+
+@pytest.mark.parametrize("module", [None, json, orjson])
+@pytest.mark.parametrize(
+    ("most", "depth"), [(1, 1), (1, 2), (5, 5), (5, 6), (1024, 1024), (1024, 1025), (1024, 5000)]
+)
+def test_nesting_is_read_up_to_the_limit_and_not_beyond(module, most, depth):
+    decoder = _json.Json(module)
+    decoder.max_depth = most
+    text = '2["a"]' if depth == 1 else levels(depth)
+    if depth <= most and (
+        module is not json or depth < 900
+    ):  # the stdlib's own end, before Python 3.12
+        assert _codec.Decoder(decoder).add_text(text).type == 2
+    elif depth > most:
+        with pytest.raises(
+            ProtocolError, match=r"JSON nested over \d+ levels \(max_json_depth\)"
+        ) as refused:
+            _codec.Decoder(decoder).add_text(text)
+        assert refused.value.option == "max_json_depth"
+
+
+@pytest.mark.parametrize(
+    "text", ['["[[[[[[[["]', '["\\"[[[[", {}]', '["\\\\", [1]]', '{"[[[{{{": "]]]}}}"}', "[[],[],[],[],{},{}]"]
+)  # fmt: skip
+def test_brackets_in_texts_and_beside_each_other_are_no_levels(text):
+    decoder = _json.Json()
+    decoder.max_depth = 3
+    packet = _codec.Decoder(decoder).add_text('2["a",' + text + "]")
+    assert packet.data == ["a", json.loads(text)]
+
+
+@pytest.mark.parametrize("text", ['2["a",[[[[', '2["a","[[[[[[', '2["a"]]]]]', '2["a","\\'])
+def test_what_is_no_json_is_refused_as_such_or_as_too_deep(text):
+    decoder = _json.Json()
+    decoder.max_depth = 3
+    with pytest.raises(ProtocolError, match=r"not JSON|max_json_depth"):
+        _codec.Decoder(decoder).add_text(text)
+
+
+@pytest.mark.parametrize(
+    ("most", "count", "is_read"),
+    [(10, 10, True), (10, 11, False), (20, 20, True), (2, 3, False), (0, 1, False)],
+)
+def test_attachments_are_read_up_to_the_limit(most, count, is_read):
+    decoder = _json.Json()
+    decoder.max_attachments = most
+    reader = _codec.Decoder(decoder)
+    text = f'5{count}-["a"]'
+    if is_read:
+        assert reader.add_text(text) is None
+        return
+    with pytest.raises(
+        ProtocolError, match=rf"too many attachments: {count} > {most} \(max_attachments\)"
+    ):
+        reader.add_text(text)
+
+
+@pytest.mark.parametrize(
+    ("most", "count", "is_sent"), [(2, 10, True), (2, 11, False), (12, 12, True), (12, 13, False)]
+)
+def test_attachments_are_sent_up_to_the_limit_and_as_many_as_official_clients_read(
+    most, count, is_sent
+):
+    decoder = _json.Json()
+    decoder.max_attachments = most
+    data = ["a", *[b"x"] * count]
+    if is_sent:
+        assert len(_codec.encode_packet(2, data, json=decoder).attachments) == count
+        return
+    with pytest.raises(ValueError, match=f"{count} binary values in one packet"):
+        _codec.encode_packet(2, data, json=decoder)

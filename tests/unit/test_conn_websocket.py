@@ -78,6 +78,10 @@ def test_handshake_that_breaks_a_rule_is_answered_and_ends_the_connection():
     assert receiver.got == []
 
 
+@pytest.mark.fault(
+    "a client goes before its handshake is answered",
+    "it is not accepted, no session is made",
+)
 def test_handshake_of_a_client_that_has_gone_is_not_accepted():
     router = Router()
     transport = router.connect()
@@ -160,6 +164,7 @@ def test_close_is_answered_with_its_code_and_the_connection_ends(payload, echoed
     assert receiver.got == [("closed", code), ("lost", None)]
 
 
+@pytest.mark.fault("frames come behind a close frame", "ignored")
 def test_what_comes_after_a_close_is_ignored():
     _, transport, receiver = open_websocket()
     transport.feed(client_frame(CLOSE) + client_frame(TEXT, b"late") + client_frame(PING))
@@ -234,6 +239,7 @@ def test_messages_and_pings_after_our_close_are_ignored():
     assert (transport.sent, receiver.got) == (b"", [])
 
 
+@pytest.mark.fault("a client does not answer our close frame", "cut off in time")
 def test_client_that_does_not_answer_our_close_is_cut_off():
     router, transport, _ = open_websocket()
     transport.conn.close_websocket()
@@ -270,6 +276,7 @@ def test_client_that_reads_nothing_is_cut_off_when_its_buffer_is_full():
     assert transport.conn.buffered_bytes == 0
 
 
+@pytest.mark.fault("a client floods pings and reads nothing", "cut off, memory stays bounded")
 def test_client_that_floods_pings_and_reads_nothing_is_cut_off():
     router, transport, receiver = open_websocket(max_buffered_bytes=10_000)
     transport.stall()

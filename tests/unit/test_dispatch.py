@@ -142,6 +142,10 @@ def test_fewer_arguments_than_it_needs_are_an_error_of_the_handler(world, caplog
     assert world.root.namespace.handler_errors == 1
 
 
+@pytest.mark.fault(
+    "a handler raises",
+    "logged with event, namespace and six characters of the sid, counted, not answered",
+)
 def test_what_a_handler_raises_is_logged_counted_and_not_answered(world, caplog):
     def fail(sid):
         raise RuntimeError("broken on purpose")
@@ -154,6 +158,10 @@ def test_what_a_handler_raises_is_logged_counted_and_not_answered(world, caplog)
     assert world.peer.errors == []
 
 
+@pytest.mark.fault(
+    "a handler returns what JSON can't hold",
+    "logged as the handler's error, the connection stays",
+)
 def test_a_result_that_json_can_not_hold_is_an_error_of_the_handler(world, caplog):
     world.on("x", lambda sid: object())
     with caplog.at_level(logging.ERROR, "fastsio.core"):
@@ -340,6 +348,7 @@ async def test_any_awaitable_that_a_handler_returns_is_awaited(world):
     assert sorted(world.outlet.texts) == [b'431["done"]', b'432["awaited"]']
 
 
+@pytest.mark.fault("a handler is cancelled", "not answered, nothing else happens")
 async def test_a_cancelled_handler_is_not_answered(world):
     async def handler(sid):
         await asyncio.Event().wait()

@@ -9,6 +9,7 @@ import pytest
 
 from fastsio._codec import encode_packet
 from fastsio._dispatch import NamespaceBase, SocketBase
+from fastsio._encoded import encode_engine_packet
 from fastsio._fanout import Flusher, Outlet, SessionBase, fan_out
 
 EVENT = 2
@@ -112,6 +113,10 @@ def test_a_volatile_packet_is_dropped_and_counted_where_it_can_not_go_now(flushe
     assert outlet.send(event("a"), True)
 
 
+@pytest.mark.fault(
+    "a client's buffer is full (max_buffered_bytes)",
+    "volatile packets are dropped and counted, any other ends its session once",
+)
 def test_a_full_buffer_drops_volatile_packets_and_ends_the_session_for_others_once(turn, flusher):
     outlet = Sink(flusher)
     outlet.is_writable = False
@@ -142,6 +147,7 @@ def test_a_closed_outlet_takes_nothing(turn, flusher):
     assert (outlet.sent, outlet.overflows) == ([], 0)
 
 
+@pytest.mark.fault("writing to one client fails", "logged, all others get theirs in the same turn")
 def test_a_flush_that_fails_is_logged_and_stops_no_other(turn, flusher, caplog):
     class Broken(Sink):
         def drain(self) -> None:
@@ -203,3 +209,30 @@ def test_fan_out_counts_only_those_who_took_it(flusher):
 
 def test_fan_out_to_nobody_is_nothing(flusher):
     assert fan_out({}, event("news")) == 0
+
+
+@pytest.mark.fault(
+    "a queue of very many very small packets",
+    "it is full at one packet for each 64 bytes of max_buffered_bytes",
+)
+def test_a_packet_counts_with_64_bytes_at_the_least_once_there_are_many(turn, flusher):
+    outlet = Sink(flusher)
+    outlet.is_writable = False
+    outlet.max_buffered_bytes = 64 * 40_000
+    small = encode_engine_packet(b"4")
+    taken = 0
+    while outlet.send(small):
+        taken += 1
+    assert taken == 40_001
+    assert outlet.buffered_bytes < outlet.max_buffered_bytes // 10
+    turn.end()
+    assert outlet.overflows == 1
+
+
+def test_a_few_small_packets_are_taken_however_small_the_buffer_is(flusher):
+    outlet = Sink(flusher)
+    outlet.is_writable = False
+    outlet.max_buffered_bytes = 1 << 18
+    small = encode_engine_packet(b"4")
+    assert all(outlet.send(small) for _ in range(32_769))
+    assert not outlet.send(small)

@@ -152,6 +152,10 @@ def test_drop_newest_keeps_what_was_there(turn):
 
 
 @pytest.mark.parametrize("policy", ["drop_oldest", "drop_newest", "keep_latest"])
+@pytest.mark.fault(
+    "a full buffer and a policy that drops",
+    "acks and control packets are kept, events make room",
+)
 def test_an_ack_is_never_dropped_and_events_make_room_for_it(turn, policy):
     sink, _ = watched(turn, policy=policy)
     assert sink.send(encode_packet(ACK, ["first"], id=1))
@@ -384,3 +388,21 @@ def test_a_packet_in_another_dialect_is_dropped_and_replaced_as_the_packet_itsel
     assert spoken is not packet
     assert (spoken.is_event, spoken.key) == (True, "key")
     assert not encode_packet(ACK, [b"x"], id=1).in_dialect(EIO3).is_event
+
+
+@pytest.mark.parametrize("policy", ["drop_oldest", "drop_newest"])
+def test_events_are_dropped_where_there_are_too_many_though_they_are_small(turn, policy):
+    sink, _ = watched(turn, policy=policy)
+    sink.max_buffered_bytes = 64 * 40_000
+    small = encode_packet(EVENT, ["a"])
+    last = encode_packet(EVENT, ["b"])
+    for _ in range(100_000):
+        sink.send(small)
+    sink.send(last)
+    assert len(sink.queue) <= 40_001
+    assert sink.overflows == 0
+    assert (sink.queue[-1] is last) == (policy == "drop_oldest" or sink.dropped == 0)
+    assert sink.dropped == 100_001 - len(sink.queue)
+    # An ack is taken all the same.
+    assert sink.send(encode_packet(ACK, ["x"], id=1))
+    assert sink.queue[-1].text.startswith(b"43")

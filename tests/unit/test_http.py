@@ -341,6 +341,7 @@ def test_head_over_the_limit_gets_a_431_and_the_connection_ends(cut, head):
     assert requests == []
     assert sent.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
     assert b"Connection: close" in sent
+    assert sent.endswith(b"\r\n\r\nhead of over 2000 bytes (max_header_bytes)")
 
 
 @pytest.mark.parametrize("pieces", [1, 2, 3, 10])
@@ -352,11 +353,13 @@ def test_head_just_under_the_limit_is_read_however_it_is_cut(pieces):
     assert len(got.headers) == 20
 
 
-@pytest.mark.parametrize(("count", "status"), [(255, b"204"), (257, b"431")])
-def test_no_more_than_256_headers_are_taken(cut, count, status):
-    lines = [b"X-%d: y" % i for i in range(count - 1)]  # and Host
-    _, sent = read(cut(request(b"GET", b"/", *lines)))
-    assert sent.startswith(b"HTTP/1.1 " + status)
+@pytest.mark.parametrize("most", [1, 5, 256, 300])
+@pytest.mark.parametrize("is_one_more", [False, True])
+def test_no_more_than_max_headers_are_taken(cut, most, is_one_more):
+    lines = [b"X-%d: y" % i for i in range(most - 1 + is_one_more)]  # and Host
+    _, sent = read(cut(request(b"GET", b"/", *lines)), max_headers=most)
+    assert sent.startswith(b"HTTP/1.1 431 " if is_one_more else b"HTTP/1.1 204 ")
+    assert sent.endswith(b"\r\n\r\nover %d headers (max_headers)" % most) == is_one_more
 
 
 def test_limit_of_a_head_is_not_for_bodies(cut):

@@ -33,6 +33,8 @@ NAMESPACES = ("--case", "namespaces", "--namespaces", "2", "--connections", "1")
 BURST = ("--case", "burst", "--burst", "2", "--connections", "1", "--in-flight", "1")
 ROOMS = ("--case", "rooms", "--rooms", "1", "--members", "1", "--connections", "1")
 MIXED = ("--case", "mixed", "--active", "1", "--members", "1", "--connections", "1")
+# Every 50 ms.
+RATED = (*MIXED, "--rate", "20", "--seconds", "0.5")
 Load = Callable[..., dict[str, Any]]
 
 
@@ -204,6 +206,12 @@ LIES_OF_OTHER_CASES = {
         changed(lambda packets: packets[:-1] + packets),
         "nothing from that talker was due",
     ),
+    "mixed at a rate: one left out": (RATED, left_out, "its message 0 was not answered"),
+    "mixed at a rate: another payload": (
+        RATED,
+        ANOTHER_PAYLOAD,
+        "another message of that talker was due",
+    ),
     "mixed: another id": (
         MIXED,
         changed(lambda packets: [*packets[:-1], "439[]"] if len(packets) == 2 else packets),
@@ -279,6 +287,19 @@ def test_a_wrong_delivery_ends_any_case(load: Load, name: str) -> None:
     result = load(lie, *arguments)
     assert not result["ok"]
     assert reason in result["error"]
+
+
+def test_talkers_keep_to_the_rate_and_all_that_is_due_is_counted(
+    load: Load, transport: tuple[str, str]
+) -> None:
+    result = load(truth, *RATED, *transport)
+    assert result["ok"], result
+    assert 9 <= result["messages"] <= 12
+    assert result["due"] == result["checked"] == result["messages"]
+
+
+def test_rate_of_a_case_that_has_none_is_refused(load: Load) -> None:
+    assert load(truth, *ECHO, "--rate", "5")["error"] == "the case 'echo' has no rate"
 
 
 def test_base64_that_is_none_ends_the_run(load: Load) -> None:

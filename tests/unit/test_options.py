@@ -8,6 +8,7 @@ import json
 import pytest
 
 import fastsio
+from fastsio.adapters import MemoryHub
 from fastsio.options import Cors, Options
 from fastsio.packet import Packet
 
@@ -30,7 +31,7 @@ def test_defaults_are_the_documented_ones():
         "cors_allowed_origins": None,
         "cors_credentials": True,
         "cors": dataclasses.asdict(Cors()),
-        "check_origin": False,
+        "check_origin": None,
         "cookie": None,
         "allow_request": None,
         "generate_id": None,
@@ -44,11 +45,24 @@ def test_defaults_are_the_documented_ones():
         "always_connect": False,
         "trusted_proxies": None,
         "typed": None,
+        "adapter": None,
         "buffer_policy": "close",
         "high_water": None,
         "low_water": None,
         "max_waiting_events": 20_000,
+        "max_running_events": 20_000,
         "limits": None,
+        "max_header_bytes": 65_536,
+        "max_headers": 256,
+        "max_frames_per_message": 100_000,
+        "max_attachments": 10,
+        "max_json_depth": 1024,
+        "max_namespaces": 1000,
+        "max_rooms": 50_000,
+        "max_pending_acks": 10_000,
+        "max_connections_per_address": None,
+        "max_connection_rate": None,
+        "max_connection_rate_per_address": None,
         "middleware_timeout": 10.0,
         "cleanup_empty_child_namespaces": False,
         "connection_state_recovery": None,
@@ -73,13 +87,17 @@ def test_both_styles_take_every_option(style):
         "http_compression": False, "compression_threshold": 7,
         "json": json, "serializer": Packet, "namespaces": ("/a",), "async_handlers": False, "always_connect": True,
         "trusted_proxies": ("*",), "typed": True, "middleware_timeout": 8, "cleanup_empty_child_namespaces": True,
-        "connection_state_recovery": RECOVERY,
+        "connection_state_recovery": RECOVERY, "adapter": MemoryHub().bus(),
         "per_message_deflate": {
             "threshold": 8, "server_no_context_takeover": True, "client_no_context_takeover": True,
             "server_max_window_bits": 9, "client_max_window_bits": 10, "level": 1, "mem_level": 2,
         },
         "buffer_policy": "drop_oldest", "high_water": 5, "low_water": 4, "max_waiting_events": 8,
+        "max_running_events": 10,
         "limits": ({"rate": 9},),
+        "max_header_bytes": 1000, "max_headers": 9, "max_frames_per_message": 8, "max_attachments": 7,
+        "max_json_depth": 6, "max_namespaces": 5, "max_rooms": 4, "max_pending_acks": 3,
+        "max_connections_per_address": 2, "max_connection_rate": (1.5, 2), "max_connection_rate_per_address": (1, 1),
     }  # fmt: skip
     assert set(given) == {field.name for field in dataclasses.fields(Options)}
     options = style(**given).hub.options
@@ -198,7 +216,7 @@ def test_origins_may_be_none_one_or_a_function(given):
     [
         (None, None),
         (False, None),
-        ("io", {"name": "io", "path": "/", "SameSite": "Lax"}),
+        ("io", {"name": "io", "path": "/", "HttpOnly": True, "SameSite": "Lax"}),
         ({"name": "io"}, {"name": "io"}),
         ({"name": "io", "HttpOnly": True}, {"name": "io", "HttpOnly": True}),
     ],
@@ -311,3 +329,55 @@ def test_wrong_per_message_deflate_is_refused_and_named(given, message):
     with pytest.raises(ValueError) as refused:  # noqa: PT011
         Options(per_message_deflate=given)
     assert str(refused.value) == message
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"max_header_bytes": 255}, "max_header_bytes=255: a number of bytes, 256 or more"),
+        ({"max_headers": 0}, "max_headers=0: a number of headers, 1 or more"),
+        (
+            {"max_frames_per_message": 0},
+            "max_frames_per_message=0: a number of frames, 1 to 4294967295",
+        ),
+        ({"max_attachments": -1}, "max_attachments=-1: a number of binary values, 0 to 2147483647"),
+        ({"max_json_depth": 1025}, "max_json_depth=1025: a number of levels, 1 to 1024"),
+        ({"max_json_depth": True}, "max_json_depth=True: a number of levels, 1 to 1024"),
+        ({"max_namespaces": None}, "max_namespaces=None: a number of namespaces, 0 or more"),
+        ({"max_rooms": 1.5}, "max_rooms=1.5: a number of rooms, 0 or more"),
+        ({"max_pending_acks": "9"}, "max_pending_acks='9': a number of answers, 1 or more"),
+        (
+            {"max_connections_per_address": 0},
+            "max_connections_per_address=0: a number of sessions, 1 or more",
+        ),
+        (
+            {"max_connection_rate": 0},
+            "max_connection_rate=0: a number of new sessions a second, above 0",
+        ),
+        (
+            {"max_connection_rate": float("inf")},
+            "max_connection_rate=inf: a number of new sessions a second, above 0",
+        ),
+        (
+            {"max_connection_rate": (1, 2, 3)},
+            "max_connection_rate=(1, 2, 3): a number a second, or (rate, burst)",
+        ),
+        (
+            {"max_connection_rate_per_address": (1, 0)},
+            "max_connection_rate_per_address=(1, 0): the burst is a number of sessions, 1 or more",
+        ),
+    ],
+)
+def test_limits_that_can_not_be_are_refused_and_named(style, given, message):
+    with pytest.raises(ValueError) as refused:  # noqa: PT011
+        style(**given)
+    assert str(refused.value) == message
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [(5, (5, 5)), (0.2, (0.2, 1)), (2.5, (2.5, 3)), ([1, 9], (1, 9)), (None, None)],
+)
+def test_rate_alone_lets_as_many_pass_at_once_as_in_a_second(given, kept):
+    assert Options(max_connection_rate=given).max_connection_rate == kept

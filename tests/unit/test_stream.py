@@ -80,6 +80,10 @@ def test_kernel_takes_what_it_can_and_the_transport_gets_the_rest_in_order(size,
         transport.lose()
 
 
+@pytest.mark.fault(
+    "the connection breaks before a send",
+    "dropped at the first send, the receiver is told once",
+)
 def test_broken_connection_is_dropped_at_the_first_send():
     ours, theirs = socket.socketpair()
     router = Router(serve=answer)
@@ -117,6 +121,7 @@ def test_more_than_the_kernel_takes_at_once_is_written_in_pieces_of_bounded_size
     assert transport.sent == framed(payloads)
 
 
+@pytest.mark.fault("the kernel takes only a part of a flush", "the rest follows in its order")
 def test_stall_in_the_middle_of_a_flush_loses_nothing():
     router, transport = open_websocket()
     payloads = [bytes([65 + i]) * 100_000 for i in range(20)]

@@ -79,7 +79,8 @@ async function corsOf(play) {
     await ask(play, "GET", "EIO=4&transport=polling&sid=nobody", { headers }, ...CORS.slice(0, 3));
     const preflight = { ...headers, "access-control-request-method": "POST", "access-control-request-headers": "x-a" };
     await ask(play, "OPTIONS", "EIO=4&transport=polling", { headers: preflight }, ...CORS);
-    const a = await play.raw(origin, { headers });
+    const a = await play.raw(origin, { headers }).catch((error) => play.say("websocket", error.message));
+    if (!a) continue;
     a.send("40");
     await a.packets(1);
   }

@@ -225,6 +225,7 @@ async def test_client_that_goes_before_it_answers_is_a_disconnectederror(io, joi
         await waiting
 
 
+@pytest.mark.fault("an answer is wanted of a client that has gone", "`DisconnectedError` at once")
 async def test_client_that_has_gone_already_is_a_disconnectederror(io, join):
     peer, socket = await join(io)
     await peer.send("41")
@@ -235,6 +236,10 @@ async def test_client_that_has_gone_already_is_a_disconnectederror(io, join):
         await socket.timeout(1).emit_with_ack("ask")
 
 
+@pytest.mark.fault(
+    "a client goes that owes an answer",
+    "its callback is forgotten and never called",
+)
 async def test_callback_of_a_client_that_goes_is_never_called(io, join):
     """python-socketio and Node."""
     peer, socket = await join(io)
@@ -247,6 +252,7 @@ async def test_callback_of_a_client_that_goes_is_never_called(io, join):
     assert got == []
 
 
+@pytest.mark.fault("who waits for a client's answer is cancelled", "the pending ack is forgotten")
 async def test_waiting_that_is_cancelled_leaves_nothing_behind(io, join):
     peer, socket = await join(io)
     waiting = asyncio.ensure_future(socket.emit_with_ack("ask"))

@@ -482,6 +482,7 @@ async def test_the_connection_is_read_when_no_namespace_is_paused(io, join):
     assert log == [1]
 
 
+@pytest.mark.fault("a client leaves that is paused", "its events end, nobody else waits")
 async def test_who_leaves_while_paused_holds_up_nobody(io, join):
     io.of("/a")
     peer, socket = await join(io)

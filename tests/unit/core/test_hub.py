@@ -67,6 +67,10 @@ async def test_drain_waits_for_handlers_and_no_longer():
 
 
 @CLOCK
+@pytest.mark.fault(
+    "a handler does not end when the server stops",
+    "it is cancelled after the timeout, and the log names it",
+)
 async def test_drain_cancels_what_is_late_and_says_so(caplog):
     hub = Hub(Options())
 
@@ -83,6 +87,7 @@ async def test_drain_cancels_what_is_late_and_says_so(caplog):
 
 
 @CLOCK
+@pytest.mark.fault("a handler ignores its cancellation", "the server stops all the same")
 async def test_drain_does_not_wait_for_ever_for_what_ignores_its_cancellation():
     hub = Hub(Options())
     go_on = asyncio.Event()

@@ -34,6 +34,10 @@ def test_function_without_next_is_called_as_it_is():
 
 @CLOCK
 @pytest.mark.feature("1.5 namespace middleware")
+@pytest.mark.fault(
+    "a middleware never calls `next`",
+    "the client is refused after middleware_timeout, with a warning",
+)
 async def test_one_that_never_calls_next_is_warned_of_and_the_client_refused_in_time(caplog):
     io = fastsio.IO(middleware_timeout=3)
 

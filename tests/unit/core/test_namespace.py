@@ -273,6 +273,7 @@ async def test_connection_handler_of_of_is_that_namespaces(io, join):
     assert log == ["/n"]
 
 
+@pytest.mark.fault("a connection handler raises", "logged and counted, the client stays")
 async def test_failure_of_a_connection_handler_is_logged_and_the_client_stays(io, join, watch):
     def fail(socket):
         raise RuntimeError("on purpose")

@@ -130,6 +130,10 @@ async def test_after_a_function_that_fails_the_next_parent_is_asked(io, function
 
 
 @CLOCK
+@pytest.mark.fault(
+    "a namespace's function never calls `next`",
+    "the client is refused in time, with a warning",
+)
 async def test_function_that_never_calls_next_does_not_hang_the_client(caplog):
     io = fastsio.IO(middleware_timeout=4)
     io.of(lambda name, auth, next: None)

@@ -41,6 +41,7 @@ REASONS = {
 
 
 @pytest.mark.parametrize("way", REASONS)
+@pytest.mark.fault("a client goes, in every way there is", "one `disconnect`, with the reason")
 async def test_leave_is_told_once_in_order_with_its_reason(io, join, way):
     """socketio.md 6. "disconnecting" still has the rooms, "disconnect" has none."""
     peer, socket = await join(io)
@@ -227,6 +228,7 @@ async def test_emit_to_a_client_in_its_disconnect_handler_goes_nowhere(join):
     assert sio.hub.namespaces["/"].adapter.rooms == {}
 
 
+@pytest.mark.fault("a disconnect handler raises", "logged; the client is forgotten all the same")
 async def test_failure_of_the_disconnect_handler_is_logged_and_forgets_the_client(join, watch):
     sio = fastsio.AsyncServer()
 
@@ -329,6 +331,10 @@ async def test_binary_that_nobody_expects_closes_the_connection(io, join):
     assert log == ["forced close"]
 
 
+@pytest.mark.fault(
+    "a binary event's attachments never come",
+    "what came is forgotten with the client",
+)
 async def test_attachments_that_never_come_are_forgotten_with_the_client(io, join):
     peer, socket = await join(io)
     heard = []

@@ -100,6 +100,7 @@ async def test_second_connect_to_a_joined_namespace_closes_the_connection(io, jo
     assert reasons == ["forced close"]
 
 
+@pytest.mark.fault("a namespace is joined twice at once", "the connection is closed")
 async def test_second_connect_while_the_first_is_asked_closes_the_connection(io, join, slow):
     joined = []
     io.on("connection", lambda socket: joined.append(socket))
@@ -158,6 +159,10 @@ async def test_one_client_that_is_being_admitted_holds_up_no_other(io, join, slo
 
 
 @pytest.mark.parametrize("way", ["cut", "leaves by a close"])
+@pytest.mark.fault(
+    "a client goes while middleware is asked about it",
+    "it is never seen by the application, nothing is left",
+)
 async def test_client_that_goes_while_middleware_runs_is_never_seen(io, join, slow, way):
     log = []
     io.on("connection", lambda socket: log.append("connection"))
@@ -179,6 +184,10 @@ async def test_client_that_goes_while_middleware_runs_is_never_seen(io, join, sl
     assert not slow.sockets[0].connected
 
 
+@pytest.mark.fault(
+    "a client goes while its connect handler runs",
+    "one `disconnect` once the handler has ended",
+)
 async def test_connect_handler_of_a_client_that_has_gone_has_its_disconnect(join):
     """python-socketio's `connect` may have noted the client, so its `disconnect` runs."""
     sio = fastsio.AsyncServer()
@@ -232,6 +241,7 @@ async def test_disconnect_of_a_client_that_went_during_connect_sees_what_connect
 
 
 @CLOCK
+@pytest.mark.fault("a connect handler hangs while the server stops", "it is cancelled")
 async def test_admission_that_does_not_end_is_cancelled_at_the_stop(io, join):
     stuck = asyncio.get_running_loop().create_future()
 

@@ -79,6 +79,7 @@ async def test_one_that_is_put_back_lasts_no_longer():
 
 
 @with_clock
+@pytest.mark.fault("more clients are lost than are kept", "the oldest are forgotten first")
 async def test_too_many_sessions_go_the_oldest_first():
     io, store = make(max_sessions=2)
     for pid in "abc":

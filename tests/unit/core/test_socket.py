@@ -238,6 +238,7 @@ async def test_slow_listener_among_several_is_waited_for(io, join):
     assert await peer.receive() == '430["quick"]'
 
 
+@pytest.mark.fault("a listener raises", "logged, the others run")
 async def test_failure_of_one_listener_does_not_stop_the_others(io, join, watch):
     peer, socket = await join(io)
     log = []

@@ -166,6 +166,7 @@ async def test_other_events_and_other_clients_do_not_wait(watch, gates):
         assert await asyncio.gather(*first, second) == [0, 7]
 
 
+@pytest.mark.fault("a handler that others wait for fails or is cancelled", "the next has its turn")
 async def test_a_handler_that_fails_or_is_cancelled_makes_room_for_the_next(watch):
     sio = fastsio.AsyncServer()
     log, tasks = [], []

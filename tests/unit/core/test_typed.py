@@ -153,6 +153,7 @@ async def test_a_pydantic_model_within_a_struct_is_validated_with_its_place() ->
     assert refusal(one(Holder), {"models": [{"count": "a"}]})[2] == "models[0].count"
 
 
+@pytest.mark.fault("a value is nested too deeply", "refused with an error")
 async def test_a_value_nested_too_deeply_is_refused() -> None:
     value: Any = {}
     for _ in range(20_000):

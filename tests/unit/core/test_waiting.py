@@ -85,6 +85,10 @@ WAYS = pytest.mark.parametrize("way", [serial, in_turns, behind_middleware])
 
 
 @WAYS
+@pytest.mark.fault(
+    "a client sends faster than its handlers run",
+    "it is read later; nothing is lost, memory stays bounded",
+)
 async def test_a_client_that_sends_too_much_is_read_later_and_nothing_is_lost(join, slow, way):
     sio = way(slow)
     peer, _ = await join(sio)

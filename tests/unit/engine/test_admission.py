@@ -166,6 +166,10 @@ async def test_session_that_waits_is_known_to_nobody(gated):
 
 
 @TRANSPORTS
+@pytest.mark.fault(
+    "a client leaves while allow_request is asked",
+    "it is not let in, nothing is left",
+)
 async def test_client_that_leaves_while_it_waits_is_not_let_in(gated, transport):
     gate, server = await gated()
     connection = await RawConnection.open(server.url)
@@ -224,6 +228,7 @@ async def test_server_that_stops_lets_nobody_in_any_more(gated):
 
 @ON_A_CLOCK
 @TRANSPORTS
+@pytest.mark.fault("allow_request does not answer", "the client is sent away in time")
 async def test_client_is_sent_away_when_the_answer_takes_too_long(gated, transport, caplog):
     gate, server = await gated(connect_timeout=3.0)
     connection = connect_in_memory(server)
@@ -256,6 +261,10 @@ async def test_heartbeat_begins_when_the_client_is_let_in(gated):
 
 
 @IN_MEMORY
+@pytest.mark.fault(
+    "a client sends much before it is let in",
+    "the connection ends, memory stays bounded",
+)
 async def test_too_much_sent_before_the_answer_ends_it(gated, caplog):
     gate, server = await gated(max_buffered_bytes=100)
     connection = connect_in_memory(server)

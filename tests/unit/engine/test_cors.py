@@ -17,7 +17,7 @@ import pytest
 
 import fastsio
 from fastsio._http import Request
-from fastsio.engine.cors import cors_headers, is_accepted, preflight_headers
+from fastsio.engine.cors import checks_origins, cors_headers, is_accepted, preflight_headers
 from fastsio.options import Options
 from harness import FakePeer, RawWebSocket, http
 
@@ -335,17 +335,39 @@ def test_without_names_it_has_to_be_the_host_that_was_asked_for(
     assert accepts(None, origin, is_secure, **headers) is expected
 
 
-async def test_nothing_is_checked_where_the_option_is_off(serve):
-    server = await serve(fastsio.IO(cors_allowed_origins=HERE))
-    peer = await FakePeer(server.url, "polling", headers={"Origin": THERE}).open()
+@pytest.mark.parametrize(("check_origin", "transport"), [(None, "polling"), (False, "websocket")])
+async def test_node_style_leaves_polling_to_cors_and_nothing_is_checked_where_it_is_off(
+    serve, check_origin, transport
+):
+    server = await serve(fastsio.IO(cors_allowed_origins=HERE, check_origin=check_origin))
+    peer = await FakePeer(server.url, transport, headers={"Origin": THERE}).open()
     await peer.close()
+
+
+@pytest.mark.parametrize(
+    ("check_origin", "allowed", "expected"),
+    [
+        (None, None, False), (None, "*", False), (None, [], False), (None, HERE, True), (None, [HERE], True),
+        (None, re.compile("a"), True), (None, print, True), (True, None, True), (True, "*", True), (False, HERE, False),
+    ],
+)  # fmt: skip
+def test_by_default_there_is_something_to_check_where_somebody_is_named(
+    check_origin, allowed, expected
+):
+    options = Options(check_origin=check_origin, cors_allowed_origins=allowed)
+    assert checks_origins(options) is expected
+
+
+def test_check_origin_that_is_no_bool_is_refused_by_name():
+    with pytest.raises(ValueError, match="check_origin='yes': True, False or None"):
+        Options(check_origin="yes")
 
 
 @pytest.mark.parametrize("style", [fastsio.AsyncServer, fastsio.Server])
 def test_python_socketios_servers_check_unless_told_not_to(style):
     assert style().hub.options.check_origin
     assert not style(check_origin=False).hub.options.check_origin
-    assert not fastsio.IO().hub.options.check_origin
+    assert fastsio.IO().hub.options.check_origin is None
 
 
 async def test_refused_page_gets_403_and_the_log_says_which_option(serve, caplog):

@@ -112,6 +112,7 @@ async def take_long(request):
         ({"connect_timeout": 0.05}, take_long, "took more than 0.05 s (connect_timeout)"),
     ],
 )
+@pytest.mark.fault("HTTP middleware lets a client wait", "cut off in time, with a warning")
 async def test_middleware_that_lets_its_client_wait_is_cut_off_with_a_warning(
     serve, caplog, options, fn, words
 ):

@@ -30,7 +30,7 @@ def request(**headers: str) -> Request:
 @pytest.mark.parametrize(
     ("cookie", "header"),
     [
-        ("io", "io=SID; path=/; SameSite=Lax"),
+        ("io", "io=SID; path=/; HttpOnly; SameSite=Lax"),
         ({"name": "io"}, "io=SID"),
         (
             {"name": "s", "path": "/x", "Secure": True, "HttpOnly": True, "Max-Age": 60},
@@ -43,6 +43,19 @@ def request(**headers: str) -> Request:
 )
 def test_cookie_has_the_id_and_the_attributes_of_the_option(cookie, header):
     assert cookie_header(Options(cookie=cookie), "SID") == [("Set-Cookie", header)]
+
+
+@pytest.mark.parametrize(
+    ("cookie", "header"),
+    [
+        ("io", "io=SID; path=/; HttpOnly; SameSite=Lax; Secure"),
+        ({"name": "io", "Secure": True}, "io=SID; Secure"),
+        ({"name": "io", "Secure": False}, "io=SID"),
+        ({"name": "io", "Secure": lambda: False}, "io=SID"),
+    ],
+)
+def test_over_tls_the_cookie_is_secure_unless_the_option_says_otherwise(cookie, header):
+    assert cookie_header(Options(cookie=cookie), "SID", True) == [("Set-Cookie", header)]
 
 
 NODES = pytest.mark.feature("1.2 cookie")
@@ -94,7 +107,7 @@ async def test_cookie_comes_with_the_polling_handshake_only(serve):
     peer._queued.append(response.body.decode())
     await peer.open()
     sid = peer.handshake["sid"]
-    assert response.headers["set-cookie"] == f"io={sid}; path=/; SameSite=Lax"
+    assert response.headers["set-cookie"] == f"io={sid}; path=/; HttpOnly; SameSite=Lax"
     assert "set-cookie" not in (await peer.post(b"40")).headers
     assert "set-cookie" not in (await peer.get()).headers
     ws = await RawWebSocket.open(server.url, "/socket.io/?EIO=4&transport=websocket")

@@ -217,6 +217,10 @@ async def test_body_over_the_limit_is_a_413_that_leaves_the_session_unharmed(ech
     await peer.close()
 
 
+@pytest.mark.fault(
+    "a client aborts the GET that it is waiting with",
+    "its session ends, one `disconnect`",
+)
 async def test_client_that_aborts_its_get_is_gone(echo_server):
     """engineio.md 7.3, "poll connection closed prematurely"."""
     app = await echo_server()
@@ -328,6 +332,10 @@ async def test_packets_that_are_not_to_be_compressed_go_as_they_are_unless_other
 
 
 @IN_MEMORY
+@pytest.mark.fault(
+    "a polling client does not fetch what is sent to it",
+    "cut off at max_buffered_bytes",
+)
 async def test_client_that_fetches_too_little_is_cut_off(echo_server, watch):
     app, peer = await join(echo_server, max_buffered_bytes=10_000)
     for _ in range(50):

@@ -54,6 +54,10 @@ def named(text: str, peer: FakePeer, address: str = "127.0.0.1") -> str:
 
 
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
+@pytest.mark.fault(
+    "a message is over max_http_buffer_size",
+    "closed with 1009; reason and log name the option and both sizes",
+)
 async def test_websocket_message_is_named_with_its_size(ends, caplog, opcode):
     server = await ends.start()
     peer = await FakePeer(server.url).open()
@@ -93,6 +97,10 @@ async def test_other_errors_of_a_websocket_are_not_called_so(ends, caplog):
     await peer.close()
 
 
+@pytest.mark.fault(
+    "a POST is over max_http_buffer_size",
+    "413 before it is read; the session stays",
+)
 async def test_post_is_named_with_its_size_and_the_session_stays(ends, caplog):
     server = await ends.start()
     peer = await FakePeer(server.url, "polling").open()

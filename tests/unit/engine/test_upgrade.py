@@ -236,6 +236,10 @@ async def test_anything_else_on_a_probing_websocket_closes_it_and_polling_goes_o
 @CLOCK
 @pytest.mark.parametrize("after_probe", [False, True])
 @pytest.mark.parametrize("way", ["close frame", "cut", "broken frame"])
+@pytest.mark.fault(
+    "a WebSocket vanishes in the middle of an upgrade",
+    "the session polls on, nothing is lost",
+)
 async def test_probing_websocket_that_ends_leaves_the_session_polling(
     echo_server, after_probe, way
 ):
@@ -292,6 +296,10 @@ async def test_finished_upgrade_is_not_closed_by_upgrade_timeout(echo_server):
 
 
 @CLOCK
+@pytest.mark.fault(
+    "two WebSockets want to take one session over",
+    "the second is closed, the first may finish",
+)
 async def test_second_websocket_while_one_probes_is_closed_and_the_first_may_finish(echo_server):
     app = await echo_server()
     peer = await app.client("polling")

@@ -82,6 +82,10 @@ async def test_probe_of_a_closed_session_that_never_switches_is_closed_in_time(e
 
 
 @CLOCK
+@pytest.mark.fault(
+    "a client closes in the middle of an upgrade",
+    "session and probe end, one `disconnect`",
+)
 async def test_client_that_closes_while_probing_ends_the_session_and_the_probe(echo_server):
     app = await echo_server()
     peer = await app.client("polling")
@@ -94,6 +98,10 @@ async def test_client_that_closes_while_probing_ends_the_session_and_the_probe(e
 
 
 @CLOCK
+@pytest.mark.fault(
+    "a client falls silent in the middle of an upgrade",
+    "ping timeout, the probe is closed too",
+)
 async def test_session_that_times_out_while_probing_closes_the_probe(echo_server):
     app = await echo_server(ping_interval=1.0, ping_timeout=1.0)
     peer = await app.client("polling")

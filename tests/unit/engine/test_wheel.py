@@ -134,6 +134,7 @@ async def test_entry_that_adds_itself_in_on_due_is_kept_once():
     assert wheel.count == 0
 
 
+@pytest.mark.fault("a deadline's function raises", "logged, all other deadlines hold")
 async def test_failure_of_one_entry_is_logged_and_stops_no_other(watch):
     wheel, others = make_wheel(), [Entry() for _ in range(5)]
 

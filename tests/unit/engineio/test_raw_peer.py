@@ -246,3 +246,39 @@ async def test_message_runs_no_python_frame_but_the_handlers(stage, is_coroutine
         sys.setprofile(None)
     assert calls == ["later" if is_coroutine else "message"] * 3
     await peer.close()
+
+
+@IN_MEMORY
+@pytest.mark.fault(
+    "message handlers of a raw engineio client hang and it sends on",
+    "past max_running_events messages wait, past max_waiting_events it is not read; none is lost",
+)
+async def test_messages_wait_where_as_many_handlers_as_may_have_not_ended(stage):
+    app = await stage(max_running_events=3, max_waiting_events=8)
+    gates = Gates(app.eio)
+    peer = await app.client()
+    (session,) = app.server.engine.sessions.values()
+    names = [f"a{n}" for n in range(20)]
+    for name in names:
+        await peer.send(f"4{name}")
+    await until(lambda: session.flow is not None and session.flow.is_paused, "not read")
+    assert len(app.eio.hub.tasks) == 3
+    gates.open(*names)
+    await until(lambda: sorted(gates.ended) == sorted(names), "all are handled")
+    assert not session.flow.is_paused
+    await peer.close()
+
+
+@IN_MEMORY
+async def test_client_that_goes_while_messages_wait_for_handlers_has_one_end(stage):
+    app = await stage(max_running_events=2)
+    app.note("disconnect")
+    gates = Gates(app.eio)
+    peer = await app.client()
+    for n in range(5):
+        await peer.send(f"4a{n}")
+    await until(lambda: len(app.eio.hub.tasks) == 2, "two are at work")
+    await peer.close()
+    gates.open(*(f"a{n}" for n in range(5)))
+    await until(lambda: len(gates.ended) == 5 and not app.eio.hub.peers, "all are handled")
+    assert [name for name, *_ in app.events] == ["disconnect"]

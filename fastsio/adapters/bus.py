@@ -1,0 +1,101 @@
+"""Bus: what carries messages between servers. A new one is publish() and respond(), and receive() called."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from fastsio.adapters.messages import Message
+
+if TYPE_CHECKING:
+    from fastsio._encoded import Encoded
+    from fastsio.adapters.cluster import Cluster
+    from fastsio.core.hub import Hub
+    from fastsio.core.namespace import Namespace
+
+
+# Servers by their uids, or how many there are.
+Peers = set[str] | int
+
+
+class Bus:
+    """One server's end of what joins it with others; `adapter=` of IO and AsyncServer.
+
+    Messages of one server must come in the order in which it published them. A bus may bring a server its own messages
+    back: they are told by their uid. All is called on the loop of the server's engine, but for pack().
+
+    request_timeout: seconds that fetch_sockets() and server_side_emit() wait for other servers, where timeout() does
+    not say more. heartbeat_interval, heartbeat_timeout: a server from which nothing came for so many seconds is gone;
+    None for a bus that counts servers in another way: see peers().
+    """
+
+    request_timeout: float = 5.0
+    heartbeat_interval: float | None = 5.0
+    heartbeat_timeout: float = 10.0
+    # Whether a server tells of clients that go without an answer; Node's do not, and count such a message wrongly.
+    tells_who_leaves: bool = True
+
+    def __init__(self) -> None:
+        self._cluster: Cluster | None = None
+
+    def join(self, hub: "Hub") -> "Cluster":
+        """A server takes this as its adapter. Raises RuntimeError for a second one: each has a bus of its own."""
+        from fastsio.adapters.cluster import Cluster  # it needs this module
+
+        if self._cluster is not None:
+            raise RuntimeError(f"{self!r} is the adapter of a server already: give each its own")
+        self._cluster = Cluster(hub, self)
+        return self._cluster
+
+    @property
+    def cluster(self) -> "Cluster":
+        """The server's side. Raises RuntimeError while it is no server's adapter."""
+        if self._cluster is None:
+            raise RuntimeError(f"{self!r} is no server's adapter yet: IO(adapter=…)")
+        return self._cluster
+
+    @property
+    def receive(self) -> Callable[[Message], None]:
+        """To be called with each message that comes."""
+        return self.cluster.receive
+
+    # --- what a bus is made of ---------------------------------------------------------------
+
+    async def start(self) -> None:
+        """The server begins to serve. What was published before must not be lost."""
+
+    async def stop(self) -> None:
+        """The server has ended: send what is left and let go of everything."""
+
+    def publish(self, message: Message) -> None:
+        """Send it to all other servers. Must not block, and must have encoded it when it returns."""
+        raise NotImplementedError
+
+    def respond(self, uid: str, message: Message) -> None:
+        """Send it to the server that asked; to all of them, where there is no way to one alone."""
+        raise NotImplementedError
+
+    # --- what it may do in its own way -------------------------------------------------------
+
+    def pack(self, namespace: "Namespace", args: list[Any], encoded: "Encoded") -> Any:
+        """[event, *args] as Message.packet of publish(): a snapshot, for the caller may change it. From any thread.
+
+        `encoded` is what the clients here get: of a bus that takes it along, receivers need not encode again.
+        """
+        raise NotImplementedError
+
+    def namespace_added(self, name: str) -> None:
+        """The server has a namespace of that name now."""
+
+    def namespace_removed(self, name: str) -> None:
+        """The server has it no longer."""
+
+    def peers(self, name: str) -> "Peers | Awaitable[Peers]":
+        """The other servers that will answer a request about a namespace: their uids, or how many there are."""
+        return set(self.cluster.members.alive)
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop of the server's engine, while it serves."""
+        loop = self.cluster.loop
+        assert loop is not None
+        return loop

@@ -1,0 +1,241 @@
+"""RedisAdapter: servers joined by Redis' publish and subscribe, in the format of @socket.io/redis-adapter 8.
+
+Servers of Node and of Python in one cluster know no difference, and @socket.io/redis-emitter reaches both. Nothing is
+kept: what is published while a server has no connection is lost to it.
+
+Channels of a namespace, "/" here: `socket.io#/#` has the broadcasts, `socket.io#/#room#` those to one room alone,
+`socket.io-request#/#` what servers ask each other, `socket.io-response#/#` the answers.
+"""
+
+import itertools
+import logging
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from fastsio.adapters.bus import Bus, Peers
+from fastsio.adapters.messages import Kind, Message
+from fastsio.adapters.redis_link import RedisLink
+
+if TYPE_CHECKING:
+    from fastsio._encoded import Encoded
+    from fastsio.core.namespace import Namespace
+
+logger = logging.getLogger("fastsio.adapters")
+
+EVENT = 2
+# The adapter's numbers for requests and answers, by ours.
+REQUESTS = {
+    Kind.SOCKETS_JOIN: 2,
+    Kind.SOCKETS_LEAVE: 3,
+    Kind.DISCONNECT_SOCKETS: 4,
+    Kind.FETCH_SOCKETS: 5,
+    Kind.SERVER_SIDE_EMIT: 6,
+    Kind.BROADCAST: 7,
+}
+KINDS = {number: kind for kind, number in REQUESTS.items()}
+CLIENT_COUNT = 8
+ACK = 9
+# Their ids are of six letters, which no uid of ours has.
+EMITTER = "emitter"
+
+
+class RedisAdapter(Bus):
+    """`IO(adapter=RedisAdapter("redis://localhost"))`.
+
+    url: redis://, rediss:// or unix://. key: Node's option of that name, the prefix of all channels. request_timeout:
+    seconds, Node's requestsTimeout. publish_on_specific_response_channel: as Node's option. All servers must have the
+    same key and the last option. Other keyword arguments are redis-py's. Raises ImportError without redis-py or
+    msgspec: pip install "fastsio[redis]".
+    """
+
+    heartbeat_interval = None
+    tells_who_leaves = False
+
+    def __init__(
+        self, url: str = "redis://localhost:6379", *, key: str = "socket.io", request_timeout: float = 5.0,
+        publish_on_specific_response_channel: bool = False, **options: Any,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.request_timeout = request_timeout
+        self.key = key
+        self._answers_apart = publish_on_specific_response_channel
+        self._link = RedisLink(url, self._arrived, self._state_changed, options=options)
+        # Answers do not say whose they are.
+        self._numbers = itertools.count()
+
+    async def start(self) -> None:
+        await self._link.start()
+
+    async def stop(self) -> None:
+        await self._link.stop()
+
+    def namespace_added(self, name: str) -> None:
+        self._link.psubscribe(f"{self.key}#{name}#*")
+        self._link.subscribe(*self._channels(name))
+
+    def namespace_removed(self, name: str) -> None:
+        self._link.punsubscribe(f"{self.key}#{name}#*")
+        self._link.unsubscribe(*self._channels(name))
+
+    def _channels(self, name: str) -> tuple[str, ...]:
+        own = f"{self._response_channel(name)}{self.cluster.uid}#"
+        return self._request_channel(name), self._response_channel(name), own
+
+    def _request_channel(self, name: str) -> str:
+        return f"{self.key}-request#{name}#"
+
+    def _response_channel(self, name: str) -> str:
+        return f"{self.key}-response#{name}#"
+
+    async def peers(self, name: str) -> Peers:
+        channel = self._request_channel(name)
+        [(_, count)] = await self._link.client.pubsub_numsub(channel)
+        return max(0, int(count) - 1)
+
+    # --- out ---------------------------------------------------------------------------------
+
+    def pack(self, namespace: "Namespace", args: list[Any], encoded: "Encoded") -> Any:
+        packet = {"type": EVENT, "data": args, "nsp": namespace.name}
+        return msgspec.Raw(msgspec.msgpack.encode(packet))
+
+    def publish(self, message: Message) -> None:
+        data, name = message.data, message.nsp
+        if message.kind == Kind.BROADCAST and message.request_id is None:
+            opts = data["opts"]
+            rooms = opts["rooms"]
+            channel = f"{self.key}#{name}#"
+            if len(rooms) == 1:
+                channel += f"{rooms[0]}#"
+            payload = msgspec.msgpack.encode([message.uid, message.packet, opts])
+            self._link.send("PUBLISH", channel, payload)
+            return
+        number = REQUESTS.get(message.kind)
+        if number is None:  # heartbeats: servers are counted by their subscriptions
+            return
+        request = {"uid": message.uid, "type": number, **self._fields(message)}
+        if message.request_id is not None:
+            request["requestId"] = message.request_id
+        is_packed = message.kind == Kind.BROADCAST
+        payload = msgspec.msgpack.encode(request) if is_packed else self._json(request)
+        self._link.send("PUBLISH", self._request_channel(name), payload)
+
+    def _fields(self, message: Message) -> dict[str, Any]:
+        data = message.data
+        if message.kind == Kind.SERVER_SIDE_EMIT:
+            return {"data": data["packet"]}
+        if message.kind == Kind.BROADCAST:
+            return {"packet": message.packet, "opts": data["opts"]}
+        opts = {"rooms": data["opts"]["rooms"], "except": data["opts"]["except"]}
+        return {"opts": opts, **{name: data[name] for name in data if name in ("rooms", "close")}}
+
+    def respond(self, uid: str, message: Message) -> None:
+        data = message.data
+        response: dict[str, Any] = {"requestId": data["requestId"]}
+        if message.kind == Kind.FETCH_SOCKETS_RESPONSE:
+            response["sockets"] = data["sockets"]
+        elif message.kind == Kind.SERVER_SIDE_EMIT_RESPONSE:
+            response |= {"type": REQUESTS[Kind.SERVER_SIDE_EMIT], "data": data["packet"]}
+        elif message.kind == Kind.BROADCAST_CLIENT_COUNT:
+            response |= {"type": CLIENT_COUNT, "clientCount": data["clientCount"]}
+        else:
+            response |= {"type": ACK, "packet": data["packet"]}
+        is_packed = message.kind == Kind.BROADCAST_ACK
+        payload = msgspec.msgpack.encode(response) if is_packed else self._json(response)
+        channel = self._response_channel(message.nsp)
+        self._link.send("PUBLISH", f"{channel}{uid}#" if self._answers_apart else channel, payload)
+
+    def _json(self, value: Any) -> bytes:
+        text: str | bytes = self.cluster.hub.json.dumps(value)
+        return text.encode() if isinstance(text, str) else text
+
+    # --- in ----------------------------------------------------------------------------------
+
+    def _arrived(self, channel: bytes, data: bytes) -> None:
+        """Whatever it is, the subscription goes on: others may write to these channels too."""
+        try:
+            kind, name, rest = self._where(channel.decode())
+            if kind == "":
+                self._broadcast(name, rest, data)
+            elif kind == "-request":
+                self._request(name, self._read(data))
+            else:
+                self._response(name, self._read(data))
+        except Exception:
+            logger.warning("no message of a server, on %r: %.200r", channel, data, exc_info=True)
+
+    def _where(self, channel: str) -> tuple[str, str, str]:
+        """What a channel is for, its namespace, and the room or uid behind that. Raises ValueError for another's."""
+        kind, name, rest = channel.removeprefix(self.key).split("#", 2)
+        return kind, name, rest[:-1]
+
+    def _read(self, data: bytes) -> dict[str, Any]:
+        read: dict[str, Any] = (
+            self.cluster.hub.json.loads(data) if data[:1] == b"{" else msgspec.msgpack.decode(data)
+        )
+        return read
+
+    def _broadcast(self, name: str, room: str, data: bytes) -> None:
+        uid, packet, opts = msgspec.msgpack.decode(data)
+        if uid == self.cluster.uid or packet.get("nsp", "/") != name:
+            return
+        if room and not self._has_room(name, room):
+            return
+        self.receive(Message(Kind.BROADCAST, uid, name, {"opts": opts}, packet["data"]))
+
+    def _has_room(self, name: str, room: str) -> bool:
+        namespace = self.cluster.hub.namespaces.get(name)
+        return namespace is not None and (
+            room in namespace.rooms or namespace.is_sid(room) or room.isdigit()
+        )
+
+    def _request(self, name: str, request: dict[str, Any]) -> None:
+        kind = KINDS.get(request["type"])
+        if kind is None:
+            self._answer_of_rooms(name, request)
+            return
+        data: dict[str, Any] = {
+            field: request[field] for field in ("opts", "rooms", "close", "requestId") if field in request
+        }  # fmt: skip
+        packet = None
+        if kind == Kind.SERVER_SIDE_EMIT:
+            data["packet"] = request["data"]
+        elif kind == Kind.BROADCAST:
+            packet = request["packet"]["data"]
+        self.receive(Message(kind, request.get("uid", EMITTER), name, data, packet))
+
+    def _answer_of_rooms(self, name: str, request: dict[str, Any]) -> None:
+        """allRooms() of Node's adapter, and what older ones ask."""
+        namespace = self.cluster.hub.namespaces.get(name)
+        if namespace is None or request.get("uid") == self.cluster.uid:
+            return
+        response: dict[str, Any] = {"requestId": request["requestId"]}
+        if request["type"] == 0:
+            response["sockets"] = sorted(
+                namespace.adapter.local.sockets(request.get("rooms") or ())
+            )
+        elif request["type"] == 1:
+            response["rooms"] = [*namespace.rooms, *namespace.sockets]
+        else:
+            return
+        self._link.send("PUBLISH", self._response_channel(name), self._json(response))
+
+    def _response(self, name: str, response: dict[str, Any]) -> None:
+        request_id = response.get("requestId")
+        request = self.cluster.requests.get(str(request_id))
+        if request is None:  # another server's, or too late
+            return
+        uid = f"answer {next(self._numbers)}"
+        data: dict[str, Any] = {"requestId": request_id}
+        if response.get("type") == CLIENT_COUNT:
+            kind, data["clientCount"] = Kind.BROADCAST_CLIENT_COUNT, response["clientCount"]
+        elif response.get("type") == ACK:
+            kind, data["packet"] = Kind.BROADCAST_ACK, response.get("packet")
+        elif request.kind == Kind.SERVER_SIDE_EMIT:
+            kind, data["packet"] = Kind.SERVER_SIDE_EMIT_RESPONSE, response.get("data")
+        else:
+            kind, data["sockets"] = Kind.FETCH_SOCKETS_RESPONSE, response.get("sockets")
+        self.receive(Message(kind, uid, name, data))
+
+    def _state_changed(self, is_up: bool) -> None:
+        self.cluster.bus_changed(is_up, self._link.lost)

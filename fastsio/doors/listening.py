@@ -1,0 +1,237 @@
+"""Where a server listens: an address, the path of a Unix socket, or sockets that somebody else has opened.
+
+Source: unix(7), POSIX bind(); the options are called as uvicorn's and gunicorn's are.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+import ssl
+import stat
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from fastsio.doors.patience import make_patient
+from fastsio.doors.tls import listener_options
+
+BACKLOG = 2048
+# Owner and group: a proxy in the server's group may connect.
+UDS_MODE = 0o660
+# How long a file of a socket is given to show that nobody listens on it any more.
+ANSWER_S = 1.0
+HAS_UNIX = hasattr(socket, "AF_UNIX")
+
+
+class Listeners:
+    """The listening sockets of a server (`sockets`); `host`, `port` and `url` are the first one's, `urls` all.
+
+    A Unix socket has its path for its host, port 0, and a url that begins with "unix:".
+    """
+
+    def __init__(self, servers: Sequence[asyncio.Server], scheme: str) -> None:
+        self._servers = servers
+        self.sockets: list[Any] = [one for server in servers for one in server.sockets]
+        names = [one.getsockname() for one in self.sockets]
+        self.urls = [_url_of(name, scheme) for name in names]
+        self.url = self.urls[0]
+        self.host, self.port = _address_of(names[0])
+        # Files that go when the server has stopped: (path, device, inode).
+        self._files: list[tuple[str, int, int]] = []
+
+    def own_files(self) -> None:
+        """The files of the Unix sockets are removed by close(), if they still are those sockets' then."""
+        for one in self.sockets:
+            name = one.getsockname()
+            if isinstance(name, str) and name:
+                found = os.stat(name)
+                self._files.append((name, found.st_dev, found.st_ino))
+
+    def disown_files(self) -> None:
+        """Leave the files where they are: another process listens now."""
+        self._files.clear()
+
+    def close(self) -> None:
+        """Listen no longer. Connections that were accepted are not touched; a second call does nothing."""
+        for server in self._servers:
+            server.close()
+        while self._files:
+            remove_socket_file(*self._files.pop())
+
+
+class Place(NamedTuple):
+    """Where start() was told to listen; see there."""
+
+    host: str
+    port: int
+    sock: socket.socket | Sequence[socket.socket] | None = None
+    fd: int | None = None
+    uds: str | None = None
+    uds_mode: int = UDS_MODE
+
+    def check(self) -> None:
+        """Raises ValueError for more than one way to say where, and for a sock that is none."""
+        named = (("sock", self.sock), ("fd", self.fd), ("uds", self.uds))
+        given = [name for name, value in named if value is not None]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)}: give one of them")
+        if not 0 <= self.port <= 65535:
+            raise ValueError(f"port {self.port}: 0 to 65535")
+        if not 0 <= self.uds_mode <= 0o777:
+            raise ValueError(f"uds_mode={self.uds_mode:#o}: permissions, 0 to 0o777")
+        for one in self._given():
+            if not isinstance(one, socket.socket):
+                raise ValueError(f"sock: {one!r} is no socket")
+            _check_kind(one, f"sock: {one!r}")
+        if self.sock is not None and not self._given():
+            raise ValueError("sock=[]: no socket to listen on")
+
+    def sockets(self) -> list[socket.socket] | None:
+        """The sockets to listen on, None for host and port.
+
+        Raises ValueError for a descriptor that is no stream socket, OSError for a path that can't be bound.
+        """
+        if self.uds is not None:
+            return [bind_unix(self.uds, self.uds_mode)]
+        if self.fd is not None:
+            return [socket_of_fd(self.fd)]
+        return self._given() or None
+
+    def _given(self) -> list[socket.socket]:
+        if self.sock is None:
+            return []
+        return [self.sock] if isinstance(self.sock, socket.socket) else list(self.sock)
+
+
+def socket_of_fd(fd: int) -> socket.socket:
+    """The socket of an open descriptor, which is its own from now on: closing it closes the descriptor.
+
+    Raises ValueError, naming the descriptor, if it is not open, no socket, or none that can listen.
+    """
+    if isinstance(fd, bool) or not isinstance(fd, int) or fd < 0:
+        raise ValueError(f"fd={fd!r}: the number of an open descriptor")
+    try:
+        one = socket.socket(fileno=fd)
+    except OSError as error:
+        raise ValueError(f"fd={fd}: {error.strerror}") from None
+    try:
+        _check_kind(one, f"fd={fd}")
+    except ValueError:
+        one.detach()
+        raise
+    # What the application starts must not keep the port.
+    os.set_inheritable(fd, False)
+    return one
+
+
+def _check_kind(one: socket.socket, what: str) -> None:
+    families = [socket.AF_INET, socket.AF_INET6, *([socket.AF_UNIX] if HAS_UNIX else [])]
+    if one.family not in families or one.type != socket.SOCK_STREAM:
+        raise ValueError(f"{what} is no stream socket of TCP or Unix")
+
+
+def bind_unix(path: str, mode: int = UDS_MODE) -> socket.socket:
+    """A socket bound to a path, not yet listening; a file is replaced if it is a socket on which nobody listens.
+
+    `mode`: the file's permissions; who may write may connect. Raises OSError if the path can't be bound, ValueError
+    where there are no such sockets.
+    """
+    if not HAS_UNIX:
+        raise ValueError(f"uds={path!r}: there are no Unix sockets here")
+    _clear_the_way(path)
+    one = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        one.bind(path)
+        # Before it listens: until then nobody can connect, whatever the file says.
+        os.chmod(path, mode)
+    except OSError as error:
+        one.close()
+        raise _cant_listen(path, error) from error
+    return one
+
+
+def _cant_listen(path: str, error: OSError) -> OSError:
+    """An error of the same kind that names the path."""
+    text = f"can't listen on {path!r}: {error.strerror or error}"
+    return OSError(text) if error.errno is None else OSError(error.errno, text)
+
+
+def _clear_the_way(path: str) -> None:
+    """Remove what a process has left that was killed; raises OSError for anything else that is in the way."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return  # bind() says what is wrong, if anything is
+    if not stat.S_ISSOCK(found.st_mode):
+        raise FileExistsError(f"can't listen on {path!r}: it exists, and is no socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(ANSWER_S)
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            remove_socket_file(path, found.st_dev, found.st_ino)
+        except OSError as error:
+            raise _cant_listen(path, error) from error
+        else:
+            raise OSError(
+                f"can't listen on {path!r}: address already in use, a process listens there"
+            )
+
+
+def remove_socket_file(path: str, device: int, inode: int) -> None:
+    """Remove a socket's file unless another one is there by now."""
+    with contextlib.suppress(FileNotFoundError):
+        found = os.lstat(path)
+        if (found.st_dev, found.st_ino) == (device, inode):
+            os.unlink(path)
+
+
+async def listen(
+    make: Callable[[], Any], host: str, port: int, sockets: Sequence[socket.socket] | None,
+    context: ssl.SSLContext | None, handshake_s: float,
+) -> Listeners:  # fmt: skip
+    """Serve with protocols of `make()` on `sockets`, or on host and port if they are None.
+
+    `handshake_s`: what a TLS handshake may take. Raises OSError if it can't listen; the sockets that were given are
+    closed then.
+    """
+    loop = asyncio.get_running_loop()
+    scheme = "http" if context is None else "https"
+    tls = listener_options(context, handshake_s)
+    if sockets is None:
+        server = await loop.create_server(make, host, port, backlog=BACKLOG, **tls)
+        make_patient(server)
+        return Listeners([server], scheme)
+    servers: list[asyncio.Server] = []
+    try:
+        for one in sockets:
+            is_unix = HAS_UNIX and one.family == socket.AF_UNIX
+            create: Any = loop.create_unix_server if is_unix else loop.create_server
+            # Since 3.13 the loop removes the file, also of a socket that another process goes on listening on.
+            keep: dict[str, Any] = (
+                {"cleanup_socket": False} if is_unix and sys.version_info >= (3, 13) else {}
+            )
+            servers.append(await create(make, sock=one, backlog=BACKLOG, **tls, **keep))
+            make_patient(servers[-1])
+        return Listeners(servers, scheme)
+    except BaseException:
+        for server in servers:
+            server.close()
+        for one in sockets:
+            one.close()
+        raise
+
+
+def _url_of(name: Any, scheme: str) -> str:
+    if isinstance(name, tuple):
+        host, port = name[:2]
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+    return f"unix:{_address_of(name)[0]}"
+
+
+def _address_of(name: Any) -> tuple[str, int]:
+    """A socket's name as host and port; a Unix socket's path has port 0, and "@" for an abstract one's first byte."""
+    if isinstance(name, tuple):
+        return name[0], name[1]
+    return (name if isinstance(name, str) else "@" + name[1:].decode(errors="replace")), 0

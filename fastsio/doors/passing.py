@@ -1,0 +1,283 @@
+"""Connections that go over to another process, with the request that came on them.
+
+After a handover two processes serve one port for a while, and each has sessions that the other does not know. A
+client that polls may bring its next request on a new connection, which the new process accepts; a proxy may bring
+anybody's on one that the old process has kept. Then the connection itself is passed, and the other process answers on
+it. On the way (a pair of SOCK_SEQPACKET sockets, from the handover) a request is a packet with its size, 8 bytes in
+network order, and with the connection's descriptor, then its bytes in packets of 64 KiB at most. Not over TLS: its
+state can't be passed. Source: unix(7), SCM_RIGHTS.
+"""
+
+import asyncio
+import errno
+import logging
+import os
+import socket
+import struct
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from fastsio._conn import Conn
+from fastsio._http import Request
+from fastsio.server import Server
+
+logger = logging.getLogger("fastsio.serve")
+
+PACKET_BYTES = 65536
+# Packets that may wait for the other process; beyond that requests are answered here, as ones of unknown sessions.
+MAX_WAITING = 4096
+# What is read before others on the loop have their turn.
+PACKETS_A_TURN = 64
+# unix(7): too many descriptors are on their way (at most RLIMIT_NOFILE of a user), or the kernel is short of memory.
+BUSY = (errno.ETOOMANYREFS, errno.ENOBUFS, errno.ENOMEM)
+BUSY_S = 0.01
+SIZE = struct.Struct("!Q")
+# What another thread starts in between must not get the descriptors.
+CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+# A body is passed whole, whatever form it came in.
+NOT_PASSED = (b"content-length", b"transfer-encoding", b"expect")
+
+
+class Neighbour:
+    """The other process of a handover, as long as it lives: give() it connections, and serve what it gives.
+
+    `on_gone()` is called once, when it ends or close() is called.
+    """
+
+    def __init__(
+        self, server: Server, make: Callable[[], Any], channel: socket.socket, on_gone: Callable[[], None]
+    ) -> None:  # fmt: skip
+        """`make()`: a connection of `server`. The channel is this one's."""
+        channel.setblocking(False)
+        self._server = server
+        self._make = make
+        self._channel = channel
+        self._on_gone = on_gone
+        self._is_closed = False
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[tuple[bytes, int]] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._fed: Any = None
+        # The request that is coming: its connection, how long it is, what is here of it.
+        self._fd = -1
+        self._size = 0
+        self._data = b""
+        self._loop.add_reader(channel, self._receive)
+
+    def close(self) -> None:
+        """Give and take nothing any more. Connections that are on their way are lost."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._loop.remove_reader(self._channel)
+        self._loop.remove_writer(self._channel)
+        self._channel.close()
+        for fd in (self._fd, *(fd for _, fd in self._waiting)):
+            if fd >= 0:
+                os.close(fd)
+        self._fd = -1
+        self._waiting.clear()
+        for task in self._tasks:
+            task.cancel()
+        self._on_gone()
+
+    def has_given(self, conn: Conn) -> bool:
+        """Whether the request that `conn` brings now came from there: it must not go back."""
+        return conn is self._fed
+
+    # --- giving ------------------------------------------------------------------------------
+
+    def give(self, conn: Conn, request: Request) -> bool:
+        """Let the other process answer `request` and have the connection; False if it can't be, and nothing happens."""
+        can_go = not (
+            self._is_closed or conn.is_secure or request.is_too_large or self.has_given(conn)
+        )
+        # What is unsent would be lost.
+        if not can_go or conn.buffered_bytes or conn.transport.get_write_buffer_size():
+            return False
+        if len(self._waiting) >= MAX_WAITING:
+            return False
+        try:
+            fd = os.dup(conn.transport.get_extra_info("socket").fileno())
+        except OSError as error:
+            logger.warning("a connection can't be passed on: %s", error)
+            return False
+        # Not read here any more; the connection itself stays open, by the descriptor.
+        conn.abort()
+        data = bytes_of(request)
+        self._waiting.append((SIZE.pack(len(data)), fd))
+        for at in range(0, len(data), PACKET_BYTES):
+            self._waiting.append((data[at : at + PACKET_BYTES], -1))
+        self._send()
+        return True
+
+    def _send(self) -> None:
+        """Send what waits, as far as the other process takes it."""
+        while self._waiting and not self._is_closed:
+            data, fd = self._waiting[0]
+            try:
+                if fd >= 0:
+                    socket.send_fds(self._channel, [data], [fd])
+                else:
+                    self._channel.send(data)
+            except BlockingIOError:
+                self._loop.add_writer(self._channel, self._send)
+                return
+            except OSError as error:
+                if error.errno in BUSY:
+                    self._loop.call_later(BUSY_S, self._send)
+                else:
+                    self._lost(error)
+                return
+            self._waiting.popleft()
+            if fd >= 0:
+                os.close(fd)
+        if not self._is_closed:
+            self._loop.remove_writer(self._channel)
+
+    def _lost(self, error: OSError) -> None:
+        """The other process has gone in the middle of something."""
+        logger.warning("%d packets for another process are lost: %s", len(self._waiting), error)
+        self.close()
+
+    # --- taking ------------------------------------------------------------------------------
+
+    def _receive(self) -> None:
+        for _ in range(PACKETS_A_TURN):
+            try:
+                data, fds, _, _ = socket.recv_fds(self._channel, PACKET_BYTES, 1, CLOEXEC)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self._lost(error)
+                return
+            if not data:
+                self.close()
+                return
+            self._take(data, fds)
+
+    def _take(self, data: bytes, fds: list[int]) -> None:
+        """A packet: the beginning of a request, or more of it."""
+        if fds:
+            if self._fd >= 0:
+                os.close(self._fd)
+            (self._fd,), self._data = fds, b""
+            (self._size,) = SIZE.unpack(data)
+        else:
+            self._data += data
+        if self._fd >= 0 and self._data and len(self._data) >= self._size:
+            fd, self._fd = self._fd, -1
+            task = self._loop.create_task(self._serve(socket.socket(fileno=fd), self._data))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, sock: socket.socket, data: bytes) -> None:
+        """Serve a connection from the request on that came with it."""
+        try:
+            _, conn = await self._loop.connect_accepted_socket(self._make, sock)
+        except OSError as error:
+            logger.warning("a connection that was passed on can't be served: %s", error)
+            sock.close()
+            return
+        self._fed = conn
+        try:
+            conn.data_received(data)
+        finally:
+            self._fed = None
+
+
+def bytes_of(request: Request) -> bytes:
+    """A request as it is sent; its body is whole, and told by its length."""
+    headers = [pair for pair in request.raw_headers if pair[0].lower() not in NOT_PASSED]
+    if not request.keep_alive and not any(name.lower() == b"connection" for name, _ in headers):
+        headers.append((b"Connection", b"close"))
+    if request.body or request.method not in ("GET", "HEAD"):
+        headers.append((b"Content-Length", b"%d" % len(request.body)))
+    head = b"%s %s HTTP/1.1\r\n" % (request.method.encode(), request.target)
+    fields = b"".join([b"%s: %s\r\n" % pair for pair in headers])
+    return head + fields + b"\r\n" + request.body
+
+
+class Doorman:
+    """Says whose a request is while `server` is replaced, or leaves: asked first, by Server.divert().
+
+    `older` and `newer`: the processes before and behind this one, while they live. A server that leaves (leave())
+    answers the requests of its sessions, on whatever connections they come. What is not theirs it gives to the newer
+    one. With none, connections that were accepted before and had no request so far are still served, as nobody can
+    send that again; others are closed.
+    """
+
+    def __init__(self, server: Server, make: Callable[[], Any]) -> None:
+        """`make()`: a connection of `server`."""
+        self._server = server
+        self._make = make
+        self.older: Neighbour | None = None
+        self.newer: Neighbour | None = None
+        self._is_leaving = False
+        # Connections that have had a request.
+        self._used: set[Any] = set()
+
+    def meet_older(self, channel: socket.socket) -> None:
+        """The process that served before lives, and answers for its sessions."""
+        self.older = Neighbour(self._server, self._make, channel, self._older_gone)
+        self._attend()
+
+    def meet_newer(self, channel: socket.socket) -> None:
+        """Another process serves; leave() comes next."""
+        self.newer = Neighbour(self._server, self._make, channel, self._newer_gone)
+
+    def part(self) -> None:
+        """Have no neighbours any more."""
+        for neighbour in (self.newer, self.older):
+            if neighbour is not None:
+                neighbour.close()
+
+    def _older_gone(self) -> None:
+        self.older = None
+        self._attend()
+
+    def _newer_gone(self) -> None:
+        self.newer = None
+
+    def _attend(self) -> None:
+        """Begin, or end where there is nothing to say any more: a server alone pays nothing."""
+        is_needed = self._is_leaving or self.older is not None
+        self._server.divert(self.takes if is_needed else None)
+
+    def leave(self) -> None:
+        """Nothing new begins here."""
+        if not self._is_leaving:
+            self._is_leaving = True
+            connections = self._server.connections
+            self._used = {conn for conn in connections if getattr(conn, "has_served", True)}
+            self._attend()
+
+    def takes(self, conn: Conn, request: Request) -> bool:
+        """True for a request that needs no answer of the server's."""
+        sid = request.argument("sid")
+        session = self._server.engine.sessions.get(sid) if sid else None
+        is_engines = session is not None or self._server.is_engine_path(request.path)
+        if session is None and self._gives(conn, request, bool(sid) and is_engines):
+            return True
+        if not self._is_leaving:
+            return False
+        was_passed = self.newer is not None and self.newer.has_given(conn)
+        if is_engines and not sid and conn in self._used and not was_passed:
+            # RFC 9112 9.3.1, 9.6: a connection without a request under way may be closed, and the client sends the
+            # request again that it had just sent, on a new one.
+            conn.close()
+            return True
+        # A session that is at home here goes on, on a connection of its own; one from a neighbour may serve
+        # others next.
+        if was_passed or not is_engines or (sid and session is None):
+            conn.retire()
+        self._used.add(conn)
+        return False
+
+    def _gives(self, conn: Conn, request: Request, has_sid: bool) -> bool:
+        """Give what is not ours to the process behind, else what names a session to the one before."""
+        newer, older = self.newer, self.older
+        if newer is not None and not newer.has_given(conn):
+            return newer.give(conn, request)
+        return has_sid and older is not None and older.give(conn, request)

@@ -1,0 +1,137 @@
+"""Redis, and servers in a cluster, for the tests here: each server is a process that is told what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+START_S = 20
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+class Redis:
+    """A Redis server of its own, which keeps nothing on disk."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}"
+        self._folder = tempfile.mkdtemp()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Raises RuntimeError where it is not installed, or does not answer."""
+        program = shutil.which("redis-server") or shutil.which("valkey-server")
+        if program is None:
+            raise RuntimeError("these tests need redis-server on the PATH: apt-get install redis-server")
+        self._process = subprocess.Popen(
+            [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
+            cwd=self._folder, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        for _ in range(START_S * 50):
+            with socket.socket() as probe:
+                probe.settimeout(0.02)
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    probe.sendall(b"PING\r\n")
+                    probe.settimeout(1)
+                    if probe.recv(16).startswith(b"+PONG"):
+                        return
+            subprocess.run(["sleep", "0.02"], check=True)
+        raise RuntimeError("redis-server does not answer")
+
+    def stop(self, kill: bool = False) -> None:
+        assert self._process is not None
+        self._process.kill() if kill else self._process.terminate()
+        self._process.wait(10)
+
+    def close(self) -> None:
+        self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class Server:
+    """A server's process. do() tells it to call methods of its io, one on what the other has returned."""
+
+    def __init__(self, command: list[str]) -> None:
+        self._command = command
+        self._next = 0
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def start(self) -> Server:
+        self._process = await asyncio.create_subprocess_exec(
+            *self._command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=1 << 24,
+            env={**os.environ, "NODE_PATH": str(HERE.parent / "node_modules")},
+        )  # fmt: skip
+        self.port = (await self._line())["port"]
+        return self
+
+    async def _line(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = await asyncio.wait_for(self._process.stdout.readline(), START_S)
+        assert line, f"{self._command} ended"
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    async def _ask(self, request: dict[str, Any]) -> Any:
+        self._next += 1
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"id": self._next, **request}).encode() + b"\n")
+        answer = await self._line()
+        assert answer["id"] == self._next
+        if "error" in answer:
+            raise ServerError(answer["error"], answer.get("responses"))
+        return answer["value"]
+
+    async def do(self, *chain: list[Any]) -> Any:
+        """["to", "room"], ["emit", "event", 1]: names are Node's. Bytes are {"$bytes": hex}."""
+        return await self._ask({"chain": list(chain)})
+
+    async def call(self, name: str, *args: Any) -> Any:
+        return await self._ask({"call": name, "args": list(args)})
+
+    async def stop(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            await asyncio.wait_for(self._process.wait(), 10)
+        except TimeoutError:
+            self.kill()
+
+    def kill(self) -> None:
+        self._process.kill()
+
+
+class ServerError(Exception):
+    """What the server's io has raised: its text, and the answers that it has."""
+
+    def __init__(self, text: str, responses: Any) -> None:
+        super().__init__(text)
+        self.responses = responses
+
+
+def node(kind: str, url: str) -> Server:
+    """A server of Node with that adapter of npm."""
+    return Server(["node", str(HERE / "node_server.js"), kind, url])
+
+
+def ours(kind: str, url: str) -> Server:
+    """A server of fastsio."""
+    return Server([sys.executable, str(HERE / "fastsio_server.py"), kind, url])

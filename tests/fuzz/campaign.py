@@ -1,0 +1,251 @@
+"""Fuzz: build what is instrumented, run the targets one after the other, keep what they have found and count.
+
+    export PYTHONPATH=tests
+    python -m fuzz.campaign --seconds 600                        all targets, ten minutes in all
+    python -m fuzz.campaign --seconds 600 --targets http,frames  those
+    python -m fuzz.campaign --leaks                              every kept input again and again: what stays in memory?
+    python -m fuzz.campaign --merge                              no fuzzing: minimise the corpus
+    python -m fuzz.campaign --report                             write the counts into docs/fuzzing.md
+
+A run that finds something prints it, says how to repeat it, and ends with status 1. See docs/fuzzing.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import time
+from pathlib import Path
+from typing import Any
+
+from fuzz import corpus
+from fuzz.names import NAMES
+from scripts import sanitised
+
+ROOT = Path(__file__).resolve().parents[2]
+WORK = ROOT / "build" / "fuzz"
+COUNTS = Path(__file__).parent / "counts.json"
+DOCUMENT = ROOT / "docs" / "fuzzing.md"
+ASAN = "detect_leaks=0:allocator_may_return_null=1"
+# Where memory was taken is noted when an input is repeated; while fuzzing it costs more than all the rest.
+FAST_ASAN = f"{ASAN}:malloc_context_size=0:quarantine_size_mb=8"
+# Seconds and MiB of one execution.
+LIMITS = ("-timeout=10", "-rss_limit_mb=3000")
+STATUS = re.compile(r"^#(\d+)\s+\w+\s+cov: (\d+) ft: (\d+)", re.MULTILINE)
+EXECUTED = re.compile(r"^stat::number_of_executed_units: (\d+)", re.MULTILINE)
+BEGIN, END = "<!-- counts -->\n", "<!-- end of counts -->\n"
+
+
+def command(name: str, *arguments: str) -> list[str]:
+    """libFuzzer on a target."""
+    return mode(name, *arguments)
+
+
+def mode(*arguments: str) -> list[str]:
+    """run_target.py, whatever it is to do."""
+    script = sanitised.tree_of("fuzz") / "tests/fuzz/run_target.py"
+    return [str(sanitised.interpreter()), str(script), *arguments]
+
+
+def environment(asan: str = FAST_ASAN, malloc: str = "malloc") -> dict[str, str]:
+    tree = sanitised.tree_of("fuzz")
+    paths = [tree, tree / "tests", sysconfig.get_path("platlib"), sysconfig.get_path("purelib")]
+    return os.environ | {
+        "PYTHONHOME": sys.base_prefix,
+        "PYTHONPATH": os.pathsep.join(map(str, dict.fromkeys(paths))),
+        # "malloc": each object in its own piece of memory, with guards around it.
+        "PYTHONMALLOC": malloc,
+        "PYTHONHASHSEED": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "ASAN_OPTIONS": asan,
+        "UBSAN_OPTIONS": "print_stacktrace=1",
+    }
+
+
+def prepare(name: str) -> Path:
+    """The folder of inputs that libFuzzer works in, with all that is kept and those to begin with."""
+    folder = WORK / "corpus" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    for data in corpus.kept(name):
+        (folder / hashlib.sha1(data).hexdigest()).write_bytes(data)
+    subprocess.run(mode("--seeds", name, str(folder)), env=environment(), check=True)
+    return folder
+
+
+def dictionary(name: str) -> list[str]:
+    """libFuzzer's argument for the words of a target; nothing if it has none."""
+    path = WORK / f"{name}.words"
+    listed = subprocess.run(
+        mode("--words", name), env=environment(), check=True, capture_output=True, text=True
+    )
+    path.write_text(listed.stdout)
+    return [f"-dict={path}"] if listed.stdout else []
+
+
+def run_target(name: str, seconds: float, is_fast: bool) -> bool:
+    """Fuzz one target; False if it has found something."""
+    folder, found, log = prepare(name), WORK / "found", WORK / "logs" / f"{name}.log"
+    for one in (found, log.parent):
+        one.mkdir(parents=True, exist_ok=True)
+    arguments = [
+        str(folder), *dictionary(name), f"-max_total_time={max(int(seconds), 1)}", *LIMITS,
+        f"-artifact_prefix={found}/{name}-", "-print_final_stats=1", "-reload=0", "-len_control=100",
+    ]  # fmt: skip
+    begun = time.monotonic()
+    with log.open("w") as output:
+        ended = subprocess.run(
+            command(name, *arguments),
+            env=environment(malloc="pymalloc" if is_fast else "malloc"),
+            stdout=output,
+            stderr=output,
+        )
+    took = time.monotonic() - begun
+    text = log.read_text(errors="replace")
+    row = note(name, text, took)
+    print(
+        f"{name:9} {row['last']:>12,} executions in {took:.0f} s, coverage {row['coverage']}",
+        flush=True,
+    )
+    if ended.returncode:
+        print(text[-6000:])
+        print(
+            f"\n{name}: status {ended.returncode}. Repeat it with\n  {repeat(name, text)}",
+            flush=True,
+        )
+    return ended.returncode == 0
+
+
+def repeat(name: str, log: str) -> str:
+    kept = re.search(r"Test unit written to (\S+)", log)
+    return f"PYTHONPATH=tests python -m fuzz.campaign --targets {name} --repeat {kept[1] if kept else 'FILE'}"
+
+
+def note(name: str, log: str, seconds: float) -> dict[str, Any]:
+    """Add a run to the counts."""
+    statuses = STATUS.findall(log)
+    executed = EXECUTED.search(log)
+    last = int(executed[1]) if executed else int(statuses[-1][0]) if statuses else 0
+    counts = json.loads(COUNTS.read_text()) if COUNTS.exists() else {}
+    row = counts.setdefault(name, {"executions": 0, "seconds": 0, "coverage": 0, "features": 0})
+    row["executions"] += last
+    row["seconds"] += round(seconds)
+    if statuses:
+        row["coverage"], row["features"] = int(statuses[-1][1]), int(statuses[-1][2])
+    COUNTS.write_text(json.dumps(counts, indent=1) + "\n")
+    return row | {"last": last}
+
+
+def merge(name: str) -> None:
+    """Keep of the inputs the smallest set that reaches all that they reach."""
+    folder = prepare(name)
+    merged = WORK / "merged" / name
+    shutil.rmtree(merged, ignore_errors=True)
+    merged.mkdir(parents=True)
+    log = WORK / "logs" / f"{name}.merge.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w") as output:
+        subprocess.run(
+            command(name, "-merge=1", *LIMITS, str(merged), str(folder)),
+            env=environment(),
+            check=True,
+            stdout=output,
+            stderr=output,
+        )
+    inputs = [one.read_bytes() for one in merged.iterdir()]
+    corpus.write(corpus.path_of(name), inputs)
+    shutil.rmtree(folder)
+    print(f"{name:9} {len(inputs):>6} inputs kept", flush=True)
+
+
+def keep(name: str, file: Path) -> None:
+    """An input that has found a bug is run for ever."""
+    path = corpus.path_of(f"{name}.found")
+    corpus.write(path, [*corpus.read(path), file.read_bytes()])
+
+
+def leaks(name: str) -> bool:
+    """False if an input leaves memory behind."""
+    folder = prepare(name)
+    files = sorted(str(one) for one in folder.iterdir())
+    print(name, flush=True)
+    return subprocess.run(mode("--leaks", name, *files), env=environment()).returncode == 0
+
+
+def report() -> None:
+    """The table of docs/fuzzing.md."""
+    counts = json.loads(COUNTS.read_text())
+    rows = [
+        "| target | executions | seconds | coverage | features | inputs kept |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name in NAMES:
+        row = counts.get(name, {"executions": 0, "seconds": 0, "coverage": 0, "features": 0})
+        rows.append(
+            f"| {name} | {row['executions']:,} | {row['seconds']:,} | {row['coverage']:,} | {row['features']:,} "
+            f"| {len(corpus.kept(name)):,} |"
+        )
+    text = DOCUMENT.read_text()
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    DOCUMENT.write_text(before + BEGIN + "\n".join(rows) + "\n" + END + after)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=60.0 * len(NAMES), help="for all targets together"
+    )
+    parser.add_argument("--targets", default=",".join(NAMES), help="names, with commas between")
+    parser.add_argument("--leaks", action="store_true", help="look for memory that stays")
+    parser.add_argument(
+        "--fast",
+        action="store_true",
+        help="small objects by Python's own allocator: up to three times as many executions, fewer guards",
+    )
+    parser.add_argument("--merge", action="store_true", help="minimise the corpus")
+    parser.add_argument(
+        "--report", action="store_true", help="write the counts into docs/fuzzing.md"
+    )
+    parser.add_argument("--repeat", metavar="FILE", help="run one input, with full reports")
+    parser.add_argument(
+        "--keep", metavar="FILE", help="put an input among those that have found a bug"
+    )
+    given = parser.parse_args()
+    names = given.targets.split(",")
+    for name in names:
+        if name not in NAMES:
+            parser.error(f"no target {name!r}: {', '.join(NAMES)}")
+    if given.report:
+        report()
+        return 0
+    if given.keep:
+        keep(names[0], Path(given.keep))
+        return 0
+    sanitised.build("fuzz")
+    if given.repeat:
+        return subprocess.run(command(names[0], given.repeat), env=environment(ASAN)).returncode
+    if given.leaks:
+        leaky = [name for name in names if not leaks(name)]
+        return 1 if leaky else 0
+    status = 0
+    for name in names:
+        if not given.merge and not run_target(name, given.seconds / len(names), given.fast):
+            status = 1
+        else:
+            merge(name)
+    if names and not given.merge:
+        report()
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""The fuzzers' kept inputs, and the ones that they begin with, on whatever build is tested."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import sys
+
+import pytest
+
+from fuzz import corpus, names
+from fuzz.targets import TARGETS
+from fuzz.tools import part, parts
+
+# Rounds over all inputs of a target: what caches take they have after these.
+WARM_ROUNDS = 2
+# Blocks that Python itself may keep between two rounds of hundreds of inputs.
+MAX_KEPT_BLOCKS = 20
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> None:
+    """What is refused is logged by the thousand."""
+    logging.getLogger("fastsio").setLevel(logging.ERROR)
+
+
+@pytest.fixture(params=TARGETS)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.mark.fault(
+    "any bytes from a client, as fuzzers found them", "refused or read, as the reference reads them"
+)
+def test_every_kept_input_is_read_as_it_should(name):
+    inputs = corpus.kept(name)
+    assert inputs, f"{name} has no corpus"
+    for data in inputs:
+        run(name, data)
+
+
+def test_what_a_fuzzer_begins_with_is_read_as_it_should(name):
+    begun = TARGETS[name].seeds()
+    assert begun
+    for data in begun:
+        run(name, data)
+
+
+def run(name: str, data: bytes) -> None:
+    try:
+        TARGETS[name].run(data)
+    except BaseException as error:
+        error.add_note(f"{name}: {data!r}")
+        raise
+
+
+@pytest.mark.fault("hostile input, again and again", "nothing of it stays in memory")
+def test_kept_inputs_leave_no_object_behind(name):
+    inputs = corpus.kept(name)[:400]
+    for _ in range(WARM_ROUNDS):
+        replay(name, inputs)
+    gc.collect()
+    before = sys.getallocatedblocks()
+    replay(name, inputs)
+    gc.collect()
+    assert sys.getallocatedblocks() - before < MAX_KEPT_BLOCKS
+
+
+def replay(name: str, inputs: list[bytes]) -> None:
+    for data in inputs:
+        TARGETS[name].run(data)
+
+
+def test_the_command_knows_every_target():
+    assert set(names.NAMES) == set(TARGETS)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_seeds_are_no_longer_than_what_is_fuzzed(name):
+    assert max(map(len, TARGETS[name].seeds())) <= TARGETS[name].max_len
+
+
+def test_a_part_is_read_as_it_was_written():
+    written = part(7, b"abc") + part(0, b"") + part(255, b"x" * 255)
+    assert list(parts(written)) == [(7, b"abc"), (0, b""), (255, b"x" * 255)]
