@@ -149,7 +149,7 @@ async def open_door(
             if door.engine.now() > ends_at:
                 logger.error(
                     "no WebTransport: the process before this one is still there: %s", error
-                )  # noqa: TRY400
+                )
                 return None
             await asyncio.sleep(RETRY_S)
         else:

@@ -72,8 +72,8 @@ def settings_of(given: Any, files: Files, transports: tuple[str, ...]) -> Settin
                 "transports name webtransport, which is HTTP/3 and needs a certificate: give ssl_certfile and "
                 "ssl_keyfile, or webtransport={'certfile': …, 'keyfile': …}, or webtransport=False for no listener"
             )
-        names = ("certfile", "keyfile", "keyfile_password")
-        return replace(settings, **dict(zip(names, files, strict=True)))
+        cert, key, password = files
+        return replace(settings, certfile=cert, keyfile=key, keyfile_password=password)
     return settings
 
 
