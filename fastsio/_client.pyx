@@ -185,7 +185,7 @@ cdef class PacketReader:
         if n == 0:
             raise invalid("empty Engine.IO packet")
         if p[0] != c"4":
-            self.on_engine(chr(p[0]), p[1:n])
+            self.on_engine(chr(<unsigned char> p[0]), p[1:n])
         elif self.is_raw:
             self.on_message(p[1:n].decode("utf-8", "replace"))
         else:

@@ -27,7 +27,7 @@ from fastsio._fanout cimport MessageHandler, SessionBase
 from fastsio._frames cimport CLOSE, COMPRESSED, PONG, TEXT, Sink, frame_of, reader_clear, reader_feed, reader_init
 from fastsio._http cimport Request, RequestReader, accept_key, chosen_protocol
 from fastsio._http cimport response_head, switch_head, whole_request
-from fastsio._stream cimport Stream, most_descriptors
+from fastsio._stream cimport LOOKS, Stream, most_descriptors
 
 from fastsio._frames import ProtocolError
 
@@ -41,20 +41,17 @@ cdef enum:
     # How long an idle kept-alive connection stays, and how long a closing one may take.
     KEEP_ALIVE_S = 75
     MOST_IDLE_CHECKS = 32767    # a head_timeout of less than 2.3 ms
+    CLOSE_S = 5
+    # What a closing one must take in that time of what is still unsent, to get as much time again.
+    MIN_CLOSING_BYTES = 4096
     # What a request's body must bring between two looks of the wheel.
     MIN_BODY_BYTES = 1024
-    CLOSE_S = 5
     # What a read of a TLS connection brings at most.
     SECURE_BYTES = 262144
 
 
 cdef class Conn(Stream):
     """One client connection. The event loop calls the methods with asyncio's protocol names."""
-
-    def __cinit__(self, router):
-        self.router = router
-        self.flusher = router.flusher
-        self.max_buffered_bytes = router.max_buffered_bytes
 
     def __dealloc__(self):
         reader_clear(&self.reader)
@@ -127,13 +124,29 @@ cdef class Conn(Stream):
 
         Costs nothing per request: a head gets between one and two times head_timeout_s.
         """
+        if self.phase == HTTP:
+            return self.look_at_requests(self.router.head_timeout_s)
+        if self.phase == WEBSOCKET:
+            return self.look_at_reader(self.flusher.send_timeout_s / LOOKS)
         if self.phase == CLOSING:
+            # What is unsent may still go, as long as it goes.
+            if not self.is_writable and not self.reads_too_slowly(CLOSE_S, CLOSE_S, MIN_CLOSING_BYTES):
+                return CLOSE_S
             self.abort()
+        return 0
+
+    cdef object look_at_reader(self, double seconds):
+        """A WebSocket is on the wheel since its client took no more; not if it does again."""
+        if self.is_overdue(seconds):
+            self.cut_off()
             return 0
-        if self.phase != HTTP:
+        return 0 if self.is_writable else seconds
+
+    cdef object look_at_requests(self, double seconds):
+        if self.is_overdue(seconds):
+            self.cut_off()
             return 0
-        seconds = self.router.head_timeout_s
-        if self.is_busy or self.body_advances():
+        if self.is_busy or self.body_advances() or (not self.is_writable and self.flusher.send_timeout_s > 0):
             self.idle_checks = 0
         elif not self.has_served or self.is_in_request():
             # Below 0 it counts the looks that found one request unfinished, above 0 the idle ones.
@@ -296,12 +309,6 @@ cdef class Conn(Stream):
         self.reader.takes_compressed = True
         return [("Sec-WebSocket-Extensions", answer)]
 
-    @property
-    def remote(self) -> str:
-        """The client's address, "" where there is none (Unix sockets)."""
-        name = self.transport.get_extra_info("peername") if self.transport is not None else None
-        return name[0] if isinstance(name, tuple) else ""
-
     # --- WebSocket ---------------------------------------------------------------------------
 
     cdef int read_frames(self, bytes data) except -1:
@@ -378,16 +385,6 @@ cdef class Conn(Stream):
         self.keep_alive = False
         if self.phase == HTTP and not self.is_busy:
             self.close()
-
-    def overflow(self) -> None:
-        """The client reads too slowly: its buffer is over max_buffered_bytes."""
-        if self.phase == CLOSED:
-            return
-        text = "%s: cut off, over %d bytes unread (max_buffered_bytes)"
-        self.router.rare_log.note("max_buffered_bytes", text, self.remote, self.max_buffered_bytes)
-        if self.receiver is not None:
-            self.receiver.connection_overflowed(self)
-        self.abort()
 
 
 # (buffer, a view of it) by thread: loops run in several.

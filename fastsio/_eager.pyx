@@ -10,6 +10,7 @@ The one difference: until its first await, asyncio.all_tasks() does not list a h
 Knows nothing of packets and handlers.
 """
 import asyncio
+import inspect
 import logging
 import sys
 from asyncio import tasks as asyncio_tasks
@@ -33,6 +34,9 @@ cdef object Task = asyncio.Task
 cdef object NoneType = type(None)
 # Given, because making up "Task-123" costs more than 50 ns.
 cdef str TASK_NAME = "fastsio handler"
+
+# When what could not be started for want of memory is tried again.
+AGAIN_S = 1.0
 
 cdef enum:
     PENDING = 0
@@ -153,6 +157,11 @@ cdef class Prepared:
             asyncio_tasks._leave_task(self.loop, outer)
         try:
             self.context.run(self.step)
+        except MemoryError:
+            # The loop could not take its next step. Nothing will ever resume the coroutine, so it ends here.
+            task._log_destroy_pending = False
+            self.stand_in.close()
+            raise
         finally:
             if outer is not None:
                 asyncio_tasks._enter_task(self.loop, outer)
@@ -250,7 +259,8 @@ def start_eager(coroutine, set tasks, str what):
     """Run a coroutine as a Task on the running loop, its first step at once; None if it ended in it.
 
     A Task is put into `tasks` until it is done: the loop itself keeps no strong reference. What it raises
-    is logged as a failure of `what`; SystemExit and KeyboardInterrupt end the loop, see end_loop().
+    is logged as a failure of `what`; SystemExit and KeyboardInterrupt end the loop, see end_loop(). If there is no
+    memory for a Task, it is started a little later.
     """
     cdef Ending ending
     cdef bint is_suspended = False
@@ -259,17 +269,26 @@ def start_eager(coroutine, set tasks, str what):
     except asyncio.CancelledError:
         return None
     except BaseException as error:
-        if not end_loop(error):
+        if isinstance(error, MemoryError) and has_not_begun(coroutine):
+            asyncio.get_running_loop().call_later(AGAIN_S, start_eager, coroutine, tasks, what)
+        elif not end_loop(error):
             logger.error("%s failed", what, exc_info=error)
         return None
     if not is_suspended:
         return None
-    ending = Ending.__new__(Ending)
-    ending.tasks = tasks
-    ending.what = what
-    tasks.add(task)
-    task.add_done_callback(ending)
+    try:
+        ending = Ending.__new__(Ending)
+        ending.tasks = tasks
+        ending.what = what
+        tasks.add(task)
+        task.add_done_callback(ending)
+    except MemoryError as error:  # not the caller's, who might begin anew what has begun
+        logger.error("nobody waits for the end of %s", what, exc_info=error)
     return task
+
+
+cdef bint has_not_begun(object coroutine) except -1:
+    return inspect.iscoroutine(coroutine) and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED
 
 
 cdef bint end_loop(object error) except -1:

@@ -218,7 +218,7 @@ cdef class Judge:
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            size = upgrade.args[0]
+            (size,) = upgrade.args
         except httptools.HttpParserError:
             return False
         return self.completed == 1 and size == len(data)
@@ -339,7 +339,8 @@ cdef class RequestReader:
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            return data[upgrade.args[0]:]
+            (end,) = upgrade.args
+            return data[end:]
         if self.is_reading and not self.in_body:
             # A header that never ends is not reported, so the bytes are counted as they come.
             if reports == self.reports:

@@ -22,6 +22,7 @@ class RawHandler(MessageHandler):
     engine_session: Any
     sid: str
     is_busy: bool
+    at_work: int
     is_closing: bool
     def __init__(
         self, messages: RawMessages, session: Any, loop: asyncio.AbstractEventLoop

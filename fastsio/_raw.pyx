@@ -59,7 +59,7 @@ cdef class RawHandler(MessageHandler):
     cdef readonly str sid
     cdef object loop
     cdef readonly bint is_busy      # what comes waits, until a handler ends
-    cdef int at_work                # how many have been begun and not ended
+    cdef readonly int at_work       # how many have been begun and not ended
     cdef public bint is_closing     # gone, or sent away: nothing more is sent to it
 
     def __init__(self, RawMessages messages, SessionBase session, loop):

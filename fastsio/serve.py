@@ -27,6 +27,7 @@ from fastsio.doors.passing import Doorman
 from fastsio.doors.running import RunningServer, Stop, call_hook
 from fastsio.doors.shared import Connections, SharedServer
 from fastsio.doors.signals import StopSignals
+from fastsio.doors.sockets import tune
 from fastsio.doors.systemd import Notifier, activated_sockets
 from fastsio.doors.tls import context_for
 from fastsio.pages import Pages
@@ -78,9 +79,9 @@ async def start(
     is called before that, plain or `async`, to tell them; shutdown_timeout, what handlers that still run get then.
     handover: the path at which a new process that is started with the same takes the sockets over; see docs/deploy.md.
 
-    Raises OSError if it can't listen or read its certificate, or the process that serves does not hand over; ValueError
-    for files that do not exist or are none, and options that make no sense; StartupFailed if the application can't start; ImportError where uvicorn is
-    needed and not installed.
+    Raises OSError if it can't listen or read its certificate, or the process that serves does not hand over;
+    ValueError for files that do not exist or are none, and options that make no sense; StartupFailed if the
+    application can't start; ImportError where uvicorn is needed and not installed.
     """
     stop = Stop(shutdown_timeout, drain_seconds, drain_delay, on_drain)
     place = Place(host, port, sock, fd, uds, uds_mode)
@@ -162,6 +163,7 @@ async def _listen(
         listeners = await listen(
             make, place.host, place.port, sockets, context, server.head_timeout_s
         )
+        tune(listeners.sockets, server.options)
         running = RunningServer(server, listeners, doorman, stop, lifespan, health)
         if takeover is not None:
             await takeover.confirm()

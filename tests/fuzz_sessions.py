@@ -291,6 +291,7 @@ class Fuzzed:
                 socket.emit("question", ack=lambda *args: None)
 
     async def end(self) -> None:
+        await asyncio.sleep(0)  # what was started last has begun then
         for transport in self.plan.transports:
             transport.vanish(self.rng.choice(("reset", "eof", "silence")))
         for task in list(self.tasks):
@@ -322,7 +323,7 @@ def options_of(rng: random.Random) -> dict[str, Any]:
         "buffer_policy": ("drop_oldest", "drop_newest", "keep_latest"),
         "max_waiting_events": (4,),
         "upgrade_timeout": (0.2,),
-        "connect_timeout": (1.0,),
+        "connect_timeout": (3.0,),
         "allow_upgrades": (False,),
         "allow_eio3": (False,),
         "cookie": ("io",),

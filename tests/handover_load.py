@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from drain_process import PROGRAMS, Server, command
 from harness import DEADLINE_S
+from nginx_process import nginx_before
 
 
 class Fleet:
@@ -89,15 +92,28 @@ class Outcome:
             self.problems.append("no event was answered")
 
 
-async def play(restarts: int, clients: int, drain_seconds: float, settle_s: float) -> Outcome:
-    """Replace the server so many times, with `settle_s` seconds of peace in between."""
+@contextlib.contextmanager
+def nobody_before(upstream: str) -> Iterator[str]:
+    """Clients that speak to the server itself."""
+    yield f"http://{upstream}"
+
+
+async def play(
+    restarts: int, clients: int, drain_seconds: float, settle_s: float, before: Any = nobody_before
+) -> Outcome:
+    """Replace the server so many times, with `settle_s` seconds of peace in between.
+
+    `before`: a context manager of a proxy's URL, given the server's address.
+    """
     outcome = Outcome()
-    with tempfile.TemporaryDirectory() as folder:
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
         words = ["--handover", str(Path(folder) / "h"), "--drain-seconds", str(drain_seconds)]
         server = await Server.start(command("--port", "0", *words))
         fleet: Fleet | None = None
         try:
-            fleet = await Fleet.start(server.url, clients)
+            url = stack.enter_context(before(server.url.removeprefix("http://")))
+            fleet = await Fleet.start(url, clients)
             for _ in range(restarts):
                 await asyncio.sleep(settle_s)
                 old, server = server, await Server.start(command("--port", "0", *words))
@@ -134,8 +150,12 @@ def main() -> int:
     parser.add_argument("--clients", type=int, default=150)
     parser.add_argument("--drain-seconds", type=float, default=3.0)
     parser.add_argument("--settle", type=float, default=1.0, help="seconds between two restarts")
+    parser.add_argument("--nginx", action="store_true", help="with nginx between")
     given = parser.parse_args()
-    outcome = asyncio.run(play(given.restarts, given.clients, given.drain_seconds, given.settle))
+    before = nginx_before if given.nginx else nobody_before
+    outcome = asyncio.run(
+        play(given.restarts, given.clients, given.drain_seconds, given.settle, before)
+    )
     print(
         json.dumps({"came": outcome.came, "statuses": outcome.statuses, **outcome.seen}, indent=2)
     )

@@ -1,8 +1,8 @@
 """A server that may have few descriptors, for the tests of what happens when there are none left.
 
-`python scarce_app.py LOOP LIMIT`: prints its URL, then a line for each client that came and went. Events: "echo";
-"open" reads this file; "hog" takes all descriptors there are, and answers how many; "free" gives them back; "used"
-answers with the seconds of CPU time that the process has had.
+`python scarce_app.py LOOP LIMIT [PING_S]`: prints its URL, then a line for each client that came and went. Events:
+"echo"; "open" reads this file; "hog" takes all descriptors there are, and answers how many; "free" gives them back;
+"used" answers with the seconds of CPU time that the process has had.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import fastsio
 FOLDER = Path(__file__).resolve().parent
 
 
-def build() -> fastsio.AsyncServer:
-    sio = fastsio.AsyncServer(ping_interval=60, serve_client=True)
+def build(ping_s: float) -> fastsio.AsyncServer:
+    sio = fastsio.AsyncServer(ping_interval=ping_s, ping_timeout=ping_s, serve_client=True)
     held: list[int] = []
 
     def note(*words: str) -> None:
@@ -64,10 +64,10 @@ def build() -> fastsio.AsyncServer:
     return sio
 
 
-def main(loop: str, limit: str) -> None:
+def main(loop: str, limit: str, ping_s: str = "60") -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (int(limit), hard))
-    fastsio.run(build(), port=0, loop=loop, static_files={"/static": str(FOLDER)})
+    fastsio.run(build(float(ping_s)), port=0, loop=loop, static_files={"/static": str(FOLDER)})
 
 
 if __name__ == "__main__":

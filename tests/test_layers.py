@@ -107,6 +107,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     "rarely": [],  # counting, and log lines that are not written too often
     "logged": [],  # what may stand in a log line
     "threads": [],  # loops and pools, of whatever
+    "watchdog": ["rarely"],  # a thread that looks at a loop
     "engine": [
         "_flow",
         "rarely",
@@ -123,6 +124,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "_wheel",
         "_ids",
         "options",
+        "watchdog",
     ],  # never core: it calls a port
     "core": [
         "_typed",
@@ -171,7 +173,17 @@ MAY_IMPORT: dict[str, list[str]] = {
     **{style: ["core", "options"] for style in STYLES},
     "api": ["_aio", "core", "options", "threads"],
     "server": LOWER,
-    "doors": ["_conn", "_shared", "_hosted", "_http", "static", "threads", "engine", "server"],
+    "doors": [
+        "_conn",
+        "_shared",
+        "_hosted",
+        "_http",
+        "static",
+        "threads",
+        "engine",
+        "server",
+        "options",
+    ],
     "engineio": [
         "_raw",
         *LOWER,

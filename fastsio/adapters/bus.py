@@ -89,9 +89,25 @@ class Bus:
     def namespace_removed(self, name: str) -> None:
         """The server has it no longer."""
 
+    def room_added(self, name: str, room: Any) -> None:
+        """A room of the namespace has its first client here."""
+
+    def room_removed(self, name: str, room: Any) -> None:
+        """The last client here has left a room of the namespace."""
+
     def peers(self, name: str) -> "Peers | Awaitable[Peers]":
         """The other servers that will answer a request about a namespace: their uids, or how many there are."""
         return set(self.cluster.members.alive)
+
+    @property
+    def lost(self) -> int:
+        """How many messages could not be sent, and will not be."""
+        return 0
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether messages wait to be sent."""
+        return False
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:

@@ -341,10 +341,16 @@ class ClusterAdapter(Adapter):
         return self._local.members(rooms, excluded)
 
     def add(self, socket: "Socket", room: Any) -> None:
+        is_new = room not in self.rooms
         self._local.add(socket, room)
+        if is_new and room in self.rooms:
+            self.cluster.bus.room_added(self.namespace.name, room)
 
     def remove(self, socket: "Socket", room: Any) -> None:
+        was_there = room in self.rooms
         self._local.remove(socket, room)
+        if was_there and room not in self.rooms:
+            self.cluster.bus.room_removed(self.namespace.name, room)
 
     def position(self) -> Any:
         return self._local.position()

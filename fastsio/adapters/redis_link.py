@@ -37,18 +37,20 @@ def require_redis() -> Any:
 class RedisLink:
     """`is_up`: the subscription works. `lost`: commands that could not be sent, and are not sent again.
 
+    resends: they are, for as long as it takes and MAX_WAITING have room; then one may be done twice.
+
     channels and patterns are what is subscribed; sharded: by SSUBSCRIBE (Redis 7). on_message(channel, data) is called
     with bytes, in the order in which they come; on_state(is_up) when the subscription comes or goes.
     """
 
     def __init__(
         self, url: str, on_message: Callable[[bytes, bytes], None], on_state: Callable[[bool], None],
-        sharded: bool = False, options: dict[str, Any] | None = None,
+        sharded: bool = False, options: dict[str, Any] | None = None, resends: bool = False,
     ) -> None:  # fmt: skip
         redis = require_redis()
         # Neither a read that waits for hours nor a dead server is told by a time-out of redis-py's.
         given = {"socket_timeout": None, "socket_connect_timeout": 5.0, **(options or {})}
-        self._errors = (redis.RedisError, OSError)
+        self.errors = (redis.RedisError, OSError)
         self.client = redis.Redis.from_url(url, **given)
         self.is_up = False
         self.lost = 0
@@ -56,6 +58,7 @@ class RedisLink:
         self.patterns: set[str] = set()
         self._on_message = on_message
         self._on_state = on_state
+        self._resends = resends
         self._shard = "s" if sharded else ""
         self._waiting: deque[Command] = deque()
         self._wakes = asyncio.Event()
@@ -84,6 +87,11 @@ class RedisLink:
         self._tasks = []
         await self.client.aclose()
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether commands wait to be sent."""
+        return not self._all_sent.is_set()
+
     # --- out ---------------------------------------------------------------------------------
 
     def send(self, *command: Any) -> None:
@@ -109,10 +117,14 @@ class RedisLink:
             pipeline.execute_command(*command)
         try:
             await pipeline.execute(raise_on_error=False)
-        except self._errors as error:
+        except self.errors as error:
             # Whether they came is not known: what is sent twice is worse for pub/sub than what is not sent.
-            self.lost += len(commands)
-            logger.warning("Redis: %d messages lost: %r", len(commands), error)
+            if self._resends:
+                self._waiting.extendleft(reversed(commands))
+            else:
+                self.lost += len(commands)
+            what = "wait" if self._resends else "are lost"
+            logger.warning("Redis: %d messages %s: %r", len(commands), what, error)
             await asyncio.sleep(FIRST_RETRY_S)
 
     # --- in ----------------------------------------------------------------------------------
@@ -140,7 +152,7 @@ class RedisLink:
 
     async def _tell(self, command: str, names: tuple[str, ...]) -> None:
         # A connection that breaks now subscribes to all of them when it is back.
-        with contextlib.suppress(*self._errors):
+        with contextlib.suppress(*self.errors):
             await getattr(self._pubsub, command)(*names)
 
     async def _keep_listening(self) -> None:
@@ -148,7 +160,7 @@ class RedisLink:
         while True:
             try:
                 await self._listen()
-            except self._errors as error:
+            except self.errors as error:
                 was_up = self.is_up
                 self._set_up(False)
                 delay_s = FIRST_RETRY_S if was_up else min(2 * delay_s, LAST_RETRY_S)

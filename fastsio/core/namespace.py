@@ -148,7 +148,11 @@ class Namespace(Emitter, Broadcasting, Declaring, NamespaceBase):
                     raise TypeError(
                         f"a listener of new_namespace is a plain function, not {handler.fn!r}"
                     )
-        elif event not in OWN_EVENTS and len(handlers) > self.listener_count(event):
+        elif (
+            event not in OWN_EVENTS
+            and self.hub.cluster is None
+            and len(handlers) > self.listener_count(event)
+        ):
             logger.warning(
                 "%r in %r is listened to, but only server_side_emit() of other servers sends it: events of clients go "
                 "to their sockets, socket.on()", event, self.name,

@@ -7,6 +7,7 @@ of load-balanced servers; RFC 9112 9.6 (closing idle connections).
 
 import asyncio
 import contextlib
+import itertools
 from typing import Any
 
 from fastsio._conn import Conn
@@ -22,8 +23,8 @@ class Drain:
     """Closes the clients of `server`, spread evenly over `seconds`: `await run()`.
 
     Clients whose event handlers are at work are passed over, so that their answers arrive, until the time is up. Who
-    comes meanwhile (see passing.Doorman) is closed in its turn. What is left when run() returns, after `seconds` at the
-    latest, is for Server.close().
+    comes meanwhile (see passing.Doorman) is closed in its turn. Who is at work when run() returns, after `seconds` at
+    the latest, is left to Server.close().
     """
 
     def __init__(self, server: Server, seconds: float) -> None:
@@ -45,24 +46,25 @@ class Drain:
         while not self._hurry.is_set():
             left_s = self._ends_at - self._loop.time()
             sessions = self._server.own_sessions()
-            if left_s <= 0 or not (sessions or self._has_fresh()):
-                return
             open_ones = [session for session in sessions if session.is_open]
+            if left_s <= 0 or not (sessions or self._has_fresh()):
+                self._close(open_ones, len(open_ones))
+                return
             due += max(0.0, len(open_ones) - due) * min(1.0, SLICE_S / left_s)
             due -= self._close(open_ones, int(due))
             await self._wait(min(SLICE_S, left_s))
 
     def _close(self, sessions: list[Any], count: int) -> int:
         """Close so many of those that are idle, polling ones first; returns how many."""
-        if count <= 0:
-            return 0
-        idle = [session for session in sessions if not is_at_work(session)]
         # A client that polls may open a connection for each request, and those come here no longer.
-        idle.sort(key=lambda session: session.polling is None)
-        for session in idle[:count]:
-            self.closed += 1
+        polling = (one for one in sessions if one.polling is not None and not is_at_work(one))
+        others = (one for one in sessions if one.polling is None and not is_at_work(one))
+        # All are chosen before the first is closed, which changes what is asked here.
+        chosen = list(itertools.islice(itertools.chain(polling, others), count))
+        for session in chosen:
             close_for_good(session)
-        return min(count, len(idle))
+        self.closed += len(chosen)
+        return len(chosen)
 
     def _has_fresh(self) -> bool:
         """Whether a connection was accepted whose first request is not here yet."""
@@ -76,9 +78,11 @@ class Drain:
 
 
 def is_at_work(session: Any) -> bool:
-    """Whether a handler of the client's events has begun and not ended."""
+    """Whether a handler of the client's events has begun and not ended; with Engine.IO alone, of its messages."""
+    if session.at_work or getattr(session.handler, "at_work", 0):
+        return True
     line = getattr(session.handler, "line", None)
-    return session.at_work > 0 or (line is not None and line.is_at_work)
+    return line is not None and bool(line.is_at_work)
 
 
 def close_for_good(session: Any) -> None:

@@ -154,8 +154,10 @@ class Neighbour:
                 return
             if not data:
                 self.close()
+            else:
+                self._take(data, fds)
+            if self._is_closed:
                 return
-            self._take(data, fds)
 
     def _take(self, data: bytes, fds: list[int]) -> None:
         """A packet: the beginning of a request, or more of it."""
@@ -163,6 +165,9 @@ class Neighbour:
             if self._fd >= 0:
                 os.close(self._fd)
             (self._fd,), self._data = fds, b""
+            if len(data) != SIZE.size:
+                self._lost(OSError(f"no request begins with {data[:20]!r}"))
+                return
             (self._size,) = SIZE.unpack(data)
         else:
             self._data += data

@@ -85,6 +85,8 @@ class StopSignals:
         self._is_ours = False
 
     def __enter__(self) -> "StopSignals":
+        if threading.current_thread() is not threading.main_thread():
+            return self
         try:
             for number in NUMBERS:
                 self._loop.add_signal_handler(number, self._on_signal)

@@ -48,8 +48,12 @@ from fastsio.engine.upgrade import Outcast, Probe
 from fastsio.logged import one_line
 from fastsio.options import WEBTRANSPORT, Options
 from fastsio.rarely import RareLog
+from fastsio.watchdog import Watchdog
 
 logger = logging.getLogger("fastsio.engine")
+
+# A loop that was blocked for so long is worth a line in the log.
+BLOCKED_S = 1.0
 
 
 class Engine:
@@ -84,18 +88,25 @@ class Engine:
         self.on_upgrade: Callable[[Session], None] | None = None
         self.now = loop.time
         self.rare_log = RareLog(logger, loop.time)
+        # Nobody's time is up before this: see loop_was_blocked().
+        self.judges_from = 0.0
+        self._watchdog = None if options.watchdog is None else Watchdog(loop, options.watchdog)
         # None where new clients are bound by nothing.
         self.arrivals = Arrivals.of(self)
         # Every session's buffer is watched; else only where somebody asks for it.
         self.watches_flow = options.buffer_policy != "close" or options.high_water is not None
         self.flusher = Flusher(loop.call_soon, loop)
+        self.flusher.send_timeout_s = options.send_timeout or 0.0
         delays = (
             options.ping_interval,
             options.ping_timeout,
             options.upgrade_timeout,
             options.connect_timeout,
         )
-        self.wheel = Wheel(loop, min(*delays, head_timeout_s))
+        self.wheel = Wheel(
+            loop, min(*delays, head_timeout_s, options.send_timeout or head_timeout_s)
+        )
+        self.wheel.on_stall = self.loop_was_blocked
         first = options.initial_packet
         self._initial = None if first is None else encode_messages([first])
         self._open_packets: dict[str, bytes] = {}
@@ -421,9 +432,24 @@ class Engine:
         if exchange.accept_websocket(request, headers, Outcast()):
             exchange.close_websocket()  # type: ignore[attr-defined]
 
+    def loop_was_blocked(self, late_s: float) -> None:
+        """The wheel is so late: nothing was read meanwhile, and what was sent before may not have left.
+
+        So clients get that time again to answer, ping_timeout at most. Pings that are due go out at once: clients have
+        their own idea of when one must come.
+        """
+        self.judges_from = self.now() + min(late_s, self.options.ping_timeout)
+        if late_s >= BLOCKED_S and self._watchdog is None:
+            self.rare_log.note(
+                "blocked", "the event loop was blocked for about %.1f s, and no client was served; "
+                "the option watchdog tells by what", late_s,
+            )  # fmt: skip
+
     def close(self, reason: str) -> None:
         """End every session: handlers get `reason`, clients a Close or the end of their poll."""
         self.is_open = False
+        if self._watchdog is not None:
+            self._watchdog.stop()
         for session in list(self.sessions.values()):
             session.shut_down(reason)
         self.wheel.close()

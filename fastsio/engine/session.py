@@ -189,6 +189,16 @@ class Session(SessionBase):
     def connection_overflowed(self, conn: Any) -> None:
         self.end("transport error", "client reads too slowly (max_buffered_bytes)")
 
+    def connection_stalled(self, conn: Any) -> None:
+        self.end("transport error", self.too_slow())
+
+    def too_slow(self) -> str:
+        """Note that the client takes too little of what is sent to it; returns what to say of it."""
+        timeout = self.engine.options.send_timeout
+        description = f"client reads too slowly: too little for {timeout:g} s (send_timeout)"
+        self.note_limit("send_timeout", description)
+        return description
+
     # --- time --------------------------------------------------------------------------------
 
     def hold_heartbeat(self) -> None:
@@ -221,17 +231,38 @@ class Session(SessionBase):
             return 0
         now = self.engine.now()
         if now >= self._deadline_at and self._deadline is not None:
-            call = self._deadline
-            self.clear_deadline()
-            call()
+            self._meet_deadline(now)
             if not self.is_open:
                 return self._time_to_fetch()
         beat = self._beat(now)
+        if self.polling is not None and self.polling.queue:
+            beat = min(beat, self._must_fetch(now))
         return (
             max(0.001, min(beat, self._deadline_at) - now)
             if self.is_open
             else self._time_to_fetch()
         )
+
+    def _meet_deadline(self, now: float) -> None:
+        """The deadline has come; later, if the loop was blocked: what would have cleared it may have come meanwhile."""
+        if now < self.engine.judges_from:
+            self._deadline_at = self.engine.judges_from
+            return
+        call = self._deadline
+        assert call is not None
+        self.clear_deadline()
+        call()
+
+    def _must_fetch(self, now: float) -> float:
+        """Until when a client that polls must fetch what is queued (send_timeout); one that has not is ended."""
+        polling, timeout = self.polling, self.engine.options.send_timeout
+        if polling is None or timeout is None:
+            return NEVER
+        ends_at = max(polling.unfetched_since(now) + timeout, self.engine.judges_from)
+        if now < ends_at:
+            return ends_at
+        self.abort("transport error", self.too_slow())
+        return NEVER
 
     def _beat(self, now: float) -> float:
         """Ping when it is time, or judge the client; returns when to look again."""
@@ -241,7 +272,7 @@ class Session(SessionBase):
             if self.heard or (self.flow is not None and self.flow.is_paused):
                 self._awaits_pong = False
                 self.ping_at += interval
-            elif now >= self.ping_at + timeout:
+            elif now >= max(self.ping_at + timeout, self.engine.judges_from):
                 self.abort("ping timeout")
                 return NEVER
         if not self._awaits_pong and now >= self.ping_at:
@@ -252,7 +283,9 @@ class Session(SessionBase):
         if not self._awaits_pong:
             return self.ping_at
         first_look = self.ping_at + min(interval, timeout)
-        return first_look if now < first_look else self.ping_at + timeout
+        if now < first_look:
+            return first_look
+        return max(self.ping_at + timeout, self.engine.judges_from)
 
     def _time_to_fetch(self) -> float:
         """How long the wheel keeps a closed session: until its last packets must have been fetched."""

@@ -48,6 +48,11 @@ class Probe:
         self.conn.close_websocket()
 
     def on_due(self) -> float:
+        """The wheel's call: its time is up, unless the loop was blocked in it (see Engine.judges_from)."""
+        engine = self.session.engine
+        left = engine.judges_from - engine.now()
+        if left > 0:
+            return left
         seconds = self.session.engine.options.upgrade_timeout
         self.session.note_limit(
             "upgrade_timeout", f"upgrade not finished within {seconds} s (upgrade_timeout)"
@@ -73,6 +78,8 @@ class Probe:
     def connection_overflowed(self, conn: Any) -> None:
         self.drop()
 
+    connection_stalled = connection_overflowed
+
     def connection_lost(self, conn: Any, error: Exception | None) -> None:
         self.drop()
 
@@ -91,3 +98,5 @@ class Outcast:
 
     def connection_overflowed(self, conn: Any) -> None:
         """Nothing belongs to it."""
+
+    connection_stalled = connection_overflowed

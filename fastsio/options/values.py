@@ -119,6 +119,18 @@ def check_flow(options: Any) -> None:
         raise ValueError(f"max_waiting_events={most!r}: a number of events, 2 or more")
 
 
+def check_slowness(options: Any) -> None:
+    """The options about slow clients, and about a slow server."""
+    for name in ("send_timeout", "watchdog"):
+        if getattr(options, name) is not None:
+            check_number(name, getattr(options, name), "seconds")
+    given = options.tcp_user_timeout
+    is_number = isinstance(given, (int, float)) and not isinstance(given, bool)
+    # What the kernel takes is a number of milliseconds in 32 bits.
+    if given is not None and not (is_number and 0 <= given < 2**31 / 1000):
+        raise ValueError(f"tcp_user_timeout={given!r}: a number of seconds from 0 on, or None")
+
+
 # Options that are whole numbers: of what, from where on, and up to what where there is an end to it.
 _COUNTS = {
     "max_running_events": ("events", 2, 2**30),

@@ -15,7 +15,10 @@ from .servers import ServerError
 BYTES = {"$bytes": "010203"}
 
 
-@pytest.fixture(params=["classic"])
+pytestmark = pytest.mark.asyncio(loop_factories=["uvloop"])
+
+
+@pytest.fixture(scope="module", params=["classic", "sharded", "streams"])
 def kind(request: pytest.FixtureRequest) -> str:
     return request.param
 
@@ -105,7 +108,7 @@ async def test_disconnect_sockets_reaches_the_other_servers_clients(cluster: Clu
     gone = asyncio.get_running_loop().create_future()
     cluster.on_b.io.on("disconnect", lambda *reason: gone.done() or gone.set_result(reason))
     await cluster.a.do(["in", cluster.on_b.sid], ["disconnectSockets", True])
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await gone
     assert len(await cluster.a.call("fetch")) == 1
 

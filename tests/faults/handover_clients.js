@@ -60,7 +60,9 @@ async function knock() {
     await new Promise((resolve) => {
       const socket = net.connect(Number(port), hostname);
       socket.on("error", (error) => { count(seen.tcp.refused, error.code); resolve(); });
-      socket.on("connect", () => { socket.end("GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n"); });
+      socket.on("connect", () => {
+        socket.write("GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+      });
       let answer = "";
       socket.on("data", (data) => { answer += data; });
       socket.on("close", () => {

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import nginx_process
 from drain_process import Server, command, running
 from handover_load import play
 from harness import DEADLINE_S, FakePeer, http
@@ -24,8 +25,22 @@ pytestmark = pytest.mark.asyncio(loop_factories=["asyncio"])
 async def test_no_connect_is_refused_while_servers_replace_each_other() -> None:
     outcome = await play(restarts=3, clients=45, drain_seconds=1, settle_s=0.3)
     assert outcome.problems == [], outcome
+    # Nobody lost a connection but by its turn to be closed, over polling neither.
+    assert set(outcome.seen["disconnects"]) <= {"transport close", "io client disconnect"}
     assert outcome.seen["fresh"]["tries"] > 50
     assert outcome.seen["tcp"]["tries"] > 50
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.skipif(nginx_process.PATH is None, reason="nginx is not installed")
+@pytest.mark.fault(
+    "the server is replaced while nginx keeps connections to it that all clients share",
+    "connections are passed to the process that knows the client; no client notices but by its turn to be closed",
+)
+async def test_clients_of_nginx_do_not_notice_which_process_serves_them() -> None:
+    outcome = await play(2, 30, 1, 0.3, nginx_process.nginx_before)
+    assert outcome.problems == [], outcome
+    assert set(outcome.seen["disconnects"]) <= {"transport close", "io client disconnect"}
 
 
 @pytest.mark.fault(

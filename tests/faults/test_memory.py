@@ -19,7 +19,7 @@ EVERY = "13"
     "that connection ends, its `disconnect` runs; the server and all others go on, nothing is left",
 )
 @pytest.mark.parametrize(
-    "name", ["websocket", "polling", "upgrade", "held get", "EIO3", "recovery"]
+    "name", ["websocket", "polling", "upgrade", "held get", "EIO3", "recovery", "strings"]
 )
 def test_an_allocation_that_fails_ends_at_most_the_connection_it_was_for(name):
     pytest.importorskip(

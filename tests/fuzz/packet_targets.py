@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgpack
@@ -21,6 +22,7 @@ SEPARATOR = b"\x1e"
 EVENT, BINARY_EVENT = 2, 5
 REFUSED, PENDING = "refused", "pending"
 LARGEST = 1 << 20
+MILLISECOND = timedelta(milliseconds=1)
 
 
 def decoded(module: Any, error: type[Exception], text: bytes, buffers: list[bytes]) -> Any:
@@ -156,6 +158,8 @@ def alike(left: Any, right: Any) -> bool:
         )
     if isinstance(left, float) and left != left:
         return isinstance(right, float) and right != right
+    if isinstance(left, datetime) and isinstance(right, datetime):
+        return abs(left - right) <= MILLISECOND  # which is what JavaScript's dates have
     if isinstance(left, ExtType) or isinstance(right, ExtType):
         return tuple(left) == tuple(right)
     return type(left) is type(right) and left == right

@@ -148,6 +148,17 @@ def test_wrong_bytes_are_a_protocol_error(stream: bytes, cut: Cut) -> None:
     assert reading.calls == []
 
 
+@pytest.mark.fault(
+    "a server's Engine.IO packet of a type beyond ASCII", "handed over as a type that nobody knows"
+)
+def test_a_packet_type_that_is_no_ascii_is_one_that_nobody_knows(cut: Cut) -> None:
+    """libFuzzer's find: it was a ValueError, and the end of the client's task."""
+    reading = Reading()
+    for piece in cut(build_frame(1, "\u07822".encode())):
+        reading.reader.feed(piece)
+    assert reading.calls == [("engine", "\xde", b"\x822")]
+
+
 def test_a_reader_that_was_stopped_calls_nobody() -> None:
     reading = Reading()
     frame = build_frame(1, b"2")

@@ -67,6 +67,9 @@ def test_defaults_are_the_documented_ones():
         "cleanup_empty_child_namespaces": False,
         "connection_state_recovery": None,
         "per_message_deflate": False,
+        "send_timeout": 30.0,
+        "tcp_user_timeout": None,
+        "watchdog": None,
     }
 
 
@@ -95,6 +98,7 @@ def test_both_styles_take_every_option(style):
         "buffer_policy": "drop_oldest", "high_water": 5, "low_water": 4, "max_waiting_events": 8,
         "max_running_events": 10,
         "limits": ({"rate": 9},),
+        "send_timeout": 9, "tcp_user_timeout": 10, "watchdog": 11,
         "max_header_bytes": 1000, "max_headers": 9, "max_frames_per_message": 8, "max_attachments": 7,
         "max_json_depth": 6, "max_namespaces": 5, "max_rooms": 4, "max_pending_acks": 3,
         "max_connections_per_address": 2, "max_connection_rate": (1.5, 2), "max_connection_rate_per_address": (1, 1),

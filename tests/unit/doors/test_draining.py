@@ -11,6 +11,7 @@ import asyncio
 import pytest
 
 import fastsio
+import fastsio.engineio
 from fastsio.doors.draining import FRESH_S, Drain
 from fastsio.testing import TestServer
 from harness import CLOSE, FakePeer, RawConnection, until
@@ -138,6 +139,31 @@ async def test_client_whose_handler_is_at_work_gets_its_answer_first(async_handl
         await drain
         assert len(app.gone) == 2
         assert not session.is_open
+
+
+async def test_client_of_engine_io_alone_gets_its_answer_first(serve):
+    eio = fastsio.engineio.AsyncServer()
+    release, heard = asyncio.Event(), []
+
+    @eio.on("message")
+    async def message(sid, data):
+        heard.append(data)
+        await release.wait()
+        await eio.send(sid, "done")
+
+    server = await serve(eio)
+    peer = await FakePeer(server.url, path="/engine.io/").open()
+    await peer.send("4work")
+    await until(lambda: heard, "the handler runs")
+    drain = draining_of(server, 0.3)
+    running = asyncio.ensure_future(drain.run())
+    await asyncio.sleep(0.15)
+    assert drain.closed == 0
+    release.set()
+    assert await peer.receive() == "4done"
+    assert await peer.ws.receive() == (CLOSE, b"")
+    await running
+    await peer.close()
 
 
 @CLOCK

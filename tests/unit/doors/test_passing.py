@@ -312,3 +312,40 @@ async def test_neighbour_that_has_gone_is_not_asked(serve, path):
 def test_request_is_written_as_the_client_might_have_sent_it(request_, data):
     # A header's name is in any case.
     assert bytes_of(request_).lower() == data.lower()
+
+
+@pytest.mark.parametrize("words", [b"x", b"", b"x" * 100])
+async def test_packet_that_begins_no_request_ends_the_channel(serve, words, caplog):
+    """Of another version, for example. The connection that came with it is closed."""
+    server = await serve(App("first").io)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    gone: list[int] = []
+    passing.Neighbour(server._server, server._doorman._make, ours, lambda: gone.append(1))
+    near, far = socket.socketpair()
+    with theirs, near, far:
+        if words:
+            socket.send_fds(theirs, [words], [near.fileno()])
+        else:
+            theirs.close()
+        near.close()
+        await until(lambda: gone, "the end of the channel")
+        assert ours.fileno() == -1
+        if words:
+            far.settimeout(5)
+            assert far.recv(1) == b""
+            assert "no request begins with" in caplog.text
+
+
+async def test_connection_whose_client_has_gone_is_let_go(serve, path):
+    app = App("first")
+    first = await serve(app.io, handover=path)
+    peer = await joined(first.url)
+    await serve(App("second").io, handover=path)
+    connection = await RawConnection.open(first.url)
+    connection.write(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % peer.target().encode())
+    connection.abort()
+    await until(lambda: not first.connections, "nothing is left of it")
+    if not app.gone:  # the GET had been held, or never came
+        await peer.close()
+    await until(lambda: app.gone, "the client's one end")
+    assert len(app.gone) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fastsio.doors.signals import ExitWatch
+from fastsio.doors.signals import ExitWatch, StopSignals
 from harness import until
 
 
@@ -144,3 +145,64 @@ async def test_event_of_hypercorn_is_waited_for_no_longer(watch: Any) -> None:
     exit_watch.arm(asyncio.get_running_loop(), stream.app_send)
     await asyncio.sleep(0)
     exit_watch.disarm()
+
+
+# --- our own server -------------------------------------------------------------------------------
+
+
+async def test_first_signal_stops_the_next_hurries_and_then_they_are_given_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    hurried: list[int] = []
+    with StopSignals() as signals:
+        signals.hurry = lambda: hurried.append(1)
+        stopped = asyncio.ensure_future(signals.stop_or(asyncio.Event()))
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait_for(stopped, 5)
+        assert hurried == []
+        os.kill(os.getpid(), signal.SIGTERM)
+        await until(lambda: hurried, "the second signal")
+        assert signal.getsignal(signal.SIGTERM) in (signal.SIG_DFL, before)
+
+
+async def test_signal_after_a_handover_is_a_second_one() -> None:
+    hurried: list[int] = []
+    other = asyncio.Event()
+    with StopSignals() as signals:
+        signals.hurry = lambda: hurried.append(1)
+        other.set()
+        await signals.stop_or(other)
+        os.kill(os.getpid(), signal.SIGINT)
+        await until(lambda: hurried, "the signal")
+
+
+async def test_without_anything_to_hurry_the_first_signal_gives_them_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with StopSignals() as signals:
+        stopped = asyncio.ensure_future(signals.stop_or(asyncio.Event()))
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait_for(stopped, 5)
+        assert signal.getsignal(signal.SIGTERM) in (signal.SIG_DFL, before)
+
+
+def test_in_another_thread_signals_are_left_alone() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    async def serve() -> None:
+        stop = asyncio.Event()
+        stop.set()
+        with StopSignals() as signals:
+            assert signal.getsignal(signal.SIGTERM) == before
+            await signals.stop_or(stop)
+
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            asyncio.run(serve())
+        except BaseException as error:  # noqa: BLE001 - the test raises it
+            failures.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(10)
+    assert failures == []
