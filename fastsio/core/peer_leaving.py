@@ -1,4 +1,4 @@
-"""The end of a client as a Peer has it: its `disconnect` handler and listeners are called once, though memory may run out.
+"""The end of a client, as a Peer has it: its `disconnect` handler and listeners are called once, memory or not.
 
 When and why a client leaves is in peer.py.
 """
