@@ -31,6 +31,8 @@ logger = logging.getLogger("fastsio.webtransport")
 
 # Given to QUIC in one piece, as far as packets may be joined.
 JOIN_BYTES = 65_536
+# What a client must take in send_timeout seconds of what waits for it, as over a WebSocket (_stream.pyx).
+LEAST_TAKEN_BYTES = 16_384
 
 
 class Link(Protocol):
@@ -79,8 +81,8 @@ class Stream(Outlet):
     """One client. `receiver` gets what is no message for `session`, as with a WebSocket's connection."""
 
     __slots__ = (
-        "_is_reading", "_reader", "engine", "is_secure", "on_abort", "phase", "receiver", "request", "session",
-        "transport",
+        "_is_reading", "_reader", "_seen_unsent", "engine", "is_secure", "on_abort", "phase", "receiver", "request",
+        "session", "transport", "wheel_slot",
     )  # fmt: skip
 
     def __init__(self, engine: Engine, link: Link, request: Request) -> None:
@@ -96,6 +98,9 @@ class Stream(Outlet):
         self.on_abort: Callable[[], None] | None = None
         self._reader = PacketReader(engine.options.max_http_buffer_size)
         self._is_reading = False
+        self.wheel_slot: Any = None
+        # What was unsent when the wheel last looked; 0: it has not, since the client had something.
+        self._seen_unsent = 0
 
     @property
     def remote(self) -> str:
@@ -223,6 +228,8 @@ class Stream(Outlet):
         while self.is_writable and self.queue:
             self.transport.write(self._take_some())
             self.is_writable = self.transport.has_room()
+            if not self.is_writable:
+                self._watch_reader()
         if self.flow is not None:
             self.flow.flushed(self)
         if self.phase == Phase.CLOSING and not self.queue:
@@ -254,6 +261,29 @@ class Stream(Outlet):
         if waits and self.transport.has_room() and not self.transport.is_closing():
             self.is_writable = True
             self.drain()
+
+    def _watch_reader(self) -> None:
+        """QUIC has enough: the wheel looks whether the client takes any of it (send_timeout)."""
+        timeout = self.engine.options.send_timeout
+        self._seen_unsent = 0
+        if timeout is not None and self.wheel_slot is None:
+            self.engine.wheel.add(self, timeout)
+
+    def on_due(self) -> float:
+        """The wheel's call; a client that has taken too little since the last one is ended."""
+        timeout = self.engine.options.send_timeout
+        if self.phase not in (Phase.OPEN, Phase.CLOSING) or self.is_writable or timeout is None:
+            return 0
+        unsent = self.transport.get_write_buffer_size()
+        if not unsent:
+            return 0
+        if self._seen_unsent and self._seen_unsent - unsent < LEAST_TAKEN_BYTES:
+            if self.receiver is not None:
+                self.receiver.connection_stalled(self)
+            self.abort()
+            return 0
+        self._seen_unsent = unsent
+        return timeout
 
     def overflow(self) -> None:
         """The client reads too slowly: its buffer is over max_buffered_bytes."""
@@ -302,6 +332,7 @@ class Stream(Outlet):
         self.is_closed = True
         self.is_writable = False
         self.take_queue()
+        self.engine.wheel.remove(self)
         self.session = self.receiver = self.on_abort = None
 
 
