@@ -62,7 +62,9 @@ LOWER = [
     "client",
 ]
 STYLES = ["api", "admin", "metrics", "exceptions"]
-FRONT_DOORS = ["asgi", "wsgi", "attach", "uvicorn", "serve", "workers", "cli", "__main__"]
+FRONT_DOORS = [
+    "asgi", "wsgi", "attach", "uvicorn", "serve", "webtransport", "workers", "cli", "__main__",
+]  # fmt: skip
 
 # layer: the layers that it may import, besides itself. A layer is a module or a folder right below fastsio.
 MAY_IMPORT: dict[str, list[str]] = {

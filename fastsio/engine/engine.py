@@ -46,7 +46,7 @@ from fastsio.engine.questions import Questions
 from fastsio.engine.session import Session
 from fastsio.engine.upgrade import Outcast, Probe
 from fastsio.logged import one_line
-from fastsio.options import Options
+from fastsio.options import WEBTRANSPORT, Options
 from fastsio.rarely import RareLog
 from fastsio.watchdog import Watchdog
 
@@ -70,6 +70,8 @@ class Engine:
         self._checks_origin = checks_origins(options)
         self._has_cors = options.cors_allowed_origins is not None
         self._opens_websockets = "websocket" in options.transports
+        # WebTransport has a request of its own: see handle_connect().
+        self._transports = tuple(name for name in options.transports if name != WEBTRANSPORT)
         self.handler = handler
         # What the handler may have besides open(); see ports.py.
         self.new_id: Callable[[], str] = getattr(handler, "generate_id", new_id)
@@ -105,11 +107,20 @@ class Engine:
             loop, min(*delays, head_timeout_s, options.send_timeout or head_timeout_s)
         )
         self.wheel.on_stall = self.loop_was_blocked
-        upgrades = options.allow_upgrades and "websocket" in options.transports
         first = options.initial_packet
         self._initial = None if first is None else encode_messages([first])
+        self._open_packets: dict[str, bytes] = {}
+        self.offer_webtransport(False)
+
+    def offer_webtransport(self, is_served: bool) -> None:
+        """Whether clients that poll are told that they may go over to WebTransport: once somebody listens for it."""
+        self.serves_webtransport = is_served
+        options = self.options
+        upgrades = ["websocket"] if self._opens_websockets else []
+        if is_served:
+            upgrades.append(WEBTRANSPORT)
         self._open_packets = {
-            "polling": _open_packet(options, ["websocket"] if upgrades else []),
+            "polling": _open_packet(options, upgrades if options.allow_upgrades else []),
             "websocket": _open_packet(options, []),
         }
 
@@ -169,6 +180,16 @@ class Engine:
         else:  # transport=websocket without an Upgrade, on a session that is one
             self.refuse(BAD_REQUEST, request, exchange)
 
+    def handle_connect(self, request: Request, exchange: Any) -> None:
+        """Serve WebTransport's CONNECT: the session comes later, with the first packet of the stream."""
+        if self.front is not None and self.front.takes(request, exchange):
+            return
+        origin = request.header("origin") if self._checks_origin else None
+        if origin is not None and not is_accepted(self.options, request, origin, True):
+            self._refuse_origin(origin, request, exchange)
+        else:
+            exchange.accept_webtransport(self.answer_headers(request))
+
     def announce(self, request: Request, exchange: Exchange) -> None:
         """A request whose body is still coming. Of a session's POSTs there may be one at a time."""
         polling = self._polling_of_post(request)
@@ -202,7 +223,7 @@ class Engine:
         self, request: Request, transport: str | None, sid: str | None, is_upgrade: bool, protocol: int
     ) -> Refusal | None:  # fmt: skip
         """What is wrong with a request: the official server's checks in its order."""
-        if transport not in self.options.transports:
+        if transport not in self._transports:
             return UNKNOWN_TRANSPORT
         if sid:
             session = self.sessions.get(sid)
@@ -301,7 +322,9 @@ class Engine:
     def begin(self, session: Session, transport: str, exchange: Exchange) -> bool:
         """Tell the client its session's id; False if the WebSocket's handshake is not valid, which was said then."""
         request = session.request
-        if transport == "polling":
+        if transport != "websocket":
+            if transport == WEBTRANSPORT:
+                return self._begin_webtransport(session, exchange)
             self._begin_polling(session, request, exchange)
             return True
         protocol = session.protocol
@@ -344,6 +367,33 @@ class Engine:
         exchange.respond(200, self.told(request, headers), body)
         if session.protocol == 3 or self._hooks is not None:
             self._opened(session)
+
+    def _begin_webtransport(self, session: Session, exchange: Any) -> bool:
+        """False if the client has gone. Its stream is open already, and headers went with the answer to CONNECT."""
+        if not exchange.open_webtransport():
+            return False
+        session.start_websocket(exchange, WEBTRANSPORT)
+        exchange.send(encode_engine_packet(self._open_packets["websocket"] % session.id.encode()))
+        if self._initial is not None:
+            exchange.send(self._initial)
+        self.sessions[session.id] = session
+        session.handler = self.handler.open(session)
+        if self.watches_flow:
+            session.flow_control()
+        if self._hooks is not None:
+            self._opened(session)
+        return True
+
+    def upgrade_to_webtransport(self, sid: str, stream: Any) -> bool:
+        """A WebTransport stream wants to take the session `sid` over; False if there is none, or none that may move.
+
+        A client may go over once, from polling or from a WebSocket that it began with, and speaks Engine.IO v4.
+        """
+        session = self.sessions.get(sid)
+        if session is None or not session.can_move or not self.options.allow_upgrades:
+            return False
+        stream.receiver = Probe(session, stream, WEBTRANSPORT)
+        return True
 
     def answer_headers(self, request: Request) -> Headers:
         """What an answer has whatever it says: CORS, and the headers that middleware has set."""

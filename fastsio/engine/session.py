@@ -16,7 +16,7 @@ from fastsio.engine.flow import SessionFlow
 from fastsio.engine.origin import Origin, origin_of
 from fastsio.engine.polling import CLOSE, NOOP, PollingTransport
 from fastsio.engine.ports import Request
-from fastsio.engine.upgrade import Probe
+from fastsio.engine.upgrade import Outcast, Probe
 
 if TYPE_CHECKING:
     from fastsio.engine.engine import Engine
@@ -34,9 +34,9 @@ MESSAGE_TOO_BIG = 1009
 class Session(SessionBase):
     """One client, over whatever transport it uses now.
 
-    `request` is the handshake's; `transport` "polling" or "websocket". The session's id is a secret between
-    server and client: whoever has it can speak as the client. `has_said_goodbye`: the client sent a Close packet.
-    `protocol`: the Engine.IO revision that the client speaks, 4, or 3 (eio3.py).
+    `request` is the handshake's; `transport` "polling", "websocket" or "webtransport". The session's id is a secret
+    between server and client: whoever has it can speak as the client. `has_said_goodbye`: the client sent a Close
+    packet. `protocol`: the Engine.IO revision that the client speaks, 4, or 3 (eio3.py).
     """
 
     __slots__ = (
@@ -78,9 +78,9 @@ class Session(SessionBase):
         self.outlet = self.polling = polling = PollingTransport(self)
         return polling
 
-    def start_websocket(self, conn: Any) -> None:
+    def start_websocket(self, conn: Any, transport: str = "websocket") -> None:
         """Messages of `conn` go to the handler from now on, and everything sent goes to it."""
-        self.transport = "websocket"
+        self.transport = transport
         self.outlet = conn
         conn.session = self
         conn.receiver = self
@@ -94,17 +94,28 @@ class Session(SessionBase):
         flow: SessionFlow = self.flow
         return flow
 
-    def switch_to(self, conn: Any) -> None:
+    @property
+    def can_move(self) -> bool:
+        """Whether a WebTransport stream may take it over; a WebSocket takes over what polls alone, as in Node."""
+        if not self.is_open or self.probe is not None or self.protocol != 4:
+            return False
+        began_with = self.request.argument("transport")
+        return self.polling is not None or self.transport == began_with == "websocket"
+
+    def switch_to(self, conn: Any, transport: str = "websocket") -> None:
         """Finish an upgrade: what is queued goes over in its order, before anything sent later."""
         polling = self.polling
-        assert polling is not None
-        polling.end_poll(NOOP)
-        queue = polling.take_queue()
-        conn.dropped = polling.dropped
-        polling.is_closed = True
-        self.polling = None
+        if polling is None:
+            self._leave_websocket()
+            queue = []
+        else:
+            polling.end_poll(NOOP)
+            queue = polling.take_queue()
+            conn.dropped = polling.dropped
+            polling.is_closed = True
+            self.polling = None
         if self.is_open:
-            self.start_websocket(conn)
+            self.start_websocket(conn, transport)
             if self.flow is not None:
                 self.flow.attach(conn)
         conn.adopt_queue(queue)
@@ -114,6 +125,13 @@ class Session(SessionBase):
             self.forget()
         elif self.engine.on_upgrade is not None:
             self.engine.on_upgrade(self)
+
+    def _leave_websocket(self) -> None:
+        """What was queued for it goes its way still, in front of the end."""
+        websocket: Any = self.outlet
+        websocket.session = None
+        websocket.receiver = Outcast()
+        websocket.close_websocket()
 
     # --- what comes in -----------------------------------------------------------------------
 

@@ -21,7 +21,8 @@ class Options:
     upgrade_timeout: a WebSocket that has not finished taking a session over by then is closed.
     max_http_buffer_size: bytes of one message or one POST body.
     max_buffered_bytes: bytes queued for one client; a session that is over it and is sent more ends.
-    transports: "polling", "websocket" or both. allow_upgrades: from the one to the other.
+    transports: "polling", "websocket" or both, and "webtransport", which has to be named and needs a certificate: see
+        docs/webtransport.md. allow_upgrades: from the first to the others.
     initial_packet: an Engine.IO message, text (str) or bytes, that every client gets right behind the handshake, before
         all of Socket.IO's; for clients of one's own.
     allow_eio3: clients of Socket.IO 1.x and 2.x (Engine.IO 3) are served too; False: they get HTTP 400, code 5.

@@ -14,6 +14,8 @@ from typing import Any
 logger = logging.getLogger("fastsio.engine")
 
 TRANSPORTS = ("polling", "websocket")
+# What may be named besides: it needs a listener of its own, so nobody has it by default.
+WEBTRANSPORT = "webtransport"
 BUFFER_POLICIES = ("close", "drop_oldest", "drop_newest", "keep_latest")
 # per_message_deflate where a dict leaves it out.
 _DEFLATE: dict[str, Any] = {
@@ -231,11 +233,10 @@ def recovery(given: Any) -> dict[str, Any] | None:
 
 def transports(given: Any) -> tuple[str, ...]:
     names = (given,) if isinstance(given, str) else tuple(given)
-    wrong = [name for name in names if name not in TRANSPORTS]
+    known = (*TRANSPORTS, WEBTRANSPORT)
+    wrong = [name for name in names if name not in known]
     if wrong or not names:
-        raise ValueError(
-            f"No valid transports provided: {given!r}; known are {', '.join(TRANSPORTS)}"
-        )
+        raise ValueError(f"No valid transports provided: {given!r}; known are {', '.join(known)}")
     return names
 
 

@@ -188,10 +188,16 @@ def test_transports_may_be_one_or_several(given, transports):
     assert Options(transports=given).transports == transports
 
 
-@pytest.mark.parametrize("given", ["webtransport", ["polling", "carrier pigeon"], [], "", [None]])
+@pytest.mark.parametrize("given", ["webrtc", ["polling", "carrier pigeon"], [], "", [None]])
 def test_transports_that_are_none_are_refused_and_those_that_are_named(given):
     with pytest.raises(ValueError, match=r"No valid transports.*known are polling, websocket"):
         Options(transports=given)
+
+
+def test_webtransport_is_known_and_nobodys_default():
+    named = ("polling", "webtransport")
+    assert Options(transports=named).transports == named
+    assert "webtransport" not in Options().transports
 
 
 def test_transports_none_is_the_default():
