@@ -118,7 +118,7 @@ class Counts:
         }
 
     def count(self) -> dict[str, Any]:
-        gc.collect()
+        garbage = gc.collect()
         engine, hub = self._server.engine, self._server.hub
         namespaces = list(hub.namespaces.values())
         return {
@@ -134,6 +134,7 @@ class Counts:
                 "descriptors": len(os.listdir("/proc/self/fd")),
             },
             "blocks": sys.getallocatedblocks(),
+            "garbage": garbage,
             "rss": _resident_bytes(),
             "handler_errors": sum(each.handler_errors for each in namespaces),
         }
