@@ -308,6 +308,9 @@ class Connection:
         """Bytes that the client has not acknowledged."""
         return self._quic.unacknowledged(self._stream_id)
 
+    def acknowledged_bytes(self) -> int:
+        return self._quic.acknowledged(self._stream_id)
+
     def is_closing(self) -> bool:
         return bool(self._ending) or self._is_over
 

@@ -1,7 +1,7 @@
 """aioquic's connections with bounds on what a peer can make them hold, and HTTP/3 without a dynamic QPACK table.
 
 The one module that reaches into aioquic's insides: it has no other way to say how far a peer may send, and how much of
-what was written is still unacknowledged. tests/unit/webtransport/test_quic.py says what it relies on.
+what was written is still unacknowledged. tests/unit/webtransport/test_bounds.py shows that it does.
 Source: RFC 9000 4 (flow control); RFC 9204 3.2.3, 7.1.3 (QPACK's table, and what it can be made to hold).
 """
 
@@ -101,6 +101,11 @@ class BoundedQuic(QuicConnection):
         if stream is None:
             return 0
         return int(stream.sender._buffer_stop - stream.sender._buffer_start)
+
+    def acknowledged(self, stream_id: int) -> int:
+        """Bytes of a stream that the peer has acknowledged, without gaps."""
+        stream = self._streams.get(stream_id)
+        return 0 if stream is None else int(stream.sender._buffer_start)
 
     def is_delivered(self, stream_id: int) -> bool:
         """Whether the peer has all of a stream that has ended."""

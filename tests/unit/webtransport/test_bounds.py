@@ -46,6 +46,54 @@ async def test_client_that_does_not_read_is_bounded_and_cut_off(webtransport_app
     await app.gone()
 
 
+@pytest.mark.fault(
+    "a WebTransport client reads next to nothing", "it is cut off after send_timeout"
+)
+async def test_client_that_takes_too_little_is_cut_off(webtransport_app):
+    app = await webtransport_app({"send_buffer": 4096}, send_timeout=0.2)
+    async with app.peer(max_data=50_000, max_stream_data=20_000) as peer:
+        stop_granting(peer.http)
+        await (await peer.open()).join()
+        for _ in range(50):
+            app.sockets[0].emit("news", "x" * 1000)
+        end = await peer.http.ended_by_server()
+        assert end.error_code == 0x10B
+        await app.ended("transport error")
+
+
+async def test_client_that_takes_enough_is_not_cut_off(webtransport_app):
+    app = await webtransport_app({"send_buffer": 4096}, send_timeout=0.2)
+    async with app.peer(max_data=50_000, max_stream_data=20_000) as peer:
+        await (await peer.open()).join()
+        for number in range(400):
+            app.sockets[0].emit("news", number, "x" * 1000)
+            if number % 40 == 0:
+                await asyncio.sleep(0.05)
+        for number in range(400):
+            assert (await peer.receive()).startswith(f'42["news",{number},')
+        assert app.ends == []
+
+
+@pytest.mark.fault(
+    "more clients of one address than max_connections_per_address",
+    "the next is refused over WebTransport too",
+)
+async def test_clients_of_one_address_are_counted(webtransport_app):
+    app = await webtransport_app(max_connections_per_address=1)
+    async with app.peer() as peer:
+        await (await peer.open()).join()
+        async with app.peer() as second:
+            assert await second.connect() == 200
+            second.open_stream()
+            second.send("0")
+            end = await second.http.ended_by_server()
+            assert "max_connections_per_address" in end.reason_phrase
+        peer.close_session()
+        await app.ended("transport close")
+    async with app.peer() as third:
+        await third.open()
+
+
 async def test_slow_reader_gets_everything_in_order_once_it_reads(webtransport_app):
     app = await webtransport_app({"send_buffer": 4096}, high_water=100_000, low_water=1000)
     async with app.peer(max_data=50_000, max_stream_data=20_000) as peer:
