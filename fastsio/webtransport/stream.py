@@ -56,6 +56,9 @@ class Link(Protocol):
     def has_room(self) -> bool:
         """Whether QUIC is to have more: what it has and the client has not acknowledged is below the limit."""
 
+    def must_end(self) -> None:
+        """The connection ends in some seconds, whatever the client does."""
+
     def finish(self, code: int, reason: str) -> None:
         """Send what was written, then close the session with `code`, then the connection."""
 
@@ -301,6 +304,7 @@ class Stream(Outlet):
         can_drain = self.is_writable or self.phase < Phase.OPEN
         self.phase = Phase.CLOSING
         self.is_closed = True
+        self.transport.must_end()
         if can_drain:  # else its time comes when the client has read
             self.engine.loop.call_soon(self.drain)
 

@@ -61,6 +61,24 @@ async def test_client_that_takes_too_little_is_cut_off(webtransport_app):
         await app.ended("transport error")
 
 
+@pytest.mark.fault("a WebTransport client that does not read is told to go", "it is cut off some seconds later")
+async def test_client_that_is_closed_and_does_not_read_is_cut_off(webtransport_app, monkeypatch):
+    from fastsio.webtransport import connection
+
+    monkeypatch.setattr(connection, "CLOSE_S", 0.1)
+    app = await webtransport_app({"send_buffer": 4096})
+    async with app.peer(max_data=50_000, max_stream_data=20_000) as peer:
+        stop_granting(peer.http)
+        await (await peer.open()).join()
+        for _ in range(50):
+            app.sockets[0].emit("news", "x" * 1000)
+        await until(lambda: not app.sockets[0].volatile.emit("x"), "a full window")
+        app.sockets[0].conn.close()
+        assert app.ends == ["forced close"]
+        await peer.http.ended_by_server()
+        await app.gone()
+
+
 async def test_client_that_takes_enough_is_not_cut_off(webtransport_app):
     app = await webtransport_app({"send_buffer": 4096}, send_timeout=0.2)
     async with app.peer(max_data=50_000, max_stream_data=20_000) as peer:
