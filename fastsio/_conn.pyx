@@ -35,9 +35,9 @@ logger = logging.getLogger("fastsio.conn")
 PLAIN_TEXT = [("Content-Type", "text/plain; charset=utf-8")]
 
 cdef enum:
-    HEAD_TOO_BIG = 431
     # Requests of one client that may wait for their turn before it is no longer read.
     MAX_PIPELINED = 8
+    MAX_A_TURN = 64             # of those how many are served at once
     # How long an idle kept-alive connection stays, and how long a closing one may take.
     KEEP_ALIVE_S = 75
     MOST_IDLE_CHECKS = 32767    # a head_timeout of less than 2.3 ms
@@ -46,8 +46,7 @@ cdef enum:
     MIN_CLOSING_BYTES = 4096
     # What a request's body must bring between two looks of the wheel.
     MIN_BODY_BYTES = 1024
-    # What a read of a TLS connection brings at most.
-    SECURE_BYTES = 262144
+    SECURE_BYTES = 262144       # what a read of a TLS connection brings at most
 
 
 cdef class Conn(Stream):
@@ -233,18 +232,19 @@ cdef class Conn(Stream):
 
     def next_requests(self) -> None:
         """Hand over the requests that are complete, one at a time (RFC 9112 9.3.2: answers in order)."""
-        cdef Request request
+        cdef int turn = MAX_A_TURN
         self.in_requests = True
-        while self.phase == HTTP and not self.is_busy and self.http is not None and self.http.ready:
-            request = self.http.ready.pop(0)
-            self.serve(request)
+        while self.phase == HTTP and not self.is_busy and self.http is not None and self.http.ready and turn:
+            self.serve(self.http.ready.pop(0))
+            turn -= 1
         self.in_requests = False
-        if self.is_broken and self.phase == HTTP and not self.is_busy:
-            # Behind the answers to what came before it.
+        if not turn:  # unlikely: others have their turn first
+            self.flusher.call_soon(self.next_requests)
+        elif self.is_broken and self.phase == HTTP and not self.is_busy:  # behind the answers to what came before
             if self.http.option is None:
                 self.respond(400, [], b"", keep_alive=False)
             else:
-                self.turn_away(HEAD_TOO_BIG, self.http.option, self.http.complaint)
+                self.turn_away(431, self.http.option, self.http.complaint)
         if self.phase == HTTP:
             if self.http is not None and len(self.http.ready) >= MAX_PIPELINED:
                 self.transport.pause_reading()
