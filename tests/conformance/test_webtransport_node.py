@@ -19,9 +19,6 @@ from fastsio._encoded import encode_engine_packet, encode_messages
 from fastsio.engine.session import Session
 from fastsio.webtransport.framing import PacketReader, stream_bytes
 from harness import until
-
-pytest.importorskip("aioquic", reason="the extra `webtransport`")
-
 from webtransport_peer import WebTransportPeer, framed
 
 TESTS = Path(__file__).parents[1]

@@ -61,7 +61,9 @@ async def test_client_that_takes_too_little_is_cut_off(webtransport_app):
         await app.ended("transport error")
 
 
-@pytest.mark.fault("a WebTransport client that does not read is told to go", "it is cut off some seconds later")
+@pytest.mark.fault(
+    "a WebTransport client that does not read is told to go", "it is cut off some seconds later"
+)
 async def test_client_that_is_closed_and_does_not_read_is_cut_off(webtransport_app, monkeypatch):
     from fastsio.webtransport import connection
 

@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("aioquic", reason="the extra `webtransport`")
-
 from fastsio.webtransport.listener import udp_addresses, udp_socket
 
 
@@ -53,6 +51,8 @@ def test_unix_socket_has_no_address_for_it(listening, tmp_path):
 
 
 def test_socket_that_can_not_be_bound_is_closed():
-    with udp_socket(socket.AF_INET, ("127.0.0.1", 0)) as taken:
-        with pytest.raises(OSError, match="in use"):
-            udp_socket(socket.AF_INET, taken.getsockname())
+    with (
+        udp_socket(socket.AF_INET, ("127.0.0.1", 0)) as taken,
+        pytest.raises(OSError, match="in use"),
+    ):
+        udp_socket(socket.AF_INET, taken.getsockname())

@@ -69,7 +69,10 @@ async def test_nobody_comes_in_by_webtransport_while_it_drains(serve, files):
     assert app.ends == ["server shutting down"]
 
 
-@pytest.mark.fault("another process takes over from a server with WebTransport clients", "they are told, and served by it")
+@pytest.mark.fault(
+    "another process takes over from a server with WebTransport clients",
+    "they are told, and served by it",
+)
 async def test_next_server_has_the_udp_port_too(serve, files, tmp_path):
     path = str(tmp_path / "handover.sock")
     first, second = App("first"), App("second")
@@ -94,7 +97,9 @@ async def test_next_server_has_the_udp_port_too(serve, files, tmp_path):
     await before.close()
 
 
-async def test_next_server_serves_without_if_the_port_is_not_left(serve, files, tmp_path, monkeypatch, watch):
+async def test_next_server_serves_without_if_the_port_is_not_left(
+    serve, files, tmp_path, monkeypatch, watch
+):
     path = str(tmp_path / "handover.sock")
     first, second = App("first"), App("second")
     before = await serve(first.io, handover=path, **files)
@@ -120,7 +125,7 @@ async def test_next_server_serves_without_if_the_port_is_not_left(serve, files, 
 async def test_start_that_fails_later_leaves_the_port(serve, files, tmp_path):
     app = App("one")
     taken = tmp_path / "no folder" / "handover.sock"
-    with pytest.raises(OSError, match="no folder|No such"):
+    with pytest.raises(OSError, match=r"no folder|No such"):
         await serve(app.io, handover=str(taken), **files)
     assert app.io.hub.engine is None
     server = await serve(app.io, **files)
