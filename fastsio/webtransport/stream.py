@@ -87,8 +87,8 @@ class Stream(Outlet):
     """One client. `receiver` gets what is no message for `session`, as with a WebSocket's connection."""
 
     __slots__ = (
-        "_is_reading", "_reader", "_taken", "engine", "is_secure", "on_abort", "phase", "receiver", "request", "session",
-        "transport", "wheel_slot",
+        "_is_reading", "_reader", "_taken", "engine", "is_secure", "on_abort", "phase", "receiver", "request",
+        "session", "transport", "wheel_slot",
     )  # fmt: skip
 
     def __init__(self, engine: Engine, link: Link, request: Request) -> None:

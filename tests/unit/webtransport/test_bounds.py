@@ -205,6 +205,38 @@ async def test_connection_has_one_session(webtransport_app):
         assert await peer.receive() == '42["echo",1]'
 
 
+@pytest.mark.fault(
+    "QUIC or an application's hook fails over a WebTransport client",
+    "it alone ends; a line says where",
+)
+async def test_failure_ends_one_client_and_is_logged_with_its_place(
+    webtransport_app, monkeypatch, caplog
+):
+    app = await webtransport_app()
+    async with app.peer() as peer, app.peer() as failing:
+        await (await peer.open()).join()
+        await (await failing.open()).join()
+        stream = next(
+            one.stream for one in app.door.connections if one.session.id == failing.handshake["sid"]
+        )
+
+        def fail(data):
+            raise LookupError("what nobody thought of")
+
+        monkeypatch.setattr(stream._reader.__class__, "feed", lambda reader, data: fail(data))
+        failing.send('42["echo",1]')
+        end = await failing.http.ended_by_server()
+        monkeypatch.undo()
+        assert end.error_code == 0x102  # H3_INTERNAL_ERROR
+        assert app.ends == ["transport close"]
+        peer.send('42["echo",2]')
+        assert await peer.receive() == '42["echo",2]'
+    assert app.door.failures == 1
+    app.door.failures = 0
+    assert "LookupError('what nobody thought of') was raised at" in caplog.text
+    assert "test_bounds.py:" in caplog.text
+
+
 async def test_client_has_few_streams(webtransport_app):
     app = await webtransport_app()
     async with app.peer() as peer:
