@@ -30,6 +30,7 @@ test: build
 	@scripts/npm-ci.sh tests/clients
 	@scripts/npm-ci.sh examples/chat
 	@scripts/chromium.sh
+	@scripts/redis-server.sh
 	@scripts/python-socketio.sh $(VENV) 5.11.4
 	$(PY) -m pytest $(ARGS)
 

@@ -157,6 +157,11 @@ cdef class Prepared:
             asyncio_tasks._leave_task(self.loop, outer)
         try:
             self.context.run(self.step)
+        except MemoryError:
+            # The loop could not take its next step. Nothing will ever resume the coroutine, so it ends here.
+            task._log_destroy_pending = False
+            self.stand_in.close()
+            raise
         finally:
             if outer is not None:
                 asyncio_tasks._enter_task(self.loop, outer)

@@ -28,6 +28,7 @@ cdef class PeerBase(MessageHandler):
     cdef int64_t partial_id
     cdef object partial_data
     cpdef SocketBase find(self, str namespace)
+    cpdef SocketBase first(self)
     cdef int take_text(self, const char* data, Py_ssize_t n) except -1
     cdef int take_message(self, object message) except -1
     cdef int receive(self, int type, str namespace, int64_t id, object data) except -1

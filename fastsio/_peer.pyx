@@ -3,6 +3,7 @@
 The compiled base of core's Peer. What a socket does with an event is in _dispatch.
 Source: socket.io-protocol v5, "Packet encoding".
 """
+from cpython.ref cimport PyObject
 from libc.stdint cimport int64_t
 
 from fastsio._codec cimport (
@@ -24,6 +25,9 @@ from fastsio._json cimport Json, is_deeper
 
 from fastsio._codec import NO_DATA
 from fastsio._frames import OverLimit, ProtocolError
+
+cdef extern from "Python.h":
+    int PyDict_Next(object p, Py_ssize_t* position, PyObject** key, PyObject** value) noexcept
 
 cdef enum:
     INVALID_DATA = 1007
@@ -58,6 +62,14 @@ cdef class PeerBase(MessageHandler):
         if namespace == "/":
             return self.root
         return None if self.joined is None else self.joined.get(namespace)
+
+    cpdef SocketBase first(self):
+        """The socket that joined first, None if there is none. Needs no memory."""
+        cdef Py_ssize_t position = 0
+        cdef PyObject* value = NULL
+        if self.joined is None:
+            return self.root
+        return <SocketBase> value if PyDict_Next(self.joined, &position, NULL, &value) else None
 
     cdef int text(self, const char* p, Py_ssize_t n) except -1:
         if self.decoder is not None:

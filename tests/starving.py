@@ -19,6 +19,7 @@ import json
 import logging
 import os
 import sys
+import traceback
 import warnings
 from collections import Counter
 from collections.abc import Callable
@@ -111,6 +112,7 @@ class StarvingTransport(FaultyTransport):
             try:
                 self._hunger.call(self.conn.data_received, data)
             except Exception as error:  # noqa: BLE001 - as an event loop does
+                self._loop.call_exception_handler({"message": traceback.format_exc()})
                 self.lose(error)
 
     def _tell_of_loss(self, error: Exception | None) -> None:
@@ -170,7 +172,7 @@ SCRIPTS = {
 
 
 class Log(logging.Handler):
-    """Counts what was logged as failed for want of memory; a `disconnect` among it was begun, at least."""
+    """What was logged as failed. `disconnects`: how many were begun at least, or had no listener for want of memory."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -179,8 +181,8 @@ class Log(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
-        self.records.append(text)
-        if "'disconnect'" in text or "disconnect handler" in text:
+        self.records.append(self.format(record))
+        if "'disconnect'" in text or "disconnect handler" in text or "'connection'" in text:
             self.disconnects += 1
 
 
@@ -225,6 +227,7 @@ class Stage:
     async def play(self, at: int, nth: int) -> Hunger:
         """One run; AssertionError says what does not hold."""
         hunger, plan = Hunger(at, nth), Plan()
+        self.log.records.clear()
         begun = self.log.disconnects
         peer = self.kind.of(self.server, self.transport, hunger=hunger, plan=plan)
         self.loop.hunger = hunger
@@ -307,8 +310,8 @@ async def starve(name: str, every: int) -> dict[str, Any]:
     """Play a scenario until every call has had its allocations fail; what was seen."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, StarvingLoop)
-    loop.set_exception_handler(lambda loop, context: None)
     stage = Stage(name, loop)
+    loop.set_exception_handler(lambda loop, context: stage.log.records.append(str(context)))
     await stage.open()
     runs = failed = ended = 0
     try:
@@ -318,6 +321,7 @@ async def starve(name: str, every: int) -> dict[str, Any]:
                     hunger = await stage.play(at, nth)
                 except BaseException as error:
                     error.add_note(f"{name}: call {at}, allocation {nth}")
+                    error.add_note("\n".join(stage.log.records))
                     raise
                 if hunger.calls <= at:
                     seen = {"calls": at, "runs": runs, "failed": failed, "ended": ended}

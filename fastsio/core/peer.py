@@ -231,13 +231,26 @@ class Peer(FlowingPeer):
             self.unreserve(namespace.name)
             if not is_admitted:
                 self._give_up(namespace, socket, is_refused=error is not None)
-            namespace.release(socket, is_admitted)
+                namespace.release(socket, is_admitted=False)
             if error and self.session.is_open:
                 self._refuse(namespace, error)
         if is_admitted:
-            self._welcome(namespace, socket)
+            try:
+                namespace.release(socket, is_admitted=True)
+                self._welcome(namespace, socket)
+            except MemoryError:
+                self._let_down(namespace, socket)
+                raise
         elif error is None:
             self._leave_unseen(socket)
+
+    def _let_down(self, namespace: Namespace, socket: Socket) -> None:
+        """There is no memory for a client that the application has let in: it goes again."""
+        namespace.joining.pop(socket.id, None)
+        if self.find(namespace.name) is not socket:  # else it leaves with its session
+            namespace.sockets.pop(socket.id, None)
+            self._leave_unseen(socket)
+        self.session.abort("transport error", "out of memory")
 
     def _give_up(self, namespace: Namespace, socket: Socket, is_refused: bool) -> None:
         """A socket is not admitted: what it was given meanwhile is taken back."""
@@ -296,10 +309,11 @@ class Peer(FlowingPeer):
         sid = socket.id
         if namespace.joining:
             namespace.joining.pop(sid, None)
+        # First of all: from then on the end of the session takes it out again, whatever fails here.
+        self.attach(socket)
         namespace.sockets[sid] = socket
         socket.is_connected = True
         self.session.clear_deadline()
-        self.attach(socket)
         if namespace.observer is not None and namespace.watch is not None:
             namespace.watch.socket_joined(sid)
         if namespace.recovery is None:
@@ -399,19 +413,19 @@ class Peer(FlowingPeer):
         if self.find(namespace.name) is not socket:
             return
         self.detach(socket)
-        if self.line is not None:
-            self.resume(socket.id)
-        if socket.by_event is not None:
-            socket.run_listeners("disconnecting", reason, description)
         sid = socket.id
         try:
+            if self.line is not None:
+                self.resume(sid)
+            if socket.by_event is not None:
+                socket.run_listeners("disconnecting", reason, description)
             if namespace.recovery is not None:
                 namespace.recovery.left(socket, reason)
         finally:  # whatever an adapter or an observer raises, it has gone, and its handlers are told
             socket.is_connected = False
             namespace.sockets.pop(sid, None)
-            namespace.leaving[sid] = socket
             try:
+                namespace.leaving[sid] = socket
                 self._take_out(namespace, socket, reason)
             finally:
                 self._run_disconnect(socket, reason)
@@ -478,7 +492,7 @@ class Peer(FlowingPeer):
 
     def closed(self, reason: str, description: str | None) -> None:
         """The session has ended: every socket leaves with the engine's reason, whatever fails for another."""
-        for socket in self.sockets.values():
+        while (socket := self.first()) is not None:
             try:
                 self.leave(socket, reason, description)
             except Exception:

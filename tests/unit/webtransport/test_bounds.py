@@ -1,0 +1,199 @@
+"""What one client can make the server hold or wait for: buffers both ways, streams, handshakes, connections.
+
+Source: RFC 9000 4 (flow control), 8.1.2 (Retry); draft-ietf-webtrans-http3.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from harness import until
+from webtransport_peer import Http3Client, framed
+
+# asyncio's own loop has its turn in test_sessions.py.
+pytestmark = pytest.mark.asyncio(loop_factories=["uvloop"])
+
+
+def stop_granting(http: Http3Client) -> None:
+    """From now on the client lets the server send no more than it has been allowed to."""
+    http._quic._write_connection_limits = lambda *args, **kwargs: None
+    http._quic._write_stream_limits = lambda *args, **kwargs: None
+
+
+@pytest.mark.fault(
+    "a WebTransport client does not read",
+    "max_buffered_bytes, then it is cut off; QUIC holds send_buffer",
+)
+async def test_client_that_does_not_read_is_bounded_and_cut_off(webtransport_app):
+    app = await webtransport_app({"send_buffer": 65_536}, max_buffered_bytes=500_000)
+    async with app.peer(max_data=200_000, max_stream_data=100_000) as peer:
+        stop_granting(peer.http)
+        await (await peer.open()).join()
+        socket = app.sockets[0]
+        connection = next(iter(app.door.connections))
+        sent = 0
+        while not app.ends and sent < 5000:
+            socket.emit("news", "x" * 1000)
+            sent += 1
+            assert socket.buffered_bytes < 600_000 + 2 * 65_536
+            assert connection.get_write_buffer_size() < 3 * 65_536
+            await asyncio.sleep(0)
+        assert app.ends == ["transport error"]
+        assert 500 < sent < 1000
+        await peer.http.ended_by_server()
+    await app.gone()
+
+
+async def test_slow_reader_gets_everything_in_order_once_it_reads(webtransport_app):
+    app = await webtransport_app({"send_buffer": 4096}, high_water=100_000, low_water=1000)
+    async with app.peer(max_data=50_000, max_stream_data=20_000) as peer:
+        quic = peer.http._quic
+        limits = quic._write_connection_limits, quic._write_stream_limits
+        stop_granting(peer.http)
+        await (await peer.open()).join()
+        socket, marks = app.sockets[0], []
+        socket.on("high_water", lambda size: marks.append("high"))
+        socket.on("low_water", lambda size: marks.append("low"))
+        for number in range(300):
+            socket.emit("news", number, "x" * 1000)
+        await until(lambda: marks == ["high"], "the high mark")
+        assert not socket.volatile.emit("dropped")
+        assert socket.buffered_bytes > 200_000
+        quic._write_connection_limits, quic._write_stream_limits = limits
+        peer.http._quic.send_ping(1)
+        peer.http.transmit()
+        for number in range(300):
+            assert (await peer.receive()).startswith(f'42["news",{number},')
+        await until(lambda: marks == ["high", "low"], "the low mark")
+        await asyncio.wait_for(socket.drain(), 5)
+
+
+@pytest.mark.fault(
+    "the application reads a WebTransport client no more (pause)",
+    "the client is stopped by QUIC's window",
+)
+async def test_client_that_is_not_read_can_send_a_window_and_no_more(webtransport_app):
+    window = 256 * 1024
+    app = await webtransport_app({"receive_window": window})
+    async with app.peer() as peer:
+        await (await peer.open()).join()
+        socket = app.sockets[0]
+        socket.pause()
+        packet = framed('42["echo","' + "x" * 10_000 + '"]')
+        peer.send_raw(packet * 200)  # 2 MB
+        await asyncio.sleep(0.2)  # nothing tells that nothing more comes
+        assert len(app.heard) * len(packet) <= window
+        received = len(app.heard)
+        socket.resume()
+        await until(lambda: len(app.heard) == 200, "the rest")
+        assert received < 30
+
+
+async def test_window_moves_as_a_client_is_read(webtransport_app):
+    """aioquic would double it: after 8 MB the client could have 16 MB on the way."""
+    window = 128 * 1024
+    app = await webtransport_app({"receive_window": window})
+    async with app.peer() as peer:
+        await (await peer.open()).join()
+        packet = framed('42["echo","' + "x" * 50_000 + '"]')
+        for _ in range(4):
+            peer.send_raw(packet * 20)
+            wanted = len(app.heard) + 20
+            await until(lambda wanted=wanted: len(app.heard) >= wanted, "the packets")
+        stream = peer.http._quic._streams[peer.stream_id]
+        assert stream.sender.highest_offset > 4_000_000
+        assert stream.max_stream_data_remote - stream.sender.highest_offset <= window
+        quic = peer.http._quic
+        assert quic._remote_max_data - quic._remote_max_data_used <= window
+
+
+async def test_other_streams_are_turned_away(webtransport_app):
+    app = await webtransport_app()
+    async with app.peer() as peer:
+        await (await peer.open()).join()
+        http = peer.http.http
+        for is_unidirectional in (False, True):
+            stream_id = http.create_webtransport_stream(peer.session_id, is_unidirectional)
+            peer.http.send(stream_id, framed("0"))
+            await peer.http.until(lambda one=stream_id: one in peer.http.resets, "the answer")
+        foreign = http.create_webtransport_stream(peer.session_id + 400)
+        peer.http.send(foreign, framed("0"))
+        await peer.http.until(lambda: foreign in peer.http.resets, "the answer")
+        http.send_datagram(peer.session_id, b"unheard")
+        peer.send('42["echo",1]')
+        assert await peer.receive() == '42["echo",1]'
+        assert len(app.sessions) == 1
+
+
+async def test_connection_has_one_session(webtransport_app):
+    app = await webtransport_app()
+    async with app.peer() as peer:
+        await (await peer.open()).join()
+        second = peer.http.request(peer.connect_headers())
+        assert await peer.http.status(second) == 429
+        peer.send('42["echo",1]')
+        assert await peer.receive() == '42["echo",1]'
+
+
+async def test_client_has_few_streams(webtransport_app):
+    app = await webtransport_app()
+    async with app.peer() as peer:
+        await peer.open()
+        assert peer.http._quic._remote_max_streams_bidi == 16
+        assert peer.http._quic._remote_max_streams_uni == 16
+
+
+@pytest.mark.fault(
+    "a WebTransport client does not say what it wants", "it ends after upgrade_timeout"
+)
+@pytest.mark.parametrize("step", ["handshake", "connect", "stream", "half a packet"])
+async def test_client_that_waits_too_long_is_ended(webtransport_app, step):
+    app = await webtransport_app(upgrade_timeout=0.15)
+    async with app.peer() as peer:
+        if step != "handshake":
+            assert await peer.connect() == 200
+        if step in ("stream", "half a packet"):
+            peer.open_stream()
+        if step == "half a packet":
+            peer.send_raw(b"\x020")
+        peer.http.transmit()
+        await peer.http.ended_by_server()
+    await app.gone()
+
+
+@pytest.mark.fault(
+    "more WebTransport connections than max_connections",
+    "the next get no answer; those that are there stay",
+)
+async def test_connections_are_counted(webtransport_app):
+    app = await webtransport_app({"max_connections": 1})
+    async with app.peer() as peer:
+        await (await peer.open()).join()
+        second = app.peer(idle_timeout=0.3)
+        with pytest.raises((ConnectionError, TimeoutError)):
+            async with second:
+                pass
+        peer.send('42["echo",1]')
+        assert await peer.receive() == '42["echo",1]'
+    await app.gone()
+    async with app.peer() as peer:
+        await peer.open()
+
+
+async def test_clients_show_their_address_when_many_shake_hands(webtransport_app, monkeypatch):
+    """RFC 9000 8.1.2: they are asked to come again with a token, which costs nothing to make."""
+    app = await webtransport_app({"max_handshakes": 2})
+    app.door.handshakes.add(object())
+    async with app.peer() as peer:
+        await (await peer.open()).join()
+        assert peer.http._quic._retry_source_connection_id is not None
+        peer.send('42["echo",1]')
+        assert await peer.receive() == '42["echo",1]'
+        app.door.handshakes.add(object())
+        with pytest.raises((ConnectionError, TimeoutError)):
+            async with app.peer(idle_timeout=0.3):
+                pass
+    app.door.handshakes.clear()
+    await app.gone()
