@@ -83,7 +83,9 @@ class RedisStreamsAdapter(Bus):
                 )
                 delay_s = FIRST_RETRY_S
             except self._link.errors as error:
-                logger.warning("Redis: the stream can't be read, again in %.1f s: %r", delay_s, error)
+                logger.warning(
+                    "Redis: the stream can't be read, again in %.1f s: %r", delay_s, error
+                )
                 await asyncio.sleep(delay_s)
                 delay_s = min(2 * delay_s, LAST_RETRY_S)
                 continue

@@ -37,7 +37,9 @@ class Redis:
         """Raises RuntimeError where it is not installed, or does not answer."""
         program = shutil.which("redis-server") or shutil.which("valkey-server")
         if program is None:
-            raise RuntimeError("these tests need redis-server on the PATH: apt-get install redis-server")
+            raise RuntimeError(
+                "these tests need redis-server on the PATH: apt-get install redis-server"
+            )
         self._process = subprocess.Popen(
             [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
             cwd=self._folder, stdout=subprocess.DEVNULL,
