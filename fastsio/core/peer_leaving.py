@@ -82,7 +82,10 @@ class LeavingPeer(FlowingPeer):
             again(self._tell_listeners, socket, reason, description)
             return
         for handler in handlers:
-            socket.run_handler(handler, "disconnect", reason, description)
+            try:
+                socket.run_handler(handler, "disconnect", reason, description)
+            except MemoryError:  # it has not begun: what it raises itself is logged
+                again(socket.run_handler, handler, "disconnect", reason, description)
 
 
 def again(call: Callable[..., None], *args: Any) -> None:
