@@ -154,7 +154,7 @@ async def _listen(
     takeover: Takeover | None = None
     try:
         settings = quic(server.options.transports)
-        open_door = None if settings is None else find_webtransport()
+        open_door = None if settings is None else _find_webtransport()
         health = None if health_path is None else add_health(server, health_path)
         takeover = None if handover is None else await ask(handover)
         if takeover is not None and takeover.neighbour is not None:
@@ -163,8 +163,8 @@ async def _listen(
         listeners = await listen(
             make, place.host, place.port, sockets, context, server.head_timeout_s
         )
-        tune(listeners.sockets, server.options)
         running = RunningServer(server, listeners, doorman, stop, lifespan, health)
+        tune(listeners.sockets, server.options)
         if takeover is not None:
             await takeover.confirm()
         if open_door is not None:
@@ -186,7 +186,7 @@ async def _listen(
         raise
 
 
-def find_webtransport() -> Any:
+def _find_webtransport() -> Any:
     """What opens a door for WebTransport. Raises ImportError without the extra."""
     try:
         from fastsio.webtransport.door import open_door

@@ -142,7 +142,7 @@ class Connection:
 
     def on_due(self) -> float:
         """The wheel's call: no first packet within upgrade_timeout, or an end that takes too long."""
-        if not self._ending:
+        if self.stream is None or self.stream.phase < Phase.CLOSING:
             logger.info(
                 "%s: no WebTransport handshake within %s s (upgrade_timeout)",
                 self.remote, self._door.engine.options.upgrade_timeout,
@@ -278,7 +278,7 @@ class Connection:
     def refuse(self, status: int, headers: Headers, body: bytes) -> None:
         self._answer(self._session_id, status, headers, body, ends=True)
         self._ending = "session"
-        self._allow(CLOSE_S)
+        self.must_end()
 
     def _answer(
         self, stream_id: int, status: int, headers: Headers, body: bytes, ends: bool = False
@@ -308,6 +308,9 @@ class Connection:
         """Bytes that the client has not acknowledged."""
         return self._quic.unacknowledged(self._stream_id)
 
+    def acknowledged_bytes(self) -> int:
+        return self._quic.acknowledged(self._stream_id)
+
     def is_closing(self) -> bool:
         return bool(self._ending) or self._is_over
 
@@ -321,12 +324,15 @@ class Connection:
 
     # --- the end -----------------------------------------------------------------------------
 
+    def must_end(self) -> None:
+        self._allow(CLOSE_S)
+
     def finish(self, code: int, reason: str) -> None:
         """Close the session once the client has all that was written: a close overtakes what it has not read."""
         if self._ending or self._is_over:
             return
         self._ending = "stream"
-        self._allow(CLOSE_S)
+        self.must_end()
         if self._stream_id >= 0 and self._quic.can_write(self._stream_id):
             self._quic.send_stream_data(self._stream_id, b"", end_stream=True)
         self._advance_end()
@@ -363,11 +369,11 @@ class Connection:
 
     def retire(self, reason: str) -> None:
         """The server stops: the session ends with `reason`, and then the connection."""
-        session = self.session
+        session, stream = self.session, self.stream
         if session is not None and session.is_open:
             session.shut_down(reason)
-        elif self.stream is not None and self.stream.phase < Phase.CLOSING:
-            self.stream.close_websocket()
+        elif stream is not None and stream.phase <= Phase.CLOSING:
+            stream.close_websocket()  # does nothing to one that is on its way
         elif not self._ending:
             self._end_connection(NO_ERROR, "")
 

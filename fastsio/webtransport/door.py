@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import traceback
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -92,10 +93,14 @@ class Door:
         self._log.note(subject, f"WebTransport: {text}", *args)
 
     def note_failure(self, connection: Connection | None, error: Exception) -> None:
-        """QUIC or HTTP/3 failed over what a client has sent: counted, and a line now and then, with the traceback."""
+        """Something failed over what a client has sent: counted, and a line now and then that says where."""
         self.failures += 1
         remote = "a new client" if connection is None else connection.remote
-        self._log.note("failures", "%s: connection ended, as it failed: %r", remote, error)
+        frames = traceback.extract_tb(error.__traceback__)
+        where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "an unknown place"
+        self._log.note(
+            "failures", "%s: connection ended, as %r was raised at %s", remote, error, where
+        )
         logger.debug("the failure", exc_info=error)
 
     # --- the end -----------------------------------------------------------------------------

@@ -31,6 +31,8 @@ logger = logging.getLogger("fastsio.webtransport")
 
 # Given to QUIC in one piece, as far as packets may be joined.
 JOIN_BYTES = 65_536
+# What a client must take in send_timeout seconds, as over the other transports (_stream.pyx).
+MIN_TAKEN_BYTES = 16_384
 
 
 class Link(Protocol):
@@ -48,8 +50,14 @@ class Link(Protocol):
         """The stream's first packet has come: nothing is overdue."""
 
     def write(self, data: bytes) -> None: ...
+    def acknowledged_bytes(self) -> int:
+        """How much of what was written the client has, in all."""
+
     def has_room(self) -> bool:
         """Whether QUIC is to have more: what it has and the client has not acknowledged is below the limit."""
+
+    def must_end(self) -> None:
+        """The connection ends in some seconds, whatever the client does."""
 
     def finish(self, code: int, reason: str) -> None:
         """Send what was written, then close the session with `code`, then the connection."""
@@ -79,8 +87,8 @@ class Stream(Outlet):
     """One client. `receiver` gets what is no message for `session`, as with a WebSocket's connection."""
 
     __slots__ = (
-        "_is_reading", "_reader", "engine", "is_secure", "on_abort", "phase", "receiver", "request", "session",
-        "transport",
+        "_is_reading", "_reader", "_taken", "engine", "is_secure", "on_abort", "phase", "receiver", "request",
+        "session", "transport", "wheel_slot",
     )  # fmt: skip
 
     def __init__(self, engine: Engine, link: Link, request: Request) -> None:
@@ -96,6 +104,9 @@ class Stream(Outlet):
         self.on_abort: Callable[[], None] | None = None
         self._reader = PacketReader(engine.options.max_http_buffer_size)
         self._is_reading = False
+        # What the client had acknowledged when the wheel looked last.
+        self._taken = 0
+        self.wheel_slot = None
 
     @property
     def remote(self) -> str:
@@ -223,6 +234,9 @@ class Stream(Outlet):
         while self.is_writable and self.queue:
             self.transport.write(self._take_some())
             self.is_writable = self.transport.has_room()
+        if not self.is_writable and self.wheel_slot is None and self.engine.options.send_timeout:
+            self._taken = self.transport.acknowledged_bytes()
+            self.engine.wheel.add(self, self.engine.options.send_timeout)
         if self.flow is not None:
             self.flow.flushed(self)
         if self.phase == Phase.CLOSING and not self.queue:
@@ -255,6 +269,19 @@ class Stream(Outlet):
             self.is_writable = True
             self.drain()
 
+    def on_due(self) -> float:
+        """The wheel's call, while there is no room: a client that takes too little is cut off (send_timeout)."""
+        timeout = self.engine.options.send_timeout
+        if self.is_writable or self.phase != Phase.OPEN or timeout is None:
+            return 0
+        before, self._taken = self._taken, self.transport.acknowledged_bytes()
+        if self._taken - before >= MIN_TAKEN_BYTES:
+            return timeout
+        if self.receiver is not None:
+            self.receiver.connection_stalled(self)
+        self.abort()
+        return 0
+
     def overflow(self) -> None:
         """The client reads too slowly: its buffer is over max_buffered_bytes."""
         if self.phase == Phase.CLOSED:
@@ -277,6 +304,7 @@ class Stream(Outlet):
         can_drain = self.is_writable or self.phase < Phase.OPEN
         self.phase = Phase.CLOSING
         self.is_closed = True
+        self.transport.must_end()
         if can_drain:  # else its time comes when the client has read
             self.engine.loop.call_soon(self.drain)
 
@@ -302,6 +330,7 @@ class Stream(Outlet):
         self.is_closed = True
         self.is_writable = False
         self.take_queue()
+        self.engine.wheel.remove(self)
         self.session = self.receiver = self.on_abort = None
 
 

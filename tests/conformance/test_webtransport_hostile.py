@@ -15,9 +15,6 @@ import pytest_asyncio
 
 import fastsio
 from harness import MS, until
-
-pytest.importorskip("aioquic", reason="the extra `webtransport`")
-
 from webtransport_peer import WebTransportPeer, framed
 
 # A handshake is slow in Python: asyncio's own loop has its turn in tests/unit/webtransport.

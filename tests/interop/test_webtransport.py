@@ -24,8 +24,6 @@ ROOT = Path(__file__).parents[2]
 ALONE = '{transports: ["webtransport"]}'
 WAIT_S = 10_000 * MS
 
-pytest.importorskip("aioquic", reason="the extra `webtransport`")
-
 
 class App:
     """The server's process, and what it says."""
@@ -192,6 +190,15 @@ def test_client_that_the_application_refuses_hears_why(page):
     page.do("until", "seen.some((one) => one[0] === 'connect_error')")
     assert page.run("seen.at(-1)") == ["connect_error", "not you"]
     page.run("void socket.io._close()")
+
+
+def test_client_that_allow_request_refuses_fails_at_once(page):
+    connected(page)
+    assert page.run("ask('refuse the next')") is True
+    page.run("void socket.disconnect(), void (seen.length = 0)")
+    page.run(f"void connect({ALONE})")
+    page.do("until", "seen.some((one) => one[0] === 'connect_error')")
+    assert page.run("seen.at(-1)") == ["connect_error", "webtransport error"]
 
 
 def test_wrong_path_is_an_error_at_once(page):

@@ -69,8 +69,16 @@ def say(*what: Any) -> None:
 
 
 def application() -> fastsio.IO:
+    refusals = [0]
+
+    def allow(request: Any) -> bool:
+        refusals[0] -= 1
+        return refusals[0] < 0
+
     io = fastsio.IO(
-        transports=["polling", "websocket", "webtransport"], max_http_buffer_size=2_000_000
+        allow_request=allow,
+        transports=["polling", "websocket", "webtransport"],
+        max_http_buffer_size=2_000_000,
     )
 
     @io.use
@@ -92,6 +100,11 @@ def application() -> fastsio.IO:
         def news(count: int) -> None:
             for number in range(count):
                 socket.emit("news", number, bytes((number % 256,)))
+
+        @socket.on("refuse the next")
+        def refuse() -> bool:
+            refusals[0] = 1
+            return True
 
         @socket.on("leave me")
         def leave() -> None:

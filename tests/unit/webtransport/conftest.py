@@ -6,14 +6,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import pytest
 import pytest_asyncio
 
 import fastsio
 from harness import until
-
-pytest.importorskip("aioquic", reason="the extra `webtransport`")
-
 from webtransport_peer import WebTransportPeer
 
 TRANSPORTS = ("polling", "websocket", "webtransport")

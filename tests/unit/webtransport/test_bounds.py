@@ -9,7 +9,7 @@ import asyncio
 
 import pytest
 
-from harness import until
+from harness import MS, until
 from webtransport_peer import Http3Client, framed
 
 # asyncio's own loop has its turn in test_sessions.py.
@@ -44,6 +44,74 @@ async def test_client_that_does_not_read_is_bounded_and_cut_off(webtransport_app
         assert 500 < sent < 1000
         await peer.http.ended_by_server()
     await app.gone()
+
+
+@pytest.mark.fault(
+    "a WebTransport client reads next to nothing", "it is cut off after send_timeout"
+)
+async def test_client_that_takes_too_little_is_cut_off(webtransport_app):
+    app = await webtransport_app({"send_buffer": 4096}, send_timeout=0.2)
+    async with app.peer(max_data=50_000, max_stream_data=20_000) as peer:
+        stop_granting(peer.http)
+        await (await peer.open()).join()
+        for _ in range(50):
+            app.sockets[0].emit("news", "x" * 1000)
+        end = await peer.http.ended_by_server()
+        assert end.error_code == 0x10B
+        await app.ended("transport error")
+
+
+@pytest.mark.fault(
+    "a WebTransport client that does not read is told to go", "it is cut off some seconds later"
+)
+async def test_client_that_is_closed_and_does_not_read_is_cut_off(webtransport_app, monkeypatch):
+    from fastsio.webtransport import connection
+
+    monkeypatch.setattr(connection, "CLOSE_S", 0.1)
+    app = await webtransport_app({"send_buffer": 4096})
+    async with app.peer(max_data=50_000, max_stream_data=20_000) as peer:
+        stop_granting(peer.http)
+        await (await peer.open()).join()
+        for _ in range(50):
+            app.sockets[0].emit("news", "x" * 1000)
+        await until(lambda: not app.sockets[0].volatile.emit("x"), "a full window")
+        app.sockets[0].conn.close()
+        assert app.ends == ["forced close"]
+        await peer.http.ended_by_server()
+        await app.gone()
+
+
+async def test_client_that_takes_enough_is_not_cut_off(webtransport_app):
+    app = await webtransport_app({"send_buffer": 4096}, send_timeout=0.2)
+    async with app.peer(max_data=50_000, max_stream_data=20_000) as peer:
+        await (await peer.open()).join()
+        for number in range(400):
+            app.sockets[0].emit("news", number, "x" * 1000)
+            if number % 40 == 0:
+                await asyncio.sleep(0.05)
+        for number in range(400):
+            assert (await peer.receive()).startswith(f'42["news",{number},')
+        assert app.ends == []
+
+
+@pytest.mark.fault(
+    "more clients of one address than max_connections_per_address",
+    "the next is refused over WebTransport too",
+)
+async def test_clients_of_one_address_are_counted(webtransport_app):
+    app = await webtransport_app(max_connections_per_address=1)
+    async with app.peer() as peer:
+        await (await peer.open()).join()
+        async with app.peer() as second:
+            assert await second.connect() == 200
+            second.open_stream()
+            second.send("0")
+            end = await second.http.ended_by_server()
+            assert "max_connections_per_address" in end.reason_phrase
+        peer.close_session()
+        await app.ended("transport close")
+    async with app.peer() as third:
+        await third.open()
 
 
 async def test_slow_reader_gets_everything_in_order_once_it_reads(webtransport_app):
@@ -137,6 +205,38 @@ async def test_connection_has_one_session(webtransport_app):
         assert await peer.receive() == '42["echo",1]'
 
 
+@pytest.mark.fault(
+    "QUIC or an application's hook fails over a WebTransport client",
+    "it alone ends; a line says where",
+)
+async def test_failure_ends_one_client_and_is_logged_with_its_place(
+    webtransport_app, monkeypatch, caplog
+):
+    app = await webtransport_app()
+    async with app.peer() as peer, app.peer() as failing:
+        await (await peer.open()).join()
+        await (await failing.open()).join()
+        stream = next(
+            one.stream for one in app.door.connections if one.session.id == failing.handshake["sid"]
+        )
+
+        def fail(data):
+            raise LookupError("what nobody thought of")
+
+        monkeypatch.setattr(stream._reader.__class__, "feed", lambda reader, data: fail(data))
+        failing.send('42["echo",1]')
+        end = await failing.http.ended_by_server()
+        monkeypatch.undo()
+        assert end.error_code == 0x102  # H3_INTERNAL_ERROR
+        assert app.ends == ["transport close"]
+        peer.send('42["echo",2]')
+        assert await peer.receive() == '42["echo",2]'
+    assert app.door.failures == 1
+    app.door.failures = 0
+    assert "LookupError('what nobody thought of') was raised at" in caplog.text
+    assert "test_bounds.py:" in caplog.text
+
+
 async def test_client_has_few_streams(webtransport_app):
     app = await webtransport_app()
     async with app.peer() as peer:
@@ -197,3 +297,27 @@ async def test_clients_show_their_address_when_many_shake_hands(webtransport_app
                 pass
     app.door.handshakes.clear()
     await app.gone()
+
+
+@pytest.mark.fault(
+    "a WebTransport client talks and does not read", "its session ends after send_timeout"
+)
+async def test_client_that_talks_and_does_not_read_is_ended(webtransport_app):
+    send_timeout_s = 300 * MS
+    app = await webtransport_app({"send_buffer": 65_536}, send_timeout=send_timeout_s)
+    async with app.peer(max_data=200_000, max_stream_data=100_000) as peer:
+        stop_granting(peer.http)
+        await (await peer.open()).join()
+        for _ in range(100):
+            app.sockets[0].emit("news", "x" * 10_000)
+        loop = asyncio.get_running_loop()
+        began_at = loop.time()
+        while not app.ends:
+            assert loop.time() - began_at < 10 * send_timeout_s
+            peer.send('42["echo",1]')
+            await asyncio.sleep(20 * MS)
+        assert loop.time() - began_at >= send_timeout_s
+        assert app.ends == ["transport error"]
+        await peer.http.ended_by_server()
+    await app.gone()
+    assert app.server.engine.rare_log.counts["send_timeout"] == 1

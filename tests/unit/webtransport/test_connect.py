@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-pytest.importorskip("aioquic", reason="the extra `webtransport`")
-
 from fastsio.webtransport.connection import read_connect
 
 RIGHT = {

@@ -6,6 +6,7 @@ Source: engine.io-protocol v4, "WebTransport", "Upgrade", "Heartbeat"; engineio.
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 
@@ -117,6 +118,37 @@ async def test_packets_sent_with_the_handshake_are_not_lost(webtransport_app):
         assert (await peer.receive())[0] == "0"
         assert (await peer.receive()).startswith("40{")
         assert await peer.receive() == '42["echo",1]'
+
+
+async def test_packets_and_bytes_are_counted_when_somebody_looks_on(webtransport_app):
+    app = await webtransport_app()
+    flusher = app.server.engine.flusher
+    async with app.peer() as peer:
+        await (await peer.open()).join()
+        flusher.is_counting = True
+        peer.send('42["echo",1]')
+        await peer.receive()
+        assert (flusher.packets_in, flusher.packets_out) == (1, 1)
+        assert flusher.bytes_in == 13
+        assert flusher.bytes_out >= 13
+        flusher.is_counting = False
+
+
+async def test_clients_that_have_gone_leave_nothing_behind(webtransport_app):
+    from fastsio.webtransport.connection import Connection
+    from fastsio.webtransport.stream import Stream
+
+    app = await webtransport_app()
+    for _ in range(10):
+        async with app.peer() as peer:
+            await (await peer.open()).join()
+    await until(lambda: len(app.ends) == 10, "the ends")
+    await app.gone()
+    app.sockets.clear()
+    app.ends.clear()
+    gc.collect()
+    left = [one for one in gc.get_objects() if isinstance(one, (Connection, Stream))]
+    assert left == []
 
 
 # --- who is told of it ---------------------------------------------------------------------------
