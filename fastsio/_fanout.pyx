@@ -134,12 +134,13 @@ cdef class Outlet:
             return self.put_watched(encoded, is_volatile)
         if self.is_closed or self.buffered_bytes > self.max_buffered_bytes:
             return self.refuse(is_volatile)
-        if not self.is_writable and (is_volatile or has_too_many(self)):  # else it is sent in this turn
-            return self.refuse(is_volatile)
+        if not self.is_writable:
+            if is_volatile or has_too_many(self):
+                return self.refuse(is_volatile)
+        elif not self.is_waiting:
+            self.flusher.add(self)
         self.queue.append(encoded)
         self.buffered_bytes += encoded.size
-        if not self.is_waiting and self.is_writable:
-            self.flusher.add(self)
         return True
 
     cdef bint put_spoken(self, Encoded encoded, bint is_volatile) except -1:
