@@ -13,12 +13,9 @@ cdef enum Phase:
 
 
 cdef class Conn(Stream):
-    cdef object router
     cdef RequestReader http         # None unless requests came in pieces or ahead of their turn
     cdef Reader reader
-    cdef public object receiver     # gets what is no message for the session
     cdef public object on_abort     # called if the client goes before its request is answered
-    cdef public object wheel_slot   # the wheel's own mark
     cdef Py_ssize_t seen_body_bytes
     cdef short idle_checks          # how many looks of the wheel found it idle, or in the same request
     cdef unsigned char phase        # a Phase
@@ -28,6 +25,8 @@ cdef class Conn(Stream):
     cdef flag is_broken             # what came is not HTTP; answered when its turn comes
     cdef flag in_requests           # next_requests() is at work
     cdef bint is_in_request(self) noexcept
+    cdef object look_at_requests(self, double seconds)
+    cdef object look_at_reader(self, double seconds)
     cdef bint body_advances(self) except -1
     cdef int read_http(self, bytes data) except -1
     cdef bytes read_requests(self, bytes data, RequestReader http)

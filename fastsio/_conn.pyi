@@ -8,14 +8,10 @@ from fastsio._http import Request
 from fastsio._stream import Stream
 
 class Conn(Stream, asyncio.Protocol):
-    receiver: Any
     is_busy: bool
     on_abort: Callable[[], None] | None
-    wheel_slot: int | None
     has_served: bool
     def __init__(self, router: Any) -> None: ...
-    @property
-    def remote(self) -> str: ...
     def respond(
         self,
         status: int,

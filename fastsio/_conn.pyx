@@ -27,7 +27,7 @@ from fastsio._fanout cimport MessageHandler, SessionBase
 from fastsio._frames cimport CLOSE, COMPRESSED, PONG, TEXT, Sink, frame_of, reader_clear, reader_feed, reader_init
 from fastsio._http cimport Request, RequestReader, accept_key, chosen_protocol
 from fastsio._http cimport response_head, switch_head, whole_request
-from fastsio._stream cimport Stream, most_descriptors
+from fastsio._stream cimport LOOKS, Stream, most_descriptors
 
 from fastsio._frames import ProtocolError
 
@@ -35,26 +35,22 @@ logger = logging.getLogger("fastsio.conn")
 PLAIN_TEXT = [("Content-Type", "text/plain; charset=utf-8")]
 
 cdef enum:
-    HEAD_TOO_BIG = 431
     # Requests of one client that may wait for their turn before it is no longer read.
     MAX_PIPELINED = 8
+    MAX_A_TURN = 64             # of those how many are served at once
     # How long an idle kept-alive connection stays, and how long a closing one may take.
     KEEP_ALIVE_S = 75
     MOST_IDLE_CHECKS = 32767    # a head_timeout of less than 2.3 ms
+    CLOSE_S = 5
+    # What a closing one must take in that time of what is still unsent, to get as much time again.
+    MIN_CLOSING_BYTES = 4096
     # What a request's body must bring between two looks of the wheel.
     MIN_BODY_BYTES = 1024
-    CLOSE_S = 5
-    # What a read of a TLS connection brings at most.
-    SECURE_BYTES = 262144
+    SECURE_BYTES = 262144       # what a read of a TLS connection brings at most
 
 
 cdef class Conn(Stream):
     """One client connection. The event loop calls the methods with asyncio's protocol names."""
-
-    def __cinit__(self, router):
-        self.router = router
-        self.flusher = router.flusher
-        self.max_buffered_bytes = router.max_buffered_bytes
 
     def __dealloc__(self):
         reader_clear(&self.reader)
@@ -127,13 +123,29 @@ cdef class Conn(Stream):
 
         Costs nothing per request: a head gets between one and two times head_timeout_s.
         """
+        if self.phase == HTTP:
+            return self.look_at_requests(self.router.head_timeout_s)
+        if self.phase == WEBSOCKET:
+            return self.look_at_reader(self.flusher.send_timeout_s / LOOKS)
         if self.phase == CLOSING:
+            # What is unsent may still go, as long as it goes.
+            if not self.is_writable and not self.reads_too_slowly(CLOSE_S, CLOSE_S, MIN_CLOSING_BYTES):
+                return CLOSE_S
             self.abort()
+        return 0
+
+    cdef object look_at_reader(self, double seconds):
+        """A WebSocket is on the wheel since its client took no more; not if it does again."""
+        if self.is_overdue(seconds):
+            self.cut_off()
             return 0
-        if self.phase != HTTP:
+        return 0 if self.is_writable else seconds
+
+    cdef object look_at_requests(self, double seconds):
+        if self.is_overdue(seconds):
+            self.cut_off()
             return 0
-        seconds = self.router.head_timeout_s
-        if self.is_busy or self.body_advances():
+        if self.is_busy or self.body_advances() or (not self.is_writable and self.flusher.send_timeout_s > 0):
             self.idle_checks = 0
         elif not self.has_served or self.is_in_request():
             # Below 0 it counts the looks that found one request unfinished, above 0 the idle ones.
@@ -220,18 +232,19 @@ cdef class Conn(Stream):
 
     def next_requests(self) -> None:
         """Hand over the requests that are complete, one at a time (RFC 9112 9.3.2: answers in order)."""
-        cdef Request request
+        cdef int turn = MAX_A_TURN
         self.in_requests = True
-        while self.phase == HTTP and not self.is_busy and self.http is not None and self.http.ready:
-            request = self.http.ready.pop(0)
-            self.serve(request)
+        while self.phase == HTTP and not self.is_busy and self.http is not None and self.http.ready and turn:
+            self.serve(self.http.ready.pop(0))
+            turn -= 1
         self.in_requests = False
-        if self.is_broken and self.phase == HTTP and not self.is_busy:
-            # Behind the answers to what came before it.
+        if not turn:  # unlikely: others have their turn first
+            self.flusher.call_soon(self.next_requests)
+        elif self.is_broken and self.phase == HTTP and not self.is_busy:  # behind the answers to what came before
             if self.http.option is None:
                 self.respond(400, [], b"", keep_alive=False)
             else:
-                self.turn_away(HEAD_TOO_BIG, self.http.option, self.http.complaint)
+                self.turn_away(431, self.http.option, self.http.complaint)
         if self.phase == HTTP:
             if self.http is not None and len(self.http.ready) >= MAX_PIPELINED:
                 self.transport.pause_reading()
@@ -295,12 +308,6 @@ cdef class Conn(Stream):
         answer, self.deflate = agreed
         self.reader.takes_compressed = True
         return [("Sec-WebSocket-Extensions", answer)]
-
-    @property
-    def remote(self) -> str:
-        """The client's address, "" where there is none (Unix sockets)."""
-        name = self.transport.get_extra_info("peername") if self.transport is not None else None
-        return name[0] if isinstance(name, tuple) else ""
 
     # --- WebSocket ---------------------------------------------------------------------------
 
@@ -378,16 +385,6 @@ cdef class Conn(Stream):
         self.keep_alive = False
         if self.phase == HTTP and not self.is_busy:
             self.close()
-
-    def overflow(self) -> None:
-        """The client reads too slowly: its buffer is over max_buffered_bytes."""
-        if self.phase == CLOSED:
-            return
-        text = "%s: cut off, over %d bytes unread (max_buffered_bytes)"
-        self.router.rare_log.note("max_buffered_bytes", text, self.remote, self.max_buffered_bytes)
-        if self.receiver is not None:
-            self.receiver.connection_overflowed(self)
-        self.abort()
 
 
 # (buffer, a view of it) by thread: loops run in several.

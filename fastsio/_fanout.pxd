@@ -25,6 +25,7 @@ cdef class Flusher:
     cdef readonly bint is_scheduled
     cdef readonly Py_ssize_t failures
     cdef public int64_t dropped     # packets that clients did not get: volatile ones, and those of full buffers
+    cdef public double send_timeout_s   # see the option send_timeout; 0: none
     # Of all sessions, while is_counting is set: packets of Engine.IO, and the bytes that carried them.
     cdef public bint is_counting
     cdef public int64_t packets_in

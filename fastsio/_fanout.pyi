@@ -29,6 +29,7 @@ class Flusher:
     is_scheduled: bool
     failures: int
     dropped: int
+    send_timeout_s: float
     is_counting: bool
     packets_in: int
     packets_out: int

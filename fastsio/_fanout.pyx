@@ -132,7 +132,9 @@ cdef class Outlet:
             return self.put_spoken(encoded, is_volatile)
         if self.flow is not None or encoded.key is not None:  # unlikely
             return self.put_watched(encoded, is_volatile)
-        if self.is_closed or is_full(self) or (is_volatile and not self.is_writable):
+        if self.is_closed or self.buffered_bytes > self.max_buffered_bytes:
+            return self.refuse(is_volatile)
+        if not self.is_writable and (is_volatile or has_too_many(self)):  # else it is sent in this turn
             return self.refuse(is_volatile)
         self.queue.append(encoded)
         self.buffered_bytes += encoded.size

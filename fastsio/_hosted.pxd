@@ -26,6 +26,8 @@ cdef class HostedSocket(Outlet):
     cdef object driver              # the task that receives
     cdef object sending             # the task of a send that has to wait
     cdef Phase phase
+    cdef Py_ssize_t taken           # packets that the server was given
+    cdef Py_ssize_t seen_taken      # how many it was when somebody last looked
     cdef Py_ssize_t max_message_bytes
     cdef int close_code
     cdef bint has_sent_close
@@ -37,6 +39,8 @@ cdef class HostedSocket(Outlet):
     cdef dict next_message(self)
     cdef bint transmit(self, dict message) except -1
     cdef bint begin(self, object sent) except -1
+    cdef int watch_reader(self) except -1
+    cdef object look_at_reader(self)
     cdef int count_in(self, Py_ssize_t n) noexcept
     cdef int end_of_read(self) except -1
     cdef int finish(self) except -1

@@ -223,6 +223,7 @@ cdef class HostedSocket(Outlet):
             del self.queue[:MAX_BATCH]
             self.position = 0
         encoded = self.batch[self.position]
+        self.taken += 1
         # Let go at once: the last one of a broadcast frees it.
         self.batch[self.position] = None
         self.position += 1
@@ -262,7 +263,15 @@ cdef class HostedSocket(Outlet):
         self.is_writable = False
         self.sending = task
         task.add_done_callback(self.sent)
+        self.watch_reader()
         return False
+
+    cdef int watch_reader(self) except -1:
+        """The server makes us wait: look again in send_timeout seconds whether it has taken a message meanwhile."""
+        if self.wheel_slot is None and self.phase == OPEN and self.flusher.send_timeout_s > 0:
+            self.seen_taken = self.taken
+            self.engine.wheel.add(self, self.flusher.send_timeout_s)
+        return 0
 
     def sent(self, task) -> None:
         """The server has taken what it made wait. What was queued meanwhile shares one Task, as it may wait again."""
@@ -375,7 +384,20 @@ cdef class HostedSocket(Outlet):
             self.engine.wheel.remove(self)
 
     def on_due(self) -> float:
-        """The wheel's call: the client did not answer our close, or the server keeps its end to itself."""
+        """The wheel's call: a client that reads too slowly or did not answer our close, a server that hides its end."""
+        if self.phase == OPEN:
+            return self.look_at_reader()
+        self.abort()
+        return 0
+
+    cdef object look_at_reader(self):
+        if self.sending is None:
+            return 0
+        if self.taken != self.seen_taken:
+            self.seen_taken = self.taken
+            return self.flusher.send_timeout_s
+        if self.receiver is not None:
+            self.receiver.connection_stalled(self)
         self.abort()
         return 0
 

@@ -43,8 +43,10 @@ cdef class SharedConn(Conn):
     # --- the event loop's side ---------------------------------------------------------------
 
     def pause_writing(self) -> None:
-        self.is_writable = False
-        if self.beside is not None:
+        if self.beside is None:
+            Conn.pause_writing(self)
+        else:
+            self.is_writable = False
             self.beside.pause_writing()
 
     def resume_writing(self) -> None:
@@ -84,6 +86,10 @@ cdef class SharedConn(Conn):
             self.is_judging = False
         # RFC 6455 4.1: what follows the request's blank line is WebSocket already.
         return self.read_frames(rest) if rest and self.phase == WEBSOCKET else 0
+
+    cdef bint is_overdue(self, double passed_s) except -1:
+        """How slowly its own answers may be read is the other server's to say."""
+        return self.beside is None and Conn.is_overdue(self, passed_s)
 
     cdef bint is_in_request(self) noexcept:
         return self.held is not None or Conn.is_in_request(self)

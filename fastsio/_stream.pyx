@@ -22,8 +22,12 @@ cdef extern from *:
         (void)fd; (void)data; (void)n; (void)is_last;
         return 0;
     }
+    static long long fastsio_acknowledged(int fd) { (void)fd; return -1; }
     #else
     #include <sys/socket.h>
+    #include <netinet/in.h>
+    #include <netinet/tcp.h>
+    #include <string.h>
     #ifndef MSG_NOSIGNAL
     #define MSG_NOSIGNAL 0
     #endif
@@ -50,13 +54,34 @@ cdef extern from *:
                 return -1;
         }
     }
+    /* Bytes that the peer has acknowledged since it connected, -1 where nobody knows (Unix sockets, other systems).
+     * Linux 4.1: tcpi_bytes_acked, which libc's own struct tcp_info may lack; its place is part of the kernel's ABI. */
+    static long long fastsio_acknowledged(int fd) {
+    #if defined(__linux__) && defined(TCP_INFO)
+        enum { ACKED_AT = 120 };
+        unsigned char info[ACKED_AT + sizeof(unsigned long long)];
+        unsigned long long acked;
+        socklen_t size = sizeof info;
+        if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &size) == 0 && size == sizeof info) {
+            memcpy(&acked, info + ACKED_AT, sizeof acked);
+            return (long long)acked;
+        }
+    #else
+        (void)fd;
+    #endif
+        return -1;
+    }
     #endif
     """
     Py_ssize_t fastsio_send(int fd, const char* data, Py_ssize_t n, bint is_last) noexcept
+    long long fastsio_acknowledged(int fd) noexcept
 
 cdef enum:
     # Joined into one write: more would only copy what the kernel does not take at once.
     JOIN_BYTES = 262144
+    # What a client must take of what waits for it in send_timeout seconds, unless it is all: 500 bytes a second, a
+    # tenth of GPRS.
+    MIN_TAKEN_BYTES = 16384
 
 cdef bint CAN_SEND_DIRECTLY = sys.platform != "win32"
 # A connection whose descriptor is above it takes one of those that are kept for others; see descriptors.py.
@@ -72,8 +97,11 @@ def keep_descriptors(int most) -> None:
 cdef class Stream(Outlet):
     """What a connection sends; `session` is whose packets these are, None while it has none."""
 
-    def __cinit__(self, *args, **kwargs):
+    def __cinit__(self, router):
         self.fd = -1
+        self.router = router
+        self.flusher = router.flusher
+        self.max_buffered_bytes = router.max_buffered_bytes
 
     cdef int begin_writing(self, transport) except -2:
         """The event loop has a transport for us; returns its descriptor, -1 if there is none."""
@@ -91,8 +119,18 @@ cdef class Stream(Outlet):
         self.is_writable = True
         return fd
 
+    @property
+    def remote(self) -> str:
+        """The client's address, "" where there is none (Unix sockets)."""
+        name = self.transport.get_extra_info("peername") if self.transport is not None else None
+        return name[0] if isinstance(name, tuple) else ""
+
     def pause_writing(self) -> None:
+        """The kernel takes no more. The wheel looks whether it does so again: not here, this may happen often."""
         self.is_writable = False
+        self.stalled_s = -1
+        if self.wheel_slot is None and self.flusher.send_timeout_s > 0:
+            self.router.watch(self, self.flusher.send_timeout_s / LOOKS)
 
     def resume_writing(self) -> None:
         if self.transport is not None:
@@ -191,6 +229,62 @@ cdef class Stream(Outlet):
                 return 0
         self.transport.write(memoryview(data)[sent:] if sent else data)
         return 0
+
+    # --- who reads too slowly ----------------------------------------------------------------
+
+    cdef bint is_overdue(self, double passed_s) except -1:
+        """A look of the wheel, `passed_s` after the one before: True if the client is to be cut off (send_timeout)."""
+        cdef double limit_s = self.flusher.send_timeout_s
+        return limit_s > 0 and self.reads_too_slowly(passed_s, limit_s, MIN_TAKEN_BYTES)
+
+    cdef bint reads_too_slowly(self, double passed_s, double limit_s, Py_ssize_t least) except -1:
+        """True if we are paused, and the client has taken less than `least` bytes in `limit_s` seconds.
+
+        The time is summed up from look to look, so that one in which our own loop was blocked counts once.
+        """
+        cdef Py_ssize_t taken
+        if self.is_writable or self.transport is None:
+            return False
+        taken = self.taken_bytes()
+        if self.stalled_s < 0 or taken - self.seen_taken >= least:
+            self.seen_taken = taken
+            self.stalled_s = 0
+            return False
+        self.stalled_s += passed_s
+        return self.stalled_s >= limit_s
+
+    def cut_off(self) -> None:
+        """The client has taken too little for too long (send_timeout)."""
+        if self.receiver is not None:
+            self.receiver.connection_stalled(self)
+        else:  # an HTTP answer, which nobody waits for
+            text = "%s: cut off, it takes too little of its answer (send_timeout)"
+            self.router.rare_log.note("send_timeout", text, self.remote)
+        self.abort()
+
+    def overflow(self) -> None:
+        """The client reads too slowly: its buffer is over max_buffered_bytes."""
+        if self.transport is None:
+            return
+        text = "%s: cut off, over %d bytes unread (max_buffered_bytes)"
+        self.router.rare_log.note("max_buffered_bytes", text, self.remote, self.max_buffered_bytes)
+        if self.receiver is not None:
+            self.receiver.connection_overflowed(self)
+        self.abort()
+
+    cdef Py_ssize_t taken_bytes(self) except? -1:
+        """A number that grows by each byte that the client takes, as long as we are paused.
+
+        Of the transport's buffer we know what is left, but not under TLS, where two buffers follow each other: so
+        first ask the kernel what was acknowledged.
+        """
+        cdef long long acknowledged = -1
+        sock = self.transport.get_extra_info("socket")
+        if sock is not None:
+            acknowledged = fastsio_acknowledged(sock.fileno())
+        if acknowledged >= 0:
+            return <Py_ssize_t> acknowledged
+        return -<Py_ssize_t> self.transport.get_write_buffer_size()
 
     # --- the end -----------------------------------------------------------------------------
 

@@ -13,12 +13,19 @@ logger = logging.getLogger("fastsio.engine")
 
 MIN_TICK_S = 0.01
 MAX_TICK_S = 1.0
+# A turn that is later than this, and than a tick, was held up: the loop was blocked.
+LATE_S = 0.1
 # When an entry whose call has raised is called again: a session must not live on without anybody who ends it.
 AGAIN_S = 5.0
 
 
 cdef class Wheel:
-    """Calls entries when they are due, not before they are due and at most a tick later."""
+    """Calls entries when they are due, not before they are due and at most a tick later.
+
+    After a time in which the loop was blocked it first lets the loop read what has waited in the sockets' buffers:
+    nobody's time is up because of a pong, or a request, that is there. uvloop's timers may come before that.
+    `on_stall`, if there is one, is then called with how late it is, in seconds.
+    """
 
     cdef object loop
     cdef object time                # the loop's
@@ -27,6 +34,8 @@ cdef class Wheel:
     cdef int64_t next_slot
     cdef object timer
     cdef readonly Py_ssize_t count
+    cdef public object on_stall
+    cdef bint has_waited            # this turn is late, and what waited has been read
 
     def __cinit__(self, loop, double shortest_s):
         """`shortest_s`: the shortest delay that matters; a tick is a tenth of it, 10 ms to 1 s."""
@@ -75,8 +84,13 @@ cdef class Wheel:
 
     def turn(self) -> None:
         """The timer's call: all that is due by now."""
+        cdef double now = self.time()
+        cdef double late_s = now - self.next_slot * self.tick_s
         # A loop's timer may fire a moment early: the slot that it was set for is due all the same.
-        cdef int64_t last_slot = max(self.next_slot, <int64_t> (<double> self.time() / self.tick_s))
+        cdef int64_t last_slot = max(self.next_slot, <int64_t> (now / self.tick_s))
+        if late_s > LATE_S and late_s > self.tick_s and not self.has_waited and self.waits_for_reads(late_s):
+            return
+        self.has_waited = False
         try:
             if last_slot - self.next_slot > <int64_t> len(self.slots):  # the clock has jumped
                 self.skip_to_used_slot(last_slot)
@@ -114,6 +128,20 @@ cdef class Wheel:
             self.count += 1
             raise
         return 0
+
+    cdef bint waits_for_reads(self, double late_s) except -1:
+        """Turn after the loop has looked at its sockets once. Only once: else a busy loop would never come to it.
+
+        False if memory runs out: then there is this turn, or none.
+        """
+        try:
+            self.timer = self.loop.call_later(MIN_TICK_S, self.turn)
+        except MemoryError:
+            return False
+        self.has_waited = True
+        if self.on_stall is not None:
+            self.on_stall(late_s)
+        return True
 
     cdef int fire(self, int64_t number) except -1:
         cdef set due = self.slots.get(number)

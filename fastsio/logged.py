@@ -37,10 +37,10 @@ def short_id(sid: str) -> str:
 def short_ids(rooms: object) -> str:
     """Rooms and clients' ids, one or several, as a log line may have them: ids cut, rooms as they are."""
     if isinstance(rooms, str):
-        return short_id(rooms) if _ID.fullmatch(rooms) else one_line(repr(rooms))
+        return short_id(rooms) if _ID.fullmatch(rooms) else one_line(rooms)
     if isinstance(rooms, Iterable):
         return "[" + ", ".join(map(short_ids, rooms)) + "]"
-    return one_line(repr(rooms))
+    return one_line(rooms)
 
 
 def url_without_sid(url: str) -> str:

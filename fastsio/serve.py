@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from fastsio._conn import Conn, SecureConn
 from fastsio._shared import SecureSharedConn, SharedConn
-from fastsio.doors.beside import beside_for
+from fastsio.doors.beside import MissingExtra, beside_for
 from fastsio.doors.carriers import Carried, find_carried
 from fastsio.doors.files import find_file
 from fastsio.doors.handover import Takeover, ask
@@ -27,11 +27,13 @@ from fastsio.doors.passing import Doorman
 from fastsio.doors.running import RunningServer, Stop, call_hook
 from fastsio.doors.shared import Connections, SharedServer
 from fastsio.doors.signals import StopSignals
+from fastsio.doors.sockets import tune
 from fastsio.doors.systemd import Notifier, activated_sockets
 from fastsio.doors.tls import context_for
 from fastsio.pages import Pages
 from fastsio.server import Server
 from fastsio.static import StaticFiles
+from fastsio.webtransport.settings import Settings, settings_of
 
 logger = logging.getLogger("fastsio.serve")
 
@@ -49,7 +51,7 @@ async def start(
     ssl_context: ssl.SSLContext | None = None, head_timeout: float = 10.0, shutdown_timeout: float = 5.0,
     drain_seconds: float = 0.0, drain_delay: float = 0.0,
     on_drain: Callable[[], Awaitable[None] | None] | None = None, health: str | None = None,
-    handover: str | None = None,
+    handover: str | None = None, webtransport: Any = None,
 ) -> RunningServer:  # fmt: skip
     """Serve `app` on the running loop; returns when it listens.
 
@@ -68,6 +70,10 @@ async def start(
     with 503 from close() on, see doors/health.py. head_timeout: seconds a request, and a TLS handshake before it, may
     take to arrive.
 
+    webtransport: listen for HTTP/3 too, on the UDP port of the same number. None does so if the application's
+    transports name "webtransport"; False does not; a dict says more (webtransport/settings.py). It needs the
+    certificate's files and the extra `webtransport`.
+
     How it stops, in seconds: drain_delay, how long close() goes on accepting connections while `health` says what is
     coming; drain_seconds, over which it closes its clients, evenly and those at work last, 0 for all at once; on_drain
     is called before that, plain or `async`, to tell them; shutdown_timeout, what handlers that still run get then.
@@ -81,13 +87,15 @@ async def start(
     place = Place(host, port, sock, fd, uds, uds_mode)
     place.check()
     context = context_for(ssl_context, ssl_certfile, ssl_keyfile, ssl_keyfile_password)
+    files = (ssl_certfile, ssl_keyfile, ssl_keyfile_password)
+    quic = functools.partial(settings_of, webtransport, files)
     if hasattr(app, "as_asgi") and not hasattr(app, "hub"):  # a Server needs no ASGI by itself
         app = app.as_asgi()
     carried = find_carried(app)
     if carried is None:
-        files = Pages(pages, static_files) if pages else StaticFiles(static_files)
-        server = _raw_server(app, socketio_path, files, head_timeout)
-        return await _listen(server, None, place, context, stop, health, handover)
+        shown = Pages(pages, static_files) if pages else StaticFiles(static_files)
+        server = _raw_server(app, socketio_path, shown, head_timeout)
+        return await _listen(server, None, place, context, stop, health, handover, quic)
     if pages:
         raise ValueError(f"pages={pages!r}: what an ASGIApp shows is its other_asgi_app's to say")
     for name, given in (("socketio_path", socketio_path), ("static_files", static_files)):
@@ -97,7 +105,7 @@ async def start(
     await lifespan.startup()
     try:
         server = _asgi_server(app, carried, lifespan.state, head_timeout)
-        return await _listen(server, lifespan, place, context, stop, health, handover)
+        return await _listen(server, lifespan, place, context, stop, health, handover, quic)
     except BaseException:
         await lifespan.shutdown(shutdown_timeout)
         raise
@@ -133,7 +141,7 @@ def _asgi_server(app: Any, carried: Carried, state: dict[str, Any], head_timeout
 
 async def _listen(
     server: Server, lifespan: Lifespan | None, place: Place, context: ssl.SSLContext | None, stop: Stop,
-    health_path: str | None, handover: str | None,
+    health_path: str | None, handover: str | None, quic: Callable[[tuple[str, ...]], Settings | None],
 ) -> RunningServer:  # fmt: skip
     conn_class: type[Conn]
     if isinstance(server, SharedServer):
@@ -145,6 +153,8 @@ async def _listen(
     running: RunningServer | None = None
     takeover: Takeover | None = None
     try:
+        settings = quic(server.options.transports)
+        open_door = None if settings is None else _find_webtransport()
         health = None if health_path is None else add_health(server, health_path)
         takeover = None if handover is None else await ask(handover)
         if takeover is not None and takeover.neighbour is not None:
@@ -154,8 +164,13 @@ async def _listen(
             make, place.host, place.port, sockets, context, server.head_timeout_s
         )
         running = RunningServer(server, listeners, doorman, stop, lifespan, health)
+        tune(listeners.sockets, server.options)
         if takeover is not None:
             await takeover.confirm()
+        if open_door is not None:
+            running.webtransport = await open_door(
+                server, settings, listeners.sockets, takes_over=takeover is not None
+            )
         if place.uds is not None:
             listeners.own_files()
         if handover is not None:
@@ -169,6 +184,17 @@ async def _listen(
             takeover.give_up()
         await server.close(0)
         raise
+
+
+def _find_webtransport() -> Any:
+    """What opens a door for WebTransport. Raises ImportError without the extra."""
+    try:
+        from fastsio.webtransport.door import open_door
+    except ModuleNotFoundError as error:
+        raise MissingExtra(
+            f'webtransport needs {str(error.name).partition(".")[0]}: pip install "fastsio[webtransport]"'
+        ) from error
+    return open_door
 
 
 def _offer(running: RunningServer, path: str, takeover: Takeover | None) -> None:

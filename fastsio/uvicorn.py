@@ -11,6 +11,7 @@ from typing import Any
 
 from fastsio._http import Request
 from fastsio._shared import SecureSharedConn, SharedConn
+from fastsio.doors import sockets
 from fastsio.doors.beside import Beside, missing_uvicorn
 from fastsio.doors.carriers import Carried, find_carried
 from fastsio.doors.shared import SharedServer
@@ -93,6 +94,14 @@ class UvicornServer(SharedServer):
         if config.proxy_headers and self.engine.trusted_proxies is None:
             self.engine.trusted_proxies = _proxies_of(config.forwarded_allow_ips)
         self._state = beside.state
+        # Its listening sockets are uvicorn's, and unknown here: each connection is told by itself.
+        add, user_timeout_s = self.connections.add, sockets.user_timeout_of(self.options)
+
+        def opened(conn: Any) -> None:
+            add(conn)
+            sockets.set_user_timeout(conn.transport.get_extra_info("socket"), user_timeout_s)
+
+        self.opened = opened
         self._limit = config.limit_concurrency
         self._logs_access = access_logger.hasHandlers()
         self._shutdown_s = (

@@ -126,6 +126,16 @@ class MemoryTransport(asyncio.Transport):
         elif unsent:
             self.conn.resume_writing()
 
+    def drip(self, size: int) -> None:
+        """A client that reads slowly takes `size` bytes of what is unsent; it stays stalled while there is more."""
+        assert self._unsent is not None
+        unsent = b"".join(self._unsent)
+        self._unsent = [unsent[size:]] if unsent[size:] else []
+        if unsent:
+            self._deliver(unsent[:size])
+            if not self._unsent:
+                self.conn.resume_writing()
+
     def take(self) -> bytes:
         """What was sent since the last call."""
         sent, self.sent = self.sent, b""
@@ -384,3 +394,6 @@ class Receiver:
 
     def connection_overflowed(self, conn: Conn) -> None:
         self.got.append(("overflowed",))
+
+    def connection_stalled(self, conn: Conn) -> None:
+        self.got.append(("stalled",))

@@ -62,7 +62,9 @@ LOWER = [
     "client",
 ]
 STYLES = ["api", "admin", "metrics", "exceptions"]
-FRONT_DOORS = ["asgi", "wsgi", "attach", "uvicorn", "serve", "workers", "cli", "__main__"]
+FRONT_DOORS = [
+    "asgi", "wsgi", "attach", "uvicorn", "serve", "webtransport", "workers", "cli", "__main__",
+]  # fmt: skip
 
 # layer: the layers that it may import, besides itself. A layer is a module or a folder right below fastsio.
 MAY_IMPORT: dict[str, list[str]] = {
@@ -105,6 +107,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     "rarely": [],  # counting, and log lines that are not written too often
     "logged": [],  # what may stand in a log line
     "threads": [],  # loops and pools, of whatever
+    "watchdog": ["rarely"],  # a thread that looks at a loop
     "engine": [
         "_flow",
         "rarely",
@@ -121,6 +124,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "_wheel",
         "_ids",
         "options",
+        "watchdog",
     ],  # never core: it calls a port
     "core": [
         "_typed",
@@ -143,7 +147,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "msgpack_packet",
         "_msgpack",
     ],  # never engine, adapters, api or _conn
-    "adapters": ["core", "_eager", "_encoded"],
+    "adapters": ["core", "_eager", "_encoded", "_json"],
     "client": [
         "_eager",
         "_client",
@@ -169,7 +173,17 @@ MAY_IMPORT: dict[str, list[str]] = {
     **{style: ["core", "options"] for style in STYLES},
     "api": ["_aio", "core", "options", "threads"],
     "server": LOWER,
-    "doors": ["_conn", "_shared", "_hosted", "_http", "static", "threads", "engine", "server"],
+    "doors": [
+        "_conn",
+        "_shared",
+        "_hosted",
+        "_http",
+        "static",
+        "threads",
+        "engine",
+        "server",
+        "options",
+    ],
     "engineio": [
         "_raw",
         *LOWER,

@@ -100,6 +100,16 @@ class Bus:
         return set(self.cluster.members.alive)
 
     @property
+    def lost(self) -> int:
+        """How many messages could not be sent, and will not be."""
+        return 0
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether messages wait to be sent."""
+        return False
+
+    @property
     def loop(self) -> asyncio.AbstractEventLoop:
         """The loop of the server's engine, while it serves."""
         loop = self.cluster.loop

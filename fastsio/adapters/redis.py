@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from fastsio.adapters.bus import Bus, Peers
+from fastsio.adapters.bus import Peers
 from fastsio.adapters.messages import Kind, Message
+from fastsio.adapters.redis_bus import RedisBus
 from fastsio.adapters.redis_link import RedisLink
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ ACK = 9
 EMITTER = "emitter"
 
 
-class RedisAdapter(Bus):
+class RedisAdapter(RedisBus):
     """`IO(adapter=RedisAdapter("redis://localhost"))`.
 
     url: redis://, rediss:// or unix://. key: Node's option of that name, the prefix of all channels. request_timeout:
@@ -48,9 +49,6 @@ class RedisAdapter(Bus):
     same key and the last option. Other keyword arguments are redis-py's. Raises ImportError without redis-py or
     msgspec: pip install "fastsio[redis]".
     """
-
-    heartbeat_interval = None
-    tells_who_leaves = False
 
     def __init__(
         self, url: str = "redis://localhost:6379", *, key: str = "socket.io", request_timeout: float = 5.0,
@@ -63,12 +61,6 @@ class RedisAdapter(Bus):
         self._link = RedisLink(url, self._arrived, self._state_changed, options=options)
         # Answers do not say whose they are.
         self._numbers = itertools.count()
-
-    async def start(self) -> None:
-        await self._link.start()
-
-    async def stop(self) -> None:
-        await self._link.stop()
 
     def namespace_added(self, name: str) -> None:
         self._link.psubscribe(f"{self.key}#{name}#*")
@@ -161,7 +153,7 @@ class RedisAdapter(Bus):
                 self._request(name, self._read(data))
             else:
                 self._response(name, self._read(data))
-        except Exception:
+        except (TypeError, ValueError, KeyError, AttributeError, IndexError):
             logger.warning("no message of a server, on %r: %.200r", channel, data, exc_info=True)
 
     def _where(self, channel: str) -> tuple[str, str, str]:
@@ -236,6 +228,3 @@ class RedisAdapter(Bus):
         else:
             kind, data["sockets"] = Kind.FETCH_SOCKETS_RESPONSE, response.get("sockets")
         self.receive(Message(kind, uid, name, data))
-
-    def _state_changed(self, is_up: bool) -> None:
-        self.cluster.bus_changed(is_up, self._link.lost)

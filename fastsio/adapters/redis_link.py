@@ -87,6 +87,11 @@ class RedisLink:
         self._tasks = []
         await self.client.aclose()
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether commands wait to be sent."""
+        return not self._all_sent.is_set()
+
     # --- out ---------------------------------------------------------------------------------
 
     def send(self, *command: Any) -> None:

@@ -6,8 +6,9 @@ In a Redis cluster each channel is one node's work. Nothing is kept, as with Red
 import logging
 from typing import TYPE_CHECKING, Any
 
-from fastsio.adapters.bus import Bus, Peers
+from fastsio.adapters.bus import Peers
 from fastsio.adapters.messages import Kind, Message
+from fastsio.adapters.redis_bus import RedisBus
 from fastsio.adapters.redis_link import RedisLink
 from fastsio.adapters.wire import Packed, decode, encode
 
@@ -22,7 +23,7 @@ MODES = ("dynamic", "static", "dynamic-private")
 ID_LENGTH = 20
 
 
-class ShardedRedisAdapter(Bus):
+class ShardedRedisAdapter(RedisBus):
     """`IO(adapter=ShardedRedisAdapter("redis://localhost"))`; needs Redis 7.
 
     subscription_mode: Node's option. "dynamic": a channel for each room that has clients here, except for those of one
@@ -30,9 +31,6 @@ class ShardedRedisAdapter(Bus):
     all servers. request_timeout: seconds. Other keyword arguments are redis-py's. Raises ImportError without redis-py
     or msgspec (pip install "fastsio[redis]"), ValueError for a mode that there is not.
     """
-
-    heartbeat_interval = None
-    tells_who_leaves = False
 
     def __init__(
         self, url: str = "redis://localhost:6379", *, channel_prefix: str = "socket.io",
@@ -47,12 +45,6 @@ class ShardedRedisAdapter(Bus):
         self._link = RedisLink(
             url, self._arrived, self._state_changed, sharded=True, options=options
         )
-
-    async def start(self) -> None:
-        await self._link.start()
-
-    async def stop(self) -> None:
-        await self._link.stop()
 
     # --- channels ----------------------------------------------------------------------------
 
@@ -108,6 +100,3 @@ class ShardedRedisAdapter(Bus):
             logger.warning("no message of a server, on %r: %.200r", channel, data, exc_info=True)
             return
         self.receive(message)
-
-    def _state_changed(self, is_up: bool) -> None:
-        self.cluster.bus_changed(is_up, self._link.lost)

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from fastsio.adapters.bus import Bus, Peers
+from fastsio.adapters.bus import Peers
 from fastsio.adapters.messages import Kind, Message
+from fastsio.adapters.redis_bus import RedisBus
 from fastsio.adapters.redis_link import FIRST_RETRY_S, LAST_RETRY_S, RedisLink
 from fastsio.adapters.wire import EVENT, Packed, dumps, has_bytes, message_of
 
@@ -33,16 +34,13 @@ IN_STREAM = (
 )
 
 
-class RedisStreamsAdapter(Bus):
+class RedisStreamsAdapter(RedisBus):
     """`IO(adapter=RedisStreamsAdapter("redis://localhost"))`.
 
     stream_name, max_len (about how many messages the stream keeps), read_count (how many are read at once),
     channel_prefix: Node's options; the names must be the same on all servers. request_timeout: seconds. Other keyword
     arguments are redis-py's. Raises ImportError without redis-py or msgspec: pip install "fastsio[redis]".
     """
-
-    heartbeat_interval = None
-    tells_who_leaves = False
 
     def __init__(
         self, url: str = "redis://localhost:6379", *, stream_name: str = "socket.io", max_len: int = 10_000,
@@ -183,6 +181,3 @@ class RedisStreamsAdapter(Bus):
             logger.warning("no message of a server, on %r: %.200r", channel, data, exc_info=True)
             return
         self.receive(message)
-
-    def _state_changed(self, is_up: bool) -> None:
-        self.cluster.bus_changed(is_up, self._link.lost)

@@ -359,7 +359,7 @@ class AsyncServer(FlowMethods, AsyncServerBase):
         return socket is not None and socket.recovered
 
     def transport(self, sid: str, namespace: str | None = None) -> str:
-        """What the client uses now: "polling" or "websocket". Raises KeyError for an unknown sid."""
+        """What the client uses now, as in `transports`. Raises KeyError for an unknown sid."""
         return self._socket(sid, namespace).transport
 
     # --- being served ------------------------------------------------------------------------

@@ -70,8 +70,9 @@ class EngineEvents:
     def upgrades(self, transport: str) -> list[str]:
         """What a client that uses `transport` may go over to."""
         options = self._hub.options
-        can_upgrade = options.allow_upgrades and "websocket" in options.transports
-        return ["websocket"] if transport == "polling" and can_upgrade else []
+        if transport != "polling" or not options.allow_upgrades:
+            return []
+        return [name for name in ("websocket", "webtransport") if name in options.transports]
 
     @property
     def generate_id(self) -> Callable[..., Any]:

@@ -320,7 +320,7 @@ class Server(SyncFlowMethods):
         return is_recovered
 
     def transport(self, sid: str, namespace: str | None = None) -> str:
-        """What the client uses now: "polling" or "websocket". Raises KeyError for an unknown sid."""
+        """What the client uses now, as in `transports`. Raises KeyError for an unknown sid."""
         return self._ask(self._server.transport, sid, namespace)
 
     def instrument(

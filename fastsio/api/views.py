@@ -143,8 +143,8 @@ class EngineSocket:
 
     @property
     def upgraded(self) -> bool:
-        """Whether it speaks WebSocket now."""
-        return bool(self._session.transport == "websocket")
+        """Whether it speaks WebSocket or WebTransport now."""
+        return bool(self._session.transport != "polling")
 
     async def close(
         self, wait: bool = True, abort: bool = False, reason: str | None = None
@@ -244,7 +244,7 @@ class EngineView:
         self._events.off(event, fn)
 
     def transport(self, sid: str) -> str:
-        """ "polling" or "websocket". Raises KeyError for an unknown id."""
+        """ "polling", "websocket" or "webtransport". Raises KeyError for an unknown id."""
         transport: str = sessions_of(self._hub)[sid].transport
         return transport
 

@@ -17,7 +17,7 @@ EVENTS = ("close", "upgrade")
 
 
 class TransportView:
-    """What a conn uses now: `name` is "polling" or "websocket"."""
+    """What a conn uses now: `name` is "polling", "websocket" or "webtransport"."""
 
     __slots__ = ("name",)
 
@@ -32,7 +32,7 @@ class RawSocket(Emitter):
     """One client's connection. `id` is the session's: a secret between server and client.
 
     on("close") calls `fn(reason, description)` when it has ended, after the sockets' listeners; on("upgrade") calls
-    `fn(transport)` when it has switched to WebSocket. once, off and the others are as on sockets.
+    `fn(transport)` when it has switched to another transport. once, off and the others are as on sockets.
     """
 
     __slots__ = ("_peer", "_session", "by_event")
@@ -80,8 +80,8 @@ class RawSocket(Emitter):
 
     @property
     def upgraded(self) -> bool:
-        """Whether it speaks WebSocket by now; also if it always has."""
-        return bool(self._session.transport == "websocket")
+        """Whether it polls no more; also if it never has."""
+        return bool(self._session.transport != "polling")
 
     # --- what can be done --------------------------------------------------------------------
 

@@ -95,10 +95,9 @@ class Peer(LeavingPeer):
         if option is not None:
             self.session.note_limit(option, what)
         elif not self.sockets:
-            serializer = self.hub.options.serializer
             self.session.note_limit(
-                "serializer", f"can't understand a client: {what}; the server's `serializer` is {serializer!r}, and "
-                "the client's parser must be the same",
+                "serializer", f"can't understand a client: {what}; the server's `serializer` is "
+                f"{self.hub.options.serializer!r}, and the client's parser must be the same",
             )  # fmt: skip
         for socket in self.sockets.values():
             socket.run_listeners("error", error)
@@ -115,9 +114,8 @@ class Peer(LeavingPeer):
         seconds = self.hub.options.connect_timeout
         text = f"no namespace joined within {seconds} s (connect_timeout)"
         self.session.note_limit("connect_timeout", text)
-        session = self.session
-        session.close(description=text)
-        self.hub.admissions.cancel(session, seconds)
+        self.session.close(description=text)
+        self.hub.admissions.cancel(self.session, seconds)
 
     def _connect(
         self, name: str, auth: dict[str, Any] | None, namespace: Namespace | None = None
@@ -214,9 +212,7 @@ class Peer(LeavingPeer):
         """Guards, then the CONNECT reply, then the connection handlers."""
         namespace.joining[socket.id] = socket
         is_admitted = False
-        error: dict[str, Any] | None = (
-            NOT_ADMITTED  # if this is cancelled, or raises what is no Exception
-        )
+        error: dict[str, Any] | None = NOT_ADMITTED  # if this is cancelled, or what is no Exception
         try:
             error = await self._ask_guards(namespace, socket)
             is_admitted = error is None and self.session.is_open

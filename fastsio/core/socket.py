@@ -118,7 +118,7 @@ class Socket(Flowing):
 
     @property
     def transport(self) -> str:
-        """What the session uses now: "polling" or "websocket"."""
+        """What the session uses now: "polling", "websocket" or "webtransport"."""
         transport: str = self.session.transport
         return transport
 

@@ -23,8 +23,8 @@ class Drain:
     """Closes the clients of `server`, spread evenly over `seconds`: `await run()`.
 
     Clients whose event handlers are at work are passed over, so that their answers arrive, until the time is up. Who
-    comes meanwhile (see passing.Doorman) is closed in its turn. What is left when run() returns, after `seconds` at the
-    latest, is for Server.close().
+    comes meanwhile (see passing.Doorman) is closed in its turn. Who is at work when run() returns, after `seconds` at
+    the latest, is left to Server.close().
     """
 
     def __init__(self, server: Server, seconds: float) -> None:
@@ -46,9 +46,10 @@ class Drain:
         while not self._hurry.is_set():
             left_s = self._ends_at - self._loop.time()
             sessions = self._server.own_sessions()
-            if left_s <= 0 or not (sessions or self._has_fresh()):
-                return
             open_ones = [session for session in sessions if session.is_open]
+            if left_s <= 0 or not (sessions or self._has_fresh()):
+                self._close(open_ones, len(open_ones))
+                return
             due += max(0.0, len(open_ones) - due) * min(1.0, SLICE_S / left_s)
             due -= self._close(open_ones, int(due))
             await self._wait(min(SLICE_S, left_s))

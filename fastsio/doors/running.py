@@ -71,6 +71,9 @@ class RunningServer:
         self._hurry = asyncio.Event()
         self._is_stopping = False
         self.replaced = asyncio.Event()
+        # A webtransport.door.Door beside it, or None; and its end, at a handover.
+        self.webtransport: Any = None
+        self._webtransport_end: asyncio.Task[None] | None = None
         self.engine = server.engine
         self.hub = server.hub
         self.host, self.port = listeners.host, listeners.port
@@ -104,6 +107,11 @@ class RunningServer:
         if channel is not None:
             self._doorman.meet_newer(channel)
         self._doorman.leave()
+        if (
+            self.webtransport is not None
+        ):  # its port can't be shared: those clients come back to the other process
+            self.webtransport.stop()
+            self._webtransport_end = asyncio.create_task(self.webtransport.close())
         self.replaced.set()
 
     def _note_draining(self) -> None:
@@ -111,8 +119,10 @@ class RunningServer:
             self._health.is_draining = True
 
     def stop_listening(self) -> None:
-        """Accept no connection any more; those that are here are not touched."""
+        """Accept no connection any more; those that are here are not touched, but for WebTransport's."""
         self._listeners.close()
+        if self.webtransport is not None:
+            self.webtransport.cut()
 
     async def drain(self) -> None:
         """Take no new clients and close those that are here, spread over drain_seconds: see draining.Drain.
@@ -129,6 +139,8 @@ class RunningServer:
         if self._handover is not None:
             await self._handover.close()
         self._listeners.close()
+        if self.webtransport is not None:
+            self.webtransport.stop_accepting()
         self._doorman.leave()
         if self._stop.on_drain is not None:
             await self._tell()
@@ -167,7 +179,12 @@ class RunningServer:
         """
         await self.drain()
         self._doorman.part()
+        if self.webtransport is not None:
+            self.webtransport.stop()
         await self._server.close(self._stop.shutdown_timeout_s)
+        self._doorman.end()
+        if self.webtransport is not None:
+            await self.webtransport.close()
         if self._lifespan is not None:
             await self._lifespan.shutdown(self._stop.shutdown_timeout_s)
 

@@ -55,6 +55,7 @@ class Eio3Session(Session):
             self._awaits_pong = True
             self.heard = False
         ends_at = self.ping_at + options.ping_grace + options.ping_timeout
+        ends_at = max(ends_at, self.engine.judges_from)
         if now < ends_at:
             return ends_at
         # As with v4: anything that came is life, as the ping may be queued behind a large upload.

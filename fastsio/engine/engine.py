@@ -46,10 +46,14 @@ from fastsio.engine.questions import Questions
 from fastsio.engine.session import Session
 from fastsio.engine.upgrade import Outcast, Probe
 from fastsio.logged import one_line
-from fastsio.options import Options
+from fastsio.options import WEBTRANSPORT, Options
 from fastsio.rarely import RareLog
+from fastsio.watchdog import Watchdog
 
 logger = logging.getLogger("fastsio.engine")
+
+# A loop that was blocked for so long is worth a line in the log.
+BLOCKED_S = 1.0
 
 
 class Engine:
@@ -66,6 +70,8 @@ class Engine:
         self._checks_origin = checks_origins(options)
         self._has_cors = options.cors_allowed_origins is not None
         self._opens_websockets = "websocket" in options.transports
+        # WebTransport has a request of its own: see handle_connect().
+        self._transports = tuple(name for name in options.transports if name != WEBTRANSPORT)
         self.handler = handler
         # What the handler may have besides open(); see ports.py.
         self.new_id: Callable[[], str] = getattr(handler, "generate_id", new_id)
@@ -82,23 +88,39 @@ class Engine:
         self.on_upgrade: Callable[[Session], None] | None = None
         self.now = loop.time
         self.rare_log = RareLog(logger, loop.time)
+        # Nobody's time is up before this: see loop_was_blocked().
+        self.judges_from = 0.0
+        self._watchdog = None if options.watchdog is None else Watchdog(loop, options.watchdog)
         # None where new clients are bound by nothing.
         self.arrivals = Arrivals.of(self)
         # Every session's buffer is watched; else only where somebody asks for it.
         self.watches_flow = options.buffer_policy != "close" or options.high_water is not None
         self.flusher = Flusher(loop.call_soon, loop)
+        self.flusher.send_timeout_s = options.send_timeout or 0.0
         delays = (
             options.ping_interval,
             options.ping_timeout,
             options.upgrade_timeout,
             options.connect_timeout,
         )
-        self.wheel = Wheel(loop, min(*delays, head_timeout_s))
-        upgrades = options.allow_upgrades and "websocket" in options.transports
+        self.wheel = Wheel(
+            loop, min(*delays, head_timeout_s, options.send_timeout or head_timeout_s)
+        )
+        self.wheel.on_stall = self.loop_was_blocked
         first = options.initial_packet
         self._initial = None if first is None else encode_messages([first])
+        self._open_packets: dict[str, bytes] = {}
+        self.offer_webtransport(False)
+
+    def offer_webtransport(self, is_served: bool) -> None:
+        """Whether clients that poll are told that they may go over to WebTransport: once somebody listens for it."""
+        self.serves_webtransport = is_served
+        options = self.options
+        upgrades = ["websocket"] if self._opens_websockets else []
+        if is_served:
+            upgrades.append(WEBTRANSPORT)
         self._open_packets = {
-            "polling": _open_packet(options, ["websocket"] if upgrades else []),
+            "polling": _open_packet(options, upgrades if options.allow_upgrades else []),
             "websocket": _open_packet(options, []),
         }
 
@@ -158,6 +180,16 @@ class Engine:
         else:  # transport=websocket without an Upgrade, on a session that is one
             self.refuse(BAD_REQUEST, request, exchange)
 
+    def handle_connect(self, request: Request, exchange: Any) -> None:
+        """Serve WebTransport's CONNECT: the session comes later, with the first packet of the stream."""
+        if self.front is not None and self.front.takes(request, exchange):
+            return
+        origin = request.header("origin") if self._checks_origin else None
+        if origin is not None and not is_accepted(self.options, request, origin, True):
+            self._refuse_origin(origin, request, exchange)
+        else:
+            exchange.accept_webtransport(self.answer_headers(request))
+
     def announce(self, request: Request, exchange: Exchange) -> None:
         """A request whose body is still coming. Of a session's POSTs there may be one at a time."""
         polling = self._polling_of_post(request)
@@ -191,7 +223,7 @@ class Engine:
         self, request: Request, transport: str | None, sid: str | None, is_upgrade: bool, protocol: int
     ) -> Refusal | None:  # fmt: skip
         """What is wrong with a request: the official server's checks in its order."""
-        if transport not in self.options.transports:
+        if transport not in self._transports:
             return UNKNOWN_TRANSPORT
         if sid:
             session = self.sessions.get(sid)
@@ -290,7 +322,9 @@ class Engine:
     def begin(self, session: Session, transport: str, exchange: Exchange) -> bool:
         """Tell the client its session's id; False if the WebSocket's handshake is not valid, which was said then."""
         request = session.request
-        if transport == "polling":
+        if transport != "websocket":
+            if transport == WEBTRANSPORT:
+                return self._begin_webtransport(session, exchange)
             self._begin_polling(session, request, exchange)
             return True
         protocol = session.protocol
@@ -334,6 +368,33 @@ class Engine:
         if session.protocol == 3 or self._hooks is not None:
             self._opened(session)
 
+    def _begin_webtransport(self, session: Session, exchange: Any) -> bool:
+        """False if the client has gone. Its stream is open already, and headers went with the answer to CONNECT."""
+        if not exchange.open_webtransport():
+            return False
+        session.start_websocket(exchange, WEBTRANSPORT)
+        exchange.send(encode_engine_packet(self._open_packets["websocket"] % session.id.encode()))
+        if self._initial is not None:
+            exchange.send(self._initial)
+        self.sessions[session.id] = session
+        session.handler = self.handler.open(session)
+        if self.watches_flow:
+            session.flow_control()
+        if self._hooks is not None:
+            self._opened(session)
+        return True
+
+    def upgrade_to_webtransport(self, sid: str, stream: Any) -> bool:
+        """A WebTransport stream wants to take the session `sid` over; False if there is none, or none that may move.
+
+        A client may go over once, from polling or from a WebSocket that it began with, and speaks Engine.IO v4.
+        """
+        session = self.sessions.get(sid)
+        if session is None or not session.can_move or not self.options.allow_upgrades:
+            return False
+        stream.receiver = Probe(session, stream, WEBTRANSPORT)
+        return True
+
     def answer_headers(self, request: Request) -> Headers:
         """What an answer has whatever it says: CORS, and the headers that middleware has set."""
         return cors_headers(self.options, request) + self.added_headers(request)
@@ -371,9 +432,24 @@ class Engine:
         if exchange.accept_websocket(request, headers, Outcast()):
             exchange.close_websocket()  # type: ignore[attr-defined]
 
+    def loop_was_blocked(self, late_s: float) -> None:
+        """The wheel is so late: nothing was read meanwhile, and what was sent before may not have left.
+
+        So clients get that time again to answer, ping_timeout at most. Pings that are due go out at once: clients have
+        their own idea of when one must come.
+        """
+        self.judges_from = self.now() + min(late_s, self.options.ping_timeout)
+        if late_s >= BLOCKED_S and self._watchdog is None:
+            self.rare_log.note(
+                "blocked", "the event loop was blocked for about %.1f s, and no client was served; "
+                "the option watchdog tells by what", late_s,
+            )  # fmt: skip
+
     def close(self, reason: str) -> None:
         """End every session: handlers get `reason`, clients a Close or the end of their poll."""
         self.is_open = False
+        if self._watchdog is not None:
+            self._watchdog.stop()
         for session in list(self.sessions.values()):
             session.shut_down(reason)
         self.wheel.close()

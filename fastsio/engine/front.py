@@ -111,6 +111,8 @@ class Front:
             self._refuse(error, deadline.expired(), request, exchange)
         elif not engine.is_open:
             exchange.respond(503, [], b"The server is shutting down", keep_alive=False)
+        elif hasattr(exchange, "accept_webtransport"):
+            engine.handle_connect(request, exchange)
         else:
             engine.handle(request, exchange)
 

@@ -8,7 +8,7 @@ from fastsio.engine.errors import (
     Refusal,
 )
 from fastsio.engine.ports import Request
-from fastsio.options import TRANSPORTS, Options
+from fastsio.options import TRANSPORTS, WEBTRANSPORT, Options
 
 # Where clients of Socket.IO 0.9 begin.
 FIRST_GENERATION = "/1/"
@@ -36,6 +36,8 @@ def hint(refusal: Refusal, request: Request, options: Options) -> str:
 def _of_transport(transport: str | None, path: str, options: Options) -> str:
     if transport is None and FIRST_GENERATION in path:
         return "it speaks Socket.IO 0.9, which can't be served: use a client of version 2 or later"
+    if transport == WEBTRANSPORT:
+        return "it asks for webtransport over HTTP/1.1; that transport has a CONNECT of HTTP/3 (docs/webtransport.md)"
     if transport in TRANSPORTS:
         served = ", ".join(options.transports)
         return (

@@ -27,7 +27,7 @@ class PollingTransport(Outlet):
     """A session's outlet while it polls. Writable while a GET is held."""
 
     __slots__ = (
-        "_poll", "_post", "_request", "complaint", "is_releasing", "options", "payloads", "session",
+        "_poll", "_post", "_request", "_unfetched_since", "complaint", "is_releasing", "options", "payloads", "session",
     )  # fmt: skip
 
     def __init__(self, session: "Session") -> None:
@@ -46,6 +46,8 @@ class PollingTransport(Outlet):
         self.complaint: str | None = None
         # An upgrade has probed: GETs are answered at once, so that the client can go over.
         self.is_releasing = False
+        # When what is queued was first seen to wait; 0: not since the last GET was answered.
+        self._unfetched_since = 0.0
 
     @property
     def held(self) -> Exchange | None:
@@ -186,7 +188,14 @@ class PollingTransport(Outlet):
             self._answer([packet])
         return True
 
+    def unfetched_since(self, now: float) -> float:
+        """When the heartbeat first found packets for a client that has no GET open; `now`, if it does just now."""
+        if not self._unfetched_since:
+            self._unfetched_since = now
+        return self._unfetched_since
+
     def _answer(self, packets: list[Encoded]) -> None:
+        self._unfetched_since = 0.0
         exchange, request = self._poll, self._request
         content_type = TEXT
         if self.payloads is None:  # likely

@@ -16,7 +16,7 @@ from fastsio.engine.flow import SessionFlow
 from fastsio.engine.origin import Origin, origin_of
 from fastsio.engine.polling import CLOSE, NOOP, PollingTransport
 from fastsio.engine.ports import Request
-from fastsio.engine.upgrade import Probe
+from fastsio.engine.upgrade import Outcast, Probe
 
 if TYPE_CHECKING:
     from fastsio.engine.engine import Engine
@@ -34,9 +34,9 @@ MESSAGE_TOO_BIG = 1009
 class Session(SessionBase):
     """One client, over whatever transport it uses now.
 
-    `request` is the handshake's; `transport` "polling" or "websocket". The session's id is a secret between
-    server and client: whoever has it can speak as the client. `has_said_goodbye`: the client sent a Close packet.
-    `protocol`: the Engine.IO revision that the client speaks, 4, or 3 (eio3.py).
+    `request` is the handshake's; `transport` "polling", "websocket" or "webtransport". The session's id is a secret
+    between server and client: whoever has it can speak as the client. `has_said_goodbye`: the client sent a Close
+    packet. `protocol`: the Engine.IO revision that the client speaks, 4, or 3 (eio3.py).
     """
 
     __slots__ = (
@@ -78,9 +78,9 @@ class Session(SessionBase):
         self.outlet = self.polling = polling = PollingTransport(self)
         return polling
 
-    def start_websocket(self, conn: Any) -> None:
+    def start_websocket(self, conn: Any, transport: str = "websocket") -> None:
         """Messages of `conn` go to the handler from now on, and everything sent goes to it."""
-        self.transport = "websocket"
+        self.transport = transport
         self.outlet = conn
         conn.session = self
         conn.receiver = self
@@ -94,17 +94,28 @@ class Session(SessionBase):
         flow: SessionFlow = self.flow
         return flow
 
-    def switch_to(self, conn: Any) -> None:
+    @property
+    def can_move(self) -> bool:
+        """Whether a WebTransport stream may take it over; a WebSocket takes over what polls alone, as in Node."""
+        if not self.is_open or self.probe is not None or self.protocol != 4:
+            return False
+        began_with = self.request.argument("transport")
+        return self.polling is not None or self.transport == began_with == "websocket"
+
+    def switch_to(self, conn: Any, transport: str = "websocket") -> None:
         """Finish an upgrade: what is queued goes over in its order, before anything sent later."""
         polling = self.polling
-        assert polling is not None
-        polling.end_poll(NOOP)
-        queue = polling.take_queue()
-        conn.dropped = polling.dropped
-        polling.is_closed = True
-        self.polling = None
+        if polling is None:
+            self._leave_websocket()
+            queue = []
+        else:
+            polling.end_poll(NOOP)
+            queue = polling.take_queue()
+            conn.dropped = polling.dropped
+            polling.is_closed = True
+            self.polling = None
         if self.is_open:
-            self.start_websocket(conn)
+            self.start_websocket(conn, transport)
             if self.flow is not None:
                 self.flow.attach(conn)
         conn.adopt_queue(queue)
@@ -114,6 +125,13 @@ class Session(SessionBase):
             self.forget()
         elif self.engine.on_upgrade is not None:
             self.engine.on_upgrade(self)
+
+    def _leave_websocket(self) -> None:
+        """What was queued for it goes its way still, in front of the end."""
+        websocket: Any = self.outlet
+        websocket.session = None
+        websocket.receiver = Outcast()
+        websocket.close_websocket()
 
     # --- what comes in -----------------------------------------------------------------------
 
@@ -171,6 +189,16 @@ class Session(SessionBase):
     def connection_overflowed(self, conn: Any) -> None:
         self.end("transport error", "client reads too slowly (max_buffered_bytes)")
 
+    def connection_stalled(self, conn: Any) -> None:
+        self.end("transport error", self.too_slow())
+
+    def too_slow(self) -> str:
+        """Note that the client takes too little of what is sent to it; returns what to say of it."""
+        timeout = self.engine.options.send_timeout
+        description = f"client reads too slowly: too little for {timeout:g} s (send_timeout)"
+        self.note_limit("send_timeout", description)
+        return description
+
     # --- time --------------------------------------------------------------------------------
 
     def hold_heartbeat(self) -> None:
@@ -203,17 +231,38 @@ class Session(SessionBase):
             return 0
         now = self.engine.now()
         if now >= self._deadline_at and self._deadline is not None:
-            call = self._deadline
-            self.clear_deadline()
-            call()
+            self._meet_deadline(now)
             if not self.is_open:
                 return self._time_to_fetch()
         beat = self._beat(now)
+        if self.polling is not None and self.polling.queue:
+            beat = min(beat, self._must_fetch(now))
         return (
             max(0.001, min(beat, self._deadline_at) - now)
             if self.is_open
             else self._time_to_fetch()
         )
+
+    def _meet_deadline(self, now: float) -> None:
+        """The deadline has come; later, if the loop was blocked: what would have cleared it may have come meanwhile."""
+        if now < self.engine.judges_from:
+            self._deadline_at = self.engine.judges_from
+            return
+        call = self._deadline
+        assert call is not None
+        self.clear_deadline()
+        call()
+
+    def _must_fetch(self, now: float) -> float:
+        """Until when a client that polls must fetch what is queued (send_timeout); one that has not is ended."""
+        polling, timeout = self.polling, self.engine.options.send_timeout
+        if polling is None or timeout is None:
+            return NEVER
+        ends_at = max(polling.unfetched_since(now) + timeout, self.engine.judges_from)
+        if now < ends_at:
+            return ends_at
+        self.abort("transport error", self.too_slow())
+        return NEVER
 
     def _beat(self, now: float) -> float:
         """Ping when it is time, or judge the client; returns when to look again."""
@@ -223,7 +272,7 @@ class Session(SessionBase):
             if self.heard or (self.flow is not None and self.flow.is_paused):
                 self._awaits_pong = False
                 self.ping_at += interval
-            elif now >= self.ping_at + timeout:
+            elif now >= max(self.ping_at + timeout, self.engine.judges_from):
                 self.abort("ping timeout")
                 return NEVER
         if not self._awaits_pong and now >= self.ping_at:
@@ -234,7 +283,9 @@ class Session(SessionBase):
         if not self._awaits_pong:
             return self.ping_at
         first_look = self.ping_at + min(interval, timeout)
-        return first_look if now < first_look else self.ping_at + timeout
+        if now < first_look:
+            return first_look
+        return max(self.ping_at + timeout, self.engine.judges_from)
 
     def _time_to_fetch(self) -> float:
         """How long the wheel keeps a closed session: until its last packets must have been fetched."""

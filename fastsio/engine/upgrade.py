@@ -1,4 +1,4 @@
-"""Taking a polling session over to a WebSocket: probe, release of the held GET, switch.
+"""Taking a session over to a WebSocket or a WebTransport stream: probe, release of the held GET, switch.
 
 Source: engine.io-protocol v4, "Upgrade"; engine.io 6.6 on the wire. Unlike Node, which waits for a 100 ms
 timer, the held GET is released in the same loop turn as the answer to the probe.
@@ -13,28 +13,30 @@ if TYPE_CHECKING:
 
 
 class Probe:
-    """A WebSocket that wants to take over `session`: the receiver of its connection until it has.
+    """A WebSocket, or what `transport` names, that wants to take over `session`: its connection's receiver until then.
 
     Nothing of it reaches the session before packet 5, and whatever goes wrong ends the WebSocket only.
     """
 
-    __slots__ = ("conn", "session", "wheel_slot")
+    __slots__ = ("conn", "session", "transport", "wheel_slot")
 
-    def __init__(self, session: "Session", conn: Any) -> None:
+    def __init__(self, session: "Session", conn: Any, transport: str = "websocket") -> None:
         self.session = session
         self.conn = conn
+        self.transport = transport
         self.wheel_slot = None
         session.probe = self
         session.engine.wheel.add(self, session.engine.options.upgrade_timeout)
 
     def websocket_message(self, conn: Any, is_text: bool, data: bytes) -> None:
         polling = self.session.polling
-        if is_text and data == b"2probe" and polling is not None:
+        if is_text and data == b"2probe":
             conn.send_text(b"3probe")
-            polling.release()
-        elif is_text and data[:1] == b"5" and polling is not None:
+            if polling is not None:
+                polling.release()
+        elif is_text and data[:1] == b"5":
             self._leave()
-            self.session.switch_to(conn)
+            self.session.switch_to(conn, self.transport)
         else:
             self.drop()
 
@@ -46,6 +48,11 @@ class Probe:
         self.conn.close_websocket()
 
     def on_due(self) -> float:
+        """The wheel's call: its time is up, unless the loop was blocked in it (see Engine.judges_from)."""
+        engine = self.session.engine
+        left = engine.judges_from - engine.now()
+        if left > 0:
+            return left
         seconds = self.session.engine.options.upgrade_timeout
         self.session.note_limit(
             "upgrade_timeout", f"upgrade not finished within {seconds} s (upgrade_timeout)"
@@ -71,6 +78,8 @@ class Probe:
     def connection_overflowed(self, conn: Any) -> None:
         self.drop()
 
+    connection_stalled = connection_overflowed
+
     def connection_lost(self, conn: Any, error: Exception | None) -> None:
         self.drop()
 
@@ -89,3 +98,5 @@ class Outcast:
 
     def connection_overflowed(self, conn: Any) -> None:
         """Nothing belongs to it."""
+
+    connection_stalled = connection_overflowed

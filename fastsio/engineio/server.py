@@ -256,7 +256,12 @@ def _known_transports(given: Any) -> tuple[str, ...]:
     if given is None:
         return TRANSPORTS
     names = (given,) if isinstance(given, str) else tuple(given)
-    return tuple(name for name in names if name in TRANSPORTS) or names
+    known = tuple(name for name in names if name in TRANSPORTS)
+    if not known:
+        raise ValueError(
+            f"No valid transports provided: {given!r}; known are {', '.join(TRANSPORTS)}"
+        )
+    return known
 
 
 def _known_options(given: dict[str, Any]) -> dict[str, Any]:

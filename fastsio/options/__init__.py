@@ -5,6 +5,7 @@ from fastsio.options.table import Options
 from fastsio.options.values import (
     BUFFER_POLICIES,
     TRANSPORTS,
+    WEBTRANSPORT,
     check_marks,
     nearest,
     node_cookie,
@@ -14,6 +15,7 @@ from fastsio.options.values import (
 __all__ = [
     "BUFFER_POLICIES",
     "TRANSPORTS",
+    "WEBTRANSPORT",
     "Cors",
     "Options",
     "check_marks",

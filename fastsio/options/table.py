@@ -21,7 +21,8 @@ class Options:
     upgrade_timeout: a WebSocket that has not finished taking a session over by then is closed.
     max_http_buffer_size: bytes of one message or one POST body.
     max_buffered_bytes: bytes queued for one client; a session that is over it and is sent more ends.
-    transports: "polling", "websocket" or both. allow_upgrades: from the one to the other.
+    transports: "polling", "websocket" or both, and "webtransport", which has to be named and needs a certificate: see
+        docs/webtransport.md. allow_upgrades: from the first to the others.
     initial_packet: an Engine.IO message, text (str) or bytes, that every client gets right behind the handshake, before
         all of Socket.IO's; for clients of one's own.
     allow_eio3: clients of Socket.IO 1.x and 2.x (Engine.IO 3) are served too; False: they get HTTP 400, code 5.
@@ -91,6 +92,12 @@ class Options:
         server_no_context_takeover and client_no_context_takeover (False): each message by itself, so that no memory
         is kept between messages and a broadcast is compressed once for all; server_max_window_bits and
         client_max_window_bits, 9 to 15 (15); level, 1 to 9 (1), and mem_level, 1 to 9 (8), zlib's.
+    send_timeout: seconds in which a client must take all that waits to be sent to it, or 16 KiB of it; over polling:
+        fetch it. One that does not is closed, however much it sends itself. None: no such time.
+    tcp_user_timeout: seconds that the system waits for a client to acknowledge what it was sent, on sockets that are
+        ours, where the system has that (Linux). None: ping_interval + ping_timeout, at least 10; 0: the system's own.
+    watchdog: seconds that the event loop may be blocked before a log line tells by what: a thread asks twice in that
+        time. None: no thread, and a line afterwards that tells for how long it was.
     typed: the annotations of handlers validate and convert what clients send, with msgspec (the extra `typed`). None:
         in Node's style where it is installed, in python-socketio's not.
     adapter: what joins this server with others, so that rooms, broadcasts and acks span them: see fastsio.adapters.
@@ -144,6 +151,9 @@ class Options:
     max_connection_rate_per_address: None | float | tuple[float, int] = None
     connection_state_recovery: None | bool | dict[str, Any] = None
     per_message_deflate: bool | dict[str, Any] = False
+    send_timeout: float | None = 30.0
+    tcp_user_timeout: float | None = None
+    watchdog: float | None = None
     typed: bool | None = None
     adapter: Any = None
 
@@ -164,6 +174,7 @@ class Options:
         if self.limits is not None:
             object.__setattr__(self, "limits", tuple(self.limits))
         values.check_flow(self)
+        values.check_slowness(self)
         values.check_counts(self)
         for name in ("max_connection_rate", "max_connection_rate_per_address"):
             object.__setattr__(self, name, values.rate(name, getattr(self, name)))

@@ -14,6 +14,8 @@ from typing import Any
 logger = logging.getLogger("fastsio.engine")
 
 TRANSPORTS = ("polling", "websocket")
+# What may be named besides: it needs a listener of its own, so nobody has it by default.
+WEBTRANSPORT = "webtransport"
 BUFFER_POLICIES = ("close", "drop_oldest", "drop_newest", "keep_latest")
 # per_message_deflate where a dict leaves it out.
 _DEFLATE: dict[str, Any] = {
@@ -115,6 +117,18 @@ def check_flow(options: Any) -> None:
     most = options.max_waiting_events
     if isinstance(most, bool) or not isinstance(most, int) or most < 2:
         raise ValueError(f"max_waiting_events={most!r}: a number of events, 2 or more")
+
+
+def check_slowness(options: Any) -> None:
+    """The options about slow clients, and about a slow server."""
+    for name in ("send_timeout", "watchdog"):
+        if getattr(options, name) is not None:
+            check_number(name, getattr(options, name), "seconds")
+    given = options.tcp_user_timeout
+    is_number = isinstance(given, (int, float)) and not isinstance(given, bool)
+    # What the kernel takes is a number of milliseconds in 32 bits.
+    if given is not None and not (is_number and 0 <= given < 2**31 / 1000):
+        raise ValueError(f"tcp_user_timeout={given!r}: a number of seconds from 0 on, or None")
 
 
 # Options that are whole numbers: of what, from where on, and up to what where there is an end to it.
@@ -219,11 +233,10 @@ def recovery(given: Any) -> dict[str, Any] | None:
 
 def transports(given: Any) -> tuple[str, ...]:
     names = (given,) if isinstance(given, str) else tuple(given)
-    wrong = [name for name in names if name not in TRANSPORTS]
+    known = (*TRANSPORTS, WEBTRANSPORT)
+    wrong = [name for name in names if name not in known]
     if wrong or not names:
-        raise ValueError(
-            f"No valid transports provided: {given!r}; known are {', '.join(TRANSPORTS)}"
-        )
+        raise ValueError(f"No valid transports provided: {given!r}; known are {', '.join(known)}")
     return names
 
 

@@ -32,12 +32,17 @@ class Client:
     def __init__(self) -> None:
         self.io = fastsio.AsyncClient()
         self.got: list[tuple[Any, ...]] = []
+        # Of Cluster.quiet(): those that have come.
+        self.rounds: set[int] = set()
         self.answer: Any = None
         self._came = asyncio.Event()
         self.io.on("*", self._event)
 
     async def _event(self, event: str, *args: Any) -> Any:
-        self.got.append((event, *args))
+        if event == "quiet":
+            self.rounds.add(args[0])
+        else:
+            self.got.append((event, *args))
         self._came.set()
         return self.answer if event == "question" else None
 
@@ -81,20 +86,26 @@ class Cluster:
         for server, client in ((self.a, self.on_b), (self.b, self.on_a)):
             async with asyncio.timeout(20):
                 self._rounds += 1
-                while ("quiet", self._rounds) not in client.got:
+                while self._rounds not in client.rounds:
                     await server.do(["to", client.sid], ["emit", "quiet", self._rounds])
                     await client.came(0.5)
-            client.got[:] = [event for event in client.got if event[0] != "quiet"]
 
 
-@pytest.fixture(params=PAIRS, ids=["-".join(pair) for pair in PAIRS])
+@pytest.fixture(scope="module", params=PAIRS, ids=["-".join(pair) for pair in PAIRS])
 def pair(request: pytest.FixtureRequest) -> tuple[str, str]:
     return request.param
 
 
+@pytest.fixture(scope="module")
+def servers(redis: Redis, kind: str, pair: tuple[str, str]) -> Iterator[list[Server]]:
+    servers = [MAKERS[name](kind, redis.url).start() for name in pair]
+    yield servers
+    for server in servers:
+        server.stop()
+
+
 @pytest_asyncio.fixture
-async def cluster(redis: Redis, kind: str, pair: tuple[str, str]) -> AsyncIterator[Cluster]:
-    servers = [await MAKERS[name](kind, redis.url).start() for name in pair]
+async def cluster(servers: list[Server]) -> AsyncIterator[Cluster]:
     clients = [await Client().connect(server) for server in servers]
     cluster = Cluster(servers, clients)
     await cluster.quiet()
@@ -102,4 +113,4 @@ async def cluster(redis: Redis, kind: str, pair: tuple[str, str]) -> AsyncIterat
     for client in clients:
         await client.io.disconnect()
     for server in servers:
-        await server.stop()
+        await server.call("empty")

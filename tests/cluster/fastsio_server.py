@@ -1,4 +1,4 @@
-"""node_server.js with fastsio: the same lines of JSON in and out."""
+"""node_server.js with fastsio: the same lines of JSON in and out. Run with tests/ on the path."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import uvloop
 
 import fastsio
 from fastsio.core.errors import PartialAnswersError
+from harness import until
 
 
 def make_adapter(kind: str, url: str) -> Any:
@@ -63,7 +64,11 @@ class App:
 
     async def special(self, name: str, args: list[Any]) -> Any:
         if name == "heard":
-            return self.heard
+            heard, self.heard = self.heard, []
+            return heard
+        if name == "empty":
+            await until(lambda: not self.io.sockets.sockets, "no client is left")
+            return []
         if name == "fetch":
             found = await (self.io.in_(args[0]) if args else self.io).fetch_sockets()
             return [
@@ -92,7 +97,7 @@ class App:
             return {**answer, "value": value if isinstance(value, list) else None}
         except PartialAnswersError as error:
             return {**answer, "error": str(error), "responses": error.responses}
-        except Exception as error:
+        except (ValueError, TypeError, AttributeError) as error:
             return {**answer, "error": repr(error)}
 
 

@@ -42,7 +42,11 @@ async function main() {
     if (ack) ack(["node", ...args]);
   });
   const special = {
-    heard: () => heard,
+    heard: () => heard.splice(0),
+    empty: async () => {
+      while (io.of("/").sockets.size) await new Promise((resolve) => setTimeout(resolve, 5));
+      return [];
+    },
     fetch: async (rooms) => {
       const found = await (rooms ? io.in(rooms) : io).fetchSockets();
       return found.map(({ id, data, rooms, handshake }) => ({ id, data, rooms: [...rooms].sort(), auth: handshake.auth }));

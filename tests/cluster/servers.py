@@ -10,11 +10,17 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
 START_S = 20
+PATHS = {
+    "NODE_PATH": str(HERE.parent / "node_modules"),
+    "PYTHONPATH": os.pathsep.join(map(str, (HERE.parents[1], HERE.parent))),
+}
 
 
 def free_port() -> int:
@@ -52,7 +58,7 @@ class Redis:
                     probe.settimeout(1)
                     if probe.recv(16).startswith(b"+PONG"):
                         return
-            subprocess.run(["sleep", "0.02"], check=True)
+            time.sleep(0.02)
         raise RuntimeError("redis-server does not answer")
 
     def stop(self, kill: bool = False) -> None:
@@ -71,54 +77,59 @@ class Server:
     def __init__(self, command: list[str]) -> None:
         self._command = command
         self._next = 0
+        self._lock = threading.Lock()
         self.port = 0
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    async def start(self) -> Server:
-        self._process = await asyncio.create_subprocess_exec(
-            *self._command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=1 << 24,
-            env={**os.environ, "NODE_PATH": str(HERE.parent / "node_modules")},
+    def start(self) -> Server:
+        self._process = subprocess.Popen(
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            env={**os.environ, **PATHS},
         )  # fmt: skip
-        self.port = (await self._line())["port"]
+        self.port = self._line()["port"]
         return self
 
-    async def _line(self) -> dict[str, Any]:
+    def _line(self) -> dict[str, Any]:
         assert self._process.stdout is not None
-        line = await asyncio.wait_for(self._process.stdout.readline(), START_S)
+        line = self._process.stdout.readline()
         assert line, f"{self._command} ended"
         answer: dict[str, Any] = json.loads(line)
         return answer
 
-    async def _ask(self, request: dict[str, Any]) -> Any:
-        self._next += 1
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"id": self._next, **request}).encode() + b"\n")
-        answer = await self._line()
-        assert answer["id"] == self._next
+    def _ask(self, request: dict[str, Any]) -> Any:
+        with self._lock:
+            self._next += 1
+            assert self._process.stdin is not None
+            self._process.stdin.write(json.dumps({"id": self._next, **request}).encode() + b"\n")
+            self._process.stdin.flush()
+            answer = self._line()
+            assert answer["id"] == self._next
         if "error" in answer:
             raise ServerError(answer["error"], answer.get("responses"))
         return answer["value"]
 
     async def do(self, *chain: list[Any]) -> Any:
         """["to", "room"], ["emit", "event", 1]: names are Node's. Bytes are {"$bytes": hex}."""
-        return await self._ask({"chain": list(chain)})
+        return await asyncio.to_thread(self._ask, {"chain": list(chain)})
 
     async def call(self, name: str, *args: Any) -> Any:
-        return await self._ask({"call": name, "args": list(args)})
+        return await asyncio.to_thread(self._ask, {"call": name, "args": list(args)})
 
-    async def stop(self) -> None:
+    def stop(self) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()
         try:
-            await asyncio.wait_for(self._process.wait(), 10)
-        except TimeoutError:
-            self.kill()
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(10)
 
     def kill(self) -> None:
         self._process.kill()
+        self._process.wait(10)
 
 
 class ServerError(Exception):

@@ -15,7 +15,10 @@ from .servers import ServerError
 BYTES = {"$bytes": "010203"}
 
 
-@pytest.fixture(params=["classic", "sharded", "streams"])
+pytestmark = pytest.mark.asyncio(loop_factories=["uvloop"])
+
+
+@pytest.fixture(scope="module", params=["classic", "sharded", "streams"])
 def kind(request: pytest.FixtureRequest) -> str:
     return request.param
 

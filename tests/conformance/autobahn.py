@@ -130,7 +130,10 @@ def run(cases: list[str], name: str) -> Verdicts:
     )
     try:
         assert server.stdout is not None
-        port = int(server.stdout.readline())
+        line = server.stdout.readline()
+        if not line.strip().isdecimal():
+            raise NoSuite("ws_echo.py has not started; what it says stands above")
+        port = int(line)
         spec = {
             "outdir": str(reports),
             "servers": [{"agent": AGENT, "url": f"ws://127.0.0.1:{port}"}],

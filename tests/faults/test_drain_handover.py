@@ -23,7 +23,7 @@ pytestmark = pytest.mark.asyncio(loop_factories=["asyncio"])
     "no connection is refused, clients of the old one are closed in slices and come back to the new one",
 )
 async def test_no_connect_is_refused_while_servers_replace_each_other() -> None:
-    outcome = await play(restarts=3, clients=45, drain_seconds=1, settle_s=0.3)
+    outcome = await play(restarts=2, clients=45, drain_seconds=1, settle_s=0.3)
     assert outcome.problems == [], outcome
     # Nobody lost a connection but by its turn to be closed, over polling neither.
     assert set(outcome.seen["disconnects"]) <= {"transport close", "io client disconnect"}
@@ -55,7 +55,6 @@ async def test_new_process_that_cant_start_leaves_the_old_one_serving(tmp_path: 
         for words in (
             ["--static", "/=missing.html"],
             ["--uds", str(tmp_path / "no" / "such"), "--fd", "99"],
-            ["--tls-cert", "missing.pem"],
         ):
             with pytest.raises(AssertionError, match="it ended before it served"):
                 await Server.start(command("--port", "0", "--handover", path, *words))
@@ -105,7 +104,7 @@ async def test_both_loops_hand_over_to_each_other(tmp_path: Path) -> None:
     first = await Server.start(command("--loop", "uvloop", *words))
     server = first
     try:
-        for loop in ("asyncio", "uvloop", "uvloop", "asyncio", "asyncio"):
+        for loop in ("asyncio", "asyncio", "uvloop", "uvloop"):
             old, server = server, await Server.start(command("--loop", loop, *words))
             assert server.url == first.url
             assert await old.ended(DEADLINE_S) == 0, old.text

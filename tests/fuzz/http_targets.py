@@ -12,6 +12,7 @@ from fuzz.tools import pieces
 from memory_conn import Receiver, Router, answer
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+TOO_LARGE = b"HTTP/1.1 431 "
 # A request like most: what one client has sent must not change how the next one's is read.
 USUAL = b"GET /usual?x=1 HTTP/1.1\r\nHost: x\r\n\r\n"
 USUAL_ANSWER = (
@@ -29,8 +30,12 @@ def http(data: bytes) -> None:
     if len(data) < 2:
         return
     flags, how, stream = data[0], data[1], data[2:]
-    whole = play([stream], flags)
-    assert play(pieces(stream, how), flags) == whole
+    whole, cut = play([stream], flags), play(pieces(stream, how), flags)
+    if TOO_LARGE in whole[1] or TOO_LARGE in cut[1]:
+        # The limit counts what httptools has told so far, which is exact only at a line's end.
+        assert whole[0][: len(cut[0])] == cut[0][: len(whole[0])]
+    else:
+        assert whole == cut
     assert play([USUAL], 0)[1] == USUAL_ANSWER
 
 
@@ -59,14 +64,7 @@ def play(stream: list[bytes], flags: int) -> tuple[list[Any], bytes, list[Any]]:
     assert not router.open, "the router was not told"
     assert not router.watched, "the wheel still has it"
     requests = [parts_of(request) for request in router.requests]
-    return requests, without_status(transport.sent.replace(CONTINUE, b"")), receiver.got
-
-
-def without_status(sent: bytes) -> bytes:
-    """A head that is wrong and too large is refused for what is seen first."""
-    return sent.replace(
-        b"HTTP/1.1 431 Request Header Fields Too Large", b"HTTP/1.1 400 Bad Request"
-    )
+    return requests, transport.sent.replace(CONTINUE, b""), receiver.got
 
 
 def parts_of(request: Request) -> tuple[Any, ...]:

@@ -153,8 +153,10 @@ def alike(left: Any, right: Any) -> bool:
     if isinstance(left, list) and isinstance(right, (list, tuple)):
         return len(left) == len(right) and all(map(alike, left, right))
     if isinstance(left, dict) and isinstance(right, dict):
+        # Both keep the order; dates may be keys.
         return len(left) == len(right) and all(
-            key in right and alike(value, right[key]) for key, value in left.items()
+            alike(*keys) and alike(left[keys[0]], right[keys[1]])
+            for keys in zip(left, right, strict=True)
         )
     if isinstance(left, float) and left != left:
         return isinstance(right, float) and right != right

@@ -73,6 +73,8 @@ class Stage:
         self.loop.set_exception_handler(self.failures.unhandled)
         self.io = fastsio.IO(**options)
         self.here: set[Any] = set()
+        # How many sockets have joined, and how many events came, in all plays.
+        self.joins = self.events = 0
         for name in ("/", "/chat"):
             self.io.of(name).on("connection", self._joined)
         self.server = self.loop.run_until_complete(self._serve())
@@ -85,12 +87,17 @@ class Stage:
     def _joined(self, socket: Any) -> None:
         assert socket not in self.here, "joined twice"
         self.here.add(socket)
+        self.joins += 1
         socket.on("disconnect", lambda reason: self._left(socket, reason))
-        socket.on("e", lambda *args: len(args))
+        socket.on("e", self._heard)
         socket.on("join", lambda *args: socket.join(f"room {len(args)}"))
         socket.on("all", lambda *args: self.io.to("room 1").emit("e", len(args), b"data"))
         socket.on("ask", lambda *args: socket.emit("e", b"1", ack=lambda *answer: None))
         socket.on("bye", lambda *args: socket.disconnect(bool(args)))
+
+    def _heard(self, *args: Any) -> int:
+        self.events += 1
+        return len(args)
 
     def _left(self, socket: Any, reason: str) -> None:
         assert socket in self.here, "left twice"

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from fuzz import corpus, names
+from fuzz.session_targets import OPTIONS, Stage
 from fuzz.targets import TARGETS
 from fuzz.tools import part, parts
 
@@ -45,6 +46,18 @@ def test_what_a_fuzzer_begins_with_is_read_as_it_should(name):
     assert begun
     for data in begun:
         run(name, data)
+
+
+@pytest.mark.parametrize("number", range(len(OPTIONS)))
+def test_plays_bring_sockets_into_namespaces(number):
+    """Else the target would watch nothing."""
+    played = Stage(OPTIONS[number])
+    for data in TARGETS["sessions"].seeds():
+        if data[0] == number:
+            played.play(data[1:])
+    is_text = OPTIONS[number].get("serializer") != "msgpack"
+    assert played.joins >= (14 if is_text else 1)
+    assert played.events >= (8 if is_text else 0)
 
 
 def run(name: str, data: bytes) -> None:

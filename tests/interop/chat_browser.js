@@ -1,7 +1,8 @@
-// Drives headless Chromium for test_chat_browser.py and test_tutorial.py.
+// Drives headless Chromium for test_chat_browser.py, test_tutorial.py and test_webtransport.py.
 //
 // One JSON request a line on stdin, [id, page, command, ...arguments]; one JSON answer a line on stdout,
-// {id, value} or {id, error}. Selectors are Playwright's. The first argument is Chromium's executable.
+// {id, value} or {id, error}. Selectors are Playwright's. The first argument is Chromium's executable,
+// the others are of FLAGS and are left out.
 "use strict";
 
 const readline = require("node:readline");
@@ -90,7 +91,7 @@ async function answer(line) {
 }
 
 (async () => {
-  browser = await chromium.launch({ executablePath: process.argv[2], args: FLAGS });
+  browser = await chromium.launch({ executablePath: process.argv[2], args: FLAGS.filter((flag) => !process.argv.includes(flag)) });
   console.log(JSON.stringify({ id: 0, value: browser.version() }));
   for await (const line of readline.createInterface({ input: process.stdin })) {
     console.log(JSON.stringify(await answer(line)));

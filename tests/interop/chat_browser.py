@@ -30,9 +30,10 @@ MESSAGES = "#messages .message .text"
 class Browser:
     """Headless Chromium, in which `page()` opens windows that share nothing with each other."""
 
-    def __init__(self, executable: str) -> None:
+    def __init__(self, executable: str, *without: str) -> None:
+        """`without`: flags of the driver's that Chromium is not to have."""
         self._node = subprocess.Popen(
-            ["node", str(DRIVER), executable],
+            ["node", str(DRIVER), executable, *without],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

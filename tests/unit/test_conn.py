@@ -59,7 +59,45 @@ def test_many_requests_that_are_answered_at_once_do_not_recurse():
     router = Router(serve=answer)
     transport = router.connect()
     transport.feed(b"".join(GET % i for i in range(5000)))
+    router.end_turn()
     assert responses(transport.sent) == [b"</%d>" % i for i in range(5000)]
+
+
+@pytest.mark.fault(
+    "a client sends thousands of requests ahead",
+    "64 are served in a turn: the others are not held up",
+)
+def test_of_many_requests_in_one_read_some_are_served_in_each_turn():
+    router = Router(serve=answer)
+    transport = router.connect()
+    transport.feed(b"".join(GET % i for i in range(150)))
+    served = [len(router.requests)]
+    while router.turn:
+        router.turn.pop(0)()
+        served.append(len(router.requests))
+    assert [count for i, count in enumerate(served) if count not in served[:i]] == [64, 128, 150]
+    assert responses(transport.sent) == [b"</%d>" % i for i in range(150)]
+    transport.feed(GET % 150)
+    assert responses(transport.sent)[150:] == [b"</150>"]
+
+
+def test_refusal_of_what_is_no_request_comes_behind_the_answers_of_all_turns():
+    router = Router(serve=answer)
+    transport = router.connect()
+    transport.feed(b"".join(GET % i for i in range(150)) + b"no request\r\n\r\n")
+    router.end_turn()
+    assert responses(transport.sent)[:150] == [b"</%d>" % i for i in range(150)]
+    assert transport.sent.count(b"HTTP/1.1 400 ") == 1
+    assert transport.has_ended
+
+
+def test_client_that_goes_between_two_turns_of_its_requests_is_served_no_more():
+    router = Router(serve=answer)
+    transport = router.connect()
+    transport.feed(b"".join(GET % i for i in range(150)))
+    transport.lose()
+    router.end_turn()
+    assert len(router.requests) == 64
 
 
 def test_answer_in_a_later_turn_is_written_at_its_end():

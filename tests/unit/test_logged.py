@@ -36,10 +36,10 @@ def test_id_is_cut_and_what_is_short_is_not():
 
 def test_rooms_are_shown_and_ids_are_cut():
     sid = new_id()
-    assert short_ids("room") == "'room'"
+    assert short_ids("room") == "room"
     assert short_ids(sid) == sid[:6] + "…"
-    assert short_ids(["room", sid, 7]) == f"['room', {sid[:6]}…, 7]"
-    assert short_ids(("a\nb",)) == "['a\\nb']"
+    assert short_ids(["room", sid, 7]) == f"[room, {sid[:6]}…, 7]"
+    assert short_ids(("a\nb",)) == "[a\\nb]"
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,9 @@ def test_defaults_are_the_documented_ones():
         "cleanup_empty_child_namespaces": False,
         "connection_state_recovery": None,
         "per_message_deflate": False,
+        "send_timeout": 30.0,
+        "tcp_user_timeout": None,
+        "watchdog": None,
     }
 
 
@@ -95,6 +98,7 @@ def test_both_styles_take_every_option(style):
         "buffer_policy": "drop_oldest", "high_water": 5, "low_water": 4, "max_waiting_events": 8,
         "max_running_events": 10,
         "limits": ({"rate": 9},),
+        "send_timeout": 9, "tcp_user_timeout": 10, "watchdog": 11,
         "max_header_bytes": 1000, "max_headers": 9, "max_frames_per_message": 8, "max_attachments": 7,
         "max_json_depth": 6, "max_namespaces": 5, "max_rooms": 4, "max_pending_acks": 3,
         "max_connections_per_address": 2, "max_connection_rate": (1.5, 2), "max_connection_rate_per_address": (1, 1),
@@ -184,10 +188,16 @@ def test_transports_may_be_one_or_several(given, transports):
     assert Options(transports=given).transports == transports
 
 
-@pytest.mark.parametrize("given", ["webtransport", ["polling", "carrier pigeon"], [], "", [None]])
+@pytest.mark.parametrize("given", ["webrtc", ["polling", "carrier pigeon"], [], "", [None]])
 def test_transports_that_are_none_are_refused_and_those_that_are_named(given):
     with pytest.raises(ValueError, match=r"No valid transports.*known are polling, websocket"):
         Options(transports=given)
+
+
+def test_webtransport_is_known_and_nobodys_default():
+    named = ("polling", "webtransport")
+    assert Options(transports=named).transports == named
+    assert "webtransport" not in Options().transports
 
 
 def test_transports_none_is_the_default():

@@ -231,7 +231,7 @@ async def test_polling_client_between_two_gets_still_fetches_what_was_sent(serve
     app.io.emit("news", 1)
     assert (await connection.request("GET", peer.target("polling"))).body == b'42["news",1]'
     app.io.emit("news", 2)
-    drain = asyncio.ensure_future(draining_of(server, 1).run())
+    drain = asyncio.ensure_future(draining_of(server, 0.2).run())
     await until(lambda: app.gone, "the client is told off")
     assert (await connection.request("GET", peer.target("polling"))).body == b'42["news",2]'
     last = await connection.request("GET", peer.target("polling"))
@@ -262,9 +262,9 @@ async def draining(app, serve, seconds=30.0):
         app.release.set()
         drain.hurry()
         await running
-        await server.close()
         for connection in (used, fresh, busy.ws.connection):
             await connection.close()
+        await server.close()
 
     return server, used, fresh, end
 

@@ -48,6 +48,7 @@ class Gate:
         self.options = Options(**options)
         self.engine: Any = None
         self.background: set[asyncio.Task[Any]] = set()
+        self.cluster = None
         self.admissions: list[Admission] = []
         self.opened: list[Any] = []
         self.ends: list[str] = []

@@ -33,6 +33,15 @@ def test_transport_that_the_server_does_not_have_is_named_with_those_that_it_has
     assert "`transports` names websocket alone" in text
 
 
+def test_webtransport_over_http_1_is_pointed_to_http_3():
+    text = said(
+        errors.UNKNOWN_TRANSPORT,
+        f"{PATH}?EIO=4&transport=webtransport",
+        transports=["websocket", "webtransport"],
+    )
+    assert "HTTP/3" in text
+
+
 def test_websocket_without_its_upgrade_points_to_the_proxy():
     text = said(errors.BAD_REQUEST, f"{PATH}?EIO=4&transport=websocket")
     assert "without an Upgrade header" in text

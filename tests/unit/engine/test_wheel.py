@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from clock_loop import pass_time
-from fastsio._wheel import MAX_TICK_S, MIN_TICK_S, Wheel
+from fastsio._wheel import LATE_S, MAX_TICK_S, MIN_TICK_S, Wheel
 
 pytestmark = pytest.mark.asyncio(loop_factories=["clock"])
 
@@ -193,3 +193,75 @@ async def test_a_loop_that_was_blocked_for_long_calls_what_is_overdue_once():
     assert (len(entry.calls), len(late.calls)) == (1, 0)
     await pass_time(25)
     assert len(late.calls) == 1
+
+
+# --- a loop that was blocked ----------------------------------------------------------------------
+
+
+@pytest.mark.fault(
+    "the event loop was blocked", "what waited in the sockets is read before anybody's time is up"
+)
+async def test_after_a_block_the_loop_looks_at_its_sockets_before_anything_is_due():
+    """uvloop's timers may come first, with a pong still in the socket's buffer."""
+    loop: Any = asyncio.get_running_loop()
+    wheel, entry = make_wheel(), Entry()
+    order: list[str] = []
+    # A callback that the loop finds only when it has looked at its sockets again.
+    wheel.on_stall = lambda late_s: loop.call_soon(loop.call_soon, order.append, "read")
+    entry.then = lambda: order.append("due") or 0
+    wheel.add(entry, 1.0)
+    loop._jumping.now += 30
+    await pass_time(0.2)
+    assert order == ["read", "due"]
+
+
+async def test_a_block_is_told_with_its_length():
+    loop: Any = asyncio.get_running_loop()
+    wheel, told = make_wheel(), []
+    wheel.on_stall = told.append
+    wheel.add(Entry(), 50.0)
+    await pass_time(5)
+    assert told == []
+    began_at = now()
+    loop._jumping.now += 30
+    await pass_time(0.2)
+    # From when the turn was due, which was a tick after the block began at most.
+    assert len(told) == 1
+    assert 30 - 0.1 - 1e-6 <= told[0] <= now() - began_at
+
+
+@pytest.mark.parametrize("late_s", [0.05, LATE_S])
+async def test_a_loop_that_is_a_little_late_is_not_blocked(late_s):
+    loop: Any = asyncio.get_running_loop()
+    wheel, told = make_wheel(0.1), []  # ticks of 10 ms
+    wheel.on_stall = told.append
+    wheel.add(Entry(), 5.0)
+    await pass_time(1)
+    loop._jumping.now += late_s
+    await pass_time(1)
+    assert told == []
+
+
+@pytest.mark.fault(
+    "the event loop is too busy to be in time", "heartbeats and deadlines go on, late"
+)
+async def test_a_loop_that_is_always_late_comes_to_its_turns_all_the_same():
+    loop: Any = asyncio.get_running_loop()
+    wheel, entry = make_wheel(), Entry(lambda: 1.0)
+    wheel.add(entry, 1.0)
+    for _ in range(20):
+        loop._jumping.now += 5
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    wheel.remove(entry)
+    assert 8 <= len(entry.calls) <= 20
+
+
+async def test_a_wheel_that_waits_for_reads_can_be_closed():
+    loop: Any = asyncio.get_running_loop()
+    wheel, entry = make_wheel(), Entry()
+    wheel.add(entry, 1.0)
+    wheel.on_stall = lambda late_s: wheel.close()
+    loop._jumping.now += 30
+    await pass_time(1)
+    assert entry.calls == []
