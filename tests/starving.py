@@ -172,7 +172,7 @@ SCRIPTS = {
 
 
 class Log(logging.Handler):
-    """What was logged as failed. `disconnects`: how many were begun at least, or had no listener for want of memory."""
+    """What was logged as failed. `disconnects`: how many were begun, or had no listener, for want of memory."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)

@@ -74,18 +74,17 @@ class LeavingPeer(FlowingPeer):
             del namespace.leaving[socket.id]
         self.hub.tidy(namespace)
 
-    def _tell_listeners(self, socket: "Socket", reason: str, description: str | None) -> None:
-        """Those of "disconnect"."""
+    def _tell_listeners(
+        self, socket: "Socket", reason: str, description: str | None, first: int = 0
+    ) -> None:
+        """Those of "disconnect", from the one with the index `first` on."""
         try:
             handlers = socket.handlers_of("disconnect")
-        except MemoryError:
-            again(self._tell_listeners, socket, reason, description)
-            return
-        for handler in handlers:
-            try:
-                socket.run_handler(handler, "disconnect", reason, description)
-            except MemoryError:  # it has not begun: what it raises itself is logged
-                again(socket.run_handler, handler, "disconnect", reason, description)
+            while first < len(handlers):
+                socket.run_handler(handlers[first], "disconnect", reason, description)
+                first += 1
+        except MemoryError:  # that one has not begun: what it raises itself is logged
+            again(self._tell_listeners, socket, reason, description, first)
 
 
 def again(call: Callable[..., None], *args: Any) -> None:
