@@ -9,7 +9,7 @@ ARGS ?=
 PY = $(VENV)/bin/python
 
 .PHONY: build bundle venv run test test-all lint lint-ruff lint-format lint-cython lint-mypy debug features \
-	autobahn bench bench-quick bench-micro gate gate-update dist clean distclean
+	reliability autobahn fuzz asan soak misbehave handover bench bench-quick bench-micro gate gate-update dist clean distclean
 
 build: venv bundle
 	@$(PY) -W ignore setup.py --quiet build_ext --inplace
@@ -55,12 +55,34 @@ lint-mypy: venv
 features: venv
 	@$(PY) scripts/feature_table.py
 
+# docs/reliability.md, likewise.
+reliability: venv
+	@$(PY) scripts/fault_table.py
+
 debug:
 	@$(MAKE) --no-print-directory build FASTSIO_DEBUG=1
 	@echo "Built with bounds checks; run the tests on it with: make test FASTSIO_DEBUG=1"
 
 autobahn: build
 	@$(PY) tests/conformance/autobahn.py $(ARGS)
+
+# Seconds for all targets together.
+FUZZ_SECONDS ?= 600
+fuzz: build
+	@PYTHONPATH=.:tests $(PY) -m fuzz.campaign --seconds $(FUZZ_SECONDS) $(ARGS)
+
+asan: build
+	@PYTHONPATH=. $(PY) scripts/asan.py $(ARGS)
+
+SOAK_SECONDS ?= 600
+soak: build
+	@$(PY) -m tests.soak.soak --seconds $(SOAK_SECONDS) $(ARGS)
+
+misbehave: build
+	@$(PY) -m tests.soak.misbehave $(ARGS)
+
+handover: build
+	@PYTHONPATH=.:tests $(PY) tests/handover_load.py $(ARGS)
 
 bench: build
 	@$(PY) -m bench.run $(ARGS)

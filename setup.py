@@ -62,6 +62,22 @@ SETTINGS = (
 BUILD_DIR = Path("build", "cython", hashlib.sha256(repr(SETTINGS).encode()).hexdigest()[:12])
 
 
+# Cython 3.3: a list comprehension without memory for its next item releases that twice, here and in the caller.
+APPEND = """\
+    int result = PyList_Append(list, x);
+    Py_DECREF(x);
+    return result;
+"""
+MENDED = APPEND.replace("Py_DECREF(x);", "if (likely(result == 0)) Py_DECREF(x);")
+
+
+def mend(c_file: Path) -> None:
+    """Correct what Cython has generated, unless that is done already."""
+    text = c_file.read_text()
+    if APPEND in text:
+        c_file.write_text(text.replace(APPEND, MENDED))
+
+
 class BuildExt(build_ext):
     """build_ext that keeps builds of different settings apart, and translates only when it builds."""
 
@@ -81,6 +97,8 @@ class BuildExt(build_ext):
             compiler_directives=DIRECTIVES,
             nthreads=(os.cpu_count() or 1) if sys.platform == "linux" else 0,
         )
+        for c_extension in translated:
+            mend(Path(c_extension.sources[0]))
         for extension, c_extension in zip(self.extensions, translated, strict=True):
             extension.sources = c_extension.sources
             extension.depends = c_extension.depends  # the headers it includes

@@ -165,8 +165,11 @@ cdef Encoded translated(Encoded encoded, int dialect):
         made.text_at = encoded.text_at
     made.size = len(made.frame)
     if encoded.buffers is not None:
-        made.buffers = [binary_in(data, dialect) for data in encoded.buffers]
-        for data in made.buffers:
+        # No comprehension: Cython 3.3's lets go of a value twice if memory runs out as it is appended.
+        made.buffers = []
+        for data in encoded.buffers:
+            data = binary_in(data, dialect)
+            made.buffers.append(data)
             made.size += len(data) + head_size(len(data))
     return made
 

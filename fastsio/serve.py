@@ -163,8 +163,8 @@ async def _listen(
         listeners = await listen(
             make, place.host, place.port, sockets, context, server.head_timeout_s
         )
-        tune(listeners.sockets, server.options)
         running = RunningServer(server, listeners, doorman, stop, lifespan, health)
+        tune(listeners.sockets, server.options)
         if takeover is not None:
             await takeover.confirm()
         if open_door is not None:

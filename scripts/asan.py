@@ -13,7 +13,14 @@ import sys
 
 from sanitised import build
 
-DEFAULT = ["-q", "tests/unit", "tests/fuzz"]
+# Not those of what is not compiled and starts npm or compilers.
+NOT_OURS = ("bundle_build", "load_generator", "bench_report", "feature_table", "fault_table")
+DEFAULT = [
+    "-q",
+    "tests/unit",
+    "tests/fuzz",
+    *(f"--ignore=tests/unit/test_{name}.py" for name in NOT_OURS),
+]
 OPTIONS = {
     # At its exit Python still holds what it has made: what leaks while it runs is run_target.py's to find.
     "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1",

@@ -49,7 +49,7 @@ the tests (`@pytest.mark.fault(…)`) and from the figures of the long runs. In 
 **every connect that was accepted gets exactly one disconnect, with a reason**.
 
 `make soak SOAK_SECONDS=600` and `make misbehave` make the figures anew (`tests/soak`; Linux, a C compiler). The second
-takes seven minutes, needs 20,000 open files and two CPUs without other work: its p99 is compared. Their short forms,
+takes eight minutes, needs 20,000 open files and two CPUs without other work: its p99 is compared. Their short forms,
 and 100,000 connects, are tests.
 """
 

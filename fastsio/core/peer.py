@@ -4,7 +4,6 @@ The hot path, events and acks, is in _peer.PeerBase.
 Source: socket.io-protocol v5, "Connection to a namespace"; order of events and reasons as in Node's server.
 """
 
-import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +16,7 @@ from fastsio.core.handshake import make_environ
 from fastsio.core.line import Line
 from fastsio.core.namespace import Guard, Namespace
 from fastsio.core.packets import take_in_turn
-from fastsio.core.peer_flow import FlowingPeer
-from fastsio.core.reasons import python_reason
+from fastsio.core.peer_leaving import LeavingPeer
 from fastsio.core.socket import Socket
 from fastsio.core.waiting import Crowd
 from fastsio.logged import one_line
@@ -35,11 +33,9 @@ INVALID_NAMESPACE = {"message": "Invalid namespace"}
 TOO_MANY_NAMESPACES = {"message": "Too many namespaces (max_namespaces)"}
 # What a client is told whose admission was cancelled, or failed in a way that is none of its business.
 NOT_ADMITTED = ConnectionRefusedError().error_args
-# When a `disconnect` handler is called that could not be for want of memory.
-AGAIN_S = 1.0
 
 
-class Peer(FlowingPeer):
+class Peer(LeavingPeer):
     """One client: its sockets by namespace (`sockets`), and those still waiting to be admitted."""
 
     # `hub` is set by who makes it: an __init__ would be 1 % of a connect, and a compiled attribute is slower to read.
@@ -99,10 +95,9 @@ class Peer(FlowingPeer):
         if option is not None:
             self.session.note_limit(option, what)
         elif not self.sockets:
-            serializer = self.hub.options.serializer
             self.session.note_limit(
-                "serializer", f"can't understand a client: {what}; the server's `serializer` is {serializer!r}, and "
-                "the client's parser must be the same",
+                "serializer", f"can't understand a client: {what}; the server's `serializer` is "
+                f"{self.hub.options.serializer!r}, and the client's parser must be the same",
             )  # fmt: skip
         for socket in self.sockets.values():
             socket.run_listeners("error", error)
@@ -119,9 +114,8 @@ class Peer(FlowingPeer):
         seconds = self.hub.options.connect_timeout
         text = f"no namespace joined within {seconds} s (connect_timeout)"
         self.session.note_limit("connect_timeout", text)
-        session = self.session
-        session.close(description=text)
-        self.hub.admissions.cancel(session, seconds)
+        self.session.close(description=text)
+        self.hub.admissions.cancel(self.session, seconds)
 
     def _connect(
         self, name: str, auth: dict[str, Any] | None, namespace: Namespace | None = None
@@ -218,9 +212,7 @@ class Peer(FlowingPeer):
         """Guards, then the CONNECT reply, then the connection handlers."""
         namespace.joining[socket.id] = socket
         is_admitted = False
-        error: dict[str, Any] | None = (
-            NOT_ADMITTED  # if this is cancelled, or raises what is no Exception
-        )
+        error: dict[str, Any] | None = NOT_ADMITTED  # if this is cancelled, or what is no Exception
         try:
             error = await self._ask_guards(namespace, socket)
             is_admitted = error is None and self.session.is_open
@@ -394,15 +386,6 @@ class Peer(FlowingPeer):
 
     # --- leaving -----------------------------------------------------------------------------
 
-    def _leave_unseen(self, socket: Socket) -> None:
-        """The client went while the guards were at work.
-
-        A `connect` handler has run and may have noted the client, so its `disconnect` runs too; Node's
-        "connection" has not, so listeners hear nothing.
-        """
-        socket.namespace.leaving[socket.id] = socket
-        self._run_disconnect(socket, "transport close")
-
     def leave(self, socket: Socket, reason: str, description: str | None = None) -> None:
         """Take a socket out of its namespace and tell its handlers, once.
 
@@ -430,7 +413,7 @@ class Peer(FlowingPeer):
             finally:
                 self._run_disconnect(socket, reason)
                 if socket.by_event is not None:
-                    socket.run_listeners("disconnect", reason, description)
+                    self._tell_listeners(socket, reason, description)
 
     def _take_out(self, namespace: Namespace, socket: Socket, reason: str) -> None:
         """Out of its rooms; nobody waits for its answers."""
@@ -443,46 +426,6 @@ class Peer(FlowingPeer):
             for pending in list(socket.acks.values()):
                 pending.fail()
             socket.acks = None
-
-    def _run_disconnect(self, socket: Socket, reason: str) -> None:
-        """The `disconnect` handler; what it can still look up goes when it has ended.
-
-        It begins when the events that came before have been handled, where these wait for each other.
-        """
-        namespace = socket.namespace
-        handler = namespace.handlers.get("disconnect")
-        if handler is None:
-            namespace.leaving.pop(socket.id, None)
-            if namespace.is_passing:
-                self.hub.tidy(namespace)
-            return
-
-        try:
-            self._run_disconnect_now(socket, handler, reason)
-        except MemoryError:  # no other failure is possible here, and this one passes
-            again = asyncio.get_running_loop().call_later
-            again(AGAIN_S, self._run_disconnect, socket, reason)
-
-    def _run_disconnect_now(self, socket: Socket, handler: Any, reason: str) -> None:
-        async def run() -> None:
-            try:
-                if not socket.is_refused:  # who is refused was never there
-                    said = python_reason(reason, self.session.has_said_goodbye)
-                    await socket.answer(handler, ["disconnect", said], -1)
-            finally:
-                self._has_left(socket)
-
-        if self.line is not None:
-            self.line.add(run)
-        else:
-            start_eager(run(), self.hub.tasks, "disconnect handler")
-
-    def _has_left(self, socket: Socket) -> None:
-        namespace = socket.namespace
-        # The client may be back, and have gone again, with the same id: that is another socket's entry.
-        if namespace.leaving.get(socket.id) is socket:
-            del namespace.leaving[socket.id]
-        self.hub.tidy(namespace)
 
     def disconnect_all(self) -> None:
         """Leave every namespace, telling the client, and close the connection behind it."""

@@ -238,6 +238,12 @@ class Doorman:
             if neighbour is not None:
                 neighbour.close()
 
+    def end(self) -> None:
+        """The server has closed: nothing refers to it, or to its connections, from here any more."""
+        self.part()
+        self._server.divert(None)
+        self._used.clear()
+
     def _older_gone(self) -> None:
         self.older = None
         self._attend()

@@ -182,6 +182,7 @@ class RunningServer:
         if self.webtransport is not None:
             self.webtransport.stop()
         await self._server.close(self._stop.shutdown_timeout_s)
+        self._doorman.end()
         if self.webtransport is not None:
             await self.webtransport.close()
         if self._lifespan is not None:

@@ -117,3 +117,10 @@ def test_verdicts_are_kept_a_case_a_line_in_order(tmp_path: Path):
 def test_page_needs_every_case():
     with pytest.raises(ValueError, match=re.escape("group 1 has 16 cases, and 1 were run")):
         autobahn.page_of({"1.1.1": OK})
+
+
+def test_page_is_of_the_results_that_are_kept_and_none_of_them_failed():
+    verdicts = autobahn.load(autobahn.RESULTS)
+    assert len(verdicts) == 517
+    assert autobahn.failures(verdicts) == []
+    assert autobahn.PAGE.read_text() == autobahn.page_of(verdicts)

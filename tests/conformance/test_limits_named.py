@@ -365,6 +365,39 @@ async def test_connect_timeout_is_named_once_for_many_clients(beside: Any) -> No
 
 
 @pytest.mark.fault(
+    "the guard of a further namespace hangs",
+    "cancelled after connect_timeout, CONNECT_ERROR for that namespace, the client stays in the others",
+)
+@pytest.mark.parametrize("transport", ["websocket", "polling"])
+async def test_a_further_namespace_has_connect_timeout_too(beside: Any, transport: str) -> None:
+    stage = await beside(connect_timeout=0.2)
+    outcomes: list[str] = []
+
+    async def hang(socket: Any) -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            outcomes.append("cancelled")
+            raise
+
+    async def wait(socket: Any) -> None:
+        await asyncio.sleep(0.01)
+
+    stage.app.of("/hangs").use(hang)
+    stage.app.of("/waits").use(wait)
+    client = await Client.open(stage.url, transport)
+    await client.send("40/hangs,", "40/waits,")
+    assert str(await client.receive()).startswith('40/waits,{"sid"')
+    refusal = '44/hangs,{"message":"Connection rejected by server"}'
+    assert await client.receive() == refusal
+    assert outcomes == ["cancelled"]
+    assert len(stage.lines("connect_timeout")) == 1
+    await client.echo()
+    assert not stage.app.hub.admissions
+    await client.close()
+
+
+@pytest.mark.fault(
     "a WebSocket that probes and never upgrades",
     "closed after upgrade_timeout, the session polls on, the log names the option",
 )

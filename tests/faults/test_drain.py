@@ -138,6 +138,8 @@ async def refused(server: Server) -> None:
                 connection = await RawConnection.open(server.url)
             except ConnectionRefusedError:
                 return
+            except ConnectionResetError:  # in the queue when the socket was closed
+                continue
             connection.abort()
 
 

@@ -128,7 +128,7 @@ async def test_a_call_fails_as_soon_as_its_client_has_gone(serve):
 
 
 @pytest.mark.fault(
-    "a client sends its Close and reads nothing any more", "its connection is dropped after 5 s"
+    "a client sends its Close and reads nothing any more", "its connection is dropped after 5 to 10 s"
 )
 async def test_connection_whose_client_closes_without_reading_is_dropped(serve):
     """What is unsent keeps a transport from closing, for as long as the client likes."""
@@ -145,5 +145,5 @@ async def test_connection_whose_client_closes_without_reading_is_dropped(serve):
     await pass_time(1.0)
     assert ledger.reasons == ["transport close"]
     assert len(server.connections) == 1
-    await pass_time(10.0)
+    await pass_time(12.0)
     assert not leftovers(server)

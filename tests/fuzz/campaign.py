@@ -69,9 +69,9 @@ def environment(asan: str = FAST_ASAN, malloc: str = "malloc") -> dict[str, str]
     }
 
 
-def prepare(name: str) -> Path:
+def prepare(name: str, purpose: str = "corpus") -> Path:
     """The folder of inputs that libFuzzer works in, with all that is kept and those to begin with."""
-    folder = WORK / "corpus" / name
+    folder = WORK / purpose / name
     folder.mkdir(parents=True, exist_ok=True)
     for data in corpus.kept(name):
         (folder / hashlib.sha1(data).hexdigest()).write_bytes(data)
@@ -172,7 +172,7 @@ def keep(name: str, file: Path) -> None:
 
 def leaks(name: str) -> bool:
     """False if an input leaves memory behind."""
-    folder = prepare(name)
+    folder = prepare(name, "leaks")
     files = sorted(str(one) for one in folder.iterdir())
     print(name, flush=True)
     return subprocess.run(mode("--leaks", name, *files), env=environment()).returncode == 0

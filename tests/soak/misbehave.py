@@ -260,7 +260,7 @@ def main() -> int:
     parser.add_argument("--misbehaving", type=int, default=0, help="of them; 0: one in a hundred")
     parser.add_argument("--polling", type=int, default=500, help="of the good ones")
     parser.add_argument(
-        "--rate", type=float, default=200.0, help="messages a second, each to fifty"
+        "--rate", type=float, default=400.0, help="messages a second, each to fifty"
     )
     parser.add_argument("--seconds", type=float, default=300.0)
     parser.add_argument("--quiet-seconds", type=float, default=60.0)

@@ -61,6 +61,7 @@ async def test_drain_alone_leaves_the_server_to_be_closed(serve):
     assert server.engine.is_open
     await server.close()
     assert not server.engine.is_open
+    assert "handle" not in vars(server._server), "a cycle, and its connections with it"
 
 
 @pytest.mark.parametrize("end", ["hurry", "close"])

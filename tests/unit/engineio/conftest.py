@@ -33,10 +33,12 @@ class Stage:
 
 @pytest.fixture
 def stage(serve: Any) -> Any:
-    """`stage = await stage(**options_of_AsyncServer)`"""
+    """`stage = await stage(**options_of_AsyncServer)`; served: options of start()."""
 
-    async def start(server_class: type[AsyncServer] = AsyncServer, **options: Any) -> Stage:
+    async def start(
+        server_class: type[AsyncServer] = AsyncServer, served: dict[str, Any] | None = None, **options: Any
+    ) -> Stage:  # fmt: skip
         eio = server_class(**options)
-        return Stage(eio, await serve(eio))
+        return Stage(eio, await serve(eio, **(served or {})))
 
     return start

@@ -191,7 +191,7 @@ async def test_client_disconnected_in_its_connect_handler_is_let_in_and_sent_awa
 
 @IN_MEMORY
 async def test_shutdown_while_a_connect_handler_waits_refuses_the_client(stage):
-    app = await stage()
+    app = await stage(served={"shutdown_timeout": 0.01})
     app.note("disconnect")
     begun = asyncio.Event()
 
@@ -200,7 +200,6 @@ async def test_shutdown_while_a_connect_handler_waits_refuses_the_client(stage):
         begun.set()
         await asyncio.Event().wait()
 
-    app.server._shutdown_timeout_s = 0.01
     asking = asyncio.ensure_future(handshake(app.server, "polling"))
     await begun.wait()
     await app.server.close()

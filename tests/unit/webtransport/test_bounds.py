@@ -297,3 +297,27 @@ async def test_clients_show_their_address_when_many_shake_hands(webtransport_app
                 pass
     app.door.handshakes.clear()
     await app.gone()
+
+
+@pytest.mark.fault(
+    "a WebTransport client talks and does not read", "its session ends after send_timeout"
+)
+async def test_client_that_talks_and_does_not_read_is_ended(webtransport_app):
+    send_timeout_s = 300 * MS
+    app = await webtransport_app({"send_buffer": 65_536}, send_timeout=send_timeout_s)
+    async with app.peer(max_data=200_000, max_stream_data=100_000) as peer:
+        stop_granting(peer.http)
+        await (await peer.open()).join()
+        for _ in range(100):
+            app.sockets[0].emit("news", "x" * 10_000)
+        loop = asyncio.get_running_loop()
+        began_at = loop.time()
+        while not app.ends:
+            assert loop.time() - began_at < 10 * send_timeout_s
+            peer.send('42["echo",1]')
+            await asyncio.sleep(20 * MS)
+        assert loop.time() - began_at >= send_timeout_s
+        assert app.ends == ["transport error"]
+        await peer.http.ended_by_server()
+    await app.gone()
+    assert app.server.engine.rare_log.counts["send_timeout"] == 1
