@@ -25,11 +25,11 @@ QPACK_ENCODER_STREAM_ERROR = 0x201
 
 
 class App:
-    def __init__(self) -> None:
+    def __init__(self, upgrade_timeout: float) -> None:
         self.io = fastsio.IO(
             transports=["polling", "webtransport"],
             max_http_buffer_size=MAX_BYTES,
-            upgrade_timeout=1000 * MS,
+            upgrade_timeout=upgrade_timeout,
         )
         self.came = 0
         self.ends: list[tuple[str, str | None]] = []
@@ -56,12 +56,31 @@ class App:
 
 
 @pytest_asyncio.fixture
-async def app(serve, certificate):
-    app = App()
-    files = {"certfile": certificate[0], "keyfile": certificate[1]}
-    app.server = await serve(app.io, webtransport=files)
-    yield app
-    await app.serves_on()
+async def start(serve, certificate):
+    """`app = await start(upgrade_timeout)`: at the end it still serves."""
+    apps = []
+
+    async def start(upgrade_timeout: float) -> App:
+        app = App(upgrade_timeout)
+        files = {"certfile": certificate[0], "keyfile": certificate[1]}
+        app.server = await serve(app.io, webtransport=files)
+        apps.append(app)
+        return app
+
+    yield start
+    for app in apps:
+        await app.serves_on()
+
+
+@pytest_asyncio.fixture
+async def app(start):
+    return await start(10.0)
+
+
+@pytest_asyncio.fixture
+async def hasty_app(start):
+    """One that does not wait long for a client's first packet."""
+    return await start(1000 * MS)
 
 
 # --- the session's stream ------------------------------------------------------------------------
@@ -173,8 +192,8 @@ async def test_many_headers_are_refused(app):
 
 @pytest.mark.fault("a head over HTTP/3 has no end", "64 KiB at most are held; the client ends")
 @pytest.mark.parametrize("kind", [0x01, 0x21])  # HEADERS, and what nobody knows
-async def test_endless_frame_is_held_to_the_streams_window(app, kind):
-    async with WebTransportPeer.at(app.server) as peer:
+async def test_endless_frame_is_held_to_the_streams_window(hasty_app, kind):
+    async with WebTransportPeer.at(hasty_app.server) as peer:
         quic = peer.http._quic
         stream_id = quic.get_next_available_stream_id()
         length = (0xC0 << 56 | 1 << 40).to_bytes(8, "big")
@@ -231,10 +250,10 @@ async def test_random_streams_end_one_connection_at_most(app, seed):
     "garbage comes to the WebTransport port",
     "it is dropped, or answered once; clients are served on",
 )
-async def test_garbage_is_dropped(app):
+async def test_garbage_is_dropped(hasty_app):
     rng = random.Random(7)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        sender.connect(("127.0.0.1", app.server.port))
+        sender.connect(("127.0.0.1", hasty_app.server.port))
         for size in (0, 1, 5, 20, 100, 1199, 1200, 1500, 9000):
             for first in (0x00, 0x40, 0x80, 0xC0, 0xD0, 0xE0, 0xF0, 0xFF):
                 data = bytes((first,)) + rng.randbytes(size)
@@ -242,8 +261,8 @@ async def test_garbage_is_dropped(app):
                 # The same as a version that is known, with connection ids of a right length.
                 sender.send(bytes((first,)) + b"\x00\x00\x00\x01\x08" + rng.randbytes(size))
         await asyncio.sleep(50 * MS)
-    door = app.server.webtransport
-    async with WebTransportPeer.at(app.server) as peer:
+    door = hasty_app.server.webtransport
+    async with WebTransportPeer.at(hasty_app.server) as peer:
         await peer.open()
     assert len(door.connections) < 100
 

@@ -82,7 +82,7 @@ async def test_client_that_is_closed_and_does_not_read_is_cut_off(webtransport_a
 
 
 async def test_client_that_takes_enough_is_not_cut_off(webtransport_app):
-    app = await webtransport_app({"send_buffer": 4096}, send_timeout=0.2)
+    app = await webtransport_app({"send_buffer": 4096}, send_timeout=1.0)
     async with app.peer(max_data=50_000, max_stream_data=20_000) as peer:
         await (await peer.open()).join()
         for number in range(400):
@@ -250,7 +250,7 @@ async def test_client_has_few_streams(webtransport_app):
 )
 @pytest.mark.parametrize("step", ["handshake", "connect", "stream", "half a packet"])
 async def test_client_that_waits_too_long_is_ended(webtransport_app, step):
-    app = await webtransport_app(upgrade_timeout=0.15)
+    app = await webtransport_app(upgrade_timeout=600 * MS)
     async with app.peer() as peer:
         if step != "handshake":
             assert await peer.connect() == 200
