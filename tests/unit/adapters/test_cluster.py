@@ -283,6 +283,25 @@ async def test_clients_that_come_back_miss_nothing_that_came_from_elsewhere():
     await pair.close()
 
 
+@pytest.mark.fault("another server's message that is none", "logged; the server serves on")
+@pytest.mark.parametrize(
+    "message",
+    [
+        Message(Kind.SERVER_SIDE_EMIT, "other", "/", {"packet": []}),
+        Message(Kind.HEARTBEAT, [], "/"),  # type: ignore[arg-type]
+        Message(Kind.ADAPTER_CLOSE, {}, "/"),  # type: ignore[arg-type]
+    ],
+)
+async def test_what_the_fuzzer_found_is_logged_and_nothing_else(pair, message, caplog):
+    pair.a.on("news", lambda *args: None)
+    pair.a.hub.cluster.receive(message)
+    assert caplog.text.count("is none") == 1
+    client = await pair.servers[1].connect()
+    pair.a.emit("still", "here")
+    await pair.settle()
+    assert [event.args for event in await client.received()] == [("here",)]
+
+
 async def test_what_is_no_message_is_logged_and_nothing_else(pair, caplog):
     there = await pair.servers[1].connect()
     cluster = pair.b.hub.cluster
