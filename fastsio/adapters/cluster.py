@@ -125,14 +125,14 @@ class Cluster:
         """A message has come. What is no proper one is logged, and nothing else happens."""
         if message.uid == self.uid:
             return
-        if self.bus.heartbeat_interval is not None:
-            if message.kind == Kind.ADAPTER_CLOSE:
-                self.members.left(message.uid)
-                return
-            self.members.heard(message.uid, self.bus.loop.time())
         try:
+            if self.bus.heartbeat_interval is not None:
+                if message.kind == Kind.ADAPTER_CLOSE:
+                    self.members.left(message.uid)
+                    return
+                self.members.heard(message.uid, self.bus.loop.time())
             self._inbox.take(message)
-        except (TypeError, ValueError, KeyError, AttributeError):
+        except (TypeError, ValueError, KeyError, AttributeError, IndexError, OverflowError):
             logger.warning("message of server %s is none: %r", message.uid, message, exc_info=True)
 
     def bus_changed(self, is_up: bool, lost: int) -> None:

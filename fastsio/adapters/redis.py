@@ -17,6 +17,7 @@ from fastsio.adapters.bus import Peers
 from fastsio.adapters.messages import Kind, Message
 from fastsio.adapters.redis_bus import RedisBus
 from fastsio.adapters.redis_link import RedisLink
+from fastsio.adapters.wire import unpack
 
 if TYPE_CHECKING:
     from fastsio._encoded import Encoded
@@ -163,12 +164,12 @@ class RedisAdapter(RedisBus):
 
     def _read(self, data: bytes) -> dict[str, Any]:
         read: dict[str, Any] = (
-            self.cluster.hub.json.loads(data) if data[:1] == b"{" else msgspec.msgpack.decode(data)
+            self.cluster.hub.json.loads(data) if data[:1] == b"{" else unpack(data)
         )
         return read
 
     def _broadcast(self, name: str, room: str, data: bytes) -> None:
-        uid, packet, opts = msgspec.msgpack.decode(data)
+        uid, packet, opts = unpack(data)
         if uid == self.cluster.uid or packet.get("nsp", "/") != name:
             return
         if room and not self._has_room(name, room):

@@ -17,7 +17,7 @@ from fastsio.adapters.bus import Peers
 from fastsio.adapters.messages import Kind, Message
 from fastsio.adapters.redis_bus import RedisBus
 from fastsio.adapters.redis_link import FIRST_RETRY_S, LAST_RETRY_S, RedisLink
-from fastsio.adapters.wire import EVENT, Packed, dumps, has_bytes, message_of
+from fastsio.adapters.wire import EVENT, Packed, dumps, has_bytes, message_of, unpack
 
 if TYPE_CHECKING:
     from fastsio._encoded import Encoded
@@ -111,7 +111,7 @@ class RedisStreamsAdapter(RedisBus):
     def _content(self, data: bytes) -> Any:
         if data[:1] == b"{":
             return self.cluster.hub.json.loads(data)
-        return msgspec.msgpack.decode(base64.b64decode(data))
+        return unpack(base64.b64decode(data))
 
     # --- channels ----------------------------------------------------------------------------
 
@@ -176,7 +176,7 @@ class RedisStreamsAdapter(RedisBus):
 
     def _arrived(self, channel: bytes, data: bytes) -> None:
         try:
-            message = message_of(msgspec.msgpack.decode(data))
+            message = message_of(unpack(data))
         except (TypeError, ValueError, KeyError, AttributeError):
             logger.warning("no message of a server, on %r: %.200r", channel, data, exc_info=True)
             return

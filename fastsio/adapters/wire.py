@@ -65,8 +65,16 @@ def encode(message: Message, json: "Json") -> bytes:
 
 def decode(data: bytes, json: "Json") -> Message:
     """The message that another server has encoded. Raises what a wrong one makes: KeyError, TypeError, ValueError."""
-    read = json.loads(data) if data[:1] == b"{" else msgspec.msgpack.decode(data)
+    read = json.loads(data) if data[:1] == b"{" else unpack(data)
     return message_of(read)
+
+
+def unpack(data: bytes) -> Any:
+    """What is in MessagePack. Raises ValueError for what is none, or nested too deeply."""
+    try:
+        return msgspec.msgpack.decode(data)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def message_of(read: dict[str, Any]) -> Message:

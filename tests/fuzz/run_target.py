@@ -104,7 +104,7 @@ def main(arguments: list[str]) -> int:
     if mode == "--seeds":
         write_inputs(target.seeds(), Path(rest[0]))
         return 0
-    if name != "sessions":
+    if name not in ("cluster", "sessions"):
         import_nothing_else()
     run = target.run
     quiet()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import msgpack
 
 import deflate_tools
@@ -188,6 +191,45 @@ def of_shared() -> list[bytes]:
         b"GET /i HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" + ours,
     ]
     return [how + one for one in streams for how in (WHOLE, BYTE_BY_BYTE, IRREGULAR)]
+
+
+def of_cluster() -> list[bytes]:
+    opts = {"rooms": [], "except": [], "flags": {}}
+    told = {"type": 2, "data": ["e", 1]}
+    messages: list[dict[str, Any]] = [
+        {"type": 1}, {"type": 2}, {"type": 13},
+        {"type": 3, "data": {"opts": opts, "packet": told}},
+        {"type": 3, "data": {"opts": {**opts, "flags": {"timeout": 50}}, "packet": told, "requestId": "a"}},
+        {"type": 3, "data": {"opts": {**opts, "flags": {"volatile": True, "latest": "k"}}, "packet": told}},
+        {"type": 4, "data": {"opts": opts, "rooms": ["r"]}},
+        {"type": 5, "data": {"opts": {**opts, "rooms": ["r"]}, "rooms": ["r"]}},
+        {"type": 6, "data": {"opts": {**opts, "except": ["r"]}, "close": True}},
+        {"type": 7, "data": {"opts": opts, "requestId": "b"}},
+        {"type": 8, "data": {"requestId": "b", "sockets": [{"id": "x", "rooms": [], "handshake": {}, "data": {}}]}},
+        {"type": 9, "data": {"packet": ["news", 1]}},
+        {"type": 9, "data": {"packet": ["news", 1], "requestId": "c"}},
+        {"type": 11, "data": {"requestId": "a", "clientCount": 2}},
+        {"type": 12, "data": {"requestId": "a", "packet": [1]}},
+    ]  # fmt: skip
+    whole = [{"uid": "other", "nsp": "/", "data": {}} | message for message in messages]
+    packed = [msgpack.packb(message) for message in whole]
+    return [
+        *packed,
+        *(json.dumps(message).encode() for message in whole),
+        b"\xc1".join(packed[3:8]),
+    ]
+
+
+def of_stream() -> list[bytes]:
+    streams = [
+        b"\x010", b'\x0b0{"sid":"x"}', b"\x034ab\x82xy\x80", b"\x7e\0\x034ab", b"\x7f" + bytes(7) + b"\x034ab",
+        b"\0", b"\xff" * 9, b"\x7e\xff",
+    ]  # fmt: skip
+    return [
+        bytes([flags]) + how + one
+        for one in streams
+        for flags, how in ((0, WHOLE), (2, BYTE_BY_BYTE))
+    ]
 
 
 def act(name: str, content: bytes = b"", connection: int = 0) -> bytes:

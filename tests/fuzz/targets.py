@@ -56,6 +56,19 @@ QUERY = (
     "40", '42["e"]', '42["join"]', '42["all"]', '42["ask"]', '42["bye"]', "41", "/chat,", "451-", "430[]",
 )  # fmt: skip
 
+MESSAGES = (
+    "type",
+    "data",
+    "uid",
+    "nsp",
+    "opts",
+    "rooms",
+    "flags",
+    "requestId",
+    "packet",
+    "timeout",
+)
+
 TARGETS = {
     "frames": Target("frame_targets", "frames", 600),
     "builder": Target("frame_targets", "builder", 300),
@@ -68,6 +81,8 @@ TARGETS = {
     "dialects": Target("payload_targets", "dialects", 400, parts_at=0),
     "http": Target("http_targets", "http", 1200, HEADERS),
     "shared": Target("shared_targets", "shared", 600, ("/ours/", *HEADERS)),
+    "stream": Target("cluster_targets", "stream", 400),
+    "cluster": Target("cluster_targets", "cluster", 600, MESSAGES),
     "sessions": Target("session_targets", "sessions", 800, (*QUERY, *HEADERS), parts_at=1
     ),
 }  # fmt: skip

@@ -9,7 +9,8 @@ import pytest
 import pytest_asyncio
 
 import fastsio
-from fastsio.adapters import MemoryHub
+from fastsio._json import DEFAULT_JSON
+from fastsio.adapters import MemoryHub, wire
 from fastsio.adapters.messages import Kind, Message
 from fastsio.core.errors import ClientGoneError, PartialAnswersError
 from fastsio.testing import TestServer
@@ -281,6 +282,32 @@ async def test_clients_that_come_back_miss_nothing_that_came_from_elsewhere():
     assert (await back.expect("missed")).args[0] == 2
     assert back.sid == there.sid
     await pair.close()
+
+
+@pytest.mark.fault("another server's message nested too deeply", "ValueError, which buses log")
+@pytest.mark.parametrize("data", [b"\x91" * 100_000, b'{"a":' + b"[" * 100_000])
+def test_a_message_that_is_too_deep_is_a_wrong_one(data):
+    with pytest.raises(ValueError, match=r"nested|depth"):
+        wire.decode(data, DEFAULT_JSON)
+
+
+@pytest.mark.fault("another server's message that is none", "logged; the server serves on")
+@pytest.mark.parametrize(
+    "message",
+    [
+        Message(Kind.SERVER_SIDE_EMIT, "other", "/", {"packet": []}),
+        Message(Kind.HEARTBEAT, [], "/"),  # type: ignore[arg-type]
+        Message(Kind.ADAPTER_CLOSE, {}, "/"),  # type: ignore[arg-type]
+    ],
+)
+async def test_what_the_fuzzer_found_is_logged_and_nothing_else(pair, message, caplog):
+    pair.a.on("news", lambda *args: None)
+    pair.a.hub.cluster.receive(message)
+    assert caplog.text.count("is none") == 1
+    client = await pair.servers[1].connect()
+    pair.a.emit("still", "here")
+    await pair.settle()
+    assert [event.args for event in await client.received()] == [("here",)]
 
 
 async def test_what_is_no_message_is_logged_and_nothing_else(pair, caplog):
