@@ -128,7 +128,8 @@ async def test_a_call_fails_as_soon_as_its_client_has_gone(serve):
 
 
 @pytest.mark.fault(
-    "a client sends its Close and reads nothing any more", "its connection is dropped after 5 to 10 s"
+    "a client sends its Close and reads nothing any more",
+    "its connection is dropped after 5 to 10 s",
 )
 async def test_connection_whose_client_closes_without_reading_is_dropped(serve):
     """What is unsent keeps a transport from closing, for as long as the client likes."""
