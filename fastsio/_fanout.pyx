@@ -5,6 +5,7 @@ Member (a socket as the fan-out sees it) and the MessageHandler port. Knows noth
 Engine.IO's states or of Socket.IO.
 """
 import logging
+import sys
 
 from cpython.ref cimport PyObject
 
@@ -81,8 +82,8 @@ cdef class Flusher:
             outlet.is_waiting = False
             try:
                 outlet.flush()
-            except Exception as error:
-                self.give_up(outlet, error)
+            except Exception:
+                self.give_up(outlet, sys.exc_info()[1])
         waiting.clear()
         forget_joined()
 
