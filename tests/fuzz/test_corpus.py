@@ -74,7 +74,7 @@ def test_kept_inputs_leave_no_object_behind(name):
     for _ in range(WARM_ROUNDS):
         replay(name, inputs)
     # What caches take now and then is no leak: that grows each time.
-    assert min(growth(name, inputs) for _ in range(3)) < MAX_KEPT_BLOCKS
+    assert any(growth(name, inputs) < MAX_KEPT_BLOCKS for _ in range(6))
 
 
 def growth(name: str, inputs: list[bytes]) -> int:
