@@ -55,7 +55,7 @@ lint-mypy: venv
 features: venv
 	@$(PY) scripts/feature_table.py
 
-# docs/reliability.md, likewise.
+# docs/reliability.md, from the marks of the tests and the results of the long runs.
 reliability: venv
 	@$(PY) scripts/fault_table.py
 
@@ -76,10 +76,10 @@ asan: build
 
 SOAK_SECONDS ?= 600
 soak: build
-	@$(PY) -m tests.soak.soak --seconds $(SOAK_SECONDS) $(ARGS)
+	@$(PY) -m tests.soak.soak --seconds $(SOAK_SECONDS) --keep $(ARGS)
 
 misbehave: build
-	@$(PY) -m tests.soak.misbehave $(ARGS)
+	@$(PY) -m tests.soak.misbehave --keep $(ARGS)
 
 stopped-reader: build
 	@PYTHONPATH=.:tests $(PY) -m faults.stopped_reader --clients 2000 --stopped 20 --seconds 20 $(ARGS)
