@@ -21,9 +21,9 @@ MAX_KEPT_BLOCKS = 2 * ROUNDS
 
 
 @pytest.fixture(autouse=True)
-def quiet() -> None:
+def quiet(caplog: pytest.LogCaptureFixture) -> None:
     """What is refused is logged by the thousand."""
-    logging.getLogger("fastsio").setLevel(logging.ERROR)
+    caplog.set_level(logging.ERROR, logger="fastsio")
 
 
 @pytest.fixture(params=TARGETS)
