@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 from typing import Any
 
 from fastsio._encoded import encode_messages
@@ -22,9 +21,8 @@ PATIENCE_S = 60
 
 @functools.cache
 def server() -> Stage:
-    """A server with an adapter, and what it logs as an error."""
+    """A server with an adapter."""
     made = Stage({"adapter": MemoryHub().bus()})
-    logging.getLogger("fastsio").addHandler(made.failures)
     made.io.on("news", lambda *args: None)
     return made
 
@@ -32,7 +30,12 @@ def server() -> Stage:
 def cluster(data: bytes) -> None:
     """Any message, to a server with two clients: it does what it says or is logged, and the server serves on."""
     played = server()
-    played.failures.found.clear()
+    with played.failures.watching():
+        tell(played, data)
+
+
+def tell(played: Stage, data: bytes) -> None:
+    """Two clients come, the messages too, and one client more."""
     played.connections = [None] * 4
     played.loop.call_soon(played.join4, 0, b"")
     played.loop.call_soon(played.join4, 1, b"/chat,")

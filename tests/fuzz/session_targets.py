@@ -7,9 +7,10 @@ every socket that has joined must have left exactly once, and nothing may have b
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import fastsio
@@ -48,6 +49,17 @@ class Failures(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.found.append(self.format(record))
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        """Look at what is logged meanwhile."""
+        logger = logging.getLogger("fastsio")
+        self.found.clear()
+        logger.addHandler(self)
+        try:
+            yield
+        finally:
+            logger.removeHandler(self)
 
     def unhandled(self, loop: Any, context: dict[str, Any]) -> None:
         self.found.append(f"{context['message']}: {context.get('exception')!r}")
@@ -233,14 +245,12 @@ NAMES = {act.__name__: number for number, act in reversed(list(enumerate(ACTS)))
 
 @functools.cache
 def stage(number: int) -> Stage:
-    made = Stage(OPTIONS[number])
-    logging.getLogger("fastsio").addHandler(made.failures)
-    return made
+    return Stage(OPTIONS[number])
 
 
 def sessions(data: bytes) -> None:
     """A play on the server that the first byte names."""
     if data:
         played = stage(data[0] % len(OPTIONS))
-        played.failures.found.clear()
-        played.play(data[1:])
+        with played.failures.watching():
+            played.play(data[1:])

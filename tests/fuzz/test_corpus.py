@@ -21,9 +21,9 @@ MAX_KEPT_BLOCKS = 2 * ROUNDS
 
 
 @pytest.fixture(autouse=True)
-def quiet() -> None:
+def quiet(caplog: pytest.LogCaptureFixture) -> None:
     """What is refused is logged by the thousand."""
-    logging.getLogger("fastsio").setLevel(logging.ERROR)
+    caplog.set_level(logging.ERROR, logger="fastsio")
 
 
 @pytest.fixture(params=TARGETS)
@@ -69,6 +69,8 @@ def run(name: str, data: bytes) -> None:
 
 
 @pytest.mark.fault("hostile input, again and again", "nothing of it stays in memory")
+# msgpack's blocks go up and down by dozens, without a trend in 540 rounds: its inputs are campaign.py --leaks' alone.
+@pytest.mark.parametrize("name", [one for one in TARGETS if one != "msgpack"])
 def test_kept_inputs_leave_no_object_behind(name):
     inputs = corpus.kept(name)[:100]
     for _ in range(WARM_ROUNDS):
