@@ -9,7 +9,7 @@ ARGS ?=
 PY = $(VENV)/bin/python
 
 .PHONY: build bundle venv run test test-all lint lint-ruff lint-format lint-cython lint-mypy debug features \
-	reliability autobahn fuzz asan soak misbehave stopped-reader handover bench bench-quick bench-micro gate gate-update dist clean distclean
+	reliability autobahn fuzz fuzz-sessions starve asan soak misbehave stopped-reader handover bench bench-quick bench-micro gate gate-update dist clean distclean
 
 build: venv bundle
 	@$(PY) -W ignore setup.py --quiet build_ext --inplace
@@ -83,6 +83,13 @@ misbehave: build
 
 stopped-reader: build
 	@PYTHONPATH=.:tests $(PY) -m faults.stopped_reader --clients 2000 --stopped 20 --seconds 20 $(ARGS)
+
+# Allocations that fail, one after the other, on every way through the server.
+starve: build
+	@PYTHONPATH=.:tests $(PY) tests/starving.py $(ARGS)
+
+fuzz-sessions: build
+	@PYTHONPATH=.:tests $(PY) tests/fuzz_sessions.py --seconds $(FUZZ_SECONDS) $(ARGS)
 
 handover: build
 	@PYTHONPATH=.:tests $(PY) tests/handover_load.py $(ARGS)
