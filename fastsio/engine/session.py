@@ -119,7 +119,8 @@ class Session(SessionBase):
             if self.flow is not None:
                 self.flow.attach(conn)
         conn.adopt_queue(queue)
-        polling.end_poll(NOOP)  # one that came in the same read, behind the one that was answered
+        if polling is not None:
+            polling.end_poll(NOOP)  # one that came in the same read, behind the one that was answered
         if not self.is_open:
             # Closed during the upgrade, with the client between its transports: its end goes this way.
             conn.close_websocket()
@@ -386,6 +387,5 @@ class Session(SessionBase):
             polling = self.polling
             self.polling = self.outlet = None
             if polling is not None:
-                polling.end_poll(
-                    CLOSE
-                )  # one that came in the same read, behind the one that was answered
+                # One that came in the same read, behind the one that was answered.
+                polling.end_poll(CLOSE)
