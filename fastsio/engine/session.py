@@ -120,7 +120,8 @@ class Session(SessionBase):
                 self.flow.attach(conn)
         conn.adopt_queue(queue)
         if polling is not None:
-            polling.end_poll(NOOP)  # one that came in the same read, behind the one that was answered
+            # One that came in the same read, behind the one that was answered.
+            polling.end_poll(NOOP)
         if not self.is_open:
             # Closed during the upgrade, with the client between its transports: its end goes this way.
             conn.close_websocket()
