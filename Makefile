@@ -9,7 +9,7 @@ ARGS ?=
 PY = $(VENV)/bin/python
 
 .PHONY: build bundle venv run test test-all lint lint-ruff lint-format lint-cython lint-mypy debug features \
-	reliability autobahn fuzz fuzz-sessions starve asan soak misbehave stopped-reader handover bench bench-quick bench-micro gate gate-update dist clean distclean
+	faults autobahn fuzz fuzz-sessions starve asan soak misbehave stopped-reader handover bench bench-quick bench-micro gate gate-update dist clean distclean
 
 build: venv bundle
 	@$(PY) -W ignore setup.py --quiet build_ext --inplace
@@ -56,7 +56,7 @@ features: venv
 	@$(PY) scripts/feature_table.py
 
 # docs/reliability.md, from the marks of the tests and the results of the long runs.
-reliability: venv
+faults: venv
 	@$(PY) scripts/fault_table.py
 
 debug:
