@@ -189,8 +189,8 @@ def _misbehave(result: dict[str, Any]) -> str:
 {result["misbehaving"]} connections that misbehave in {len(result["ways"])} ways at once, for {result["seconds"]:g}
 seconds, and before that for {result["quiet_seconds"]:g} seconds without these. The server's process
 has frozen what its start has made (`gc.freeze()`) and collects garbage less often
-(`gc.set_threshold(50_000, 20, 100)`), which `fastsio.run()` does not by itself: with CPython's own thresholds the longest pauses are its collector's. On
-{result["machine"]}:
+(`gc.set_threshold(50_000, 20, 100)`), which `fastsio.run()` does not by itself: with CPython's own thresholds the
+longest pauses are its collector's. On {result["machine"]}:
 
 """
     rows = [
