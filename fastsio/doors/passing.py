@@ -39,8 +39,6 @@ BUSY_S = 0.01
 SIZE = struct.Struct("!Q")
 # What another thread starts in between must not get the descriptors.
 CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
-# More than anybody takes, for a body that did not tell its size.
-TOO_LARGE = 2**53
 # A body is passed whole, whatever form it came in.
 NOT_PASSED = (b"content-length", b"transfer-encoding", b"expect")
 
@@ -124,7 +122,7 @@ class Neighbour:
             told["origin"] = relayed.origin
         # Not read here any more; the connection itself stays open, by the descriptor.
         conn.abort()
-        self._post(bytes_of(request), fd, told)
+        self._post(request, fd, told)
         return True
 
     def _give_relayed(self, conn: Conn, request: Request, told: dict[str, Any]) -> bool:
@@ -135,7 +133,7 @@ class Neighbour:
         told["origin"] = Origin.of(transport, conn.is_secure)
         # The protocol lets go: for it the connection has ended.
         conn.connection_lost(None)
-        self._post(bytes_of(request), far.detach(), told)
+        self._post(request, far.detach(), told)
         task = self._loop.create_task(self._relay(transport, near))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -148,9 +146,10 @@ class Neighbour:
             logger.warning("a connection can't be relayed: %s", error)
             near.close()
 
-    def _post(self, data: bytes, fd: int, told: dict[str, Any]) -> None:
+    def _post(self, request: Request, fd: int, told: dict[str, Any]) -> None:
         """A request and its connection, on their way."""
         self.given += 1
+        data = bytes_of(request, self._server.max_message_bytes + 1)
         head = SIZE.pack(len(data)) + (json.dumps(told).encode() if told else b"")
         self._waiting.append((head, fd))
         for at in range(0, len(data), PACKET_BYTES):
@@ -227,24 +226,22 @@ class Neighbour:
 
     async def _serve(self, sock: socket.socket, data: bytes, told: dict[str, Any]) -> None:
         """Serve a connection from the request on that came with it."""
+        through = tuple(told.get("through", ()))
+
+        def feed(conn: Any) -> None:
+            self._fed, self.fed_through = conn, through
+            try:
+                conn.data_received(data)
+            finally:
+                self._fed, self.fed_through = None, ()
+
         try:
-            conn = await self._connection(sock, told.get("origin"))
+            origin = None if "origin" not in told else Origin.read(told["origin"])
+            make = functools.partial(Introduction, self._make, origin, feed)
+            await self._loop.connect_accepted_socket(make, sock)
         except (OSError, TypeError, ValueError) as error:
             logger.warning("a connection that was passed on can't be served: %s", error)
             sock.close()
-            return
-        self._fed, self.fed_through = conn, tuple(told.get("through", ()))
-        try:
-            conn.data_received(data)
-        finally:
-            self._fed, self.fed_through = None, ()
-
-    async def _connection(self, sock: socket.socket, origin: Any) -> Any:
-        make: Any = self._make
-        if origin is not None:
-            make = functools.partial(Introduction, self._make, Origin.read(origin))
-        _, made = await self._loop.connect_accepted_socket(make, sock)
-        return made.made if isinstance(made, Introduction) else made
 
 
 def head_of(data: bytes) -> tuple[int, dict[str, Any]]:
@@ -266,18 +263,21 @@ def has_more(conn: Conn, request: Request) -> bool:
     return getattr(conn, "held", None) is not None
 
 
-def bytes_of(request: Request) -> bytes:
-    """A request as it is sent; its body is whole, and told by its length. Of one that is too large, what says so."""
+def bytes_of(request: Request, too_large: int = 0) -> bytes:
+    """A request as it is sent; its body is whole, and told by its length.
+
+    `too_large`: how many bytes a body has that is too large; nothing of it is here, and nobody will read it.
+    """
     headers = [pair for pair in request.raw_headers if pair[0].lower() not in NOT_PASSED]
     if not request.keep_alive and not any(name.lower() == b"connection" for name, _ in headers):
         headers.append((b"Connection", b"close"))
-    if request.is_too_large:
-        headers.append((b"Content-Length", b"%d" % (declared_size(request) or TOO_LARGE)))
-    elif request.body or request.method not in ("GET", "HEAD"):
-        headers.append((b"Content-Length", b"%d" % len(request.body)))
+    body = bytes(too_large) if request.is_too_large else request.body
+    if body or request.method not in ("GET", "HEAD"):
+        size = max(len(body), declared_size(request)) if request.is_too_large else len(body)
+        headers.append((b"Content-Length", b"%d" % size))
     head = b"%s %s HTTP/1.1\r\n" % (request.method.encode(), request.target)
     fields = b"".join([b"%s: %s\r\n" % pair for pair in headers])
-    return head + fields + b"\r\n" + request.body
+    return head + fields + b"\r\n" + body
 
 
 def declared_size(request: Request) -> int:

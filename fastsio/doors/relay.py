@@ -95,17 +95,25 @@ class RelayedTransport(asyncio.Transport):
 
 
 class Introduction(asyncio.Protocol):
-    """Gives a relayed connection to a protocol of `make()` (`made`), with what was told of it."""
+    """Gives a connection from another process to a protocol of `make()`, with what was told of it, if anything.
 
-    def __init__(self, make: Callable[[], Any], origin: Origin) -> None:
-        self.made: Any = None
+    `feed(protocol)` is called before anything is read: what came with the connection comes first.
+    """
+
+    def __init__(
+        self, make: Callable[[], Any], origin: Origin | None, feed: Callable[[Any], None]
+    ) -> None:
         self._make = make
         self._origin = origin
+        self._feed = feed
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.made = self._make()
-        transport.set_protocol(self.made)
-        self.made.connection_made(RelayedTransport(transport, self._origin))
+        made = self._make()
+        transport.set_protocol(made)
+        made.connection_made(
+            transport if self._origin is None else RelayedTransport(transport, self._origin)
+        )
+        self._feed(made)
 
 
 class Side(asyncio.Protocol):
@@ -150,13 +158,16 @@ async def relay(transport: Any, near: Any) -> None:
     transport.set_protocol(client)
     client.connection_made(transport)
     transport.pause_reading()
+    # The answer may be there already: it is read at once.
+    inner.other = client
     try:
-        await asyncio.get_running_loop().create_connection(lambda: inner, sock=near)
+        await asyncio.get_running_loop().create_unix_connection(lambda: inner, sock=near)
     except BaseException:
         transport.close()
         raise
-    client.other, inner.other = inner, client
-    if transport.is_closing():
+    client.other = inner
+    if transport.is_closing() or inner.other is None:
         client.connection_lost(None)
+        transport.close()
     else:
         transport.resume_reading()

@@ -128,7 +128,7 @@ class Crew:
             lambda: self._lost(other),
         )
         try:
-            await asyncio.get_running_loop().create_connection(lambda: link, sock=met.stream)
+            await asyncio.get_running_loop().create_unix_connection(lambda: link, sock=met.stream)
         except BaseException:
             met.stream.close()
             met.channel.close()

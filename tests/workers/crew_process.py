@@ -1,4 +1,4 @@
-"""Workers of workers_app.py under `fastsio serve`, in processes of their own: what they note, who they are, their end."""
+"""Workers of workers_app.py in processes of their own: what they note, who they are, their end."""
 
 from __future__ import annotations
 
@@ -75,7 +75,8 @@ async def ask(peer: FakePeer, *event: Any) -> Any:
     while True:
         packet = str(await peer.receive())
         if packet.startswith("430"):
-            return json.loads(packet[3:])[0]
+            values = json.loads(packet[3:])
+            return values[0] if values else None
 
 
 def command(*words: str, app: str = "workers_app:io") -> list[str]:
