@@ -37,7 +37,16 @@ def main(argv: list[str] | None = None) -> int:
 
 def _listening_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """Where it listens, if not on host and port, and how it stops, as far as that was said."""
-    names = ("fd", "uds", "uds_mode", "drain_seconds", "drain_delay", "health", "handover")
+    names = (
+        "fd",
+        "uds",
+        "uds_mode",
+        "drain_seconds",
+        "drain_delay",
+        "health",
+        "health_bus",
+        "handover",
+    )
     given = {name: getattr(arguments, name) for name in names}
     return {name: value for name, value in given.items() if value is not None}
 
@@ -177,6 +186,12 @@ def _add_listening(serve: argparse.ArgumentParser) -> None:
         "--drain-delay", type=float, metavar="S", help="go on accepting so long before that (0)"
     )
     serve.add_argument("--health", metavar="PATH", help='a page that says "live" or "draining"')
+    serve.add_argument(
+        "--health-bus",
+        type=float,
+        metavar="S",
+        help='and "bus down", once the adapter is for so long',
+    )
     serve.add_argument(
         "--handover",
         metavar="PATH",

@@ -23,6 +23,8 @@ class Kind(IntEnum):
     BROADCAST_CLIENT_COUNT = 11  # [requestId, clientCount]
     BROADCAST_ACK = 12  # [requestId, packet: one value]
     ADAPTER_CLOSE = 13  # I go
+    # Of fastsio alone, and nothing that a server of Node gets: see Bus.tell().
+    PRESENCE = 100  # [what, and what belongs to that: presence.py]
 
 
 @dataclass(slots=True)

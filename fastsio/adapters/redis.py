@@ -48,15 +48,18 @@ class RedisAdapter(RedisBus):
 
     url: redis://, rediss:// or unix://. key: Node's option of that name, the prefix of all channels. request_timeout:
     seconds, Node's requestsTimeout. publish_on_specific_response_channel: as Node's option. All servers must have the
-    same key and the last option. Other keyword arguments are redis-py's. Raises ImportError without redis-py or
+    same key and the last option. presence: see presence.py. silence_timeout, max_waiting, max_waiting_bytes: see
+    RedisLink. Other keyword arguments are redis-py's. Raises ImportError without redis-py or
     msgspec: pip install "fastsio[redis]".
     """
 
     def __init__(
         self, url: str = "redis://localhost:6379", *, key: str = "socket.io", request_timeout: float = 5.0,
-        publish_on_specific_response_channel: bool = False, **options: Any,
+        publish_on_specific_response_channel: bool = False, presence: bool = False, **options: Any,
     ) -> None:  # fmt: skip
         super().__init__()
+        self.presence = presence
+        self.channel_root = key
         self.request_timeout = request_timeout
         self.key = key
         self._answers_apart = publish_on_specific_response_channel
@@ -79,8 +82,11 @@ class RedisAdapter(RedisBus):
         self._link.unsubscribe(*self._channels(name))
 
     def _channels(self, name: str) -> tuple[str, ...]:
-        own = f"{self._response_channel(name)}{self.cluster.uid}#"
+        own = self.own_channel(name)
         return self._request_channel(name), self._response_channel(name), own
+
+    def own_channel(self, name: str = "/") -> str:
+        return f"{self._response_channel(name)}{self.cluster.uid}#"
 
     def _request_channel(self, name: str) -> str:
         return f"{self.key}-request#{name}#"
@@ -89,9 +95,7 @@ class RedisAdapter(RedisBus):
         return f"{self.key}-response#{name}#"
 
     async def peers(self, name: str) -> Peers:
-        channel = self._request_channel(name)
-        [(_, count)] = await self._link.client.pubsub_numsub(channel)
-        return max(0, int(count) - 1)
+        return await self._peers(self._request_channel(name))
 
     # --- out ---------------------------------------------------------------------------------
 

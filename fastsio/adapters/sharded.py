@@ -28,15 +28,20 @@ class ShardedRedisAdapter(RedisBus):
 
     subscription_mode: Node's option. "dynamic": a channel for each room that has clients here, except for those of one
     client; "dynamic-private": for these too; "static": none. channel_prefix: Node's option. Both must be the same on
-    all servers. request_timeout: seconds. Other keyword arguments are redis-py's. Raises ImportError without redis-py
+    all servers. request_timeout: seconds. presence: see presence.py. silence_timeout, max_waiting, max_waiting_bytes:
+    see RedisLink. Other keyword arguments are redis-py's. Raises ImportError without redis-py
     or msgspec (pip install "fastsio[redis]"), ValueError for a mode that there is not.
     """
 
+    publish_command = "SPUBLISH"
+
     def __init__(
         self, url: str = "redis://localhost:6379", *, channel_prefix: str = "socket.io",
-        subscription_mode: str = "dynamic", request_timeout: float = 5.0, **options: Any,
+        subscription_mode: str = "dynamic", request_timeout: float = 5.0, presence: bool = False, **options: Any,
     ) -> None:  # fmt: skip
         super().__init__()
+        self.presence = presence
+        self.channel_root = channel_prefix
         if subscription_mode not in MODES:
             raise ValueError(f"subscription_mode={subscription_mode!r}: one of {', '.join(MODES)}")
         self.request_timeout = request_timeout
@@ -76,9 +81,10 @@ class ShardedRedisAdapter(RedisBus):
             self._link.unsubscribe(self._channel(name, room))
 
     async def peers(self, name: str) -> Peers:
-        channel = self._channel(name)
-        [(_, count)] = await self._link.client.pubsub_shardnumsub(channel)
-        return max(0, int(count) - 1)
+        return await self._peers(self._channel(name))
+
+    def own_channel(self) -> str:
+        return self._channel("/", self.cluster.uid)
 
     # --- messages ----------------------------------------------------------------------------
 

@@ -14,7 +14,9 @@ from fastsio._dispatch import Handler, NamespaceBase
 from fastsio._eager import start_eager
 from fastsio._encoded import Encoded, encode_engine_packet
 from fastsio.core.adapter import Adapter
+from fastsio.core.attendance import Attendance
 from fastsio.core.broadcasting import Broadcasting
+from fastsio.core.bus_events import BUS_EVENTS
 from fastsio.core.declaring import Declaring
 from fastsio.core.emitter import Emitter, Handlers
 from fastsio.core.gather import calling, setting
@@ -38,7 +40,7 @@ Guard = Callable[["Socket"], Any]
 
 logger = logging.getLogger("fastsio.core")
 
-OWN_EVENTS = ("connection", "connect", "new_namespace")
+OWN_EVENTS = ("connection", "connect", "new_namespace", *BUS_EVENTS)
 RESERVED_NAMES = frozenset(name.encode() for name in RESERVED_EVENTS)
 
 
@@ -58,7 +60,7 @@ def is_plain_event(text: bytes) -> bool:
     return name not in RESERVED_NAMES and b"\\" not in name
 
 
-class Namespace(Emitter, Broadcasting, Declaring, NamespaceBase):
+class Namespace(Emitter, Broadcasting, Declaring, Attendance, NamespaceBase):
     """One namespace. `name` begins with "/"; `sockets` are those that joined, by id; `adapter` has the rooms.
 
     `joining`: not yet admitted, but reached by id and in the rooms that a guard put them into.
@@ -73,6 +75,8 @@ class Namespace(Emitter, Broadcasting, Declaring, NamespaceBase):
         self.leaving: dict[str, Socket] = {}
         # What those who are joining get when they are admitted, by id.
         self.held: dict[str, Held] = {}
+        # Who is told that clients come and go, besides the hub's observer.
+        self.attendants: tuple[Any, ...] = ()
         self.adapter = Adapter(self)
         if hub.lost_sessions is not None:
             self.adapter = SessionAwareAdapter(self, hub.lost_sessions)
@@ -116,6 +120,12 @@ class Namespace(Emitter, Broadcasting, Declaring, NamespaceBase):
         """What is told of events and rooms: the watch while it is used, else the hub's observer, if there is one."""
         assert self.watch is not None
         self.observer = self.watch if self.watch.is_used else self.watch.observer
+        others = tuple(one for one in self.attendants if one is not self.watch)
+        self.attendants = (*others, self.watch) if self.watch.is_used else others
+
+    def attend(self, attendant: Any) -> None:
+        """Tell `attendant` of clients that come and go: socket_joined(sid), socket_left(sid)."""
+        self.attendants = (*self.attendants, attendant)
 
     def find(self, sid: Any) -> "Socket | None":
         """The socket with that id, also while it joins or leaves."""
@@ -156,7 +166,9 @@ class Namespace(Emitter, Broadcasting, Declaring, NamespaceBase):
         """Call `fn(socket)` on "connection" (or "connect"), for every client that joins. Works as a decorator.
 
         Of "/", "new_namespace" calls `fn(namespace)`, a plain function, for each namespace that is made after that, by
-        the application or for a client. Any other event is one that another server sends with server_side_emit().
+        the application or for a client. With an adapter, "bus_up" and "bus_down" call `fn(lost, seconds)` when it has
+        its connection, or has lost it: how many messages were lost since the event before, and how long it was as it
+        was. Any other event is one that another server sends with server_side_emit().
         Events of clients are listened to on their sockets: socket.on().
         """
         return self._listen(event, fn)
@@ -243,6 +255,8 @@ class Namespace(Emitter, Broadcasting, Declaring, NamespaceBase):
 
         That is what it returns, or calls its parameter `ack` with; None where nobody listens.
         """
+        if args[0] in OWN_EVENTS:
+            raise ValueError(f"another server sends {args[0]!r}, which is this one's own")
         if answer is not None and not self.handlers_of(args[0]):
             answer(None)
         for handler in self.handlers_of(args[0]):
