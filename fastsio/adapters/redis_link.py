@@ -16,8 +16,10 @@ from fastsio.adapters.redis_queue import (
     LAST_RETRY_S,
     MAX_WAITING,
     MAX_WAITING_BYTES,
+    Command,
     RedisQueue,
 )
+from fastsio.adapters.redis_wire import RedisWire, open_wire
 
 logger = logging.getLogger("fastsio.adapters")
 
@@ -66,7 +68,13 @@ class RedisLink:
         )
         passing = (redis.exceptions.ReadOnlyError, redis.exceptions.ClusterDownError)
         self.queue = RedisQueue(
-            self.client, self.errors, passing, self._wait_for_up, int(most), int(most_bytes)
+            self.client,
+            self.errors,
+            passing,
+            self._wait_for_up,
+            int(most),
+            int(most_bytes),
+            self.silence_s,
         )
         self.is_up = False
         self.channels: set[str] = set()
@@ -77,7 +85,9 @@ class RedisLink:
         self._shard = "s" if sharded else ""
         self._up = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._pubsub: Any = None
+        self._wire: RedisWire | None = None
+        # Whether a ping has no answer yet.
+        self._is_asked = False
 
     async def start(self) -> None:
         """Connect, and return when the subscription works; that is tried until it does."""
@@ -95,7 +105,7 @@ class RedisLink:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
-        self.queue.abandon()
+        await self.queue.abandon()
         await self.client.aclose()
 
     # --- out ---------------------------------------------------------------------------------
@@ -130,15 +140,9 @@ class RedisLink:
 
     def _change(self, note: Callable[[Any], Any], names: tuple[str, ...], command: str) -> None:
         note(names)
-        if self.is_up and names:
-            task = asyncio.ensure_future(self._tell(command, names))
-            self._tasks.append(task)
-            task.add_done_callback(self._tasks.remove)
-
-    async def _tell(self, command: str, names: tuple[str, ...]) -> None:
-        # A connection that breaks now subscribes to all of them when it is back.
-        with contextlib.suppress(*self.errors):
-            await getattr(self._pubsub, command)(*names)
+        # A connection that is being made subscribes to all of them.
+        if self._wire is not None and names:
+            self._wire.send((command, *names))
 
     async def _keep_listening(self) -> None:
         delay_s = FIRST_RETRY_S
@@ -153,32 +157,53 @@ class RedisLink:
 
     async def _listen(self) -> None:
         """Subscribe to everything and give away what comes, until the connection breaks."""
-        self._pubsub = pubsub = self.client.pubsub()
+        wire = await open_wire(self.client, self._heard)
         try:
-            if self.patterns:
-                await pubsub.psubscribe(*self.patterns)
-            if self.channels:
-                await getattr(pubsub, f"{self._shard}subscribe")(*self.channels)
-            await pubsub.ping()
-            is_asked = True
+            self._wire = wire
+            wire.send(*self._subscriptions())
             while True:
-                message = await pubsub.get_message(timeout=self.silence_s / 2)
-                if message is None:
-                    if is_asked:
-                        raise ConnectionError("the subscription does not answer")
-                    await pubsub.ping()
-                    is_asked = True
-                    continue
-                is_asked = False
-                if message["type"] in ("message", "pmessage", "smessage"):
-                    self._give(message["channel"], message["data"])
-                elif message["type"] == "pong":
-                    # Answers come in the order of the commands: the first ping's is behind the subscriptions'.
-                    if self.is_up:
-                        await self._ask_of_own()
-                    self._set_up(True)
+                heard = wire.replies
+                await asyncio.wait([wire.lost], timeout=self.silence_s / 2)
+                if wire.lost.done():
+                    wire.lost.result()
+                elif wire.replies == heard:
+                    await self._ask(wire)
         finally:
-            await pubsub.aclose()
+            self._wire = None
+            await wire.close()
+
+    def _subscriptions(self) -> list[Command]:
+        """What a new connection has to say."""
+        self._is_asked = True
+        commands: list[Command] = []
+        if self.patterns:
+            commands.append(("psubscribe", *self.patterns))
+        if self.channels:
+            commands.append((f"{self._shard}subscribe", *self.channels))
+        return [*commands, ("ping",)]
+
+    async def _ask(self, wire: RedisWire) -> None:
+        """Nothing has come for a while."""
+        if self._is_asked:
+            raise ConnectionError("the subscription does not answer")
+        self._is_asked = True
+        wire.send(("ping",))
+        await self._ask_of_own()
+
+    def _heard(self, reply: Any) -> None:
+        """Called for each message, and for what Redis answers to commands."""
+        kind = reply[0] if isinstance(reply, list) else reply
+        if kind == b"pmessage":
+            self._give(reply[2], reply[3])
+        elif kind == b"message" or kind == b"smessage":
+            self._give(reply[1], reply[2])
+        elif isinstance(kind, Exception):
+            assert self._wire is not None
+            self._wire.fail(f"Redis refuses the subscription: {kind!r}")
+        elif kind == b"pong" or kind == b"PONG":  # as RESP2 has it, and RESP3
+            # Answers come in the order of the commands: the first ping's is behind the subscriptions'.
+            self._is_asked = False
+            self._set_up(True)
 
     def _give(self, channel: bytes, data: bytes) -> None:
         """Whatever goes wrong with a message, the next is one of its own."""

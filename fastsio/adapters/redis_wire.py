@@ -36,7 +36,10 @@ class RedisWire(asyncio.Protocol):
         hiredis = require_hiredis()
         self._connection = connection
         self._on_reply = on_reply
-        self._reader = hiredis.Reader(notEnoughData=_NOT_YET)
+        # An answer that is an error gets redis-py's class for it.
+        self._reader = hiredis.Reader(
+            replyError=connection._parser.parse_error, notEnoughData=_NOT_YET
+        )
         self._protocol_error: type[Exception] = hiredis.HiredisError
         self._pack: Callable[[tuple[Any, ...]], bytes] = hiredis.pack_command
         self.replies = 0
