@@ -48,6 +48,7 @@ def _listening_options(arguments: argparse.Namespace) -> dict[str, Any]:
         "drain_seconds",
         "drain_delay",
         "health",
+        "health_bus",
         "handover",
     )
     given = {name: getattr(arguments, name) for name in names}
@@ -165,6 +166,12 @@ def _add_listening(serve: argparse.ArgumentParser) -> None:
         "--drain-delay", type=float, metavar="S", help="go on accepting so long before that (0)"
     )
     serve.add_argument("--health", metavar="PATH", help='a page that says "live" or "draining"')
+    serve.add_argument(
+        "--health-bus",
+        type=float,
+        metavar="S",
+        help='and "bus down", once the adapter is for so long',
+    )
     serve.add_argument(
         "--handover",
         metavar="PATH",

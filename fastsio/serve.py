@@ -20,7 +20,7 @@ from fastsio.doors.beside import MissingExtra, beside_for
 from fastsio.doors.carriers import Carried, find_carried
 from fastsio.doors.files import find_file
 from fastsio.doors.handover import Takeover, ask
-from fastsio.doors.health import add_health
+from fastsio.doors.health import Health, add_health
 from fastsio.doors.lifespan import Lifespan
 from fastsio.doors.listening import UDS_MODE, Listening, Place, listen
 from fastsio.doors.loading import SERVABLE, load
@@ -50,7 +50,7 @@ async def start(
     ssl_context: ssl.SSLContext | None = None, head_timeout: float = 10.0, shutdown_timeout: float = 5.0,
     drain_seconds: float = 0.0, drain_delay: float = 0.0,
     on_drain: Callable[[], Awaitable[None] | None] | None = None, health: str | None = None,
-    handover: str | None = None, webtransport: Any = None, crew: Any = None,
+    health_bus: float | None = None, handover: str | None = None, webtransport: Any = None, crew: Any = None,
 ) -> RunningServer:  # fmt: skip
     """Serve `app` on the running loop; returns when it listens.
 
@@ -66,7 +66,8 @@ async def start(
     What: socketio_path, None for the application's own, "socket.io" where it has none. pages: {"/": "It works!",
     "/index": Path("index.html")}, see pages.py. static_files: {"/": "index.html", "/static": "./public"}. An ASGIApp
     has static files and a path of its own, and no pages. health: the path of a page that says "live", and "draining"
-    with 503 from close() on, see doors/health.py. head_timeout: seconds a request, and a TLS handshake before it, may
+    with 503 from close() on, see doors/health.py; health_bus: also "bus down" with 503, when the adapter has had no
+    connection for so many seconds. head_timeout: seconds a request, and a TLS handshake before it, may
     take to arrive.
 
     webtransport: listen for HTTP/3 too, on the UDP port of the same number. None does so if the application's
@@ -96,7 +97,9 @@ async def start(
     if carried is None:
         shown = Pages(pages, static_files) if pages else StaticFiles(static_files)
         server = _raw_server(app, socketio_path, shown, head_timeout, crew)
-        return await _listen(server, None, place, context, stop, health, handover, quic, crew)
+        return await _listen(
+            server, None, place, context, stop, (health, health_bus), handover, quic, crew
+        )
     if pages:
         raise ValueError(f"pages={pages!r}: what an ASGIApp shows is its other_asgi_app's to say")
     for name, given in (("socketio_path", socketio_path), ("static_files", static_files)):
@@ -108,7 +111,9 @@ async def start(
         if crew is not None:
             crew.attach(carried.socketio_server)
         server = _asgi_server(app, carried, lifespan.state, head_timeout)
-        return await _listen(server, lifespan, place, context, stop, health, handover, quic, crew)
+        return await _listen(
+            server, lifespan, place, context, stop, (health, health_bus), handover, quic, crew
+        )
     except BaseException:
         await lifespan.shutdown(shutdown_timeout)
         raise
@@ -146,7 +151,8 @@ def _asgi_server(app: Any, carried: Carried, state: dict[str, Any], head_timeout
 
 async def _listen(
     server: Server, lifespan: Lifespan | None, place: Place, context: ssl.SSLContext | None, stop: Stop,
-    health_path: str | None, handover: str | None, quic: Callable[[tuple[str, ...]], Settings | None], crew: Any,
+    page: tuple[str | None, float | None], handover: str | None,
+    quic: Callable[[tuple[str, ...]], Settings | None], crew: Any,
 ) -> RunningServer:  # fmt: skip
     conn_class: type[Conn]
     if isinstance(server, SharedServer):
@@ -160,7 +166,7 @@ async def _listen(
     try:
         settings = quic(server.options.transports)
         open_door = None if settings is None else _find_webtransport()
-        health = None if health_path is None else add_health(server, health_path)
+        health = _health_of(server, *page)
         takeover = None if handover is None else await ask(handover)
         if takeover is not None and takeover.neighbour is not None:
             doorman.meet_older(takeover.neighbour)
@@ -194,6 +200,14 @@ async def _listen(
             takeover.give_up()
         await server.close(0)
         raise
+
+
+def _health_of(server: Server, path: str | None, bus_s: float | None) -> Health | None:
+    if path is not None:
+        return add_health(server, path, bus_s)
+    if bus_s is not None:
+        raise ValueError(f"health_bus={bus_s!r}: give `health` a path")
+    return None
 
 
 def _find_webtransport() -> Any:

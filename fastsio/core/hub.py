@@ -14,6 +14,7 @@ from fastsio._codec import encode_packet
 from fastsio._encoded import Encoded, encode_engine_packet
 from fastsio._ids import new_id
 from fastsio.core.admissions import Admissions
+from fastsio.core.bus_state import BusState
 from fastsio.core.failures import Failures
 from fastsio.core.limits import Limits, Rule
 from fastsio.core.namespace import Namespace
@@ -297,6 +298,11 @@ class Hub:
             self.cluster.served(self.loop)
         if engine is not None and self.on_served is not None:
             self.on_served()
+
+    @property
+    def bus_state(self) -> BusState | None:
+        """How the adapter is that joins this server with others; None without one."""
+        return None if self.cluster is None else self.cluster.state
 
     def is_elsewhere(self) -> bool:
         """Whether the caller runs in another thread than the engine; nothing here may be touched from there."""
