@@ -17,6 +17,7 @@ from fastsio.adapters.redis_queue import (
     MAX_WAITING,
     MAX_WAITING_BYTES,
     RedisQueue,
+    said,
 )
 
 logger = logging.getLogger("fastsio.adapters")
@@ -148,7 +149,7 @@ class RedisLink:
             except self.errors as error:
                 delay_s = FIRST_RETRY_S if self.is_up else min(2 * delay_s, LAST_RETRY_S)
                 self._set_up(False)
-                logger.warning("Redis: no subscription, again in %.1f s: %r", delay_s, error)
+                logger.warning("Redis: no subscription, again in %.1f s: %s", delay_s, said(error))
             await asyncio.sleep(delay_s * random.uniform(0.5, 1))
 
     async def _listen(self) -> None:
