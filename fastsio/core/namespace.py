@@ -83,8 +83,7 @@ class Namespace(Emitter, Broadcasting, Declaring, Attendance, NamespaceBase):
             self.recovery = Recovery(self)
             self.asks_adapter = True
         if hub.cluster is not None:
-            self.adapter = hub.cluster.adapter_for(self, self.adapter)
-            self.asks_adapter = True
+            self.join_cluster(hub.cluster)
         self.guards: list[Guard] = []
         self._entry_guard: Guard | None = None
         # Who hears of more than the hub's observer does, once there was anybody.
@@ -100,6 +99,11 @@ class Namespace(Emitter, Broadcasting, Declaring, Attendance, NamespaceBase):
         self.params: dict[str, Any] = {}
         # Forgotten when nobody is in it any more: only clients have asked for it.
         self.is_passing = False
+
+    def join_cluster(self, cluster: Any) -> None:
+        """Let its clients be those of several servers (adapters/cluster.py)."""
+        self.adapter = cluster.adapter_for(self, self.adapter)
+        self.asks_adapter = True
 
     def observe(self, observer: Observer | None) -> None:
         """Tell `observer` of events and rooms, besides those who watch this namespace alone."""
