@@ -1,4 +1,4 @@
-"""`python -m bench.cluster.scaling`: what a million clients take, computed from what was measured, into docs/scaling.md.
+"""`python -m bench.cluster.scaling`: what a million clients take, reckoned from what was measured: docs/scaling.md.
 
 Arithmetic and no measurement: each line has its formula. Reads results/{cluster,workers,memory,full}.json.
 """
@@ -51,10 +51,7 @@ def measured() -> Measured:
     cluster, memory = (_load(name) for name in ("cluster", "memory"))
     full = {case["name"]: case["servers"]["fastsio"]["value"] for case in _load("full")["cases"]}
     most = max(cluster["nodes"])
-    at = {
-        name: _of(cluster, f"fastsio {name}", most)
-        for name in ADAPTERS
-    }  # fmt: skip
+    at = {name: _of(cluster, f"fastsio {name}", most) for name in ADAPTERS}
     return Measured(
         process_kb=memory["process_kb"],
         kernel_kb=memory["kernel_kb"],
@@ -110,20 +107,36 @@ HEAD = "| | how | |\n|---|---|--:|"
 
 def inputs(m: Measured) -> str:
     rows = [
-        ("an idle WebSocket: the process, the kernel", f"{m.process_kb:.1f} KB + {m.kernel_kb:.1f} KB", "memory.json"),
+        (
+            "an idle WebSocket: the process, the kernel",
+            f"{m.process_kb:.1f} KB + {m.kernel_kb:.1f} KB",
+            "memory.json",
+        ),
         ("a ping and its pong", f"{m.ping_us:.1f} us", "memory.json"),
         ("a connection made, and gone", f"{m.connect_us:.0f} us", "full.json, connect"),
-        ("an event and its ack, one at a time on many connections", f"{m.say_us:.1f} us", "full.json, turns-10000"),
+        (
+            "an event and its ack, one at a time on many connections",
+            f"{m.say_us:.1f} us",
+            "full.json, turns-10000",
+        ),
         ("a delivery with a send of its own", f"{m.delivery_us:.1f} us", "cluster.json"),
-        (f"one of {BURST.in_flight} that go in one send", f"{m.delivery_joined_us:.2f} us", "cluster.json"),
+        (
+            f"one of {BURST.in_flight} that go in one send",
+            f"{m.delivery_joined_us:.2f} us",
+            "cluster.json",
+        ),
         *_by_adapter("a broadcast published", m.publish_us),
         *_by_adapter("one received, with a delivery", m.receive_us),
         *_by_adapter("one received for rooms of others", m.elsewhere_us),
         *(
-            (f"Redis: a message to n servers, {name}", f"{base:.1f} + {each:.2f} n us", "cluster.json, the line through 1, 2, 4")
+            (
+                f"Redis: a message to n servers, {name}",
+                f"{base:.1f} + {each:.2f} n us",
+                "cluster.json, the line through 1, 2, 4",
+            )
             for name, (base, each) in m.redis.items()
         ),
-    ]  # fmt: skip
+    ]
     return "\n".join(
         ["| CPU or memory of | measured | from |", "|---|--:|---|"]
         + [f"| {what} | {value} | {where} |" for what, value, where in rows]
@@ -140,16 +153,35 @@ def idle(m: Measured) -> str:
     pings = CLIENTS / PING_EVERY_S
     mbit = pings * 3 * LEAST_BYTES * 8 / 1e6
     back = CLIENTS / BACK_WITHIN_S
-    return "\n".join([
-        HEAD,
-        line("memory", f"1,000,000 x ({m.process_kb:.1f} + {m.kernel_kb:.1f}) KB", f"{memory_gb:.1f} GB"),
-        line("heartbeats", f"1,000,000 / {PING_EVERY_S} s", f"{pings:,.0f} /s"),
-        line("their CPU", f"{pings:,.0f} /s x {m.ping_us:.1f} us", f"{cores(pings, m.ping_us):.2f} cores"),
-        line("their packets", f"{pings:,.0f} /s x 3 x {LEAST_BYTES} bytes", f"{mbit:.0f} Mbit/s"),
-        line(f"all back within {BACK_WITHIN_S} s", f"{back:,.0f} /s x {m.connect_us:.0f} us, without TLS",
-             f"{cores(back, m.connect_us):.1f} cores"),
-        line(f"processes of {PER_PROCESS:,} connections", f"1,000,000 / {PER_PROCESS:,}", str(processes)),
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            HEAD,
+            line(
+                "memory",
+                f"1,000,000 x ({m.process_kb:.1f} + {m.kernel_kb:.1f}) KB",
+                f"{memory_gb:.1f} GB",
+            ),
+            line("heartbeats", f"1,000,000 / {PING_EVERY_S} s", f"{pings:,.0f} /s"),
+            line(
+                "their CPU",
+                f"{pings:,.0f} /s x {m.ping_us:.1f} us",
+                f"{cores(pings, m.ping_us):.2f} cores",
+            ),
+            line(
+                "their packets", f"{pings:,.0f} /s x 3 x {LEAST_BYTES} bytes", f"{mbit:.0f} Mbit/s"
+            ),
+            line(
+                f"all back within {BACK_WITHIN_S} s",
+                f"{back:,.0f} /s x {m.connect_us:.0f} us, without TLS",
+                f"{cores(back, m.connect_us):.1f} cores",
+            ),
+            line(
+                f"processes of {PER_PROCESS:,} connections",
+                f"1,000,000 / {PER_PROCESS:,}",
+                str(processes),
+            ),
+        ]
+    )
 
 
 def chat(m: Measured, name: str = "sharded") -> str:
@@ -167,35 +199,83 @@ def chat(m: Measured, name: str = "sharded") -> str:
         cores(said, m.publish_us[name]),
         cores(said * others, m.receive_us[name]),
     ]
-    return "\n".join([
-        HEAD,
-        line("messages", f"1,000,000 / {SAYS_EVERY_S} s", f"{said:,.0f} /s"),
-        line("deliveries", f"{said:,.0f} /s x {ROOM}", f"{delivered:,.0f} /s"),
-        line("servers with members of a room", f"{n} x (1 - (1 - 1/{n})^{ROOM}), clients spread at random", f"{reached:.1f}"),
-        line("CPU: deliveries", f"{delivered:,.0f} /s x {m.delivery_us:.1f} us", f"{spent[0]:.1f} cores"),
-        line("CPU: reading and acks", f"{said:,.0f} /s x {m.say_us:.1f} us", f"{spent[1]:.2f} cores"),
-        line("CPU: publishing", f"{said:,.0f} /s x {m.publish_us[name]:.1f} us", f"{spent[2]:.2f} cores"),
-        line("CPU: receiving", f"{said:,.0f} /s x {others:.1f} x {m.receive_us[name]:.1f} us", f"{spent[3]:.1f} cores"),
-        line("all servers", f"of {n} cores", f"{sum(spent):.1f} cores"),
-        line("Redis", f"{said:,.0f} /s x ({base:.1f} + {each:.2f} x {reached:.1f}) us", f"{cores(said, redis_us):.2f} of its one core"),
-        line("Redis is full at", f"1 s / {redis_us:.1f} us", f"{1e6 / redis_us:,.0f} /s"),
-        line("network, to the clients", f"{delivered:,.0f} /s x {size} bytes", f"{delivered * size * 8 / 1e9:.2f} Gbit/s"),
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            HEAD,
+            line("messages", f"1,000,000 / {SAYS_EVERY_S} s", f"{said:,.0f} /s"),
+            line("deliveries", f"{said:,.0f} /s x {ROOM}", f"{delivered:,.0f} /s"),
+            line(
+                "servers with members of a room",
+                f"{n} x (1 - (1 - 1/{n})^{ROOM}), clients spread at random",
+                f"{reached:.1f}",
+            ),
+            line(
+                "CPU: deliveries",
+                f"{delivered:,.0f} /s x {m.delivery_us:.1f} us",
+                f"{spent[0]:.1f} cores",
+            ),
+            line(
+                "CPU: reading and acks",
+                f"{said:,.0f} /s x {m.say_us:.1f} us",
+                f"{spent[1]:.2f} cores",
+            ),
+            line(
+                "CPU: publishing",
+                f"{said:,.0f} /s x {m.publish_us[name]:.1f} us",
+                f"{spent[2]:.2f} cores",
+            ),
+            line(
+                "CPU: receiving",
+                f"{said:,.0f} /s x {others:.1f} x {m.receive_us[name]:.1f} us",
+                f"{spent[3]:.1f} cores",
+            ),
+            line("all servers", f"of {n} cores", f"{sum(spent):.1f} cores"),
+            line(
+                "Redis",
+                f"{said:,.0f} /s x ({base:.1f} + {each:.2f} x {reached:.1f}) us",
+                f"{cores(said, redis_us):.2f} of its one core",
+            ),
+            line("Redis is full at", f"1 s / {redis_us:.1f} us", f"{1e6 / redis_us:,.0f} /s"),
+            line(
+                "network, to the clients",
+                f"{delivered:,.0f} /s x {size} bytes",
+                f"{delivered * size * 8 / 1e9:.2f} Gbit/s",
+            ),
+        ]
+    )
 
 
 def ticker(m: Measured) -> str:
     n = CLIENTS // PER_PROCESS
     size = PAYLOAD_BYTES + AROUND_BYTES
     whole_s = PER_PROCESS * m.delivery_us / 1e6
-    return "\n".join([
-        HEAD,
-        line("deliveries", "1 /s x 1,000,000", "1,000,000 /s"),
-        line("CPU", f"1,000,000 /s x {m.delivery_us:.1f} us", f"{cores(CLIENTS, m.delivery_us):.1f} of {n} cores"),
-        line("until the last one has it", f"{PER_PROCESS:,} x {m.delivery_us:.1f} us, all processes at once", f"{whole_s * 1000:.0f} ms"),
-        line("processes for 100 ms", f"1,000,000 x {m.delivery_us:.1f} us / 0.1 s", f"{CLIENTS * m.delivery_us / 1e5:.0f}"),
-        line("Redis", f"1 /s to {n} servers", "nothing"),
-        line("network, to the clients", f"1,000,000 /s x {size} bytes", f"{CLIENTS * size * 8 / 1e9:.1f} Gbit/s"),
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            HEAD,
+            line("deliveries", "1 /s x 1,000,000", "1,000,000 /s"),
+            line(
+                "CPU",
+                f"1,000,000 /s x {m.delivery_us:.1f} us",
+                f"{cores(CLIENTS, m.delivery_us):.1f} of {n} cores",
+            ),
+            line(
+                "until the last one has it",
+                f"{PER_PROCESS:,} x {m.delivery_us:.1f} us, all processes at once",
+                f"{whole_s * 1000:.0f} ms",
+            ),
+            line(
+                "processes for 100 ms",
+                f"1,000,000 x {m.delivery_us:.1f} us / 0.1 s",
+                f"{CLIENTS * m.delivery_us / 1e5:.0f}",
+            ),
+            line("Redis", f"1 /s to {n} servers", "nothing"),
+            line(
+                "network, to the clients",
+                f"1,000,000 /s x {size} bytes",
+                f"{CLIENTS * size * 8 / 1e9:.1f} Gbit/s",
+            ),
+        ]
+    )
 
 
 def private(m: Measured) -> str:
@@ -206,26 +286,47 @@ def private(m: Measured) -> str:
         base, each = m.redis[name]
         redis_us = base + each * n
         lines += [
-            line(f"{name}: Redis is full at", f"1 s / ({base:.1f} + {each:.2f} x {n}) us", f"{1e6 / redis_us:,.0f} /s"),
-            line(f"{name}: every server is, of reading what is not for it, at", f"1 s / {m.elsewhere_us[name]:.1f} us",
-                 f"{1e6 / m.elsewhere_us[name]:,.0f} /s" if m.elsewhere_us[name] > 0.5 else "never"),
-        ]  # fmt: skip
+            line(
+                f"{name}: Redis is full at",
+                f"1 s / ({base:.1f} + {each:.2f} x {n}) us",
+                f"{1e6 / redis_us:,.0f} /s",
+            ),
+            line(
+                f"{name}: every server is, of reading what is not for it, at",
+                f"1 s / {m.elsewhere_us[name]:.1f} us",
+                f"{1e6 / m.elsewhere_us[name]:,.0f} /s" if m.elsewhere_us[name] > 0.5 else "never",
+            ),
+        ]
     base, each = m.redis["sharded"]
     alone = base + each
-    lines.append(line('sharded, `subscription_mode="dynamic-private"`: Redis is full at',
-                      f"1 s / ({base:.1f} + {each:.2f}) us", f"{1e6 / alone:,.0f} /s"))  # fmt: skip
+    lines.append(
+        line(
+            'sharded, `subscription_mode="dynamic-private"`: Redis is full at',
+            f"1 s / ({base:.1f} + {each:.2f}) us",
+            f"{1e6 / alone:,.0f} /s",
+        )
+    )
     return "\n".join(lines)
 
 
 def numbers() -> str:
     m = measured()
     parts = [
-        "## What was measured", _made(), inputs(m),
-        "## Idle", idle(m),
-        "## Chat", f"Everybody is in a room of {ROOM} and says something once a minute; `ShardedRedisAdapter`.", chat(m),
-        "## A message a second to everybody", "The same for all: a score, a price.", ticker(m),
-        "## A message a second for each", "Of its own, sent by another server than the client's.", private(m),
-    ]  # fmt: skip
+        "## What was measured",
+        _made(),
+        inputs(m),
+        "## Idle",
+        idle(m),
+        "## Chat",
+        f"Everybody is in a room of {ROOM} and says something once a minute. `ShardedRedisAdapter`.",
+        chat(m),
+        "## A message a second to everybody",
+        "The same for all: a score, a price.",
+        ticker(m),
+        "## A message a second for each",
+        "Of its own, sent by another server than the client's.",
+        private(m),
+    ]
     return "\n\n".join(parts)
 
 
