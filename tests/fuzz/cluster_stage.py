@@ -90,7 +90,8 @@ class ClusterStage(Stage):
         made.way, made.bus, made.cluster = way, bus, made.io.hub.cluster
         made.cluster.uid = "here"
         made.io.on("news", lambda *args: None)
-        made._spin(10)
+        with made.loop.running():
+            made._spin(10)
         return made
 
     bus: Any
@@ -103,14 +104,14 @@ class ClusterStage(Stage):
     def begin(self) -> None:
         """Two clients join, one of them a room, and the server asks three questions: "a", "b" and "c"."""
         self.connections = [None] * CONNECTIONS
-        self.loop.call_soon(self.join4, 0, b"")
-        self.loop.call_soon(self.join4, 1, b"/chat,")
+        self.join4(0, b"")
+        self.join4(1, b"/chat,")
         self._spin()
         assert len(self.here) == 2
         self.io.hub.namespaces["/"].adapter.local.add_sockets(None, NOBODY, ["r"])
         if self.way == MEMORY:
             self.cluster.members.heard("other", self.loop.time())
-        self.loop.call_soon(self._ask)
+        self._ask()
         self._spin()
         assert {"a", "b", "c"} == self.cluster.requests.keys()
         self.forget_sent()
@@ -150,7 +151,7 @@ class ClusterStage(Stage):
         """Messages come: a byte that says where, and its bytes, up to one that MessagePack never uses."""
         for one in data.split(b"\xc1"):
             if one:
-                self.loop.call_soon(self.arrive, one[0], one[1:])
+                self.arrive(one[0], one[1:])
                 self._spin()
 
     def finish(self) -> None:
@@ -158,7 +159,7 @@ class ClusterStage(Stage):
         self.begun = None
         self.pass_time(PATIENCE_S)
         self.connections.append(None)
-        self.loop.call_soon(self.join4, CONNECTIONS, b"")
+        self.join4(CONNECTIONS, b"")
         self._spin()
         assert any(one.namespace.name == "/" for one in self.here), "nobody can join any more"
         self._end()

@@ -13,7 +13,7 @@ def cluster(data: bytes) -> None:
     if not data:
         return
     played = stage_of(data[0] & 3)
-    with played.failures.watching():
+    with played.failures.watching(), played.loop.running():
         if played.begun is None:
             played.begin()
         played.tell(data[1:])
@@ -25,7 +25,7 @@ def quick_cluster(data: bytes) -> None:
     if not data:
         return
     played = stage_of(data[0] & 3)
-    with played.failures.watching():
+    with played.failures.watching(), played.loop.running():
         if played.begun is None:
             played.begin()
         played.tell(data[1:])

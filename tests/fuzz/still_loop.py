@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import clock_loop
@@ -17,7 +19,7 @@ class _StillSelector(clock_loop._JumpingSelector):
 
 
 class StillLoop(clock_loop.ClockLoop):
-    """`turns()` takes some turns of it; time moves only by `pass_time()`, or where something waits for its end."""
+    """While it is `running()`, `turns()` takes some turns of it; time moves only by `pass_time()`, or where something waits for its end."""
 
     def __init__(self) -> None:
         self._jumping = _StillSelector()
@@ -29,18 +31,23 @@ class StillLoop(clock_loop.ClockLoop):
     def pass_time(self, seconds: float) -> None:
         self._jumping.now += seconds
 
-    def turns(self, most: int) -> None:
-        """Run what is ready or due, until nothing is or `most` turns have been taken."""
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """What is called meanwhile is called by the loop, as far as it can see."""
         self._thread_id = threading.get_ident()  # is_running()
         asyncio._set_running_loop(self)
         try:
-            for _ in range(most):
-                if not self._ready and not self._is_due():
-                    break
-                self._run_once()
+            yield
         finally:
             asyncio._set_running_loop(None)
             self._thread_id = None
+
+    def turns(self, most: int) -> None:
+        """While running(): do what is ready or due, until nothing is or `most` turns have been taken."""
+        for _ in range(most):
+            if not self._ready and not self._is_due():
+                break
+            self._run_once()
 
     def _is_due(self) -> bool:
         return bool(self._scheduled) and self._scheduled[0]._when <= self._jumping.now
