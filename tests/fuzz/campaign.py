@@ -42,8 +42,10 @@ ASAN = "detect_leaks=0:allocator_may_return_null=1"
 FAST_ASAN = f"{ASAN}:malloc_context_size=0:quarantine_size_mb=8"
 # Seconds and MiB of one execution.
 LIMITS = ("-timeout=10", "-rss_limit_mb=3000")
-# How a fast run spends its time: with inputs of full length, and with those of the length that most bugs need.
+# How much of a fast run is for inputs of full length; the rest is for those as short as most bugs need.
 LONG_SHARE = 0.125
+# libFuzzer's status when it is told to stop (SIGINT).
+INTERRUPTED = 72
 STATUS = re.compile(r"^#(\d+)\s+\w+\s+cov: (\d+) ft: (\d+)", re.MULTILINE)
 EXECUTED = re.compile(r"^stat::number_of_executed_units: (\d+)", re.MULTILINE)
 COMPARED = re.compile(r"^stat::compared_units: (\d+)", re.MULTILINE)
@@ -99,8 +101,8 @@ def dictionary(name: str) -> list[str]:
 class Run(NamedTuple):
     """One run of libFuzzer. seconds: 0 for a look at the inputs that there are; executions: -1 for no limit.
 
-    max_len: bytes of an input, 0 for the target's own limit. With one libFuzzer also chooses among its inputs by chance:
-    to prefer those with rare features takes up to half of the time.
+    max_len: bytes of an input, 0 for the target's own limit. With one libFuzzer also chooses among its inputs by
+    chance: to prefer those with rare features takes up to half of the time.
     """
 
     name: str
@@ -126,7 +128,7 @@ def runs_of(name: str, seconds: float, is_fast: bool, lacking: int) -> list[Run]
 def run_target(name: str, seconds: float, is_fast: bool, lacking: int) -> bool:
     """Fuzz one target; False if it has found something."""
     folder = prepare(name)
-    return all([run(name, folder, one) for one in runs_of(name, seconds, is_fast, lacking)])
+    return all(run(name, folder, one) for one in runs_of(name, seconds, is_fast, lacking))
 
 
 def run(name: str, folder: Path, asked: Run) -> bool:
@@ -155,13 +157,13 @@ def run(name: str, folder: Path, asked: Run) -> bool:
         f"{name:9} {row['last']:>12,} executions in {took:.0f} s ({asked.name}), coverage {row['seen']}",
         flush=True,
     )
-    if ended.returncode:
+    if ended.returncode not in (0, INTERRUPTED):
         print(text[-6000:])
         print(
             f"\n{name}: status {ended.returncode}. Repeat it with\n  {repeat(name, text)}",
             flush=True,
         )
-    return ended.returncode == 0
+    return ended.returncode in (0, INTERRUPTED)
 
 
 def repeat(name: str, log: str) -> str:
@@ -250,8 +252,8 @@ def report() -> None:
     for name in NAMES:
         row = counts.get(name, NOTHING)
         rows.append(
-            f"| {name} | {row['executions']:,} | {row['compared']:,} | {row['seconds']:,} | {row['coverage']:,} | {row['features']:,} "
-            f"| {len(corpus.kept(name)):,} |"
+            f"| {name} | {row['executions']:,} | {row['compared']:,} | {row['seconds']:,} "
+            f"| {row['coverage']:,} | {row['features']:,} | {len(corpus.kept(name)):,} |"
         )
     text = DOCUMENT.read_text()
     before, _, rest = text.partition(BEGIN)

@@ -1,4 +1,4 @@
-"""A server in a cluster whose other servers and Redis are a fuzzer's: messages come as bytes, by each adapter's own way."""
+"""A server in a cluster whose other servers and Redis are a fuzzer's: messages come as bytes, by any adapter's way."""
 
 from __future__ import annotations
 

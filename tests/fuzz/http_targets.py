@@ -53,9 +53,7 @@ def router_of(flags: int) -> Router:
     )
 
 
-def play_on(
-    router: Router, stream: list[bytes], flags: int
-) -> tuple[list[Any], bytes, list[Any]]:
+def play_on(router: Router, stream: list[bytes], flags: int) -> tuple[list[Any], bytes, list[Any]]:
     receiver = Receiver()
     upgrades = flags & 4
 

@@ -72,7 +72,10 @@ def quick_packets(data: bytes) -> None:
             return
         try:
             encoded = encode_packet(
-                kind - BINARY_EVENT + EVENT if kind >= BINARY_EVENT else kind, value, namespace, number
+                kind - BINARY_EVENT + EVENT if kind >= BINARY_EVENT else kind,
+                value,
+                namespace,
+                number,
             )
         except ValueError as error:
             assert "nested" in str(error), error

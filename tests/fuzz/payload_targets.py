@@ -70,7 +70,7 @@ def quick_payload3(data: bytes) -> None:
     packets, _ = verdict(decode, ProtocolError, body)
     # A byte that is no UTF-8 is read as a character of three.
     assert sum([len(content) for _, content in packets]) <= 3 * len(body)
-    assert all([kind in KINDS for kind, _ in packets])
+    assert all(kind in KINDS for kind, _ in packets)
 
 
 # --- what goes out -----------------------------------------------------------------------------
@@ -102,7 +102,7 @@ def quick_dialects(data: bytes) -> None:
         assert verdict(decode_text_payload, ProtocolError, text3) == (messages, bool(packets))
     elif form == 6:
         text4 = b"\x1e".join([packet.payload for packet in packets])
-        if packets and not any([b"\x1e" in content for kind, content in messages if kind != "b"]):
+        if packets and not any(b"\x1e" in content for kind, content in messages if kind != "b"):
             assert decode_payload(text4) == messages
     else:
         spoken_by_websockets(packets, messages, *DIALECTS[form])

@@ -1,6 +1,6 @@
 """Run one target under the fuzzing interpreter (driver.c): `run_target.py TARGET [libFuzzer's arguments]`.
 
-`run_target.py --quick TARGET ...` compares most inputs in fewer ways (targets.py), and has a share of them compared fully.
+`run_target.py --quick TARGET ...` compares most inputs in fewer ways (targets.py), and a share of them fully.
 `run_target.py --leaks TARGET FILE...` runs inputs again and again instead and says which of them leave memory behind.
 `run_target.py --words TARGET` writes the target's dictionary, `run_target.py --seeds TARGET FOLDER` the inputs to
 begin with.

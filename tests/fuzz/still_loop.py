@@ -19,7 +19,10 @@ class _StillSelector(clock_loop._JumpingSelector):
 
 
 class StillLoop(clock_loop.ClockLoop):
-    """While it is `running()`, `turns()` takes some turns of it; time moves only by `pass_time()`, or where something waits for its end."""
+    """While it is `running()`, `turns()` takes some turns of it.
+
+    Time moves only by `pass_time()`, or where something waits for its end.
+    """
 
     def __init__(self) -> None:
         self._jumping = _StillSelector()
