@@ -8,21 +8,25 @@ import functools
 from collections.abc import Iterator
 from typing import Any
 
+from fastsio._frames import ProtocolError
 from fastsio.adapters import RedisAdapter, RedisStreamsAdapter, ShardedRedisAdapter, cluster, wire
+from fastsio.adapters.bus import Bus
+from fastsio.adapters.local import LocalBus
 from fastsio.adapters.memory import MemoryHub
 from fastsio.adapters.messages import Kind, make_opts
 from fastsio.adapters.requests import ClusterGathering
 from fuzz.session_targets import CONNECTIONS, Stage
 
 # What a wrong message makes wire.decode() raise, and buses catch.
-WRONG = (TypeError, ValueError, KeyError, AttributeError, IndexError)
+WRONG = (TypeError, ValueError, KeyError, AttributeError, IndexError, ProtocolError)
 # What redis-py sends.
 SENDABLE = (bytes, str, int, float)
 TIMEOUT_S = 1.0
-PATIENCE_S = 60
+# After which everything that is waited for has ended, and servers that say nothing are forgotten.
+PATIENCE, STEP_S = 4, 25
 NOBODY: frozenset[str] = frozenset()
 # ClusterStage.way
-MEMORY, CLASSIC, SHARDED, STREAMS = range(4)
+MEMORY, CLASSIC, SHARDED, STREAMS, LOCAL = WAYS = range(5)
 # By the number of a message's first byte.
 CLASSIC_CHANNELS = tuple(
     channel
@@ -36,62 +40,73 @@ CLASSIC_CHANNELS = tuple(
 )
 
 
-class NoRedis:
-    """A RedisLink, and its client: takes what is sent, brings nothing, and says that there is one server more."""
+class Sent:
+    """In the place of a RedisLink's queue: takes what is sent."""
 
-    is_up, is_behind, lost, errors = True, False, 0, (OSError,)
+    lost = count = bytes = 0
+    is_behind = False
 
-    def __init__(self) -> None:
-        self.client = self
-
-    async def start(self) -> None:
-        pass
-
-    async def stop(self) -> None:
-        pass
-
-    def send(self, *command: Any) -> None:
+    def put(self, command: tuple[Any, ...], **options: Any) -> None:
         for one in command:
             assert isinstance(one, SENDABLE) and not isinstance(one, bool), command
 
-    def subscribe(self, *channels: Any) -> None:
-        for one in channels:
-            one.encode()
 
-    unsubscribe = psubscribe = punsubscribe = subscribe
-
-    async def pubsub_numsub(self, channel: str) -> list[tuple[str, int]]:
-        return [(channel, 2)]
-
-    pubsub_shardnumsub = pubsub_numsub
-
-    async def xrevrange(self, stream: str, count: int) -> list[Any]:
-        return []
-
-    async def xread(self, streams: dict[str, Any], count: int, block: int) -> Any:
-        await asyncio.get_running_loop().create_future()
+async def nothing(*args: Any) -> None:
+    """What begins or ends a connection."""
 
 
-def without_redis(adapter: Any) -> Any:
-    adapter._link = NoRedis()
-    return adapter
+async def two_servers(channel: str) -> int:
+    """Who subscribes to a channel: this server, and one more."""
+    return 2
+
+
+def without_redis(bus: Any) -> Any:
+    """An adapter whose Redis is not there, and is not missed: what comes from it is what the fuzzer makes up."""
+    link = bus._link
+    link.start = link.stop = nothing
+    link.subscribers, link.queue = two_servers, Sent()
+    if isinstance(bus, RedisStreamsAdapter):
+        bus._reader.start = bus._reader.stop = nothing
+    return bus
+
+
+class Worker(asyncio.Transport):
+    """The way to another worker."""
+
+    def write(self, data: Any) -> None:
+        assert isinstance(data, bytes)
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+
+def make_bus(way: int) -> Bus:
+    if way == CLASSIC:
+        return without_redis(RedisAdapter())
+    if way == SHARDED:
+        return without_redis(ShardedRedisAdapter(presence=True))
+    if way == STREAMS:
+        return without_redis(RedisStreamsAdapter())
+    return LocalBus() if way == LOCAL else MemoryHub().bus()
 
 
 class ClusterStage(Stage):
-    """A Stage with one of four buses. Messages come from servers named as they like."""
+    """A Stage with one of five buses. Messages come from servers named as they like."""
 
     way = 0
 
     @classmethod
     def of(cls, way: int) -> ClusterStage:
-        kinds = (RedisAdapter, ShardedRedisAdapter, RedisStreamsAdapter)
-        bus = without_redis(kinds[way - 1]()) if way else MemoryHub().bus()
+        bus = make_bus(way)
         made = cls({"adapter": bus})
         made.way, made.bus, made.cluster = way, bus, made.io.hub.cluster
         made.cluster.uid = "here"
         made.io.on("news", lambda *args: None)
         with made.loop.running():
             made._spin(10)
+            bus.cluster.bus_changed(True, 0)
+            if way == LOCAL:
+                bus.added("other", Worker())
         return made
 
     bus: Any
@@ -109,7 +124,7 @@ class ClusterStage(Stage):
         self._spin()
         assert len(self.here) == 2
         self.io.hub.namespaces["/"].adapter.local.add_sockets(None, NOBODY, ["r"])
-        if self.way == MEMORY:
+        if self.way in (MEMORY, LOCAL):
             self.cluster.members.heard("other", self.loop.time())
         self._ask()
         self._spin()
@@ -129,23 +144,26 @@ class ClusterStage(Stage):
             adapter.server_side_emit(["q"], done, TIMEOUT_S)
 
     def arrive(self, where: int, data: bytes) -> None:
-        """A message's bytes as they come from memory, Redis' channels, its sharded channels, or a stream."""
+        """A message's bytes as they come from memory, Redis' channels, its sharded channels, a stream, a worker."""
         if self.way == CLASSIC:
-            self.bus._arrived(CLASSIC_CHANNELS[where & 7], data)
-        elif self.way == SHARDED or (self.way == STREAMS and where & 64):
-            self.bus._arrived(b"socket.io#/#", data)
+            self.bus._link.on_message(CLASSIC_CHANNELS[where & 7], data)
+        elif self.way == SHARDED:
+            channel = b"socket.io-presence#" if where & 64 else b"socket.io#/#"
+            self.bus._link.on_message(channel, data)
+        elif self.way == STREAMS and where & 64:
+            self.bus._link.on_message(b"socket.io#/#", data)
         elif self.way == STREAMS:
             fields = {b"uid": b"other", b"nsp": b"/chat" if where & 16 else b"/"}
             fields[b"type"] = b"%d" % (where & 15)
             if not where & 32:
                 fields[b"data"] = data
             self.bus._entered(b"1-1", fields)
+        elif self.way == LOCAL:
+            with contextlib.suppress(*WRONG):
+                self.bus.arrived("other", data)
         else:
-            try:
-                message = wire.decode(data, self.io.hub.json)
-            except WRONG:
-                return
-            self.cluster.receive(message)
+            with contextlib.suppress(*WRONG):
+                self.cluster.receive(wire.decode(data, self.cluster.json))
 
     def tell(self, data: bytes) -> None:
         """Messages come: a byte that says where, and its bytes, up to one that MessagePack never uses."""
@@ -157,7 +175,8 @@ class ClusterStage(Stage):
     def finish(self) -> None:
         """Time goes by, one client more can join, and all go: nothing may be left."""
         self.begun = None
-        self.pass_time(PATIENCE_S)
+        for _ in range(PATIENCE):
+            self.pass_time(STEP_S)
         self.connections.append(None)
         self.join4(CONNECTIONS, b"")
         self._spin()
@@ -174,7 +193,8 @@ class ClusterStage(Stage):
             [(room, len(one)) for room, one in hub.namespaces["/"].rooms.items()],
             [len(one.acks or ()) for one in self.here],
             [(name, *answers_of(one)) for name, one in cluster.requests.items()],
-            list(cluster.members.alive), len(hub.tasks), self.engine.wheel.count, len(self.loop._scheduled),
+            list(cluster.members.alive), presence_of(cluster),
+            len(hub.tasks), self.engine.wheel.count, len(self.loop._scheduled),
         )  # fmt: skip
 
     def forget_sent(self) -> None:
@@ -182,6 +202,14 @@ class ClusterStage(Stage):
             if one is not None:
                 one.sent = b""
                 one.writes.clear()
+
+
+def presence_of(cluster: Any) -> Any:
+    presence = cluster.presence
+    if presence is None:
+        return None
+    told = [(uid, one.state.seq, one.asked_at) for uid, one in presence.servers.items()]
+    return told, presence.seq, len(presence._askers), len(presence._tasks), presence._answering
 
 
 def answers_of(request: Any) -> tuple[Any, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fuzz.cluster_stage import stage_of
+from fuzz.cluster_stage import WAYS, stage_of
 
 
 def cluster(data: bytes) -> None:
@@ -12,8 +12,9 @@ def cluster(data: bytes) -> None:
     """
     if not data:
         return
-    played = stage_of(data[0] & 3)
-    with played.failures.watching(), played.loop.running():
+    played = stage_of(data[0] % len(WAYS))
+    played.failures.forget()
+    with played.loop.running():
         if played.begun is None:
             played.begin()
         played.tell(data[1:])
@@ -24,8 +25,9 @@ def quick_cluster(data: bytes) -> None:
     """The same, but the clients stay and time does not pass as long as nothing has changed."""
     if not data:
         return
-    played = stage_of(data[0] & 3)
-    with played.failures.watching(), played.loop.running():
+    played = stage_of(data[0] % len(WAYS))
+    played.failures.forget()
+    with played.loop.running():
         if played.begun is None:
             played.begin()
         played.tell(data[1:])

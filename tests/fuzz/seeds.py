@@ -10,6 +10,7 @@ import msgpack
 
 import deflate_tools
 from eio3_peer import octets, text_payload
+from fastsio.adapters.local import framed
 from frame_tools import client_frame
 from fuzz.session_targets import NAMES
 from fuzz.tools import part
@@ -234,19 +235,33 @@ CLASSIC: list[tuple[int, Any]] = [
 ]  # fmt: skip
 
 
+# Of presence, on its own channel.
+PRESENCE: list[dict[str, Any]] = [
+    {"what": "hello", "seq": 0, "digest": "0", "count": 0},
+    {"what": "beat", "seq": 1, "digest": "1", "count": 1},
+    {"what": "state", "seq": 1, "part": 0, "is_last": True, "rows": [["/", None, ["x"]], ["/", "r", ["x"]]]},
+    {"what": "change", "seq": 2, "rows": [["/", "r", ["y"], ["x"]]]},
+    {"what": "ask"},
+    {"what": "bye"},
+]  # fmt: skip
+
+
 def of_cluster() -> list[bytes]:
-    memory, classic, sharded, streams = b"\0", b"\1", b"\2", b"\3"
+    memory, classic, sharded, streams, local = (bytes([way]) for way in range(5))
     whole = [{"uid": "other", "nsp": "/", "data": {}} | message for message in MESSAGES]
     packed = [msgpack.packb(message) for message in whole]
-    made = [memory + b"\0" + one for one in packed]
+    told = [b"\x40" + msgpack.packb(["other", one]) for one in PRESENCE]
+    made = [memory + b"\0" + one for one in packed] + [sharded + one for one in told]
     made += [way + b"\0" + json.dumps(one).encode() for one in whole for way in (memory, sharded)]
-    made += [memory + b"\0" + b"\xc1\0".join(packed[3:8])]
+    made += [memory + b"\0" + b"\xc1\0".join(packed[3:8]), sharded + b"\xc1".join(told[:4])]
     made += [streams + b"\x40" + one for one in packed]
     for message in MESSAGES:
         where, data = bytes([message["type"]]), message.get("data", {})
+        event = [b'\x012["e",1]'] if message["type"] == 3 else []
         made += [
             streams + where + json.dumps(data).encode(),
             streams + where + base64.b64encode(msgpack.packb(data)),
+            local + b"\0" + framed(message["type"], [b"/", json.dumps(data).encode(), *event])[4:],
         ]
     for channel, message in CLASSIC:
         made.append(classic + bytes([channel]) + msgpack.packb(message))

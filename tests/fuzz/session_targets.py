@@ -7,10 +7,9 @@ every socket that has joined must have left exactly once, and nothing may have b
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import fastsio
@@ -47,20 +46,15 @@ class Failures(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
         self.found: list[str] = []
+        # For good: each input would take time to come and go.
+        logging.getLogger("fastsio").addHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
         self.found.append(self.format(record))
 
-    @contextlib.contextmanager
-    def watching(self) -> Iterator[None]:
-        """Look at what is logged meanwhile."""
-        logger = logging.getLogger("fastsio")
+    def forget(self) -> None:
+        """What comes now is another input's."""
         self.found.clear()
-        logger.addHandler(self)
-        try:
-            yield
-        finally:
-            logger.removeHandler(self)
 
     def unhandled(self, loop: Any, context: dict[str, Any]) -> None:
         self.found.append(f"{context['message']}: {context.get('exception')!r}")
@@ -256,8 +250,8 @@ def sessions(data: bytes) -> None:
     """A play on the server that the first byte names."""
     if data:
         played = stage(data[0] % len(OPTIONS))
-        with played.failures.watching():
-            played.play(data[1:])
+        played.failures.forget()
+        played.play(data[1:])
 
 
 # Nothing in it takes long but what is tested.
