@@ -8,7 +8,7 @@ import contextlib
 import logging
 import random
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastsio.adapters.redis_queue import (
@@ -18,6 +18,7 @@ from fastsio.adapters.redis_queue import (
     MAX_WAITING_BYTES,
     Command,
     RedisQueue,
+    said,
 )
 from fastsio.adapters.redis_wire import RedisWire, open_wire
 
@@ -86,8 +87,6 @@ class RedisLink:
         self._up = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._wire: RedisWire | None = None
-        # Whether a ping has no answer yet.
-        self._is_asked = False
 
     async def start(self) -> None:
         """Connect, and return when the subscription works; that is tried until it does."""
@@ -152,7 +151,7 @@ class RedisLink:
             except self.errors as error:
                 delay_s = FIRST_RETRY_S if self.is_up else min(2 * delay_s, LAST_RETRY_S)
                 self._set_up(False)
-                logger.warning("Redis: no subscription, again in %.1f s: %r", delay_s, error)
+                logger.warning("Redis: no subscription, again in %.1f s: %s", delay_s, said(error))
             await asyncio.sleep(delay_s * random.uniform(0.5, 1))
 
     async def _listen(self) -> None:
@@ -161,20 +160,13 @@ class RedisLink:
         try:
             self._wire = wire
             wire.send(*self._subscriptions())
-            while True:
-                heard = wire.replies
-                await asyncio.wait([wire.lost], timeout=self.silence_s / 2)
-                if wire.lost.done():
-                    wire.lost.result()
-                elif wire.replies == heard:
-                    await self._ask(wire)
+            await self._watch(wire)
         finally:
             self._wire = None
             await wire.close()
 
     def _subscriptions(self) -> list[Command]:
         """What a new connection has to say."""
-        self._is_asked = True
         commands: list[Command] = []
         if self.patterns:
             commands.append(("psubscribe", *self.patterns))
@@ -182,13 +174,21 @@ class RedisLink:
             commands.append((f"{self._shard}subscribe", *self.channels))
         return [*commands, ("ping",)]
 
-    async def _ask(self, wire: RedisWire) -> None:
-        """Nothing has come for a while."""
-        if self._is_asked:
-            raise ConnectionError("the subscription does not answer")
-        self._is_asked = True
-        wire.send(("ping",))
-        await self._ask_of_own()
+    async def _watch(self, wire: RedisWire) -> None:
+        """Ask when nothing has come for half of silence_s. Raises when nothing comes upon that, or it has ended."""
+        clock = asyncio.get_running_loop().time
+        asked_at = clock()  # the subscriptions end with a ping
+        while True:
+            left_s = max(asked_at, wire.heard_at) + self.silence_s / 2 - clock()
+            if left_s > 0:
+                await asyncio.wait([wire.lost], timeout=left_s)
+            elif asked_at > wire.heard_at:
+                raise ConnectionError("the subscription does not answer")
+            else:
+                asked_at = clock()
+                wire.send(("ping",))
+            if wire.lost.done():
+                wire.lost.result()
 
     def _heard(self, reply: Any) -> None:
         """Called for each message, and for what Redis answers to commands."""
@@ -202,8 +202,14 @@ class RedisLink:
             self._wire.fail(f"Redis refuses the subscription: {kind!r}")
         elif kind == b"pong" or kind == b"PONG":  # as RESP2 has it, and RESP3
             # Answers come in the order of the commands: the first ping's is behind the subscriptions'.
-            self._is_asked = False
+            if self.is_up:
+                self._start(self._ask_of_own())
             self._set_up(True)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.append(task)
+        task.add_done_callback(self._tasks.remove)
 
     def _give(self, channel: bytes, data: bytes) -> None:
         """Whatever goes wrong with a message, the next is one of its own."""
@@ -220,8 +226,16 @@ class RedisLink:
 
     async def _ask_of_own(self) -> None:
         """A connection may live and have lost what it was subscribed to, behind a proxy that has changed Redis."""
-        if self.own_channel is not None and not await self.subscribers(self.own_channel):
-            raise ConnectionError("Redis does not know of the subscription")
+        wire = self._wire
+        if self.own_channel is None or wire is None:
+            return
+        try:
+            is_known = await self.subscribers(self.own_channel) > 0
+        except self.errors as error:
+            wire.fail(f"Redis was asked for the subscription: {error!r}")
+        else:
+            if not is_known:
+                wire.fail("Redis does not know of the subscription")
 
     def _set_up(self, is_up: bool) -> None:
         if is_up == self.is_up:

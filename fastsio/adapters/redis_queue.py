@@ -137,12 +137,14 @@ class RedisQueue:
             count = min(len(self._waiting), BATCH)
             return await self._send([self._waiting.popleft() for _ in range(count)])
         except self._errors as error:
-            self._log.note("away", "Redis: messages wait: %r", error)
+            self._log.note("away", "Redis: messages wait: %s", said(error))
             return False
 
     async def _send(self, batch: list[Entry]) -> bool:
         try:
-            answers = await self._batches.ask([entry.command for entry in batch])
+            # Who waits for a stream gets what was added as one in one answer: else the first entry, and then the rest.
+            is_one = len(batch) > 1 and all(entry.is_kept for entry in batch)
+            answers = await self._batches.ask([entry.command for entry in batch], is_one)
         except self._errors as error:
             self._failed(batch, error)
             return False
@@ -154,7 +156,9 @@ class RedisQueue:
                 refused.append(entry)
             else:
                 self._done(entry)
-                self._lose(entry.is_counted, "Redis refuses a message, which is lost: %r", answer)
+                self._lose(
+                    entry.is_counted, "Redis refuses a message, which is lost: %s", said(answer)
+                )
         if not refused:
             return True
         # It was not done, so there is no doubt; perhaps another Redis is at that address soon.
@@ -174,9 +178,9 @@ class RedisQueue:
                 self._done(entry)
                 lost += entry.is_counted
         if lost:
-            self._lose(lost, "Redis: messages are lost: %r", error)
+            self._lose(lost, "Redis: messages are lost: %s", said(error))
         if self._doubtful:
-            self._log.note("kept", "Redis: %d messages wait: %r", len(self._doubtful), error)
+            self._log.note("kept", "Redis: %d messages wait: %s", len(self._doubtful), said(error))
 
     async def _clear_up(self) -> None:
         """Put those back that were not done."""
@@ -193,3 +197,8 @@ class RedisQueue:
     def _done(self, entry: Entry) -> None:
         self.count -= 1
         self.bytes -= entry.size
+
+
+def said(error: Exception) -> str:
+    """An error with its text, which redis-py's repr() leaves out."""
+    return f"{type(error).__name__}: {error}"
