@@ -192,6 +192,8 @@ class Presence:
         self._beating = self._loop.call_later(interval_s, self._beat)
         for uid, server in list(self.servers.items()):
             silent_s = now - server.heard_at
+            if silent_s > self._bus.heartbeat_timeout:
+                self._cluster.waits_for_no_more(uid)
             if silent_s > FORGET_AFTER * self._bus.heartbeat_timeout:
                 self.gone(uid)
             elif server.asked_at is not None and now - server.asked_at > interval_s:
