@@ -211,8 +211,8 @@ class Cluster:
         async def wait(asked: Awaitable[Peers]) -> None:
             try:
                 peers = await asked
-            except Exception as error:  # of whatever the bus is made of
-                logger.warning("the servers of the cluster could not be counted: %r", error)
+            except Exception:  # of whatever the bus is made of
+                logger.warning("the servers of the cluster could not be counted", exc_info=True)
                 if otherwise is not None:
                     expect(otherwise)
             else:

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import secrets
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -61,7 +62,8 @@ class RedisLink:
         self.silence_s = _positive("silence_timeout", options.pop("silence_timeout", SILENCE_S))
         most = _positive("max_waiting", options.pop("max_waiting", MAX_WAITING))
         most_bytes = _positive("max_waiting_bytes", options.pop("max_waiting_bytes", MAX_WAITING_BYTES))  # fmt: skip
-        self.errors = (redis.exceptions.RedisError, OSError)
+        # The last is uvloop's, of a connection that TCP has given up: redis-py takes it for no error of the connection.
+        self.errors = (redis.exceptions.RedisError, OSError, RuntimeError)
         self.client = redis.asyncio.Redis.from_url(
             url, **(_defaults(url, self.silence_s) | options)
         )
@@ -69,6 +71,10 @@ class RedisLink:
         self.queue = RedisQueue(
             self.client, self.errors, passing, self._wait_for_up, int(most), int(most_bytes)
         )
+        self._refusal = redis.exceptions.ResponseError
+        # What Redis calls the subscription's connection, and its number there.
+        self._name = options.get("client_name") or f"fastsio-{secrets.token_hex(8)}"
+        self._connection_id: int | None = None
         self.is_up = False
         self.channels: set[str] = set()
         self.patterns: set[str] = set()
@@ -146,7 +152,9 @@ class RedisLink:
         while True:
             try:
                 await self._listen()
-            except self.errors as error:
+            except Exception as error:
+                if not isinstance(error, self.errors):
+                    logger.exception("Redis: listening has failed")
                 delay_s = FIRST_RETRY_S if self.is_up else min(2 * delay_s, LAST_RETRY_S)
                 self._set_up(False)
                 logger.warning("Redis: no subscription, again in %.1f s: %s", delay_s, said(error))
@@ -156,6 +164,8 @@ class RedisLink:
         """Subscribe to everything and give away what comes, until the connection breaks."""
         self._pubsub = pubsub = self.client.pubsub()
         try:
+            await pubsub.connect()
+            await self._end_predecessor(pubsub.connection)
             if self.patterns:
                 await pubsub.psubscribe(*self.patterns)
             if self.channels:
@@ -177,9 +187,34 @@ class RedisLink:
                     # Answers come in the order of the commands: the first ping's is behind the subscriptions'.
                     if self.is_up:
                         await self._ask_of_own()
+                    else:
+                        # Connections that nobody uses now may have died unnoticed: the next command would be lost.
+                        await self.client.connection_pool.disconnect(inuse_connections=False)
                     self._set_up(True)
         finally:
             await pubsub.aclose()
+
+    async def _end_predecessor(self, connection: Any) -> None:
+        """Let Redis close the connection that this one takes the place of, if it does not know that it has ended.
+
+        Else it counts as a server that does not answer: for as long as TCP tries to reach it, five minutes if there is
+        nothing to send. Redis 6.2; without the right to do this nothing happens.
+        """
+        try:
+            if self._connection_id is not None:
+                listed = await self._ask(connection, "CLIENT", "LIST", "ID", self._connection_id)
+                # Another Redis has other connections under these numbers.
+                if f" name={self._name} ".encode() in _as_bytes(listed):
+                    await self._ask(connection, "CLIENT", "KILL", "ID", self._connection_id)
+            await self._ask(connection, "CLIENT", "SETNAME", self._name)
+            self._connection_id = int(await self._ask(connection, "CLIENT", "ID"))
+        except self._refusal as error:
+            self._connection_id = None
+            logger.debug("Redis: connections can't be named: %s", said(error))
+
+    async def _ask(self, connection: Any, *command: Any) -> Any:
+        await connection.send_command(*command)
+        return await connection.read_response()
 
     def _give(self, channel: bytes, data: bytes) -> None:
         """Whatever goes wrong with a message, the next is one of its own."""
@@ -216,6 +251,10 @@ def _positive(name: str, value: Any) -> float:
     if not is_number or not 0 < value < float("inf"):
         raise ValueError(f"{name}={value!r}: a number over 0")
     return float(value)
+
+
+def _as_bytes(text: Any) -> bytes:
+    return text.encode() if isinstance(text, str) else bytes(text)
 
 
 def _defaults(url: str, silence_s: float) -> dict[str, Any]:

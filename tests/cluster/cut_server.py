@@ -2,8 +2,8 @@
 
     python cut_server.py NAME HOST REDIS_URL SETTINGS
 
-Each emits numbered messages to a room in which all clients are, and says what it knows of the cluster. SETTINGS: JSON of
-silence_timeout, request_timeout, presence_interval, heartbeat_timeout. Run with tests/ on the path.
+Each emits numbered messages to a room in which all clients are, and says what it knows of the cluster. SETTINGS: JSON
+of silence_timeout, request_timeout, presence_interval, heartbeat_timeout. Run with tests/ on the path.
 """
 
 from __future__ import annotations

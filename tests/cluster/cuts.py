@@ -1,6 +1,6 @@
 """A cluster on hosts that are cut off and healed, under numbered traffic: what each client got, and what servers know.
 
-Three hosts have a server with each adapter; all clients are in one room, and every server sends numbered messages there.
+Three hosts have a server with each adapter; all clients are in one room, to which every server sends numbered messages.
 """
 
 from __future__ import annotations
@@ -86,7 +86,8 @@ class Host:
     def __init__(self, network: Network, name: str, redis_url: str, settings: Settings) -> None:
         self.name = name
         self._address = network.client_address(name)
-        command = [sys.executable, str(HERE / "cut_server.py"), name, self._address, redis_url, settings.as_json()]  # fmt: skip
+        program = str(HERE / "cut_server.py")
+        command = [sys.executable, program, name, self._address, redis_url, settings.as_json()]
         self._process = network.popen(
             name, command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, **PATHS},
             stderr=None if os.environ.get("FASTSIO_CUT_LOG") else subprocess.DEVNULL,
@@ -144,7 +145,11 @@ class Redis:
     def start(self) -> None:
         program = shutil.which("redis-server") or shutil.which("valkey-server")
         assert program is not None, "these tests need redis-server: apt-get install redis-server"
-        command = [program, "--port", str(REDIS_PORT), "--save", "", "--appendonly", "no", "--protected-mode", "no"]  # fmt: skip
+        options = {"port": str(REDIS_PORT), "save": "", "appendonly": "no", "protected-mode": "no"}
+        command = [
+            program,
+            *(one for name, value in options.items() for one in (f"--{name}", value)),
+        ]
         self._process = self._network.popen(
             "redis", command, cwd=self._folder, stdout=subprocess.DEVNULL
         )
@@ -256,7 +261,8 @@ class CutCluster:
 
     def _count_up(self, kind: str, before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
         """sent, lost, doubled, disordered; lost_of_<host>: of its messages, at the client that missed most of them."""
-        counts = {"sent": 0, "lost": 0, "doubled": 0, "disordered": 0, **{f"lost_of_{name}": 0 for name in HOSTS}}  # fmt: skip
+        counts = dict.fromkeys(("sent", "lost", "doubled", "disordered"), 0)
+        counts |= {f"lost_of_{name}": 0 for name in HOSTS}
         for name in HOSTS:
             numbers = range(before[name] + 1, after[name] + 1)
             counts["sent"] += len(numbers)

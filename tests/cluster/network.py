@@ -1,7 +1,7 @@
 """Hosts of a cluster as network namespaces of Linux, on a switch whose cables can be pulled; needs root and iproute2.
 
-Each host has eth0 on the switch (10.201.0.n), where Redis is too. A host that serves has eth1 besides, a cable of its own
-to this process (10.202.n.2, and .1 here): so clients stay connected whatever happens to the switch.
+Each host has eth0 on the switch (10.201.0.n), where Redis is too. A host that serves has eth1 besides, a cable of its
+own to this process (10.202.n.2, and .1 here): so clients stay connected whatever happens to the switch.
 """
 
 from __future__ import annotations
@@ -101,7 +101,8 @@ class Network:
 
     def lose_what_it_sends(self, name: str, to: str) -> None:
         """What a host sends to another one vanishes; what it is sent arrives."""
-        ip("neigh", "replace", self.address(to), "lladdr", NOBODY, "dev", "eth0", "nud", "permanent", host=self.host(name))  # fmt: skip
+        entry = (self.address(to), "lladdr", NOBODY, "dev", "eth0", "nud", "permanent")
+        ip("neigh", "replace", *entry, host=self.host(name))
 
     def send_again(self, name: str, to: str) -> None:
         ip("neigh", "del", self.address(to), "dev", "eth0", host=self.host(name))

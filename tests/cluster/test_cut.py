@@ -1,5 +1,4 @@
-"""Cluster hosts in network namespaces, one cut off and healed under traffic: no duplicates, no ghosts, and what was lost
-is known.
+"""Cluster hosts in network namespaces, one cut off and healed under traffic: no duplicates, no ghosts, losses known.
 
 Quick time-outs; `python -m tests.cluster.cut_soak` is the long form with fastsio's own. Needs root and iproute2, or
 FASTSIO_NO_NETNS=1 and then nothing of this is tested: network.py says so.
@@ -65,8 +64,8 @@ async def bus(cluster: CutCluster, figure: str) -> dict[tuple[str, str], int]:
 
 @pytest.mark.fault(
     "a host is cut off for longer than the heartbeat time-out, and healed, under traffic",
-    "nothing comes twice or out of order; its clients leave presence within the time-out and are back after it; "
-    "streams replay all, pub/sub counts what it lost; requests end at their deadline with the answers there are",
+    "nothing comes twice; its clients leave presence within the time-out and come back; streams replay all, "
+    "pub/sub counts what it lost; requests end at their deadline with partial answers",
 )
 async def test_a_long_cut(cluster: CutCluster):
     await cluster.all_know_all()
