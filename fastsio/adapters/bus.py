@@ -97,7 +97,7 @@ class Bus:
     def pack(self, namespace: "Namespace", args: list[Any], encoded: "Encoded") -> Any:
         """[event, *args] as Message.packet of publish(): a snapshot, for the caller may change it. From any thread.
 
-        `encoded` is what the clients here get: of a bus that takes it along, receivers need not encode again.
+        `encoded` is a packet with just these: a bus that carries JSON need not make it once more.
         """
         raise NotImplementedError
 

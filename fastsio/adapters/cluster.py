@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastsio._eager import start_eager
 from fastsio._encoded import Encoded
+from fastsio._json import DEFAULT_JSON, Json
 from fastsio.adapters.bus import Bus, Peers
 from fastsio.adapters.inbox import Inbox
 from fastsio.adapters.members import Members
@@ -45,6 +46,8 @@ class Cluster:
     def __init__(self, hub: "Hub", bus: Bus) -> None:
         self.hub = hub
         self.bus = bus
+        # What servers tell each other, where that is JSON. Packets may have another form, which has none to give.
+        self.json: Json = hub.json if hub.json.dumps is not None else DEFAULT_JSON
         self.uid = secrets.token_hex(8)
         self.adapters: dict[str, ClusterAdapter] = {}
         self.requests: dict[str, Request | ClusterGathering] = {}
@@ -259,10 +262,13 @@ class ClusterAdapter(Adapter):
 
     def prepare(self, args: list[Any], is_volatile: bool = False) -> tuple[Encoded, Any]:
         encoded, ticket = self._local.prepare(args, is_volatile)
-        # What is kept for clients that come back has an offset at its end, which is this server's.
-        shared = encoded if ticket is None else self.namespace.encode_event(args)
-        packed = self.cluster.bus.pack(self.namespace, args, shared)
+        packed = self._pack(args, encoded)
         return encoded, Ticket(ticket, packed, {"volatile": True} if is_volatile else {})
+
+    def _pack(self, args: list[Any], encoded: Encoded) -> Any:
+        """[event, *args] for other servers. Here the packet may end with an offset, for clients that come back."""
+        shared = encoded if type(self._local) is Adapter else self.namespace.encode_event(args)
+        return self.cluster.bus.pack(self.namespace, args, shared)
 
     def deliver(
         self, encoded: Encoded, rooms: Rooms | None, excluded: Rooms, is_volatile: bool = False, ticket: Any = None
@@ -279,7 +285,7 @@ class ClusterAdapter(Adapter):
         self, encoded: Encoded, args: list[Any], rooms: Rooms | None, excluded: Rooms, is_volatile: bool
     ) -> None:  # fmt: skip
         self._local.deliver_latest(encoded, args, rooms, excluded, is_volatile)
-        packed = self.cluster.bus.pack(self.namespace, args, encoded)
+        packed = self._pack(args, encoded)
         self.publish(rooms, excluded, Ticket(None, packed, {"latest": encoded.key[1]}))
 
     def publish(self, rooms: Rooms | None, excluded: Rooms, ticket: Ticket) -> None:

@@ -31,7 +31,8 @@ class Kind(IntEnum):
 class Message:
     """One message. uid: who sent it; nsp: the namespace it is about, with its "/".
 
-    packet: of a BROADCAST, what the sender's bus has packed (see Bus.pack()); on the other side [event, *args].
+    packet: of a BROADCAST, what the sender's bus has packed (see Bus.pack()); on the other side [event, *args], as a
+    list, or as the bytes of its JSON where it came so: most servers need no more to send it on.
     """
 
     kind: Kind

@@ -7,6 +7,7 @@ Channels of a namespace, "/" here: `socket.io#/#` has the broadcasts, `socket.io
 `socket.io-request#/#` what servers ask each other, `socket.io-response#/#` the answers.
 """
 
+import functools
 import itertools
 import logging
 from typing import TYPE_CHECKING, Any
@@ -65,12 +66,18 @@ class RedisAdapter(RedisBus):
         self._link = RedisLink(url, self._arrived, self._state_changed, options=options)
         # Answers do not say whose they are.
         self._numbers = itertools.count()
+        # What the channels of our namespaces are for; rooms' are not among them.
+        self._known: dict[bytes, tuple[str, str, str]] = {}
 
     def namespace_added(self, name: str) -> None:
+        for channel in (f"{self.key}#{name}#", *self._channels(name)[:2]):
+            self._known[channel.encode()] = self._where(channel)
         self._link.psubscribe(f"{self.key}#{name}#*")
         self._link.subscribe(*self._channels(name))
 
     def namespace_removed(self, name: str) -> None:
+        for channel in (f"{self.key}#{name}#", *self._channels(name)[:2]):
+            self._known.pop(channel.encode(), None)
         self._link.punsubscribe(f"{self.key}#{name}#*")
         self._link.unsubscribe(*self._channels(name))
 
@@ -143,7 +150,7 @@ class RedisAdapter(RedisBus):
         self._link.send("PUBLISH", f"{channel}{uid}#" if self._answers_apart else channel, payload)
 
     def _json(self, value: Any) -> bytes:
-        text: str | bytes = self.cluster.hub.json.dumps(value)
+        text: str | bytes = self.cluster.json.dumps(value)
         return text.encode() if isinstance(text, str) else text
 
     # --- in ----------------------------------------------------------------------------------
@@ -151,7 +158,7 @@ class RedisAdapter(RedisBus):
     def _arrived(self, channel: bytes, data: bytes) -> None:
         """Whatever it is, the subscription goes on: others may write to these channels too."""
         try:
-            kind, name, rest = self._where(channel.decode())
+            kind, name, rest = self._known.get(channel) or self._where(channel.decode())
             if kind == "":
                 self._broadcast(name, rest, data)
             elif kind == "-request":
@@ -167,18 +174,22 @@ class RedisAdapter(RedisBus):
         return kind, name, rest[:-1]
 
     def _read(self, data: bytes) -> dict[str, Any]:
-        read: dict[str, Any] = (
-            self.cluster.hub.json.loads(data) if data[:1] == b"{" else unpack(data)
-        )
+        read: dict[str, Any] = self.cluster.json.loads(data) if data[:1] == b"{" else unpack(data)
         return read
 
     def _broadcast(self, name: str, room: str, data: bytes) -> None:
+        # Most of it need not be read: a server gets its own messages too, and those to rooms that it does not have.
+        if data.startswith(self._own_head) or (room and not self._has_room(name, room)):
+            return
         uid, packet, opts = unpack(data)
         if uid == self.cluster.uid or packet.get("nsp", "/") != name:
             return
-        if room and not self._has_room(name, room):
-            return
         self.receive(Message(Kind.BROADCAST, uid, name, {"opts": opts}, packet["data"]))
+
+    @functools.cached_property
+    def _own_head(self) -> bytes:
+        """How broadcasts of this server begin: an array of three, and its uid."""
+        return b"\x93" + msgspec.msgpack.encode(self.cluster.uid)
 
     def _has_room(self, name: str, room: str) -> bool:
         namespace = self.cluster.hub.namespaces.get(name)

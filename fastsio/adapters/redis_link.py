@@ -17,9 +17,11 @@ from fastsio.adapters.redis_queue import (
     LAST_RETRY_S,
     MAX_WAITING,
     MAX_WAITING_BYTES,
+    Command,
     RedisQueue,
     said,
 )
+from fastsio.adapters.redis_wire import RedisWire, open_wire
 
 logger = logging.getLogger("fastsio.adapters")
 
@@ -69,7 +71,13 @@ class RedisLink:
         )
         passing = (redis.exceptions.ReadOnlyError, redis.exceptions.ClusterDownError)
         self.queue = RedisQueue(
-            self.client, self.errors, passing, self._wait_for_up, int(most), int(most_bytes)
+            self.client,
+            self.errors,
+            passing,
+            self._wait_for_up,
+            int(most),
+            int(most_bytes),
+            self.silence_s,
         )
         self._refusal = redis.exceptions.ResponseError
         # What Redis calls the subscription's connection, and its number there.
@@ -84,7 +92,9 @@ class RedisLink:
         self._shard = "s" if sharded else ""
         self._up = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._pubsub: Any = None
+        self._wire: RedisWire | None = None
+        # Whether a ping has no answer yet.
+        self._is_asked = False
 
     async def start(self) -> None:
         """Connect, and return when the subscription works; that is tried until it does."""
@@ -102,7 +112,7 @@ class RedisLink:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
-        self.queue.abandon()
+        await self.queue.abandon()
         await self.client.aclose()
 
     # --- out ---------------------------------------------------------------------------------
@@ -137,15 +147,9 @@ class RedisLink:
 
     def _change(self, note: Callable[[Any], Any], names: tuple[str, ...], command: str) -> None:
         note(names)
-        if self.is_up and names:
-            task = asyncio.ensure_future(self._tell(command, names))
-            self._tasks.append(task)
-            task.add_done_callback(self._tasks.remove)
-
-    async def _tell(self, command: str, names: tuple[str, ...]) -> None:
-        # A connection that breaks now subscribes to all of them when it is back.
-        with contextlib.suppress(*self.errors):
-            await getattr(self._pubsub, command)(*names)
+        # A connection that is being made subscribes to all of them.
+        if self._wire is not None and not self._wire.lost.done() and names:
+            self._wire.send((command, *names))
 
     async def _keep_listening(self) -> None:
         delay_s = FIRST_RETRY_S
@@ -162,37 +166,22 @@ class RedisLink:
 
     async def _listen(self) -> None:
         """Subscribe to everything and give away what comes, until the connection breaks."""
-        self._pubsub = pubsub = self.client.pubsub()
+        wire = await open_wire(self.client, self._heard, self._end_predecessor)
+        # Connections that nobody uses now may have died unnoticed with the last: a question would be lost on them.
+        await self.client.connection_pool.disconnect(inuse_connections=False)
         try:
-            await pubsub.connect()
-            await self._end_predecessor(pubsub.connection)
-            if self.patterns:
-                await pubsub.psubscribe(*self.patterns)
-            if self.channels:
-                await getattr(pubsub, f"{self._shard}subscribe")(*self.channels)
-            await pubsub.ping()
-            is_asked = True
+            self._wire = wire
+            wire.send(*self._subscriptions())
             while True:
-                message = await pubsub.get_message(timeout=self.silence_s / 2)
-                if message is None:
-                    if is_asked:
-                        raise ConnectionError("the subscription does not answer")
-                    await pubsub.ping()
-                    is_asked = True
-                    continue
-                is_asked = False
-                if message["type"] in ("message", "pmessage", "smessage"):
-                    self._give(message["channel"], message["data"])
-                elif message["type"] == "pong":
-                    # Answers come in the order of the commands: the first ping's is behind the subscriptions'.
-                    if self.is_up:
-                        await self._ask_of_own()
-                    else:
-                        # Connections that nobody uses now may have died unnoticed: the next command would be lost.
-                        await self.client.connection_pool.disconnect(inuse_connections=False)
-                    self._set_up(True)
+                heard = wire.replies
+                await asyncio.wait([wire.lost], timeout=self.silence_s / 2)
+                if wire.lost.done():
+                    wire.lost.result()
+                elif wire.replies == heard:
+                    await self._ask(wire)
         finally:
-            await pubsub.aclose()
+            self._wire = None
+            await wire.close()
 
     async def _end_predecessor(self, connection: Any) -> None:
         """Let Redis close the connection that this one takes the place of, if it does not know that it has ended.
@@ -202,19 +191,48 @@ class RedisLink:
         """
         try:
             if self._connection_id is not None:
-                listed = await self._ask(connection, "CLIENT", "LIST", "ID", self._connection_id)
+                listed = await _asked(connection, "CLIENT", "LIST", "ID", self._connection_id)
                 # Another Redis has other connections under these numbers.
                 if f" name={self._name} ".encode() in _as_bytes(listed):
-                    await self._ask(connection, "CLIENT", "KILL", "ID", self._connection_id)
-            await self._ask(connection, "CLIENT", "SETNAME", self._name)
-            self._connection_id = int(await self._ask(connection, "CLIENT", "ID"))
+                    await _asked(connection, "CLIENT", "KILL", "ID", self._connection_id)
+            await _asked(connection, "CLIENT", "SETNAME", self._name)
+            self._connection_id = int(await _asked(connection, "CLIENT", "ID"))
         except self._refusal as error:
             self._connection_id = None
             logger.debug("Redis: connections can't be named: %s", said(error))
 
-    async def _ask(self, connection: Any, *command: Any) -> Any:
-        await connection.send_command(*command)
-        return await connection.read_response()
+    def _subscriptions(self) -> list[Command]:
+        """What a new connection has to say."""
+        self._is_asked = True
+        commands: list[Command] = []
+        if self.patterns:
+            commands.append(("psubscribe", *self.patterns))
+        if self.channels:
+            commands.append((f"{self._shard}subscribe", *self.channels))
+        return [*commands, ("ping",)]
+
+    async def _ask(self, wire: RedisWire) -> None:
+        """Nothing has come for a while."""
+        if self._is_asked:
+            raise ConnectionError("the subscription does not answer")
+        self._is_asked = True
+        wire.send(("ping",))
+        await self._ask_of_own()
+
+    def _heard(self, reply: Any) -> None:
+        """Called for each message, and for what Redis answers to commands."""
+        kind = reply[0] if isinstance(reply, list) else reply
+        if kind == b"pmessage":
+            self._give(reply[2], reply[3])
+        elif kind == b"message" or kind == b"smessage":
+            self._give(reply[1], reply[2])
+        elif isinstance(kind, Exception):
+            assert self._wire is not None
+            self._wire.fail(f"Redis refuses the subscription: {kind!r}")
+        elif kind == b"pong" or kind == b"PONG":  # as RESP2 has it, and RESP3
+            # Answers come in the order of the commands: the first ping's is behind the subscriptions'.
+            self._is_asked = False
+            self._set_up(True)
 
     def _give(self, channel: bytes, data: bytes) -> None:
         """Whatever goes wrong with a message, the next is one of its own."""
@@ -251,6 +269,11 @@ def _positive(name: str, value: Any) -> float:
     if not is_number or not 0 < value < float("inf"):
         raise ValueError(f"{name}={value!r}: a number over 0")
     return float(value)
+
+
+async def _asked(connection: Any, *command: Any) -> Any:
+    await connection.send_command(*command)
+    return await connection.read_response()
 
 
 def _as_bytes(text: Any) -> bytes:

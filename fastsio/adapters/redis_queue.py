@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 from fastsio.adapters.redis_reach import Reach
+from fastsio.adapters.redis_wire import RedisBatches
 from fastsio.rarely import RareLog
 
 logger = logging.getLogger("fastsio.adapters")
@@ -51,6 +52,7 @@ class RedisQueue:
     def __init__(
         self, client: Any, errors: tuple[type[Exception], ...], passing: tuple[type[Exception], ...],
         wait_for_up: Callable[[float], Awaitable[Any]], most: int = MAX_WAITING, most_bytes: int = MAX_WAITING_BYTES,
+        answer_s: float | None = None,
     ) -> None:  # fmt: skip
         self.lost = 0
         self.count = 0
@@ -59,6 +61,7 @@ class RedisQueue:
         self.reach: Reach | None = None
         self.check: Callable[[list[Command]], Awaitable[list[Command]]] | None = None
         self._client = client
+        self._batches = RedisBatches(client, answer_s)
         self._errors = errors
         # Answers of a Redis that will take the command later, or is the wrong one now.
         self._passing = passing
@@ -97,7 +100,7 @@ class RedisQueue:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._all_sent.wait(), seconds)
 
-    def abandon(self) -> None:
+    async def abandon(self) -> None:
         """Nothing is sent any more: what waits is lost."""
         left = sum(entry.is_counted for entry in (*self._waiting, *self._doubtful))
         if left:
@@ -105,6 +108,7 @@ class RedisQueue:
         self.count = self.bytes = 0
         self._waiting.clear()
         self._doubtful.clear()
+        await self._batches.close()
 
     def _lose(self, count: int, text: str, *args: object) -> None:
         self.lost += count
@@ -140,15 +144,10 @@ class RedisQueue:
             return False
 
     async def _send(self, batch: list[Entry]) -> bool:
-        pipeline = self._client.pipeline(transaction=False)
-        for entry in batch:
-            pipeline.execute_command(*entry.command)
         try:
-            answers = await pipeline.execute(raise_on_error=False)
+            answers = await self._batches.ask([entry.command for entry in batch])
         except Exception as error:
-            if not isinstance(
-                error, self._errors
-            ):  # a mistake somewhere: the next are sent all the same
+            if not isinstance(error, self._errors):  # the next are sent all the same
                 logger.exception("Redis: messages could not be sent")
             self._failed(batch, error)
             return False
@@ -171,6 +170,7 @@ class RedisQueue:
         # It was not done, so there is no doubt; perhaps another Redis is at that address soon.
         self._waiting.extendleft(reversed(refused))
         self._log.note("refused", "Redis takes %d messages not yet", len(refused))
+        await self._batches.close()
         await self._client.connection_pool.disconnect()
         return False
 

@@ -10,7 +10,7 @@ from fastsio.adapters.bus import Peers
 from fastsio.adapters.messages import Kind, Message
 from fastsio.adapters.redis_bus import RedisBus
 from fastsio.adapters.redis_link import RedisLink
-from fastsio.adapters.wire import Packed, decode, encode
+from fastsio.adapters.wire import Packed, decode, encode, tail
 
 if TYPE_CHECKING:
     from fastsio._encoded import Encoded
@@ -47,6 +47,8 @@ class ShardedRedisAdapter(RedisBus):
         self.request_timeout = request_timeout
         self._prefix = channel_prefix
         self._mode = subscription_mode
+        # Redis gives a server its own messages too: told by their end, and not read.
+        self._own_tails: tuple[bytes, ...] = ()
         self._link = RedisLink(
             url, self._arrived, self._state_changed, sharded=True, options=options
         )
@@ -62,9 +64,12 @@ class ShardedRedisAdapter(RedisBus):
         return self._mode == "dynamic-private" or len(room) != ID_LENGTH
 
     def namespace_added(self, name: str) -> None:
+        self._own_tails = (*self._own_tails, tail(self.cluster.uid, name))
         self._link.subscribe(self._channel(name), self._channel(name, self.cluster.uid))
 
     def namespace_removed(self, name: str) -> None:
+        own = tail(self.cluster.uid, name)
+        self._own_tails = tuple(one for one in self._own_tails if one != own)
         self._link.unsubscribe(self._channel(name), self._channel(name, self.cluster.uid))
 
     def room_added(self, name: str, room: Any) -> None:
@@ -96,12 +101,14 @@ class ShardedRedisAdapter(RedisBus):
         self._send(self._channel(message.nsp, uid), message)
 
     def _send(self, channel: str, message: Message) -> None:
-        self._link.send("SPUBLISH", channel, encode(message, self.cluster.hub.json))
+        self._link.send("SPUBLISH", channel, encode(message, self.cluster.json))
 
     def _arrived(self, channel: bytes, data: bytes) -> None:
         """Whatever it is, the subscription goes on: others may write to these channels too."""
+        if data.endswith(self._own_tails):
+            return
         try:
-            message = decode(data, self.cluster.hub.json)
+            message = decode(data, self.cluster.json)
         except (TypeError, ValueError, KeyError, AttributeError):
             logger.warning("no message of a server, on %r: %.200r", channel, data, exc_info=True)
             return

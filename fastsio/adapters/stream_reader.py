@@ -12,10 +12,14 @@ from typing import Any
 
 from fastsio.adapters.redis_link import RedisLink
 from fastsio.adapters.redis_queue import FIRST_RETRY_S, LAST_RETRY_S, Command, said
+from fastsio.adapters.redis_wire import RedisBatches
 
 logger = logging.getLogger("fastsio.adapters")
 
 BLOCK_S = 5.0
+# What is given away in one loop turn, of a reply that may have a hundred large entries: clients have it in their queues
+# until the turn is over, and these are bounded.
+TURN_BYTES = 262_144
 # Servers whose last number is kept: those that were heard of last.
 MAX_SERVERS = 1000
 # Entries that are looked at to find out whether a command was done.
@@ -46,6 +50,7 @@ class StreamReader:
         self._late_until: tuple[int, int] | None = None
         self._numbers: dict[bytes, int] = {}
         self._task: asyncio.Task[None] | None = None
+        self._batches = RedisBatches(link.client, link.silence_s)
 
     async def start(self) -> None:
         """Read what is added from now on. Raises what Redis raises."""
@@ -56,6 +61,7 @@ class StreamReader:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+            await self._batches.close()
 
     async def _newest(self) -> bytes:
         newest = await self._link.client.xrevrange(self._stream, count=1)
@@ -69,9 +75,7 @@ class StreamReader:
                 if is_cut:
                     await self._find_place()
                     is_cut = False
-                found = await self._link.client.xread(
-                    {self._stream: self.position}, count=self._count, block=self._block_ms
-                )
+                entries = await self._read()
                 delay_s = FIRST_RETRY_S
             except Exception as error:
                 if not isinstance(error, self._link.errors):
@@ -82,9 +86,24 @@ class StreamReader:
                 await asyncio.sleep(delay_s * random.uniform(0.5, 1))
                 delay_s = min(2 * delay_s, LAST_RETRY_S)
                 continue
-            for _, entries in found.items() if isinstance(found, dict) else found or ():
-                for position, fields in entries:
-                    self._take(position, fields)
+            given = 0
+            for position, fields in entries:
+                if given >= TURN_BYTES:
+                    await asyncio.sleep(0)
+                    given = 0
+                given += sum(map(len, fields))
+                self._take(position, dict(zip(fields[::2], fields[1::2], strict=True)))
+
+    async def _read(self) -> list[tuple[bytes, list[bytes]]]:
+        """The next entries: ids, each with names and values in turn. Raises what Redis raises."""
+        [found] = await self._batches.ask([
+            ("XREAD", "COUNT", self._count, "BLOCK", self._block_ms, "STREAMS", self._stream, self.position)
+        ])  # fmt: skip
+        if isinstance(found, Exception):
+            raise found
+        # As RESP3 has it, and RESP2; nothing, if the time was up.
+        streams = found.items() if isinstance(found, dict) else found or ()
+        return [entry for _, entries in streams for entry in entries]
 
     async def _find_place(self) -> None:
         """The connection is back: what has been read may be in the stream no longer, or not yet, or never was."""

@@ -84,6 +84,12 @@ class Hub:
         for limit in options.limits or ():
             self.limit(**limit)
 
+    def join_cluster(self, adapter: Any) -> None:
+        """Let an application without `adapter` be one of several servers, before it is served."""
+        self.cluster = adapter.join(self)
+        for namespace in self.namespaces.values():
+            namespace.join_cluster(self.cluster)
+
     def namespace(self, name: str) -> Namespace:
         """The namespace of that name, made if it is new; the leading "/" may be left out.
 

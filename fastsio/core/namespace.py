@@ -9,9 +9,10 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from fastsio._codec import RESERVED_EVENTS, Parser, check_event_name
 from fastsio._dispatch import Handler, NamespaceBase
 from fastsio._eager import start_eager
-from fastsio._encoded import Encoded
+from fastsio._encoded import Encoded, encode_engine_packet
 from fastsio.core.adapter import Adapter
 from fastsio.core.attendance import Attendance
 from fastsio.core.broadcasting import Broadcasting
@@ -40,6 +41,23 @@ Guard = Callable[["Socket"], Any]
 logger = logging.getLogger("fastsio.core")
 
 OWN_EVENTS = ("connection", "connect", "new_namespace", *BUS_EVENTS)
+RESERVED_NAMES = frozenset(name.encode() for name in RESERVED_EVENTS)
+
+
+def event_head(name: str) -> bytes:
+    """Engine.IO's type and Socket.IO's, and the namespace: `42`, `42/chat,`."""
+    return b"42" if name == "/" else b"42%b," % name.encode()
+
+
+def is_plain_event(text: bytes) -> bool:
+    """Whether JSON is an array that begins with a string which is no reserved name, as all events do.
+
+    It may say no of one that has blanks, or escapes in its name.
+    """
+    if not text.startswith(b'["'):
+        return False
+    name = text[2 : text.index(b'"', 2)]
+    return name not in RESERVED_NAMES and b"\\" not in name
 
 
 class Namespace(Emitter, Broadcasting, Declaring, Attendance, NamespaceBase):
@@ -50,6 +68,8 @@ class Namespace(Emitter, Broadcasting, Declaring, Attendance, NamespaceBase):
 
     def __init__(self, name: str, json: Any, tasks: set[Any], hub: "Hub") -> None:
         self.hub = hub
+        # What is in front of an event's JSON in a packet; None where a Parser makes packets.
+        self.event_head: bytes | None = None if isinstance(json, Parser) else event_head(name)
         self.max_running = hub.options.max_running_events
         # Gone, with a `disconnect` handler still at work: only looked up.
         self.leaving: dict[str, Socket] = {}
@@ -63,8 +83,7 @@ class Namespace(Emitter, Broadcasting, Declaring, Attendance, NamespaceBase):
             self.recovery = Recovery(self)
             self.asks_adapter = True
         if hub.cluster is not None:
-            self.adapter = hub.cluster.adapter_for(self, self.adapter)
-            self.asks_adapter = True
+            self.join_cluster(hub.cluster)
         self.guards: list[Guard] = []
         self._entry_guard: Guard | None = None
         # Who hears of more than the hub's observer does, once there was anybody.
@@ -80,6 +99,11 @@ class Namespace(Emitter, Broadcasting, Declaring, Attendance, NamespaceBase):
         self.params: dict[str, Any] = {}
         # Forgotten when nobody is in it any more: only clients have asked for it.
         self.is_passing = False
+
+    def join_cluster(self, cluster: Any) -> None:
+        """Let its clients be those of several servers (adapters/cluster.py)."""
+        self.adapter = cluster.adapter_for(self, self.adapter)
+        self.asks_adapter = True
 
     def observe(self, observer: Observer | None) -> None:
         """Tell `observer` of events and rooms, besides those who watch this namespace alone."""
@@ -318,12 +342,35 @@ class Namespace(Emitter, Broadcasting, Declaring, Attendance, NamespaceBase):
     ) -> None:  # fmt: skip
         """Another server's broadcast: give it to the clients that are here."""
         adapter = self.adapter.local
+        check_event_name(args[0])  # clients close a connection on which a wrong one comes
         encoded, ticket = adapter.prepare(args, is_volatile)
         encoded.is_plain = is_plain
         room = None if rooms is None else [*rooms] if len(rooms) != 1 else next(iter(rooms))
         if is_volatile or not self.joining or not self._hold(encoded, room, excluded):
             adapter.deliver(encoded, rooms, excluded, is_volatile, ticket)
         self.tell_sent_to(args, rooms, excluded)
+
+    def deliver_text(
+        self, text: bytes, rooms: Rooms | None, excluded: Rooms, is_volatile: bool, is_plain: bool
+    ) -> bool:  # fmt: skip
+        """deliver_here() of [event, *args] in JSON, which becomes the packet as it is.
+
+        False, and nothing is done, where somebody has to look into it.
+        """
+        adapter = self.adapter.local
+        if (
+            type(adapter) is not Adapter
+            or self.observer is not None
+            or self.joining
+            or self.event_head is None
+            or not is_plain_event(text)
+        ):
+            return False
+        encoded = encode_engine_packet(self.event_head + text)
+        encoded.is_event = True
+        encoded.is_plain = is_plain
+        adapter.deliver(encoded, rooms, excluded, is_volatile)
+        return True
 
     def _hold(self, encoded: Encoded, room: Any, excluded: Rooms) -> bool:
         """Keep a packet to everyone for those who are still asked about; True if it is for nobody else.

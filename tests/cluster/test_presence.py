@@ -72,6 +72,8 @@ async def test_servers_with_presence_know_each_other_and_nodes_do_not_notice(mix
     mixed.ios[1].local.sockets_join("there")
     for io in mixed.ios:
         await mixed.knows(io, 2)
+        presence = io.hub.cluster.presence
+        await until(lambda presence=presence: len(presence.rooms_elsewhere("/")) > 0, "rooms too")
     for io in mixed.ios:
         assert await io.count() == 4  # neither Node's nor the other's
         assert await io.members() == {client.sid for client in clients[:4]}
