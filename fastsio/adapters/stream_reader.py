@@ -77,7 +77,9 @@ class StreamReader:
                     is_cut = False
                 entries = await self._read()
                 delay_s = FIRST_RETRY_S
-            except self._link.errors as error:
+            except Exception as error:
+                if not isinstance(error, self._link.errors):
+                    logger.exception("Redis: reading the stream has failed")
                 is_cut = True
                 text = "Redis: the stream can't be read, again in %.1f s: %s"
                 logger.warning(text, delay_s, said(error))
