@@ -9,6 +9,7 @@ from fastsio.adapters.messages import Message
 if TYPE_CHECKING:
     from fastsio._encoded import Encoded
     from fastsio.adapters.cluster import Cluster
+    from fastsio.core.acks import PendingAck
     from fastsio.core.hub import Hub
     from fastsio.core.namespace import Namespace
 
@@ -75,6 +76,15 @@ class Bus:
         raise NotImplementedError
 
     # --- what it may do in its own way -------------------------------------------------------
+
+    def ask(
+        self, name: str, opts: dict[str, Any], packed: Any, pending: "PendingAck"
+    ) -> Callable[[], None] | None:
+        """Ask clients of other servers, by what pack() has made, and give `pending` what they answer.
+
+        Returns what ends that; None, and nothing is sent, where a broadcast with answers has to do.
+        """
+        return None
 
     def pack(self, namespace: "Namespace", args: list[Any], encoded: "Encoded") -> Any:
         """[event, *args] as Message.packet of publish(): a snapshot, for the caller may change it. From any thread.

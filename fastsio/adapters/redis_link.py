@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from fastsio.adapters.redis_url import connect
+
 logger = logging.getLogger("fastsio.adapters")
 
 FIRST_RETRY_S = 0.1
@@ -40,18 +42,19 @@ class RedisLink:
     resends: they are, for as long as it takes and MAX_WAITING have room; then one may be done twice.
 
     channels and patterns are what is subscribed; sharded: by SSUBSCRIBE (Redis 7). on_message(channel, data) is called
-    with bytes, in the order in which they come; on_state(is_up) when the subscription comes or goes.
+    with bytes, in the order in which they come; on_state(is_up) when the subscription comes or goes. url, service: see
+    redis_url.connect().
     """
 
     def __init__(
         self, url: str, on_message: Callable[[bytes, bytes], None], on_state: Callable[[bool], None],
-        sharded: bool = False, options: dict[str, Any] | None = None, resends: bool = False,
+        sharded: bool = False, options: dict[str, Any] | None = None, resends: bool = False, service: str = "",
     ) -> None:  # fmt: skip
         redis = require_redis()
         # Neither a read that waits for hours nor a dead server is told by a time-out of redis-py's.
         given = {"socket_timeout": None, "socket_connect_timeout": 5.0, **(options or {})}
         self.errors = (redis.RedisError, OSError)
-        self.client = redis.Redis.from_url(url, **given)
+        self.client = connect(redis, url, given, service)
         self.is_up = False
         self.lost = 0
         self.channels: set[str] = set()

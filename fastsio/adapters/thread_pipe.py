@@ -1,0 +1,150 @@
+"""ThreadPipe: libraries that block, as a Pipe: one thread publishes, one listens."""
+
+import asyncio
+import logging
+import queue
+import random
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from fastsio.adapters.pipe import Pipe, Took
+
+logger = logging.getLogger("fastsio.adapters")
+
+FIRST_RETRY_S = 0.1
+LAST_RETRY_S = 10.0
+# What waits to be published; more than that is lost. What has come and waits for the loop: then nothing is read.
+MAX_WAITING = 10_000
+MAX_COME = 1_000
+# How long stop() waits for what is not published yet.
+STOP_S = 2.0
+
+
+class ThreadPipe(Pipe):
+    """publish(data) sends one message or raises; listen(pipe) yields what comes, for ever.
+
+    listen() calls pipe.up() when it is subscribed, and ends soon when pipe.is_stopping; None that it yields is nothing.
+    If it raises, it is called again, after 0.1 to 10 seconds. listen=None: nothing is heard. The threads are daemons.
+    """
+
+    def __init__(
+        self, publish: Callable[[bytes], None], listen: "Callable[[ThreadPipe], Iterator[Any]] | None", name: str
+    ) -> None:  # fmt: skip
+        self._publish = publish
+        self._listen = listen
+        self._name = name
+        self._waiting: queue.Queue[bytes | None] = queue.Queue(MAX_WAITING)
+        self._lost_here = self._lost_there = 0
+        self._stopping = threading.Event()
+        self._room = threading.Semaphore(MAX_COME)
+        self._threads: list[threading.Thread] = []
+        self._is_up = False
+
+    @property
+    def lost(self) -> int:
+        return self._lost_here + self._lost_there
+
+    @property
+    def is_behind(self) -> bool:
+        return self._waiting.unfinished_tasks > 0
+
+    @property
+    def is_stopping(self) -> bool:
+        return self._stopping.is_set()
+
+    async def start(self, took: Took, changed: Callable[[bool], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._took, self._changed = took, changed
+        self._ready = asyncio.Event()
+        self._stopping.clear()
+        jobs = [self._keep_publishing, *([] if self._listen is None else [self._keep_listening])]
+        self._threads = [
+            threading.Thread(target=job, name=f"fastsio-{self._name}", daemon=True) for job in jobs
+        ]
+        for thread in self._threads:
+            thread.start()
+        if self._listen is None:
+            self._tell(True)
+        await self._ready.wait()
+
+    async def stop(self) -> None:
+        self._stopping.set()
+        if not self._threads:
+            return
+        try:
+            self._waiting.put_nowait(None)
+        except queue.Full:
+            logger.warning("%s: %d messages are not sent", self._name, self._waiting.qsize())
+        await asyncio.gather(*(asyncio.to_thread(one.join, STOP_S) for one in self._threads))
+        self._threads = []
+
+    # --- out ---------------------------------------------------------------------------------
+
+    def send(self, data: bytes) -> None:
+        try:
+            self._waiting.put_nowait(data)
+        except queue.Full:
+            self._lost_here += 1
+
+    def _keep_publishing(self) -> None:
+        while (data := self._waiting.get()) is not None:
+            try:
+                self._publish(data)
+            except Exception as error:
+                self._lost_there += 1
+                logger.warning("%s: a message is lost: %r", self._name, error)
+                self._stopping.wait(FIRST_RETRY_S)
+            self._waiting.task_done()
+        self._waiting.task_done()
+
+    # --- in ----------------------------------------------------------------------------------
+
+    def _keep_listening(self) -> None:
+        assert self._listen is not None
+        delay_s = FIRST_RETRY_S
+        while not self.is_stopping:
+            try:
+                for message in self._listen(self):
+                    if self.is_stopping:
+                        return
+                    if message is not None:
+                        self._give(message)
+                error: Exception = ConnectionError("it has ended")
+            except Exception as caught:
+                error = caught
+            if self.is_stopping:
+                return
+            delay_s = FIRST_RETRY_S if self._is_up else min(2 * delay_s, LAST_RETRY_S)
+            self._is_up = False
+            self._on_loop(self._tell, False)
+            logger.warning("%s: nothing is heard, again in %.1f s: %r", self._name, delay_s, error)
+            self._stopping.wait(delay_s * random.uniform(0.5, 1))
+
+    def up(self) -> None:
+        """It listens now. From its thread."""
+        if not self._is_up:
+            self._is_up = True
+            self._on_loop(self._tell, True)
+
+    def _give(self, message: Any) -> None:
+        while not self._room.acquire(timeout=1):
+            if self.is_stopping:
+                return
+        self._on_loop(self._take, message)
+
+    def _on_loop(self, call: Callable[[Any], None], value: Any) -> None:
+        try:
+            self._loop.call_soon_threadsafe(call, value)
+        except RuntimeError:  # the loop was closed before stop(): nobody is there to hear of it
+            self._stopping.set()
+
+    def _take(self, message: Any) -> None:
+        self._room.release()
+        if not self.is_stopping:
+            self._took(message)
+
+    def _tell(self, is_up: bool) -> None:
+        if is_up:
+            self._ready.set()
+        self._changed(is_up)
