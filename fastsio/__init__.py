@@ -1,8 +1,5 @@
 """fastsio: the fastest Socket.IO server there is, in Python. Two API styles, AsyncServer and IO."""
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
 from fastsio import exceptions, packet
 from fastsio.api.aio import AsyncServer
 from fastsio.api.io import IO
@@ -21,19 +18,17 @@ from fastsio.client import (
 from fastsio.core.declared import Event
 from fastsio.core.socket import Socket
 from fastsio.core.turns import concurrency
+from fastsio.managers import (
+    AsyncAioPikaManager,
+    AsyncPubSubManager,
+    AsyncRedisManager,
+    KafkaManager,
+    KombuManager,
+    PubSubManager,
+    RedisManager,
+)
 from fastsio.serve import RunningServer, run, start
 from fastsio.wsgi import Middleware, WSGIApp
-
-if TYPE_CHECKING:
-    from fastsio.managers import (
-        AsyncAioPikaManager,
-        AsyncPubSubManager,
-        AsyncRedisManager,
-        KafkaManager,
-        KombuManager,
-        PubSubManager,
-        RedisManager,
-    )
 
 __all__ = [
     "IO",
@@ -68,10 +63,3 @@ __all__ = [
     "run",
     "start",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    """What joins servers is loaded when it is asked for: few applications do."""
-    if not name.endswith("Manager") or name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module("fastsio.managers"), name)

@@ -102,7 +102,7 @@ class PubSubBus(Bus):
     def publish(self, message: Message) -> None:
         opts = message.data.get("opts")
         if message.kind == Kind.BROADCAST:
-            self._emit(message, opts)
+            self._emit(message, message.data["opts"])
             if message.request_id is None:
                 return
         elif opts is not None and self._act(message, opts):
@@ -153,9 +153,7 @@ class PubSubBus(Bus):
         content, is_binary = wire.with_bytes(message.data)
         fields |= {"type": int(message.kind), "content": content, "content_binary": is_binary}
         event: wire.Event | None = message.packet
-        self._send(
-            wire.message(self._json, "fastsio", message.uid, message.nsp, event, **fields)
-        )
+        self._send(wire.message(self._json, "fastsio", message.uid, message.nsp, event, **fields))
 
     # --- calls: emits with a callback --------------------------------------------------------
 
@@ -199,11 +197,9 @@ class PubSubBus(Bus):
                 "bytes", "python-socketio cannot be sent bytes in an answer: server %s gets none", uid
             )  # fmt: skip
             return
-        more = {"binary": True} if is_binary else {}
+        more: dict[str, Any] = {"binary": True} if is_binary else {}
         self._send(
-            wire.message(
-                self._json, "callback", uid, name, sid=room, id=number, args=args, **more
-            )
+            wire.message(self._json, "callback", uid, name, sid=room, id=number, args=args, **more)
         )
 
     # --- in ----------------------------------------------------------------------------------
@@ -218,7 +214,7 @@ class PubSubBus(Bus):
                 )  # fmt: skip
             else:
                 self._take(wire.read(self._json, data))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - anything may be on the channel, and is told in the log
             self._rarely.note("invalid", "no message of a server: %r: %.200r", error, data)
 
     def _take(self, found: dict[str, Any]) -> None:

@@ -1,14 +1,14 @@
 """python-socketio's messages between servers: one channel, JSON, a dict with a `method` each.
 
-Pure. Read: what python-socketio since 5.14 writes, of all its forms, and what other programs write by its documentation.
-Never read: the pickles of 5.13 and older. Written: what every version since 5.14 reads, and, where there is one value
-that is no list and no bytes, older ones too.
+Pure. Read: all forms of what python-socketio since 5.14 writes, and what other programs write by its documentation.
+Never read: the pickles of 5.13 and older. Written: what every version since 5.15.1 reads; of one value that is no list,
+since 5.14; without bytes in it, all that ever were.
 
 | version | `data` of an emit |
 |---|---|
 | 5.13 and older | a pickle; of JSON that they get, one value |
 | 5.14 to 5.15.0 | one value: a tuple becomes a list. Bytes since 5.14.2: `binary` says that there are any |
-| since 5.15.1 | the list of the event's arguments; of others one value that is no list |
+| since 5.15.1 | the list of the event's arguments; read is one value that is no list, too |
 
 With `binary` it is a list: that, with placeholders for bytes, and behind it each of these in Base64.
 Source: python-socketio's PubSubManager.

@@ -172,6 +172,8 @@ class RedisLink:
 
     async def _listen(self) -> None:
         """Subscribe to everything and give away what comes, until the connection breaks."""
+        # Idle connections of before are dead too: what is sent when it is up again must not find that out.
+        await self.client.connection_pool.disconnect(inuse_connections=False)
         self._pubsub = pubsub = self.client.pubsub()
         try:
             if self.patterns:

@@ -25,7 +25,9 @@ def connect(redis: Any, url: str, options: dict[str, Any], service: str = "") ->
     scheme, separator, rest = url.partition("://")
     if scheme in SENTINELS:
         sentinels, name, found = parse_sentinels(url)
-        given = {"sentinel_kwargs": {"socket_timeout": SENTINEL_S, "socket_connect_timeout": SENTINEL_S}}
+        given = {
+            "sentinel_kwargs": {"socket_timeout": SENTINEL_S, "socket_connect_timeout": SENTINEL_S}
+        }
         from_sentinels = redis.sentinel.Sentinel(sentinels, **{**given, **options, **found})
         return from_sentinels.master_for(name or service)
     if scheme not in SCHEMES or not separator:

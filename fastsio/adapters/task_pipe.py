@@ -87,7 +87,7 @@ class TaskPipe(Pipe):
             while self._waiting:
                 try:
                     await self._publish(self._waiting.popleft())
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001 - of any library: counted, and logged
                     self._lost += 1
                     logger.warning("%s: a message is lost: %r", self._name, error)
                     await asyncio.sleep(FIRST_RETRY_S)
@@ -101,7 +101,7 @@ class TaskPipe(Pipe):
             try:
                 await self._hear()
                 error: Exception = ConnectionError("it has ended")
-            except Exception as caught:
+            except Exception as caught:  # noqa: BLE001 - of any library: logged below
                 error = caught
             delay_s = FIRST_RETRY_S if self._is_up else min(2 * delay_s, LAST_RETRY_S)
             logger.warning("%s: nothing is heard, again in %.1f s: %r", self._name, delay_s, error)

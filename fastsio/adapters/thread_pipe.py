@@ -91,7 +91,7 @@ class ThreadPipe(Pipe):
         while (data := self._waiting.get()) is not None:
             try:
                 self._publish(data)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - of any library: counted, and logged
                 self._lost_there += 1
                 logger.warning("%s: a message is lost: %r", self._name, error)
                 self._stopping.wait(FIRST_RETRY_S)
@@ -111,7 +111,7 @@ class ThreadPipe(Pipe):
                     if message is not None:
                         self._give(message)
                 error: Exception = ConnectionError("it has ended")
-            except Exception as caught:
+            except Exception as caught:  # noqa: BLE001 - of any library: logged below
                 error = caught
             if self.is_stopping:
                 return

@@ -40,8 +40,8 @@ ARGUMENTS = frozenset({"async_mode", "engineio_logger", "monitor_clients"})
 class AsyncServer(FlowMethods, AsyncServerBase):
     """A Socket.IO server in python-socketio's style.
 
-    client_manager: an AsyncManager, such as an AsyncRedisManager, which joins servers; one is made if none is given. logger, engineio_logger: True prints what is
-    noted to stderr, a logger gets it; errors are always logged. json: a module with dumps and loads.
+    client_manager: an AsyncManager; AsyncRedisManager and its kind join servers. logger, engineio_logger: True prints
+    what is noted to stderr, a logger gets it; errors are always logged. json: a module with dumps and loads.
     async_handlers=False: a client's events are handled strictly one after the other. namespaces: those that
     are accepted besides those with handlers ("/" if nothing is given, "*" for all). Further keyword arguments:
     async_mode ("asgi", "aiohttp"…: only kept), monitor_clients (clients always are), and the options of

@@ -245,10 +245,12 @@ def is_async(manager: AsyncManager) -> bool:
 
 
 def with_bus(options: dict[str, Any], manager: AsyncManager) -> dict[str, Any]:
-    """A server's options, with what its manager joins it to others by. Raises ValueError if there are two such things."""
+    """A server's options, with what its manager joins it to others by. Raises ValueError for two such things."""
     bus = manager.bus
     if bus is None:
         return options
     if options.get("adapter") is not None:
-        raise ValueError(f"adapter={options['adapter']!r} and client_manager={manager!r}: only one can join servers")
+        raise ValueError(
+            f"adapter={options['adapter']!r} and client_manager={manager!r}: only one can join servers"
+        )
     return {**options, "adapter": bus}

@@ -219,7 +219,9 @@ class Server(SyncFlowMethods):
         is_special = callback is not None or ignore_queue or target is None or self.hub.notes_events
         if bridge is None or bridge.is_here or is_special:
             answer = None if callback is None else self._answer_to(callback)
-            self._do(self._server.emit, event, data, to, room, skip_sid, namespace, answer, ignore_queue)
+            self._do(
+                self._server.emit, event, data, to, room, skip_sid, namespace, answer, ignore_queue
+            )
             return
         assert target is not None
         check_event_name(event)
@@ -250,7 +252,9 @@ class Server(SyncFlowMethods):
             raise RuntimeError("Cannot use call() when async_handlers is False.")
         bridge = self._bridge_to_clients()
         if bridge is None:
-            return run_inline(self._server.call(event, data, to, sid, namespace, timeout, ignore_queue))
+            return run_inline(
+                self._server.call(event, data, to, sid, namespace, timeout, ignore_queue)
+            )
         return bridge.run(self._server.call, event, data, to, sid, namespace, timeout, ignore_queue)
 
     def _answer_to(self, callback: Callable[..., Any]) -> Callable[..., None]:

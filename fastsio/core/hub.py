@@ -268,13 +268,17 @@ class Hub:
     def emit_apart(
         self, name: str, args: list[Any], room: Any, skip: Any, callback: Callable[..., Any] | None, is_local: bool
     ) -> None:  # fmt: skip
-        """Send an event to a namespace that is not here, but may be on other servers, or (is_local) to clients here alone.
+        """Send an event to a namespace that other servers may have, or (is_local) to clients here alone.
 
         Raises as Namespace.emit_to().
         """
         check_event_name(args[0])
         rooms = None if room is None else as_rooms(list(room) if isinstance(room, tuple) else room)
-        excluded = NOBODY_EXCEPT if skip is None else as_rooms(list(skip) if isinstance(skip, tuple) else skip)
+        excluded = (
+            NOBODY_EXCEPT
+            if skip is None
+            else as_rooms(list(skip) if isinstance(skip, tuple) else skip)
+        )
         namespace = self.get(name)
         if namespace is not None:
             if callback is None:
@@ -285,7 +289,9 @@ class Hub:
             if callback is None:
                 self.cluster.emit(name, args, rooms, excluded)
             else:
-                self.cluster.ask_others(name, args, rooms, excluded, PendingAck(callback, self.tasks))
+                self.cluster.ask_others(
+                    name, args, rooms, excluded, PendingAck(callback, self.tasks)
+                )
 
     # --- exception handlers ------------------------------------------------------------------
 

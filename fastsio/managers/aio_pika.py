@@ -97,9 +97,14 @@ class AsyncAioPikaManager(AsyncPubSubManager):
         try:
             came: asyncio.Queue[Any] = asyncio.Queue(MAX_COME)
             ended = asyncio.get_running_loop().create_future()
-            connection.close_callbacks.add(lambda *_: ended.done() or ended.set_result(None))
+
+            def end(*_: Any) -> None:
+                if not ended.done():
+                    ended.set_result(None)
+
+            connection.close_callbacks.add(end)
             channel = await connection.channel()
-            channel.close_callbacks.add(lambda *_: ended.done() or ended.set_result(None))
+            channel.close_callbacks.add(end)
             queue = await channel.declare_queue(exclusive=True)
             await queue.bind(await self._exchange(channel))
             await queue.consume(came.put, no_ack=True)

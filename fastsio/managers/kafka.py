@@ -22,19 +22,17 @@ DEFAULT = "localhost:9092"
 def require_kafka() -> Any:
     """The package. Raises ImportError if it is not installed."""
     try:
-        import kafka
+        import kafka  # type: ignore[import-untyped,import-not-found,unused-ignore]
     except ImportError:
-        raise ImportError(
-            'KafkaManager needs kafka-python: pip install "fastsio[kafka]"'
-        ) from None
+        raise ImportError('KafkaManager needs kafka-python: pip install "fastsio[kafka]"') from None
     return kafka
 
 
 class KafkaManager(PubSubManager):
     """`Server(client_manager=KafkaManager("kafka://localhost:9092"))`; url may be a list of them.
 
-    channel: the topic. Connects when it has something to say or to hear. The rest: see PubSubManager. Raises ImportError
-    without kafka-python, ValueError for another kind of URL.
+    channel: the topic. Connects when it has something to say or to hear. The rest: see PubSubManager. Raises
+    ImportError without kafka-python, ValueError for another kind of URL.
     """
 
     name = "kafka"

@@ -6,7 +6,6 @@ queue of its own, which goes with its connection. kombu blocks: it runs in two t
 """
 
 import os
-import socket
 import threading
 import uuid
 from collections.abc import Iterator
@@ -115,7 +114,7 @@ class KombuManager(PubSubManager):
                 while not pipe.is_stopping:
                     try:
                         connection.drain_events(timeout=LOOK_S)
-                    except (TimeoutError, socket.timeout):
+                    except TimeoutError:
                         connection.heartbeat_check()
                     yield from [message.body for message in came]
                     came.clear()

@@ -90,7 +90,7 @@ class PubSubManager(Manager):
         raise NotImplementedError("This method must be implemented in a subclass.")
 
     def _listen(self) -> Iterator[Any]:
-        """Yield each message that comes, as JSON (str or bytes) or as the dict, for ever. Runs in a thread of its own."""
+        """Yield each message that comes, as JSON (str, bytes) or as the dict, for ever. In a thread of its own."""
         raise NotImplementedError("This method must be implemented in a subclass.")
 
     def _pipe(self) -> Pipe:
@@ -105,7 +105,7 @@ class PubSubManager(Manager):
         """Publish it without a served server: what fails is logged, as python-socketio does."""
         try:
             self._send(data)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - of any library
             (self.logger or default_logger).error("Cannot publish to %s: %r", self.name, error)
 
     # --- what it does ------------------------------------------------------------------------
@@ -121,9 +121,7 @@ class PubSubManager(Manager):
         """
         room = to or room
         if self.server is None:
-            self._send_aside(
-                self._messages.emit(event, data, namespace, room, skip_sid, callback)
-            )
+            self._send_aside(self._messages.emit(event, data, namespace, room, skip_sid, callback))
             return
         if callback is not None and room is None:
             raise ValueError("Cannot use callback without a room set.")
@@ -131,12 +129,12 @@ class PubSubManager(Manager):
             event, data, None, room, skip_sid, namespace, callback, bool(kwargs.get("ignore_queue"))
         )
 
-    def can_disconnect(self, sid: str, namespace: str) -> bool | None:  # type: ignore[override]
+    def can_disconnect(self, sid: str, namespace: str) -> bool:  # type: ignore[override]
         """Whether the client is here; for one that is not, the others are told to disconnect it."""
         if self.server is not None and self.is_connected(sid, namespace):
             return True
         self.disconnect(sid, namespace)
-        return None
+        return False
 
     def disconnect(self, sid: str, namespace: str | None = None, **kwargs: Any) -> None:  # type: ignore[override]
         """Disconnect a client from a namespace, wherever it is."""
@@ -145,9 +143,7 @@ class PubSubManager(Manager):
         else:
             self.server.disconnect(sid, namespace, bool(kwargs.get("ignore_queue")))
 
-    def enter_room(  # type: ignore[override]
-        self, sid: str, namespace: str, room: Any, eio_sid: str | None = None
-    ) -> None:
+    def enter_room(self, sid: str, namespace: str, room: Any, eio_sid: str | None = None) -> None:  # type: ignore[override]
         """Put a client into a room, wherever it is."""
         if self.server is None:
             self._send_aside(self._messages.act("enter_room", namespace, sid=sid, room=room))
@@ -179,7 +175,7 @@ def _listening(manager: PubSubManager) -> Any:
 
 
 class AsyncPubSubManager(AsyncManager):
-    """PubSubManager for an AsyncServer; what it does are coroutines. _publish() is one, _listen() an async generator."""
+    """PubSubManager for an AsyncServer, with coroutines: _publish() is one, _listen() an async generator."""
 
     name = "asyncpubsub"
     # Whether _listen() yields None when it is subscribed.
@@ -216,7 +212,9 @@ class AsyncPubSubManager(AsyncManager):
         raise NotImplementedError("This method must be implemented in a subclass.")
 
     def _pipe(self) -> Pipe:
-        return TaskPipe(self._send, None if self.write_only else self._listen, self.name, self._tells)
+        return TaskPipe(
+            self._send, None if self.write_only else self._listen, self.name, self._tells
+        )
 
     async def _send(self, data: bytes) -> None:
         """Publish a message as bytes, or raise."""
@@ -226,7 +224,7 @@ class AsyncPubSubManager(AsyncManager):
         """Publish it without a served server: what fails is logged, as python-socketio does."""
         try:
             await self._send(data)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - of any library
             (self.logger or default_logger).error("Cannot publish to %s: %r", self.name, error)
 
     def _send_later(self, data: bytes) -> None:
@@ -246,7 +244,7 @@ class AsyncPubSubManager(AsyncManager):
 
     # --- what it does ------------------------------------------------------------------------
 
-    async def emit(  # type: ignore[override]
+    async def emit(
         self, event: str, data: Any, namespace: str | None = None, room: Any = None, skip_sid: Any = None,
         callback: Any = None, to: Any = None, **kwargs: Any,
     ) -> None:  # fmt: skip
@@ -263,12 +261,12 @@ class AsyncPubSubManager(AsyncManager):
             event, data, None, room, skip_sid, namespace, callback, bool(kwargs.get("ignore_queue"))
         )
 
-    async def can_disconnect(self, sid: str, namespace: str) -> bool | None:  # type: ignore[override]
+    async def can_disconnect(self, sid: str, namespace: str) -> bool:
         """See PubSubManager.can_disconnect()."""
         if self.server is not None and self.is_connected(sid, namespace):
             return True
         await self.disconnect(sid, namespace)
-        return None
+        return False
 
     async def disconnect(self, sid: str, namespace: str, **kwargs: Any) -> None:
         """See PubSubManager.disconnect()."""
@@ -293,7 +291,7 @@ class AsyncPubSubManager(AsyncManager):
         else:
             await self.server.leave_room(sid, room, namespace)
 
-    async def close_room(self, room: Any, namespace: str | None = None) -> None:  # type: ignore[override]
+    async def close_room(self, room: Any, namespace: str | None = None) -> None:
         """See PubSubManager.close_room()."""
         if self.server is None:
             await self._send_aside(self._messages.act("close_room", namespace, room=room))

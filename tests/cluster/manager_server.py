@@ -68,7 +68,9 @@ class App:
         return heard
 
     def emit_for_answer(self, *args: Any, **kwargs: Any) -> Any:
-        return self.sio.emit(*args, callback=lambda *values: self.answers.append(list(values)), **kwargs)
+        return self.sio.emit(
+            *args, callback=lambda *values: self.answers.append(list(values)), **kwargs
+        )
 
     def lost(self) -> Any:
         cluster = self.sio.hub.cluster
@@ -110,7 +112,7 @@ async def run_async(library: str, manager: Any) -> None:
             result = app.method(request["call"])(*args, **kwargs)
             result = await result if inspect.isawaitable(result) else result
             answer = app.answer_of(request, result)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - told to the test
             answer = {"id": request["id"], "error": repr(error)}
         print(json.dumps(answer), flush=True)
     server.should_exit = True
@@ -132,7 +134,7 @@ def run_sync(library: str, manager: Any) -> None:
         args, kwargs = arguments(request)
         try:
             answer = app.answer_of(request, app.method(request["call"])(*args, **kwargs))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - told to the test
             answer = {"id": request["id"], "error": repr(error)}
         print(json.dumps(answer), flush=True)
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
-
-import fastsio
 
 from .conftest import Client
 from .servers import HERE, Server
@@ -31,7 +29,9 @@ def program(
     library: str, manager: str, url: str, style: str = "async", version: str | None = None
 ) -> ManagerServer:
     """A server of socketio or fastsio. version: of an older python-socketio."""
-    server = ManagerServer([sys.executable, str(HERE / "manager_server.py"), library, style, manager, url])
+    server = ManagerServer(
+        [sys.executable, str(HERE / "manager_server.py"), library, style, manager, url]
+    )
     if version is not None:
         server.first = older(version)
     server.start()
@@ -44,15 +44,11 @@ class ManagerServer(Server):
     first = ""
 
     def start(self) -> ManagerServer:
-        before = os.environ.get("PYTHONPATH", "")
-        if self.first:
-            os.environ["PYTHONPATH"] = self.first
         paths = [self.first, str(HERE.parents[1]), str(HERE.parent)]
         self._process = subprocess.Popen(
             self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
         )  # fmt: skip
-        os.environ["PYTHONPATH"] = before
         self.port = self._line()["port"]
         return self
 
@@ -76,6 +72,14 @@ class Peer(Client):
         self.chat.append((event, *args))
         self._came.set()
         return self.answer if event == "question" else None
+
+    async def has_round(self, number: int, seconds: float) -> None:
+        """Wait until a message of quiet() has come, but no longer than that."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while number not in self.rounds:
+                    self._came.clear()
+                    await self._came.wait()
 
     @property
     def chat_sid(self) -> str:
@@ -105,7 +109,7 @@ class Both:
                 self._rounds += 1
                 while self._rounds not in client.rounds:
                     await server.do("emit", "quiet", self._rounds, to=client.sid)
-                    await client.came(0.5)
+                    await client.has_round(self._rounds, 0.5)
 
     async def leave(self) -> None:
         for client in (self.on_a, self.on_b):
@@ -120,6 +124,3 @@ def script(code: str, *args: str, library: str = "fastsio") -> None:
         env={**os.environ, "PYTHONPATH": str(HERE.parents[1])},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-
-
-__all__ = ["CHAT", "Both", "ManagerServer", "Path", "Peer", "fastsio", "older", "program", "script"]
