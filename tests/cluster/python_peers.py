@@ -25,16 +25,35 @@ def older(version: str) -> str:
     return str(folder)
 
 
-def program(
-    library: str, manager: str, url: str, style: str = "async", version: str | None = None
+class Programs:
+    """Servers of one cluster, by names such as "fastsio async AsyncRedisManager". All are started at once.
+
+    More words in a name: the version of an older python-socketio, and anything that makes it another server.
+    """
+
+    def __init__(self, url: str, *names: str) -> None:
+        self._servers = {name: _server(url, *name.split()) for name in names}
+        for server in self._servers.values():
+            server.begin()
+        for server in self._servers.values():
+            server.wait()
+
+    def __getitem__(self, name: str) -> ManagerServer:
+        return self._servers[name]
+
+    def stop(self) -> None:
+        for server in self._servers.values():
+            server.stop()
+
+
+def _server(
+    url: str, library: str, style: str, manager: str, version: str = "", *_: str
 ) -> ManagerServer:
-    """A server of socketio or fastsio. version: of an older python-socketio."""
     server = ManagerServer(
         [sys.executable, str(HERE / "manager_server.py"), library, style, manager, url]
     )
-    if version is not None:
+    if version[:1].isdigit():
         server.first = older(version)
-    server.start()
     return server
 
 
@@ -43,14 +62,15 @@ class ManagerServer(Server):
 
     first = ""
 
-    def start(self) -> ManagerServer:
+    def begin(self) -> None:
         paths = [self.first, str(HERE.parents[1]), str(HERE.parent)]
         self._process = subprocess.Popen(
             self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
         )  # fmt: skip
+
+    def wait(self) -> None:
         self.port = self._line()["port"]
-        return self
 
     async def do(self, name: str, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
         """Call a method of the server, or of App. Bytes are {"$bytes": hex}, tuples {"$tuple": [...]}."""

@@ -12,31 +12,43 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
-from .python_peers import CHAT, Both, ManagerServer, Peer, program, script
+from .python_peers import CHAT, Both, Peer, Programs, script
 from .servers import Redis, ServerError
 
 pytestmark = pytest.mark.asyncio(loop_factories=["uvloop"])
 
 BYTES = {"$bytes": "010203"}
-PAIRS = [("socketio", "fastsio"), ("fastsio", "socketio"), ("fastsio", "fastsio")]
-
-
-@pytest.fixture(scope="module", params=PAIRS, ids=["-".join(pair) for pair in PAIRS])
-def libraries(request: pytest.FixtureRequest) -> tuple[str, str]:
-    return request.param
+THEIRS, OURS = "socketio async AsyncRedisManager", "fastsio async AsyncRedisManager"
+THEIR_SYNC, OUR_SYNC = "socketio sync RedisManager", "fastsio sync RedisManager"
+PAIRS = {
+    "theirs-ours": (THEIRS, OURS),
+    "ours-theirs": (OURS, THEIRS),
+    "ours-ours": (OURS, f"{OURS} again"),
+    "their sync-ours": (THEIR_SYNC, OURS),
+    "our sync-theirs": (OUR_SYNC, THEIRS),
+    "theirs-our sync": (THEIRS, OUR_SYNC),
+}
 
 
 @pytest.fixture(scope="module")
-def two(redis: Redis, libraries: tuple[str, str]) -> Iterator[list[ManagerServer]]:
-    servers = [program(library, "AsyncRedisManager", redis.url) for library in libraries]
-    yield servers
-    for server in servers:
-        server.stop()
+def programs(redis: Redis) -> Iterator[Programs]:
+    programs = Programs(redis.url, *dict.fromkeys(name for pair in PAIRS.values() for name in pair))
+    yield programs
+    programs.stop()
+
+
+@pytest.fixture(params=PAIRS)
+def pair(request: pytest.FixtureRequest) -> tuple[str, str]:
+    return PAIRS[request.param]
+
+
+# Scripts know no servers: two pairs have a server of each kind.
+SCRIPTED = ["theirs-ours", "theirs-our sync"]
 
 
 @pytest_asyncio.fixture
-async def both(two: list[ManagerServer]) -> AsyncIterator[Both]:
-    both = await Both.join(*two)
+async def both(programs: Programs, pair: tuple[str, str]) -> AsyncIterator[Both]:
+    both = await Both.join(*(programs[name] for name in pair))
     yield both
     await both.leave()
 
@@ -68,12 +80,12 @@ DATA = {
 }
 
 
-@pytest.mark.parametrize("data", DATA)
-async def test_a_broadcast_arrives_as_it_was_given(both: Both, data: str):
-    given, expected = DATA[data]
-    await both.a.do("emit", "e", given)
-    await both.on_b.until(("e", *expected))
-    await both.on_a.until(("e", *expected))
+async def test_a_broadcast_arrives_as_it_was_given(both: Both):
+    for name, (given, _) in DATA.items():
+        await both.a.do("emit", name, given)
+    expected = [(name, *args) for name, (_, args) in DATA.items()]
+    await both.on_b.until(*expected)
+    await both.on_a.until(*expected)
 
 
 async def test_broadcasts_come_once_and_in_order(both: Both):
@@ -126,27 +138,24 @@ async def test_a_namespace_is_one_of_its_own(both: Both):
     assert both.on_a.got == both.on_b.got == []
 
 
-@pytest.mark.parametrize(
-    ("answer", "expected"),
-    [("yes", ["yes"]), (None, []), (("a", 2), ["a", 2]), ([1], [[1]]), ({"a": "ü"}, [{"a": "ü"}])],
-)
-async def test_a_callback_gets_a_client_elsewheres_answer(both: Both, answer, expected):
-    both.on_b.answer = answer
-    await both.a.do("emit_for_answer", "question", 5, to=both.on_b.sid)
-    await both.on_b.until(("question", 5))
+async def test_callbacks_get_the_answers_of_a_client_elsewhere(both: Both):
+    for answer in ("yes", None, ("a", 2), [1], {"a": "ü"}):
+        both.on_b.answer = answer
+        await both.a.do("emit_for_answer", "question", 5, to=both.on_b.sid)
+        await both.on_b.until(("question", 5))
     await both.quiet()
     await both.quiet()
-    assert await both.a.do("take_answers") == [expected]
+    assert await both.a.do("take_answers") == [["yes"], [], ["a", 2], [[1]], [{"a": "ü"}]]
 
 
-async def test_a_binary_answer_reaches_fastsio(both: Both, libraries: tuple[str, str]):
+async def test_a_binary_answer_reaches_fastsio(both: Both, pair: tuple[str, str]):
     """python-socketio itself can't publish one: its json.dumps() raises, and it is asked in vain."""
     both.on_b.answer = {"a": b"\1\2\3"}
     await both.a.do("emit_for_answer", "question", BYTES, to=both.on_b.sid)
     await both.on_b.until(("question", b"\1\2\3"))
     await both.quiet()
     await both.quiet()
-    expected = [[{"a": BYTES}]] if libraries == ("fastsio", "fastsio") else []
+    expected = [[{"a": BYTES}]] if pair == PAIRS["ours-ours"] else []
     assert await both.a.do("take_answers") == expected
 
 
@@ -224,6 +233,7 @@ manager.emit("chat", [1, 2], namespace="/chat")
 
 
 @pytest.mark.parametrize("library", ["socketio", "fastsio"])
+@pytest.mark.parametrize("pair", SCRIPTED, indirect=True)
 async def test_a_script_reaches_the_clients_of_all_servers(both: Both, redis: Redis, library: str):
     await asyncio.to_thread(script, EMITS, redis.url, both.on_b.sid, library=library)
     await both.on_b.until(("all", "x", b"\1"), ("one", {"a": 1}))
@@ -243,6 +253,7 @@ manager.can_disconnect(args[2], "/chat")
 """
 
 
+@pytest.mark.parametrize("pair", SCRIPTED, indirect=True)
 async def test_a_script_does_all_that_a_manager_can(both: Both, redis: Redis):
     await asyncio.to_thread(script, ACTS, redis.url, both.on_b.sid, both.on_b.chat_sid)
     await both.quiet()
