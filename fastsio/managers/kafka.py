@@ -31,8 +31,9 @@ def require_kafka() -> Any:
 class KafkaManager(PubSubManager):
     """`Server(client_manager=KafkaManager("kafka://localhost:9092"))`; url may be a list of them.
 
-    channel: the topic. Connects when it has something to say or to hear. The rest: see PubSubManager. Raises
-    ImportError without kafka-python, ValueError for another kind of URL.
+    channel: the topic. Connects when it has something to say or to hear, and again by itself, of which `is_up` does not
+    tell: kafka-python does that. The rest: see PubSubManager. Raises ImportError without kafka-python, ValueError for
+    another kind of URL.
     """
 
     name = "kafka"
@@ -51,7 +52,9 @@ class KafkaManager(PubSubManager):
         with self._lock:
             if self.producer is None:
                 self.producer = require_kafka().KafkaProducer(bootstrap_servers=self.kafka_urls)
-        self.producer.send(self.channel, value=data).get(timeout=SEND_S)
+        # With a key all go into one partition, whatever the topic has: only so they stay in their order.
+        sent = self.producer.send(self.channel, key=self.host_id.encode(), value=data)
+        sent.get(timeout=SEND_S)
 
     def _pipe(self) -> Pipe:
         return ThreadPipe(self._send, None if self.write_only else self._hear, self.name)
@@ -59,9 +62,13 @@ class KafkaManager(PubSubManager):
     def _hear(self, pipe: ThreadPipe) -> Iterator[Any]:
         consumer = require_kafka().KafkaConsumer(self.channel, bootstrap_servers=self.kafka_urls)
         try:
+            is_up = False
             while not pipe.is_stopping:
                 found = consumer.poll(timeout_ms=LOOK_MS)
-                if consumer.assignment():
+                if not is_up and (partitions := consumer.assignment()):
+                    for partition in partitions:
+                        consumer.position(partition)  # it reads from where they end now
+                    is_up = True
                     pipe.up()
                 for records in found.values():
                     yield from [record.value for record in records]
