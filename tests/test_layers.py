@@ -191,6 +191,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "static",
         "threads",
         "engine",
+        "core",  # how a bus is, for the health page
         "server",
         "options",
     ],

@@ -48,6 +48,8 @@ class PubSubBus(Bus):
     write_only: nothing is heard. send_aside(data): sends a message while the server is not served.
     """
 
+    tells_state = True
+
     def __init__(
         self, pipe: Pipe, write_only: bool = False, send_aside: Callable[[bytes], None] | None = None
     ) -> None:  # fmt: skip

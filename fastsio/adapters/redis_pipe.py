@@ -25,16 +25,17 @@ class RedisPipe(Pipe):
             url, lambda _, data: self._took(data), lambda is_up: self._changed(is_up),
             options=options, service=channel,
         )  # fmt: skip
-        # Who does not listen is told all the same when the connection comes and goes, by a channel that is no one's.
-        self._link.subscribe(f"{channel} {secrets.token_hex(8)}" if write_only else channel)
+        # By one that is nobody else's it is noticed that a subscription is deaf, also by who does not listen.
+        self._link.own_channel = own = f"{channel} {secrets.token_hex(8)}"
+        self._link.subscribe(*((own,) if write_only else (own, channel)))
 
     @property
     def lost(self) -> int:
-        return self._link.lost
+        return self._link.queue.lost
 
     @property
     def is_behind(self) -> bool:
-        return self._link.is_behind
+        return self._link.queue.is_behind
 
     async def start(self, took: Took, changed: Callable[[bool], None]) -> None:
         self._took, self._changed = took, changed

@@ -1,13 +1,12 @@
 """RedisStreamsAdapter: servers joined by a Redis stream, in the format of @socket.io/redis-streams-adapter 0.3.
 
 A server that has lost its connection reads on where it stopped, and what was published meanwhile waits: as long as the
-stream still has it nothing is lost, but what was on its way when the connection broke may come twice. Questions and
-their answers go by publish and subscribe. One stream for all namespaces: Node's streamCount loses those whose name
-hashes to a negative number.
+stream still has it nothing is lost. Questions and their answers go by publish and subscribe. One stream for all
+namespaces: Node's streamCount loses those whose name hashes to a negative number.
 """
 
-import asyncio
 import base64
+import itertools
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,9 @@ import msgspec
 from fastsio.adapters.bus import Peers
 from fastsio.adapters.messages import Kind, Message
 from fastsio.adapters.redis_bus import RedisBus
-from fastsio.adapters.redis_link import FIRST_RETRY_S, LAST_RETRY_S, RedisLink
+from fastsio.adapters.redis_link import RedisLink
+from fastsio.adapters.redis_queue import Command
+from fastsio.adapters.stream_reader import StreamReader, add_command
 from fastsio.adapters.wire import EVENT, Packed, dumps, has_bytes, message_of, unpack
 
 if TYPE_CHECKING:
@@ -38,59 +39,49 @@ class RedisStreamsAdapter(RedisBus):
     """`IO(adapter=RedisStreamsAdapter("redis://localhost"))`.
 
     stream_name, max_len (about how many messages the stream keeps), read_count (how many are read at once),
-    channel_prefix: Node's options; the names must be the same on all servers. request_timeout: seconds. Other keyword
-    arguments are redis-py's. Raises ImportError without redis-py or msgspec: pip install "fastsio[redis]".
+    channel_prefix: Node's options; the names must be the same on all servers. request_timeout: seconds. presence: see
+    presence.py. silence_timeout, max_waiting, max_waiting_bytes: see RedisLink. Other keyword arguments are redis-py's.
+    Raises ImportError without redis-py or msgspec: pip install "fastsio[redis]".
     """
 
     def __init__(
         self, url: str = "redis://localhost:6379", *, stream_name: str = "socket.io", max_len: int = 10_000,
-        read_count: int = 100, channel_prefix: str = "socket.io", request_timeout: float = 5.0, **options: Any,
+        read_count: int = 100, channel_prefix: str = "socket.io", request_timeout: float = 5.0,
+        presence: bool = False, **options: Any,
     ) -> None:  # fmt: skip
         super().__init__()
+        self.presence = presence
+        self.channel_root = channel_prefix
         self.request_timeout = request_timeout
         self._stream = stream_name
         self._max_len = max_len
-        self._read_count = read_count
         self._prefix = channel_prefix
-        self._link = RedisLink(
-            url, self._arrived, self._state_changed, options=options, resends=True
-        )
-        self._position: bytes | str = "$"
-        self._reading: asyncio.Task[None] | None = None
+        self._link = RedisLink(url, self._arrived, self._state_changed, options=options)
+        self._reader = StreamReader(self._link, stream_name, read_count, self._entered)
+        # Entries are numbered: so it is known whether one was added before the connection broke.
+        self._numbers = itertools.count()
+        self._link.queue.check = self._not_added
 
     async def start(self) -> None:
-        await self._link.start()
-        newest = await self._link.client.xrevrange(self._stream, count=1)
-        self._position = newest[0][0] if newest else "0-0"
-        self._reading = asyncio.create_task(self._keep_reading())
+        await super().start()
+        await self._reader.start()
 
     async def stop(self) -> None:
-        if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.gather(self._reading, return_exceptions=True)
-        await self._link.stop()
+        await self._reader.stop()
+        await super().stop()
+
+    @property
+    def replayed(self) -> int:
+        return self._reader.replayed
+
+    @property
+    def gaps(self) -> int:
+        return self._reader.gaps
+
+    async def _not_added(self, commands: list[Command]) -> list[Command]:
+        return await self._reader.not_added(commands, self.cluster.uid)
 
     # --- the stream --------------------------------------------------------------------------
-
-    async def _keep_reading(self) -> None:
-        delay_s = FIRST_RETRY_S
-        while True:
-            try:
-                found = await self._link.client.xread(
-                    {self._stream: self._position}, count=self._read_count, block=5000
-                )
-                delay_s = FIRST_RETRY_S
-            except self._link.errors as error:
-                logger.warning(
-                    "Redis: the stream can't be read, again in %.1f s: %r", delay_s, error
-                )
-                await asyncio.sleep(delay_s)
-                delay_s = min(2 * delay_s, LAST_RETRY_S)
-                continue
-            for _, entries in found.items() if isinstance(found, dict) else found or ():
-                for position, fields in entries:
-                    self._position = position
-                    self._entered(position, fields)
 
     def _entered(self, position: bytes, fields: dict[bytes, bytes]) -> None:
         """An entry of the stream; what is none of ours, or of Node's, is logged and left."""
@@ -125,8 +116,10 @@ class RedisStreamsAdapter(RedisBus):
         self._link.unsubscribe(self._channel(name), self._channel(name, self.cluster.uid))
 
     async def peers(self, name: str) -> Peers:
-        [(_, count)] = await self._link.client.pubsub_numsub(self._channel(name))
-        return max(0, int(count) - 1)
+        return await self._peers(self._channel(name))
+
+    def own_channel(self) -> str:
+        return self._channel("/", self.cluster.uid)
 
     # --- messages ----------------------------------------------------------------------------
 
@@ -136,9 +129,13 @@ class RedisStreamsAdapter(RedisBus):
     def publish(self, message: Message) -> None:
         if message.kind in IN_STREAM and message.request_id is None:
             fields = ["uid", message.uid, "nsp", message.nsp, "type", str(int(message.kind))]
-            self._link.send(
-                "XADD", self._stream, "MAXLEN", "~", self._max_len, "*", *fields, "data", self._text(message)
-            )  # fmt: skip
+            command = add_command(
+                self._stream,
+                self._max_len,
+                next(self._numbers),
+                [*fields, "data", self._text(message)],
+            )
+            self._link.queue.put(command, is_kept=True)
         else:
             self._link.send("PUBLISH", self._channel(message.nsp), self._bytes(message))
 

@@ -38,15 +38,13 @@ class RedisManager(PubSubManager):
         self.redis: Any = self._connect()
 
     def _connect(self) -> Any:
-        import redis
-
-        return connect(redis, self.redis_url, self.redis_options, self.channel)
+        return connect(require_redis(), self.redis_url, self.redis_options, self.channel)
 
     def _pipe(self) -> Pipe:
         return RedisPipe(self.redis_url, self.channel, self.redis_options, self.write_only)
 
     def _send(self, data: bytes) -> None:
-        errors = require_redis().RedisError, OSError
+        errors = require_redis().exceptions.RedisError, OSError
         try:
             self.redis.publish(self.channel, data)
         except errors:
@@ -74,7 +72,7 @@ class AsyncRedisManager(AsyncPubSubManager):
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def _connect(self) -> Any:
-        return connect(require_redis(), self.redis_url, self.redis_options, self.channel)
+        return connect(require_redis().asyncio, self.redis_url, self.redis_options, self.channel)
 
     def _pipe(self) -> Pipe:
         return RedisPipe(self.redis_url, self.channel, self.redis_options, self.write_only)
@@ -84,7 +82,7 @@ class AsyncRedisManager(AsyncPubSubManager):
         if self._loop is not loop:
             self._loop = loop
             self.redis = self._connect()
-        errors = require_redis().RedisError, OSError
+        errors = require_redis().exceptions.RedisError, OSError
         try:
             await self.redis.publish(self.channel, data)
         except errors:
