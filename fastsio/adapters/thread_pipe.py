@@ -22,24 +22,22 @@ STOP_S = 2.0
 
 
 class ThreadPipe(Pipe):
-    """publish(data) sends one message or raises; listen(pipe) yields what comes, for ever.
+    """publish(data) sends one message or raises; listen(ear) yields what comes, for ever.
 
-    listen() calls pipe.up() when it is subscribed, and ends soon when pipe.is_stopping; None that it yields is nothing.
+    listen() calls ear.up() when it is subscribed, and ends soon when ear.is_stopping, which stop() does not wait for.
     If it raises, it is called again, after 0.1 to 10 seconds. listen=None: nothing is heard. The threads are daemons.
     """
 
     def __init__(
-        self, publish: Callable[[bytes], None], listen: "Callable[[ThreadPipe], Iterator[Any]] | None", name: str
+        self, publish: Callable[[bytes], None], listen: "Callable[[Ear], Iterator[Any]] | None", name: str
     ) -> None:  # fmt: skip
         self._publish = publish
         self._listen = listen
         self._name = name
         self._waiting: queue.Queue[bytes | None] = queue.Queue(MAX_WAITING)
         self._lost_here = self._lost_there = 0
-        self._stopping = threading.Event()
-        self._room = threading.Semaphore(MAX_COME)
-        self._threads: list[threading.Thread] = []
-        self._is_up = False
+        self._publisher: threading.Thread | None = None
+        self._ear: Ear | None = None
 
     @property
     def lost(self) -> int:
@@ -49,37 +47,28 @@ class ThreadPipe(Pipe):
     def is_behind(self) -> bool:
         return self._waiting.unfinished_tasks > 0
 
-    @property
-    def is_stopping(self) -> bool:
-        return self._stopping.is_set()
-
     async def start(self, took: Took, changed: Callable[[bool], None]) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._took, self._changed = took, changed
-        self._ready = asyncio.Event()
-        self._stopping.clear()
-        jobs = [self._keep_publishing, *([] if self._listen is None else [self._keep_listening])]
-        self._threads = [
-            threading.Thread(target=job, name=f"fastsio-{self._name}", daemon=True) for job in jobs
-        ]
-        for thread in self._threads:
-            thread.start()
+        name = f"fastsio-{self._name}"
+        self._publisher = threading.Thread(target=self._keep_publishing, name=name, daemon=True)
+        self._publisher.start()
         if self._listen is None:
-            self._tell(True)
-        await self._ready.wait()
+            changed(True)
+            return
+        self._ear = Ear(self._listen, self._name, took, changed)
+        threading.Thread(target=self._ear.keep_listening, name=name, daemon=True).start()
+        await self._ear.ready.wait()
 
     async def stop(self) -> None:
-        self._stopping.set()
-        if not self._threads:
+        if self._ear is not None:
+            self._ear.stop()
+        publisher, self._publisher = self._publisher, None
+        if publisher is None:
             return
         try:
             self._waiting.put_nowait(None)
         except queue.Full:
             logger.warning("%s: %d messages are not sent", self._name, self._waiting.qsize())
-        await asyncio.gather(*(asyncio.to_thread(one.join, STOP_S) for one in self._threads))
-        self._threads = []
-
-    # --- out ---------------------------------------------------------------------------------
+        await asyncio.to_thread(publisher.join, STOP_S)
 
     def send(self, data: bytes) -> None:
         try:
@@ -94,38 +83,64 @@ class ThreadPipe(Pipe):
             except Exception as error:  # noqa: BLE001 - of any library: counted, and logged
                 self._lost_there += 1
                 logger.warning("%s: a message is lost: %r", self._name, error)
-                self._stopping.wait(FIRST_RETRY_S)
             self._waiting.task_done()
         self._waiting.task_done()
 
-    # --- in ----------------------------------------------------------------------------------
 
-    def _keep_listening(self) -> None:
-        assert self._listen is not None
-        delay_s = FIRST_RETRY_S
-        while not self.is_stopping:
-            try:
-                for message in self._listen(self):
-                    if self.is_stopping:
-                        return
-                    if message is not None:
-                        self._give(message)
-                error: Exception = ConnectionError("it has ended")
-            except Exception as caught:  # noqa: BLE001 - of any library: logged below
-                error = caught
-            if self.is_stopping:
-                return
-            delay_s = FIRST_RETRY_S if self._is_up else min(2 * delay_s, LAST_RETRY_S)
-            self._is_up = False
-            self._on_loop(self._tell, False)
-            logger.warning("%s: nothing is heard, again in %.1f s: %r", self._name, delay_s, error)
-            self._stopping.wait(delay_s * random.uniform(0.5, 1))
+class Ear:
+    """Listens from start() to stop(), in a thread; what it hears is given away on the loop."""
+
+    def __init__(
+        self, listen: "Callable[[Ear], Iterator[Any]]", name: str, took: Took, changed: Callable[[bool], None]
+    ) -> None:  # fmt: skip
+        self._listen = listen
+        self._name = name
+        self._took = took
+        self._changed = changed
+        self._loop = asyncio.get_running_loop()
+        self._stopping = threading.Event()
+        self._room = threading.Semaphore(MAX_COME)
+        self._is_up = False
+        # Set when it has been up once; on the loop.
+        self.ready = asyncio.Event()
+
+    @property
+    def is_stopping(self) -> bool:
+        return self._stopping.is_set()
+
+    def stop(self) -> None:
+        self._stopping.set()
 
     def up(self) -> None:
-        """It listens now. From its thread."""
+        """It is subscribed now. From its thread."""
         if not self._is_up:
             self._is_up = True
             self._on_loop(self._tell, True)
+
+    def keep_listening(self) -> None:
+        """What the thread does."""
+        delay_s = FIRST_RETRY_S
+        while not self.is_stopping:
+            error = self._hear()
+            if self.is_stopping:
+                return
+            delay_s = FIRST_RETRY_S if self._is_up else min(2 * delay_s, LAST_RETRY_S)
+            logger.warning("%s: nothing is heard, again in %.1f s: %r", self._name, delay_s, error)
+            if self._is_up:
+                self._is_up = False
+                self._on_loop(self._tell, False)
+            self._stopping.wait(delay_s * random.uniform(0.5, 1))
+
+    def _hear(self) -> Exception:
+        """Give away what comes, until something fails: what that is."""
+        try:
+            for message in self._listen(self):
+                self._give(message)
+                if self.is_stopping:
+                    break
+        except Exception as error:  # noqa: BLE001 - of any library: logged
+            return error
+        return ConnectionError("it has ended")
 
     def _give(self, message: Any) -> None:
         while not self._room.acquire(timeout=1):
@@ -146,5 +161,6 @@ class ThreadPipe(Pipe):
 
     def _tell(self, is_up: bool) -> None:
         if is_up:
-            self._ready.set()
-        self._changed(is_up)
+            self.ready.set()
+        if not self.is_stopping:
+            self._changed(is_up)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from fastsio.adapters.pipe import Pipe
-from fastsio.adapters.thread_pipe import ThreadPipe
+from fastsio.adapters.thread_pipe import Ear, ThreadPipe
 from fastsio.managers.pubsub import PubSubManager
 
 # How often who listens looks whether it shall end.
@@ -59,17 +59,17 @@ class KafkaManager(PubSubManager):
     def _pipe(self) -> Pipe:
         return ThreadPipe(self._send, None if self.write_only else self._hear, self.name)
 
-    def _hear(self, pipe: ThreadPipe) -> Iterator[Any]:
+    def _hear(self, ear: Ear) -> Iterator[Any]:
         consumer = require_kafka().KafkaConsumer(self.channel, bootstrap_servers=self.kafka_urls)
         try:
             is_up = False
-            while not pipe.is_stopping:
+            while not ear.is_stopping:
                 found = consumer.poll(timeout_ms=LOOK_MS)
                 if not is_up and (partitions := consumer.assignment()):
                     for partition in partitions:
                         consumer.position(partition)  # it reads from where they end now
                     is_up = True
-                    pipe.up()
+                    ear.up()
                 for records in found.values():
                     yield from [record.value for record in records]
         finally:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from fastsio.adapters.pipe import Pipe
-from fastsio.adapters.thread_pipe import ThreadPipe
+from fastsio.adapters.thread_pipe import Ear, ThreadPipe
 from fastsio.managers.pubsub import PubSubManager
 
 # Seconds between heartbeats where the transport has them, unless connection_options say another number.
@@ -104,14 +104,14 @@ class KombuManager(PubSubManager):
     def _pipe(self) -> Pipe:
         return ThreadPipe(self._send, None if self.write_only else self._hear, self.name)
 
-    def _hear(self, pipe: ThreadPipe) -> Iterator[Any]:
+    def _hear(self, ear: Ear) -> Iterator[Any]:
         came: list[Any] = []
         with self._connection() as connection:
             queue = self._queue()
             consumer = connection.Consumer(queue, on_message=came.append, no_ack=True)
             with consumer:
-                pipe.up()
-                while not pipe.is_stopping:
+                ear.up()
+                while not ear.is_stopping:
                     try:
                         connection.drain_events(timeout=LOOK_S)
                     except TimeoutError:

@@ -16,7 +16,7 @@ from fastsio.adapters import pubsub_wire as wire
 from fastsio.adapters.pipe import Pipe
 from fastsio.adapters.pubsub import PubSubBus
 from fastsio.adapters.task_pipe import TaskPipe
-from fastsio.adapters.thread_pipe import ThreadPipe
+from fastsio.adapters.thread_pipe import Ear, ThreadPipe
 from fastsio.api.manager import AsyncManager
 from fastsio.api.sync_views import Manager
 
@@ -166,9 +166,9 @@ class PubSubManager(Manager):
 
 
 def _listening(manager: PubSubManager) -> Any:
-    def listen(pipe: ThreadPipe) -> Iterator[Any]:
+    def listen(ear: Ear) -> Iterator[Any]:
         found = iter(manager._listen())
-        pipe.up()
+        ear.up()
         yield from found
 
     return listen
