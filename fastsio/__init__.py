@@ -18,6 +18,7 @@ from fastsio.client import (
 from fastsio.core.declared import Event
 from fastsio.core.socket import Socket
 from fastsio.core.turns import concurrency
+from fastsio.emitter import AsyncEmitter, Emitter
 from fastsio.serve import RunningServer, run, start
 from fastsio.wsgi import Middleware, WSGIApp
 
@@ -26,12 +27,14 @@ __all__ = [
     "ASGIApp",
     "AsyncClient",
     "AsyncClientNamespace",
+    "AsyncEmitter",
     "AsyncManager",
     "AsyncNamespace",
     "AsyncServer",
     "AsyncSimpleClient",
     "Client",
     "ClientNamespace",
+    "Emitter",
     "Event",
     "Manager",
     "Middleware",

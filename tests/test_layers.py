@@ -147,7 +147,8 @@ MAY_IMPORT: dict[str, list[str]] = {
         "msgpack_packet",
         "_msgpack",
     ],  # never engine, adapters, api or _conn
-    "adapters": ["core", "_eager", "_encoded", "_json"],
+    "adapters": ["core", "_eager", "_codec", "_encoded", "_json", "models"],
+    "emitter": ["adapters", "_codec", "_encoded", "_json"],  # of programs that are no servers
     "client": [
         "_eager",
         "_client",
@@ -205,7 +206,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         door: [*LOWER, *STYLES, *FRONT_DOORS, "server", "doors", "check_swap", "schema"]
         for door in FRONT_DOORS
     },
-    "__init__": [*LOWER, *STYLES, *FRONT_DOORS, "server", "doors"],
+    "__init__": [*LOWER, *STYLES, *FRONT_DOORS, "server", "doors", "emitter"],
 }
 
 # What stands above a layer, and is loaded by it only when an application asks a server for it: attach(),

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from fastsio.adapters.bus import Peers
 from fastsio.adapters.messages import Kind, Message
 from fastsio.adapters.redis_bus import RedisBus
-from fastsio.adapters.redis_link import RedisLink
+from fastsio.adapters.redis_link import Command, RedisLink
 from fastsio.adapters.wire import Packed, decode, encode
 
 if TYPE_CHECKING:
     from fastsio._encoded import Encoded
+    from fastsio._json import Json
     from fastsio.core.namespace import Namespace
 
 logger = logging.getLogger("fastsio.adapters")
@@ -21,6 +22,42 @@ logger = logging.getLogger("fastsio.adapters")
 MODES = ("dynamic", "static", "dynamic-private")
 # Node's adapter takes rooms of that length for sockets' ids.
 ID_LENGTH = 20
+
+
+class ShardedFormat:
+    """What is published, as commands of Redis 7. channel_prefix, subscription_mode: see ShardedRedisAdapter.
+
+    Raises ValueError for a mode that there is not.
+    """
+
+    def __init__(
+        self, channel_prefix: str = "socket.io", subscription_mode: str = "dynamic"
+    ) -> None:
+        if subscription_mode not in MODES:
+            raise ValueError(f"subscription_mode={subscription_mode!r}: one of {', '.join(MODES)}")
+        self._prefix = channel_prefix
+        self.mode = subscription_mode
+
+    def channel(self, name: str, part: Any = None) -> str:
+        """That of a namespace, or of a room or a server in it."""
+        return f"{self._prefix}#{name}#" + ("" if part is None else f"{part}#")
+
+    def has_channel(self, room: Any) -> bool:
+        """Whether a room has a channel of its own; Node has rooms that are text or numbers."""
+        if self.mode == "static" or not isinstance(room, (str, int)):
+            return False
+        return self.mode == "dynamic-private" or isinstance(room, int) or len(room) != ID_LENGTH
+
+    def pack(self, name: str, args: list[Any], encoded: "Encoded", json: "Json") -> Any:
+        """[event, *args] as Message.packet of command()."""
+        return Packed(args, encoded, json)
+
+    def command(self, message: Message, json: "Json") -> Command:
+        """What publishes a message to all servers that it concerns."""
+        rooms = message.data["opts"]["rooms"] if "opts" in message.data else []
+        is_plain = message.kind == Kind.BROADCAST and message.request_id is None
+        room = rooms[0] if is_plain and len(rooms) == 1 and self.has_channel(rooms[0]) else None
+        return "SPUBLISH", self.channel(message.nsp, room), encode(message, json)
 
 
 class ShardedRedisAdapter(RedisBus):
@@ -37,60 +74,63 @@ class ShardedRedisAdapter(RedisBus):
         subscription_mode: str = "dynamic", request_timeout: float = 5.0, **options: Any,
     ) -> None:  # fmt: skip
         super().__init__()
-        if subscription_mode not in MODES:
-            raise ValueError(f"subscription_mode={subscription_mode!r}: one of {', '.join(MODES)}")
+        self.format = ShardedFormat(channel_prefix, subscription_mode)
         self.request_timeout = request_timeout
-        self._prefix = channel_prefix
-        self._mode = subscription_mode
         self._link = RedisLink(
             url, self._arrived, self._state_changed, sharded=True, options=options
         )
 
     # --- channels ----------------------------------------------------------------------------
 
-    def _channel(self, name: str, part: str | None = None) -> str:
-        return f"{self._prefix}#{name}#" + ("" if part is None else f"{part}#")
-
-    def _has_channel(self, room: Any) -> bool:
-        if self._mode == "static" or not isinstance(room, str):
-            return False
-        return self._mode == "dynamic-private" or len(room) != ID_LENGTH
-
     def namespace_added(self, name: str) -> None:
-        self._link.subscribe(self._channel(name), self._channel(name, self.cluster.uid))
+        self._link.subscribe(self.format.channel(name), self.format.channel(name, self.cluster.uid))
+        if self.format.mode == "dynamic-private":
+            self._hear_of_clients(name)
+
+    def _hear_of_clients(self, name: str) -> None:
+        """The rooms of one client each, which are in no table, have channels too."""
+
+        def joined(room: Any, sid: str) -> None:
+            if room == sid:
+                self.room_added(name, room)
+
+        def left(room: Any, sid: str) -> None:
+            if room == sid:
+                self.room_removed(name, room)
+
+        adapter = self.cluster.adapters[name]
+        adapter.on("join-room", joined)
+        adapter.on("leave-room", left)
 
     def namespace_removed(self, name: str) -> None:
-        self._link.unsubscribe(self._channel(name), self._channel(name, self.cluster.uid))
+        self._link.unsubscribe(
+            self.format.channel(name), self.format.channel(name, self.cluster.uid)
+        )
 
     def room_added(self, name: str, room: Any) -> None:
-        if self._has_channel(room):
-            self._link.subscribe(self._channel(name, room))
+        if self.format.has_channel(room):
+            self._link.subscribe(self.format.channel(name, room))
 
     def room_removed(self, name: str, room: Any) -> None:
-        if self._has_channel(room):
-            self._link.unsubscribe(self._channel(name, room))
+        if self.format.has_channel(room):
+            self._link.unsubscribe(self.format.channel(name, room))
 
     async def peers(self, name: str) -> Peers:
-        channel = self._channel(name)
+        channel = self.format.channel(name)
         [(_, count)] = await self._link.client.pubsub_shardnumsub(channel)
         return max(0, int(count) - 1)
 
     # --- messages ----------------------------------------------------------------------------
 
     def pack(self, namespace: "Namespace", args: list[Any], encoded: "Encoded") -> Any:
-        return Packed(args, encoded, self.cluster.hub.json)
+        return self.format.pack(namespace.name, args, encoded, self.cluster.hub.json)
 
     def publish(self, message: Message) -> None:
-        rooms = message.data["opts"]["rooms"] if "opts" in message.data else []
-        is_plain = message.kind == Kind.BROADCAST and message.request_id is None
-        room = rooms[0] if is_plain and len(rooms) == 1 and self._has_channel(rooms[0]) else None
-        self._send(self._channel(message.nsp, room), message)
+        self._link.send(*self.format.command(message, self.cluster.hub.json))
 
     def respond(self, uid: str, message: Message) -> None:
-        self._send(self._channel(message.nsp, uid), message)
-
-    def _send(self, channel: str, message: Message) -> None:
-        self._link.send("SPUBLISH", channel, encode(message, self.cluster.hub.json))
+        payload = encode(message, self.cluster.hub.json)
+        self._link.send("SPUBLISH", self.format.channel(message.nsp, uid), payload)
 
     def _arrived(self, channel: bytes, data: bytes) -> None:
         """Whatever it is, the subscription goes on: others may write to these channels too."""

@@ -16,11 +16,12 @@ import msgspec
 from fastsio.adapters.bus import Peers
 from fastsio.adapters.messages import Kind, Message
 from fastsio.adapters.redis_bus import RedisBus
-from fastsio.adapters.redis_link import FIRST_RETRY_S, LAST_RETRY_S, RedisLink
-from fastsio.adapters.wire import EVENT, Packed, dumps, has_bytes, message_of, unpack
+from fastsio.adapters.redis_link import FIRST_RETRY_S, LAST_RETRY_S, Command, RedisLink
+from fastsio.adapters.wire import EVENT, Packed, dumps, has_bytes, message_of, pack, unpack
 
 if TYPE_CHECKING:
     from fastsio._encoded import Encoded
+    from fastsio._json import Json
     from fastsio.core.namespace import Namespace
 
 logger = logging.getLogger("fastsio.adapters")
@@ -32,6 +33,62 @@ IN_STREAM = (
     Kind.SOCKETS_LEAVE,
     Kind.DISCONNECT_SOCKETS,
 )
+
+
+class StreamsFormat:
+    """What is sent, as commands of Redis. stream_name, max_len, channel_prefix: see RedisStreamsAdapter."""
+
+    def __init__(
+        self, stream_name: str = "socket.io", max_len: int = 10_000, channel_prefix: str = "socket.io"
+    ) -> None:  # fmt: skip
+        self._stream = stream_name
+        self._max_len = max_len
+        self._prefix = channel_prefix
+
+    def channel(self, name: str, uid: str | None = None) -> str:
+        """That of a namespace, or of a server in it."""
+        return f"{self._prefix}#{name}#" + ("" if uid is None else f"{uid}#")
+
+    def pack(self, name: str, args: list[Any], encoded: "Encoded", json: "Json") -> Any:
+        """[event, *args] as Message.packet of command()."""
+        return Packed(args, encoded, json)
+
+    def command(self, message: Message, json: "Json") -> Command:
+        """What tells all servers: an entry of the stream, or a question to be published."""
+        if message.kind not in IN_STREAM or message.request_id is not None:
+            return "PUBLISH", self.channel(message.nsp), _bytes(message, json)
+        fields = ("uid", message.uid, "nsp", message.nsp, "type", str(int(message.kind)))
+        kept = ("MAXLEN", "~", self._max_len)
+        return "XADD", self._stream, *kept, "*", *fields, "data", _text(message, json)
+
+    def told_to(self, uid: str, message: Message, json: "Json") -> Command:
+        """What tells one server."""
+        return "PUBLISH", self.channel(message.nsp, uid), _bytes(message, json)
+
+
+def _text(message: Message, json: "Json") -> bytes:
+    """The data as the stream has it: JSON, or MessagePack in Base64."""
+    made: Packed | None = message.packet
+    if made is None:
+        return dumps(json, message.data)
+    if made.is_binary:
+        packet = {"type": EVENT, "data": msgspec.Raw(made.data)}
+        return base64.b64encode(pack({"packet": packet, **message.data}))
+    head = b'{"packet":{"type":%d,"data":%b},' % (EVENT, made.data)
+    return head + dumps(json, message.data)[1:]
+
+
+def _bytes(message: Message, json: "Json") -> bytes:
+    """The whole message as MessagePack: what is published is never JSON."""
+    data: dict[str, Any] = message.data
+    made: Packed | None = message.packet
+    if made is not None:
+        args = msgspec.Raw(made.data) if made.is_binary else json.loads(made.data)
+        data = {"packet": {"type": EVENT, "data": args}, **data}
+    elif not has_bytes(data):
+        # As JSON has it: what it knows and MessagePack does not, such as models, is the same everywhere.
+        data = json.loads(dumps(json, data))
+    return pack({"type": int(message.kind), "data": data, "uid": message.uid, "nsp": message.nsp})
 
 
 class RedisStreamsAdapter(RedisBus):
@@ -48,10 +105,9 @@ class RedisStreamsAdapter(RedisBus):
     ) -> None:  # fmt: skip
         super().__init__()
         self.request_timeout = request_timeout
+        self.format = StreamsFormat(stream_name, max_len, channel_prefix)
         self._stream = stream_name
-        self._max_len = max_len
         self._read_count = read_count
-        self._prefix = channel_prefix
         self._link = RedisLink(
             url, self._arrived, self._state_changed, options=options, resends=True
         )
@@ -115,64 +171,28 @@ class RedisStreamsAdapter(RedisBus):
 
     # --- channels ----------------------------------------------------------------------------
 
-    def _channel(self, name: str, uid: str | None = None) -> str:
-        return f"{self._prefix}#{name}#" + ("" if uid is None else f"{uid}#")
-
     def namespace_added(self, name: str) -> None:
-        self._link.subscribe(self._channel(name), self._channel(name, self.cluster.uid))
+        self._link.subscribe(self.format.channel(name), self.format.channel(name, self.cluster.uid))
 
     def namespace_removed(self, name: str) -> None:
-        self._link.unsubscribe(self._channel(name), self._channel(name, self.cluster.uid))
+        self._link.unsubscribe(
+            self.format.channel(name), self.format.channel(name, self.cluster.uid)
+        )
 
     async def peers(self, name: str) -> Peers:
-        [(_, count)] = await self._link.client.pubsub_numsub(self._channel(name))
+        [(_, count)] = await self._link.client.pubsub_numsub(self.format.channel(name))
         return max(0, int(count) - 1)
 
     # --- messages ----------------------------------------------------------------------------
 
     def pack(self, namespace: "Namespace", args: list[Any], encoded: "Encoded") -> Any:
-        return Packed(args, encoded, self.cluster.hub.json)
+        return self.format.pack(namespace.name, args, encoded, self.cluster.hub.json)
 
     def publish(self, message: Message) -> None:
-        if message.kind in IN_STREAM and message.request_id is None:
-            fields = ["uid", message.uid, "nsp", message.nsp, "type", str(int(message.kind))]
-            self._link.send(
-                "XADD", self._stream, "MAXLEN", "~", self._max_len, "*", *fields, "data", self._text(message)
-            )  # fmt: skip
-        else:
-            self._link.send("PUBLISH", self._channel(message.nsp), self._bytes(message))
+        self._link.send(*self.format.command(message, self.cluster.hub.json))
 
     def respond(self, uid: str, message: Message) -> None:
-        self._link.send("PUBLISH", self._channel(message.nsp, uid), self._bytes(message))
-
-    def _text(self, message: Message) -> bytes:
-        """The data as the stream has it: JSON, or MessagePack in Base64."""
-        packed: Packed | None = message.packet
-        if packed is None:
-            return dumps(self.cluster.hub.json, message.data)
-        if packed.is_binary:
-            packet = {"type": EVENT, "data": msgspec.Raw(packed.data)}
-            return base64.b64encode(msgspec.msgpack.encode({"packet": packet, **message.data}))
-        head = b'{"packet":{"type":%d,"data":%b},' % (EVENT, packed.data)
-        return head + dumps(self.cluster.hub.json, message.data)[1:]
-
-    def _bytes(self, message: Message) -> bytes:
-        """The whole message as MessagePack: what is published is never JSON."""
-        data: dict[str, Any] = message.data
-        packed: Packed | None = message.packet
-        if packed is not None:
-            args = (
-                msgspec.Raw(packed.data)
-                if packed.is_binary
-                else self.cluster.hub.json.loads(packed.data)
-            )
-            data = {"packet": {"type": EVENT, "data": args}, **data}
-        elif not has_bytes(data):
-            # As JSON has it: what it knows and MessagePack does not, such as models, is the same everywhere.
-            data = self.cluster.hub.json.loads(dumps(self.cluster.hub.json, data))
-        return msgspec.msgpack.encode(
-            {"type": int(message.kind), "data": data, "uid": message.uid, "nsp": message.nsp}
-        )
+        self._link.send(*self.format.told_to(uid, message, self.cluster.hub.json))
 
     def _arrived(self, channel: bytes, data: bytes) -> None:
         try:

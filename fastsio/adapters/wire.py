@@ -4,11 +4,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from fastsio._codec import encode_packet
+from fastsio._json import Json
 from fastsio.adapters.messages import Kind, Message
+from fastsio.models import as_builtins
 
 if TYPE_CHECKING:
     from fastsio._encoded import Encoded
-    from fastsio._json import Json
 
 EVENT = 2
 # Whose data is the application's, and may have bytes in it.
@@ -23,20 +25,59 @@ MAY_HAVE_BYTES = frozenset(
 )
 
 
+_write = msgspec.msgpack.Encoder(enc_hook=as_builtins).encode
+
+
 class Packed:
     """[event, *args] as a broadcast carries it: JSON, or MessagePack if `is_binary`."""
 
     __slots__ = ("data", "is_binary")
 
-    def __init__(self, args: list[Any], encoded: "Encoded", json: "Json") -> None:
+    def __init__(self, args: list[Any], encoded: "Encoded", json: Json) -> None:
         self.is_binary: bool = encoded.has_binary
-        self.data = msgspec.msgpack.encode(args) if self.is_binary else dumps(json, args)
+        if self.is_binary:
+            self.data = pack(args)
+        elif type(json) is Json:  # a Parser's packets have another form
+            self.data = _json_of(encoded)
+        else:
+            self.data = dumps(json, args)
 
 
-def dumps(json: "Json", value: Any) -> bytes:
-    """JSON as bytes, whatever module makes it."""
-    text: str | bytes = json.dumps(value)
+def _json_of(encoded: "Encoded") -> bytes:
+    """The JSON of an event without attachments: what is behind 42, or 42/chat, (a comma ends a namespace's name)."""
+    text = encoded.text
+    return text[text.index(b",") + 1 :] if text[2:3] == b"/" else text[2:]
+
+
+def dumps(json: Json, value: Any) -> bytes:
+    """JSON as bytes, whatever module makes it. Raises TypeError for what it can't hold, bytes among it."""
+    try:
+        text: str | bytes = json.dumps(value)
+    except TypeError:
+        # Such as keys that are numbers, and models: packets may have them.
+        encoded = encode_packet(EVENT, value, json=json if type(json) is Json else None)
+        if encoded.attachments:
+            raise TypeError("bytes where there is only JSON") from None
+        return _json_of(encoded)
     return text.encode() if isinstance(text, str) else text
+
+
+def pack(value: Any) -> bytes:
+    """A value as MessagePack. Raises TypeError for what it can't hold."""
+    try:
+        return _write(value)
+    except OverflowError:
+        return _write(_with_floats(value))
+
+
+def _with_floats(value: Any) -> Any:
+    """Integers over 64 bits as JavaScript has them, which is what clients make of them in JSON."""
+    if isinstance(value, dict):
+        return {key: _with_floats(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_with_floats(one) for one in value]
+    is_long = isinstance(value, int) and not -(1 << 63) <= value < 1 << 64
+    return float(value) if is_long else value
 
 
 def encode(message: Message, json: "Json") -> bytes:
@@ -51,7 +92,7 @@ def encode(message: Message, json: "Json") -> bytes:
         data = dict(message.data)
         if packed is not None:
             data["packet"] = {"type": EVENT, "data": msgspec.Raw(packed.data)}
-        return msgspec.msgpack.encode(
+        return pack(
             {"type": int(message.kind), "data": data, "uid": message.uid, "nsp": message.nsp}
         )
     head = b'{"type":%d,"data":' % message.kind

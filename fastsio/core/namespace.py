@@ -53,6 +53,8 @@ class Namespace(Emitter, Broadcasting, Declaring, NamespaceBase):
         self.leaving: dict[str, Socket] = {}
         # What those who are joining get when they are admitted, by id.
         self.held: dict[str, Held] = {}
+        # Who hears of more than the hub's observer does, once there was anybody.
+        self.watch: Watch | None = None
         self.adapter = Adapter(self)
         if hub.lost_sessions is not None:
             self.adapter = SessionAwareAdapter(self, hub.lost_sessions)
@@ -63,8 +65,6 @@ class Namespace(Emitter, Broadcasting, Declaring, NamespaceBase):
             self.asks_adapter = True
         self.guards: list[Guard] = []
         self._entry_guard: Guard | None = None
-        # Who hears of more than the hub's observer does, once there was anybody.
-        self.watch: Watch | None = None
         # Events that no handler got because of their arguments (typed.py).
         self.invalid_events = 0
         # Events that the server sends, by name, where the application declared them.
