@@ -284,6 +284,7 @@ class AsyncLine(BaseLine):
         # A cluster's pipeline refuses PUBLISH, and sends to several nodes.
         self._goes_together = not hasattr(client, "nodes_manager")
         self._waiting: list[tuple[Command, asyncio.Future[None]]] = []
+        self._batch: list[tuple[Command, asyncio.Future[None]]] = []
         self._sending: asyncio.Task[None] | None = None
 
     def send(self, command: Command | None) -> Awaitable[None]:
@@ -297,23 +298,25 @@ class AsyncLine(BaseLine):
         self._waiting.append((command, sent))
         if self._sending is None:
             self._sending = loop.create_task(self._send_all())
+            self._sending.add_done_callback(self._ended)
         return sent
 
     async def _send_all(self) -> None:
-        batch = self._waiting
-        try:
-            while self._waiting:
-                batch, self._waiting = self._waiting, []
-                outcomes = await self._outcomes([command for command, _ in batch])
-                for (_, sent), outcome in zip(batch, outcomes, strict=True):
-                    _settle(sent, outcome)
-        finally:
-            # Only cancelled it ends before that: nobody shall wait for what is not sent.
-            for _, sent in batch + self._waiting:
-                if not sent.done():  # else cancel() would keep an error from being logged
-                    sent.cancel()
-            self._waiting = []
-            self._sending = None
+        while self._waiting:
+            self._batch, self._waiting = self._waiting, []
+            outcomes = await self._outcomes([command for command, _ in self._batch])
+            for (_, sent), outcome in zip(self._batch, outcomes, strict=True):
+                _settle(sent, outcome)
+            self._batch = []
+        self._sending = None
+
+    def _ended(self, sending: "asyncio.Task[None]") -> None:
+        """Only a task that is cancelled, as a loop does that ends, leaves something: nobody shall wait for it."""
+        if sending.cancelled():
+            left = self._batch + self._waiting
+            self._batch, self._waiting, self._sending = [], [], None
+            for _, sent in left:
+                sent.cancel()
 
     async def _outcomes(self, commands: list[Command]) -> list[Any]:
         """Send these in order; what Redis says of each, or the exception."""

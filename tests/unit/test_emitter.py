@@ -265,7 +265,7 @@ def test_importing_fastsio_takes_no_redis():
     import subprocess
     import sys
 
-    code = "import fastsio, sys; sys.exit({'redis', 'msgspec'} & sys.modules.keys())"
+    code = "import fastsio, sys; sys.exit(bool({'redis', 'msgspec'} & sys.modules.keys()))"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
