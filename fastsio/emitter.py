@@ -16,6 +16,7 @@ from fastsio import adapters
 from fastsio._codec import check_event_name, encode_packet
 from fastsio._json import DEFAULT_JSON, Json
 from fastsio.adapters.messages import EMITTER, Kind, Message, make_opts
+from fastsio.core.namespace import OWN_EVENTS
 
 if TYPE_CHECKING:
     from fastsio._encoded import Encoded
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["AsyncEmitter", "Emitter"]
 
 EVENT = 2
-# Of a namespace itself, on a server.
-OWN_EVENTS = ("connection", "connect", "new_namespace")
 # The adapters by the names of `adapter=`: what writes their format, and the options that it has.
 FORMATS = {
     "redis": ("RedisFormat", ("key",)),

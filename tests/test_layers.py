@@ -147,8 +147,14 @@ MAY_IMPORT: dict[str, list[str]] = {
         "msgpack_packet",
         "_msgpack",
     ],  # never engine, adapters, api or _conn
-    "adapters": ["core", "_eager", "_codec", "_encoded", "_json", "models"],
-    "emitter": ["adapters", "_codec", "_encoded", "_json"],  # of programs that are no servers
+    "adapters": ["core", "_eager", "_encoded", "_json", "_codec", "models", "rarely"],
+    "emitter": [
+        "adapters",
+        "core",
+        "_codec",
+        "_encoded",
+        "_json",
+    ],  # of programs that are no servers
     "client": [
         "_eager",
         "_client",
@@ -182,6 +188,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "static",
         "threads",
         "engine",
+        "core",  # how a bus is, for the health page
         "server",
         "options",
     ],

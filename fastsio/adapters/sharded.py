@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from fastsio.adapters.bus import Peers
 from fastsio.adapters.messages import Kind, Message
 from fastsio.adapters.redis_bus import RedisBus
-from fastsio.adapters.redis_link import Command, RedisLink
-from fastsio.adapters.wire import Packed, decode, encode
+from fastsio.adapters.redis_link import RedisLink
+from fastsio.adapters.redis_queue import Command
+from fastsio.adapters.wire import Packed, decode, encode, tail
 
 if TYPE_CHECKING:
     from fastsio._encoded import Encoded
@@ -60,22 +61,43 @@ class ShardedFormat:
         return "SPUBLISH", self.channel(message.nsp, room), encode(message, json)
 
 
+class OwnRooms:
+    """Has a channel for the room that each client of a namespace has of its own, which is in no table."""
+
+    def __init__(self, bus: "ShardedRedisAdapter", name: str) -> None:
+        self._bus = bus
+        self._name = name
+
+    def socket_joined(self, sid: str) -> None:
+        self._bus.room_added(self._name, sid)
+
+    def socket_left(self, sid: str) -> None:
+        self._bus.room_removed(self._name, sid)
+
+
 class ShardedRedisAdapter(RedisBus):
     """`IO(adapter=ShardedRedisAdapter("redis://localhost"))`; needs Redis 7.
 
     subscription_mode: Node's option. "dynamic": a channel for each room that has clients here, except for those of one
     client; "dynamic-private": for these too; "static": none. channel_prefix: Node's option. Both must be the same on
-    all servers. request_timeout: seconds. Other keyword arguments are redis-py's. Raises ImportError without redis-py
+    all servers. request_timeout: seconds. presence: see presence.py. silence_timeout, max_waiting, max_waiting_bytes:
+    see RedisLink. Other keyword arguments are redis-py's. Raises ImportError without redis-py
     or msgspec (pip install "fastsio[redis]"), ValueError for a mode that there is not.
     """
 
+    publish_command = "SPUBLISH"
+
     def __init__(
         self, url: str = "redis://localhost:6379", *, channel_prefix: str = "socket.io",
-        subscription_mode: str = "dynamic", request_timeout: float = 5.0, **options: Any,
+        subscription_mode: str = "dynamic", request_timeout: float = 5.0, presence: bool = False, **options: Any,
     ) -> None:  # fmt: skip
         super().__init__()
+        self.presence = presence
+        self.channel_root = channel_prefix
         self.format = ShardedFormat(channel_prefix, subscription_mode)
         self.request_timeout = request_timeout
+        # Redis gives a server its own messages too: told by their end, and not read.
+        self._own_tails: tuple[bytes, ...] = ()
         self._link = RedisLink(
             url, self._arrived, self._state_changed, sharded=True, options=options
         )
@@ -83,26 +105,14 @@ class ShardedRedisAdapter(RedisBus):
     # --- channels ----------------------------------------------------------------------------
 
     def namespace_added(self, name: str) -> None:
+        self._own_tails = (*self._own_tails, tail(self.cluster.uid, name))
         self._link.subscribe(self.format.channel(name), self.format.channel(name, self.cluster.uid))
         if self.format.mode == "dynamic-private":
-            self._hear_of_clients(name)
-
-    def _hear_of_clients(self, name: str) -> None:
-        """The rooms of one client each, which are in no table, have channels too."""
-
-        def joined(room: Any, sid: str) -> None:
-            if room == sid:
-                self.room_added(name, room)
-
-        def left(room: Any, sid: str) -> None:
-            if room == sid:
-                self.room_removed(name, room)
-
-        adapter = self.cluster.adapters[name]
-        adapter.on("join-room", joined)
-        adapter.on("leave-room", left)
+            self.cluster.adapters[name].namespace.attend(OwnRooms(self, name))
 
     def namespace_removed(self, name: str) -> None:
+        own = tail(self.cluster.uid, name)
+        self._own_tails = tuple(one for one in self._own_tails if one != own)
         self._link.unsubscribe(
             self.format.channel(name), self.format.channel(name, self.cluster.uid)
         )
@@ -116,26 +126,29 @@ class ShardedRedisAdapter(RedisBus):
             self._link.unsubscribe(self.format.channel(name, room))
 
     async def peers(self, name: str) -> Peers:
-        channel = self.format.channel(name)
-        [(_, count)] = await self._link.client.pubsub_shardnumsub(channel)
-        return max(0, int(count) - 1)
+        return await self._peers(self.format.channel(name))
+
+    def own_channel(self) -> str:
+        return self.format.channel("/", self.cluster.uid)
 
     # --- messages ----------------------------------------------------------------------------
 
     def pack(self, namespace: "Namespace", args: list[Any], encoded: "Encoded") -> Any:
-        return self.format.pack(namespace.name, args, encoded, self.cluster.hub.json)
+        return self.format.pack(namespace.name, args, encoded, self.cluster.json)
 
     def publish(self, message: Message) -> None:
-        self._link.send(*self.format.command(message, self.cluster.hub.json))
+        self._link.send(*self.format.command(message, self.cluster.json))
 
     def respond(self, uid: str, message: Message) -> None:
-        payload = encode(message, self.cluster.hub.json)
+        payload = encode(message, self.cluster.json)
         self._link.send("SPUBLISH", self.format.channel(message.nsp, uid), payload)
 
     def _arrived(self, channel: bytes, data: bytes) -> None:
         """Whatever it is, the subscription goes on: others may write to these channels too."""
+        if data.endswith(self._own_tails):
+            return
         try:
-            message = decode(data, self.cluster.hub.json)
+            message = decode(data, self.cluster.json)
         except (TypeError, ValueError, KeyError, AttributeError):
             logger.warning("no message of a server, on %r: %.200r", channel, data, exc_info=True)
             return

@@ -1,11 +1,12 @@
 """Messages as bytes: JSON, or MessagePack where there is binary data. Source: Node's sharded Redis adapter."""
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from fastsio._codec import encode_packet
-from fastsio._json import Json
+from fastsio._json import DEFAULT_JSON, Json
 from fastsio.adapters.messages import Kind, Message
 from fastsio.models import as_builtins
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from fastsio._encoded import Encoded
 
 EVENT = 2
+# How JSON of a broadcast begins, as Node's adapter and this one write it.
+BROADCAST_HEAD = b'{"type":3,'
 # Whose data is the application's, and may have bytes in it.
 MAY_HAVE_BYTES = frozenset(
     (
@@ -29,7 +32,11 @@ _write = msgspec.msgpack.Encoder(enc_hook=as_builtins).encode
 
 
 class Packed:
-    """[event, *args] as a broadcast carries it: JSON, or MessagePack if `is_binary`."""
+    """[event, *args] as a broadcast carries it: JSON, or MessagePack if `is_binary`.
+
+    `encoded` is the packet with just these; its text has the JSON already, unless a Parser makes packets, which has no
+    dumps().
+    """
 
     __slots__ = ("data", "is_binary")
 
@@ -37,28 +44,27 @@ class Packed:
         self.is_binary: bool = encoded.has_binary
         if self.is_binary:
             self.data = pack(args)
-        elif type(json) is Json:  # a Parser's packets have another form
-            self.data = _json_of(encoded)
-        else:
+        elif json.dumps is None:
             self.data = dumps(json, args)
+        else:
+            self.data = json_of(encoded.text)
 
 
-def _json_of(encoded: "Encoded") -> bytes:
-    """The JSON of an event without attachments: what is behind 42, or 42/chat, (a comma ends a namespace's name)."""
-    text = encoded.text
-    return text[text.index(b",") + 1 :] if text[2:3] == b"/" else text[2:]
+def json_of(event: bytes) -> bytes:
+    """[event, *args] in JSON from an event's packet without an id: `42[…]` or `42/chat,[…]`."""
+    return event[2:] if event[2:3] != b"/" else event[event.index(b",") + 1 :]
 
 
 def dumps(json: Json, value: Any) -> bytes:
-    """JSON as bytes, whatever module makes it. Raises TypeError for what it can't hold, bytes among it."""
+    """JSON as bytes, whatever module makes it; a Parser has none. TypeError for what it can't hold, bytes among it."""
     try:
-        text: str | bytes = json.dumps(value)
+        text: str | bytes = (json.dumps or DEFAULT_JSON.dumps)(value)
     except TypeError:
         # Such as keys that are numbers, and models: packets may have them.
-        encoded = encode_packet(EVENT, value, json=json if type(json) is Json else None)
+        encoded = encode_packet(EVENT, value, json=None if json.dumps is None else json)
         if encoded.attachments:
             raise TypeError("bytes where there is only JSON") from None
-        return _json_of(encoded)
+        return json_of(encoded.text)
     return text.encode() if isinstance(text, str) else text
 
 
@@ -80,7 +86,7 @@ def _with_floats(value: Any) -> Any:
     return float(value) if is_long else value
 
 
-def encode(message: Message, json: "Json") -> bytes:
+def encode(message: Message, json: Json) -> bytes:
     """A message, with the packet of a broadcast as pack() has made it."""
     packed: Packed | None = message.packet
     is_binary = (
@@ -95,19 +101,79 @@ def encode(message: Message, json: "Json") -> bytes:
         return pack(
             {"type": int(message.kind), "data": data, "uid": message.uid, "nsp": message.nsp}
         )
-    head = b'{"type":%d,"data":' % message.kind
-    tail = b',"uid":%b,"nsp":%b}' % (dumps(json, message.uid), dumps(json, message.nsp))
-    data_text = dumps(json, message.data)
-    if packed is not None:
-        packet = b'{"packet":{"type":%d,"data":%b},' % (EVENT, packed.data)
-        data_text = packet + data_text[1:]
-    return head + data_text + tail
+    data_text = dumps(json, message.data) if packed is None else with_packet(packed, message, json)
+    return b'{"type":%d,"data":%b%b' % (message.kind, data_text, tail(message.uid, message.nsp))
 
 
-def decode(data: bytes, json: "Json") -> Message:
+def with_packet(packed: Packed, message: Message, json: Json) -> bytes:
+    """The data of a broadcast as JSON."""
+    return b'{"packet":{"type":2,"data":%b},%b' % (packed.data, dumps(json, message.data)[1:])
+
+
+@functools.lru_cache(maxsize=1024)
+def tail(uid: str, nsp: str) -> bytes:
+    """How JSON of a server's messages about a namespace ends."""
+    return b',"uid":%b,"nsp":%b}' % (msgspec.json.encode(uid), msgspec.json.encode(nsp))
+
+
+def decode(data: bytes, json: Json) -> Message:
     """The message that another server has encoded. Raises what a wrong one makes: KeyError, TypeError, ValueError."""
+    if data.startswith(BROADCAST_HEAD):
+        return read_broadcast(data)
     read = json.loads(data) if data[:1] == b"{" else unpack(data)
     return message_of(read)
+
+
+class _Event(msgspec.Struct, gc=False):
+    data: msgspec.Raw
+
+
+class _Content(msgspec.Struct, gc=False):
+    packet: _Event
+    opts: dict[str, Any] | None = None
+    requestId: str | None = None
+
+
+class _Broadcast(msgspec.Struct, gc=False):
+    data: _Content
+    uid: str
+    nsp: str
+
+
+_read_broadcast = msgspec.json.Decoder(_Broadcast).decode
+_read_content = msgspec.json.Decoder(_Content).decode
+
+
+def read_broadcast(data: bytes) -> Message:
+    """A broadcast in JSON, whose packet stays as it is written. Raises ValueError for what is none.
+
+    The rest is read without a look into the packet, but for its grammar: of 160 bytes 0.4 us, and 1.2 to read it all
+    and write the packet again.
+    """
+    try:
+        found = _read_broadcast(data)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return _broadcast_of(found.data, found.uid, found.nsp)
+
+
+def read_broadcast_content(data: bytes, uid: str, nsp: str) -> Message:
+    """The same where uid and nsp are told apart from its data."""
+    try:
+        content = _read_content(data)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return _broadcast_of(content, uid, nsp)
+
+
+def _broadcast_of(content: _Content, uid: str, nsp: str) -> Message:
+    text = bytes(content.packet.data)
+    if not text.isascii():
+        text.decode()  # msgspec does not look whether what it leaves is UTF-8; clients do
+    data: dict[str, Any] = {"opts": content.opts}
+    if content.requestId is not None:
+        data["requestId"] = content.requestId
+    return Message(Kind.BROADCAST, uid, nsp, data, text)
 
 
 def unpack(data: bytes) -> Any:
