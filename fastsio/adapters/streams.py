@@ -25,6 +25,7 @@ from fastsio.adapters.wire import (
     has_bytes,
     message_of,
     pack,
+    read_broadcast_content,
     unpack,
     with_packet,
 )
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("fastsio.adapters")
 
+BROADCAST = b"%d" % Kind.BROADCAST
 # These change what clients have or get, and are in the stream; what asks for answers is not.
 IN_STREAM = (
     Kind.BROADCAST,
@@ -160,16 +162,18 @@ class RedisStreamsAdapter(RedisBus):
         try:
             if b"nsp" not in fields:
                 return
-            data = fields.get(b"data")
-            read = {
-                "type": int(fields[b"type"]),
-                "uid": fields[b"uid"].decode(),
-                "nsp": fields[b"nsp"].decode(),
-                "data": None if data is None else self._content(data),
-            }
-            self.receive(message_of(read))
+            uid = fields[b"uid"].decode()
+            if uid != self.cluster.uid:  # what is this server's own is not read
+                self.receive(self._read(uid, fields))
         except (TypeError, ValueError, KeyError, AttributeError):
             logger.warning("no message of a server, at %r of the stream", position, exc_info=True)
+
+    def _read(self, uid: str, fields: dict[bytes, bytes]) -> Message:
+        kind, nsp, data = fields[b"type"], fields[b"nsp"].decode(), fields.get(b"data")
+        if kind == BROADCAST and data is not None and data[:1] == b"{":
+            return read_broadcast_content(data, uid, nsp)
+        content = None if data is None else self._content(data)
+        return message_of({"type": int(kind), "uid": uid, "nsp": nsp, "data": content})
 
     def _content(self, data: bytes) -> Any:
         if data[:1] == b"{":

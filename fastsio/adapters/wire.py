@@ -8,6 +8,7 @@ import msgspec
 from fastsio._codec import encode_packet
 from fastsio._json import DEFAULT_JSON, Json
 from fastsio.adapters.messages import Kind, Message
+from fastsio.adapters.packets import json_of
 from fastsio.models import as_builtins
 
 if TYPE_CHECKING:
@@ -47,12 +48,7 @@ class Packed:
         elif json.dumps is None:
             self.data = dumps(json, args)
         else:
-            self.data = json_of(encoded.text)
-
-
-def json_of(event: bytes) -> bytes:
-    """[event, *args] in JSON from an event's packet without an id: `42[…]` or `42/chat,[…]`."""
-    return event[2:] if event[2:3] != b"/" else event[event.index(b",") + 1 :]
+            self.data = json_of(encoded.text[2:])  # types are in front: Engine.IO's, Socket.IO's
 
 
 def dumps(json: Json, value: Any) -> bytes:
@@ -64,7 +60,7 @@ def dumps(json: Json, value: Any) -> bytes:
         encoded = encode_packet(EVENT, value, json=None if json.dumps is None else json)
         if encoded.attachments:
             raise TypeError("bytes where there is only JSON") from None
-        return json_of(encoded.text)
+        return encoded.text[2:]  # the types are in front, and no namespace
     return text.encode() if isinstance(text, str) else text
 
 

@@ -176,6 +176,26 @@ def test_what_packets_may_hold_emitters_may_send(redis: Redis, adapter, more, va
 
 
 @pytest.mark.parametrize("adapter", FORMATS)
+def test_what_packets_may_hold_servers_may_be_told(redis: Redis, adapter: str):
+    values = [{1: "a", "b": [Struct("s")]}, 1 << 70, "ünï"]
+    fastsio.Emitter(redis, adapter=adapter).server_side_emit("x", *values)
+    payload = redis.sent[0][-1]
+    decode = msgspec.json.decode if payload[:1] == b"{" else msgspec.msgpack.decode
+    read = decode(payload)
+    told = read["data"] if adapter == "redis" else read["data"]["packet"]
+    assert told == ["x", {"1": "a", "b": [{"name": "s"}]}, 1 << 70, "ünï"]
+
+
+def test_servers_are_told_bytes_where_there_is_more_than_json(redis: Redis):
+    for adapter in ("sharded", "streams"):
+        fastsio.Emitter(redis, adapter=adapter).server_side_emit("x", b"\x01")
+    told = [msgspec.msgpack.decode(command[-1])["data"]["packet"] for command in redis.sent]
+    assert told == [["x", b"\x01"]] * 2
+    with pytest.raises(TypeError, match="bytes where there is only JSON"):
+        fastsio.Emitter(redis).server_side_emit("x", b"\x01")
+
+
+@pytest.mark.parametrize("adapter", FORMATS)
 def test_nobody_gets_nothing(redis: Redis, adapter: str):
     emitter = fastsio.Emitter(redis, adapter=adapter).to([])
     emitter.emit("x")
