@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from fastsio._json import DEFAULT_JSON
+from fastsio._codec import encode_packet
+from fastsio._json import DEFAULT_JSON, Json
 from fastsio.adapters.messages import Kind, Message
 from fastsio.adapters.packets import json_of
+from fastsio.models import as_builtins
 
 if TYPE_CHECKING:
     from fastsio._encoded import Encoded
-    from fastsio._json import Json
 
 EVENT = 2
 # How JSON of a broadcast begins, as Node's adapter and this one write it.
@@ -28,6 +29,9 @@ MAY_HAVE_BYTES = frozenset(
 )
 
 
+_write = msgspec.msgpack.Encoder(enc_hook=as_builtins).encode
+
+
 class Packed:
     """[event, *args] as a broadcast carries it: JSON, or MessagePack if `is_binary`.
 
@@ -37,23 +41,48 @@ class Packed:
 
     __slots__ = ("data", "is_binary")
 
-    def __init__(self, args: list[Any], encoded: "Encoded", json: "Json") -> None:
+    def __init__(self, args: list[Any], encoded: "Encoded", json: Json) -> None:
         self.is_binary: bool = encoded.has_binary
         if self.is_binary:
-            self.data = msgspec.msgpack.encode(args)
+            self.data = pack(args)
         elif json.dumps is None:
             self.data = dumps(json, args)
         else:
             self.data = json_of(encoded.text[2:])  # types are in front: Engine.IO's, Socket.IO's
 
 
-def dumps(json: "Json", value: Any) -> bytes:
-    """JSON as bytes, whatever module makes it; a Parser has none."""
-    text: str | bytes = (json.dumps or DEFAULT_JSON.dumps)(value)
+def dumps(json: Json, value: Any) -> bytes:
+    """JSON as bytes, whatever module makes it; a Parser has none. TypeError for what it can't hold, bytes among it."""
+    try:
+        text: str | bytes = (json.dumps or DEFAULT_JSON.dumps)(value)
+    except TypeError:
+        # Such as keys that are numbers, and models: packets may have them.
+        encoded = encode_packet(EVENT, value, json=None if json.dumps is None else json)
+        if encoded.attachments:
+            raise TypeError("bytes where there is only JSON") from None
+        return encoded.text[2:]  # the types are in front, and no namespace
     return text.encode() if isinstance(text, str) else text
 
 
-def encode(message: Message, json: "Json") -> bytes:
+def pack(value: Any) -> bytes:
+    """A value as MessagePack. Raises TypeError for what it can't hold."""
+    try:
+        return _write(value)
+    except OverflowError:
+        return _write(_with_floats(value))
+
+
+def _with_floats(value: Any) -> Any:
+    """Integers over 64 bits as JavaScript has them, which is what clients make of them in JSON."""
+    if isinstance(value, dict):
+        return {key: _with_floats(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_with_floats(one) for one in value]
+    is_long = isinstance(value, int) and not -(1 << 63) <= value < 1 << 64
+    return float(value) if is_long else value
+
+
+def encode(message: Message, json: Json) -> bytes:
     """A message, with the packet of a broadcast as pack() has made it."""
     packed: Packed | None = message.packet
     is_binary = (
@@ -65,14 +94,14 @@ def encode(message: Message, json: "Json") -> bytes:
         data = dict(message.data)
         if packed is not None:
             data["packet"] = {"type": EVENT, "data": msgspec.Raw(packed.data)}
-        return msgspec.msgpack.encode(
+        return pack(
             {"type": int(message.kind), "data": data, "uid": message.uid, "nsp": message.nsp}
         )
     data_text = dumps(json, message.data) if packed is None else with_packet(packed, message, json)
     return b'{"type":%d,"data":%b%b' % (message.kind, data_text, tail(message.uid, message.nsp))
 
 
-def with_packet(packed: Packed, message: Message, json: "Json") -> bytes:
+def with_packet(packed: Packed, message: Message, json: Json) -> bytes:
     """The data of a broadcast as JSON."""
     return b'{"packet":{"type":2,"data":%b},%b' % (packed.data, dumps(json, message.data)[1:])
 
@@ -83,7 +112,7 @@ def tail(uid: str, nsp: str) -> bytes:
     return b',"uid":%b,"nsp":%b}' % (msgspec.json.encode(uid), msgspec.json.encode(nsp))
 
 
-def decode(data: bytes, json: "Json") -> Message:
+def decode(data: bytes, json: Json) -> Message:
     """The message that another server has encoded. Raises what a wrong one makes: KeyError, TypeError, ValueError."""
     if data.startswith(BROADCAST_HEAD):
         return read_broadcast(data)
