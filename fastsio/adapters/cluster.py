@@ -182,6 +182,10 @@ class Cluster:
     def _gone(self, uid: str) -> None:
         if self.presence is not None:
             self.presence.gone(uid)
+        self.waits_for_no_more(uid)
+
+    def waits_for_no_more(self, uid: str) -> None:
+        """That server will not answer: it is gone, or as good as that."""
         for request in list(self.requests.values()):
             request.gone(uid)
 
@@ -219,7 +223,8 @@ class Cluster:
         """Let the clients of other servers answer too."""
         self.requests[data["requestId"]] = gathering
         self.send(Kind.BROADCAST, name, data, packed)
-        self.with_peers(name, gathering.expect_servers)
+        # Without a time limit it must end all the same when nobody else can be asked.
+        self.with_peers(name, gathering.expect_servers, 0)
 
     async def call(self, name: str, args: list[Any], room: Any, timeout_s: float | None) -> Any:
         """The first answer of a client that is not here: None, one value, or a tuple. Raises TimeoutError after
@@ -266,22 +271,35 @@ class Cluster:
         request_id = secrets.token_hex(8)
         request = Request(kind, done, lambda: self.forget_request(request_id))
         self.requests[request_id] = request
+        request.start(seconds)
         self.send(kind, nsp, {**data, "requestId": request_id})
-        self.with_peers(nsp, lambda peers: request.expect(peers, seconds))
+        self.with_peers(nsp, request.expect, None)
 
     def forget_request(self, request_id: str) -> None:
         """It has ended."""
         self.requests.pop(request_id, None)
 
-    def with_peers(self, nsp: str, expect: Callable[[Peers], None]) -> None:
-        """Say from whom answers are due to what has been sent: `expect(peers)`, at once if the bus knows it."""
+    def with_peers(
+        self, nsp: str, expect: Callable[[Peers], None], otherwise: Peers | None
+    ) -> None:
+        """Say from whom answers are due to what has been sent: `expect(peers)`, at once if the bus knows it.
+
+        `otherwise`: what is said if the bus can't find out; None: nothing.
+        """
         found = self.bus.peers(nsp)
         if isinstance(found, (set, int)):
             expect(found)
             return
 
         async def wait(asked: Awaitable[Peers]) -> None:
-            expect(await asked)
+            try:
+                peers = await asked
+            except Exception:  # of whatever the bus is made of
+                logger.warning("the servers of the cluster could not be counted", exc_info=True)
+                if otherwise is not None:
+                    expect(otherwise)
+            else:
+                expect(peers)
 
         start_eager(wait(found), self.hub.tasks, "counting the servers of a cluster")
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fastsio.adapters.redis_link import RedisLink
-from fastsio.adapters.redis_queue import FIRST_RETRY_S, LAST_RETRY_S, Command
+from fastsio.adapters.redis_queue import FIRST_RETRY_S, LAST_RETRY_S, Command, said
 from fastsio.adapters.redis_wire import RedisBatches
 
 logger = logging.getLogger("fastsio.adapters")
@@ -77,11 +77,12 @@ class StreamReader:
                     is_cut = False
                 entries = await self._read()
                 delay_s = FIRST_RETRY_S
-            except self._link.errors as error:
+            except Exception as error:
+                if not isinstance(error, self._link.errors):
+                    logger.exception("Redis: reading the stream has failed")
                 is_cut = True
-                logger.warning(
-                    "Redis: the stream can't be read, again in %.1f s: %r", delay_s, error
-                )
+                text = "Redis: the stream can't be read, again in %.1f s: %s"
+                logger.warning(text, delay_s, said(error))
                 await asyncio.sleep(delay_s * random.uniform(0.5, 1))
                 delay_s = min(2 * delay_s, LAST_RETRY_S)
                 continue
