@@ -13,9 +13,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from fastsio._codec import Decoder, Parser
-from fastsio._json import Json
+from fastsio._json import DEFAULT_JSON, Json
 from fastsio.adapters.bus import Bus
 from fastsio.adapters.messages import Kind, Message
+from fastsio.adapters.packets import json_of
 
 if TYPE_CHECKING:
     from fastsio._encoded import Encoded
@@ -27,6 +28,8 @@ logger = logging.getLogger("fastsio.adapters")
 MAX_WAITING_BYTES = 16 * 1024 * 1024
 SIZE = struct.Struct("!I")
 KIND = struct.Struct("!B")
+# How a packet in parts begins that is text, and an event without binary values.
+PLAIN_EVENT = b"\x012"
 
 
 class Packed:
@@ -74,7 +77,7 @@ class LocalBus(Bus):
 
     def arrived(self, uid: str, frame: bytes) -> None:
         """A frame has come from it, without its size. Raises ValueError for what is none."""
-        self.receive(decode(frame, uid, self.cluster.hub.json))
+        self.receive(decode(frame, uid, self.cluster.json, self.cluster.hub.json))
 
     # --- the bus -----------------------------------------------------------------------------
 
@@ -89,14 +92,14 @@ class LocalBus(Bus):
 
     def publish(self, message: Message) -> None:
         if self._transports:
-            frame = encode(message, self.cluster.hub.json)
+            frame = encode(message, self.cluster.json)
             for uid, transport in list(self._transports.items()):
                 self._write(uid, transport, frame)
 
     def respond(self, uid: str, message: Message) -> None:
         transport = self._transports.get(uid)
         if transport is not None:  # else it has ended, and nobody waits for this
-            self._write(uid, transport, encode(message, self.cluster.hub.json))
+            self._write(uid, transport, encode(message, self.cluster.json))
 
     def _write(self, uid: str, transport: Any, frame: bytes) -> None:
         if transport.get_write_buffer_size() + len(frame) <= self._max_waiting_bytes:
@@ -126,11 +129,16 @@ class LocalBus(Bus):
 def encode(message: Message, json: Json) -> bytes:
     """A frame with its size."""
     buffers: list[bytes] = []
-    data = json.dumps(take_out(message.data, buffers))
+    data = data_json(json).dumps(take_out(message.data, buffers))
     parts = [message.nsp.encode(), data.encode() if isinstance(data, str) else data]
     if message.packet is not None:
         parts += message.packet.parts
     return framed(message.kind, parts + buffers)
+
+
+def data_json(json: Json) -> Json:
+    """What makes JSON of a message's data; a server whose packets have another form has none of its own."""
+    return DEFAULT_JSON if isinstance(json, Parser) else json
 
 
 def framed(kind: int, parts: list[bytes]) -> bytes:
@@ -157,17 +165,28 @@ def parts_of(frame: bytes) -> tuple[int, list[bytes]]:
     return kind, parts
 
 
-def decode(frame: bytes, uid: str, json: Json) -> Message:
-    """The message of the worker `uid` that is in a frame. Raises ValueError for what is none."""
+def decode(frame: bytes, uid: str, json: Json, packets: Json | None = None) -> Message:
+    """The message of the worker `uid` that is in a frame. Raises ValueError for what is none.
+
+    `packets`: the form of packets, where that is another one than `json`.
+    """
     kind, parts = parts_of(frame)
     try:
         nsp, data, *rest = parts
     except ValueError:
         raise ValueError(f"a message of {len(parts)} parts") from None
-    read = json.loads(data)
+    read = data_json(json).loads(data)
     if kind == Kind.BROADCAST:
-        return Message(Kind(kind), uid, nsp.decode(), read, args_of(rest, json))
+        return Message(Kind(kind), uid, nsp.decode(), read, packet_of(rest, packets or json))
     return Message(Kind(kind), uid, nsp.decode(), put_back(read, rest) if rest else read)
+
+
+def packet_of(messages: list[bytes], packets: Json) -> Any:
+    """[event, *args] of a packet in messages: its JSON as it is, where it is text and nothing else."""
+    first = messages[0] if len(messages) == 1 else b""
+    if first.startswith(PLAIN_EVENT) and not isinstance(packets, Parser):
+        return json_of(first[len(PLAIN_EVENT) :])
+    return args_of(messages, packets)
 
 
 def args_of(messages: list[bytes], json: Json) -> list[Any]:

@@ -9,7 +9,7 @@ import logging
 import random
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastsio.adapters.redis_queue import (
@@ -21,6 +21,7 @@ from fastsio.adapters.redis_queue import (
     RedisQueue,
     said,
 )
+from fastsio.adapters.redis_url import connect
 from fastsio.adapters.redis_wire import RedisWire, open_wire
 
 logger = logging.getLogger("fastsio.adapters")
@@ -47,7 +48,8 @@ class RedisLink:
 
     channels and patterns are what is subscribed; sharded: by SSUBSCRIBE (Redis 7). on_message(channel, data) is called
     with bytes, in the order in which they come; on_state(is_up) when the subscription comes or goes. own_channel: one
-    of the channels that nobody else subscribes to: while it is set, Redis is asked whether it knows of that.
+    of the channels that nobody else subscribes to: while it is set, Redis is asked whether it knows of that. url,
+    service: see redis_url.connect().
 
     options: redis-py's, and these. silence_timeout: seconds in which Redis must answer; a connection on which it does
     not, or where TCP gets no acknowledgement, is given up (TCP_USER_TIMEOUT, keepalive, and redis-py's socket_timeout,
@@ -57,7 +59,7 @@ class RedisLink:
 
     def __init__(
         self, url: str, on_message: Callable[[bytes, bytes], None], on_state: Callable[[bool], None],
-        sharded: bool = False, options: dict[str, Any] | None = None,
+        sharded: bool = False, options: dict[str, Any] | None = None, service: str = "",
     ) -> None:  # fmt: skip
         redis = require_redis()
         options = dict(options or {})
@@ -66,9 +68,8 @@ class RedisLink:
         most_bytes = _positive("max_waiting_bytes", options.pop("max_waiting_bytes", MAX_WAITING_BYTES))  # fmt: skip
         # The last is uvloop's, of a connection that TCP has given up: redis-py takes it for no error of the connection.
         self.errors = (redis.exceptions.RedisError, OSError, RuntimeError)
-        self.client = redis.asyncio.Redis.from_url(
-            url, **(_defaults(url, self.silence_s) | options)
-        )
+        given = _defaults(url, self.silence_s) | options
+        self.client = connect(redis.asyncio, url, given, service)
         passing = (redis.exceptions.ReadOnlyError, redis.exceptions.ClusterDownError)
         self.queue = RedisQueue(
             self.client,
@@ -93,8 +94,6 @@ class RedisLink:
         self._up = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._wire: RedisWire | None = None
-        # Whether a ping has no answer yet.
-        self._is_asked = False
 
     async def start(self) -> None:
         """Connect, and return when the subscription works; that is tried until it does."""
@@ -172,13 +171,7 @@ class RedisLink:
         try:
             self._wire = wire
             wire.send(*self._subscriptions())
-            while True:
-                heard = wire.replies
-                await asyncio.wait([wire.lost], timeout=self.silence_s / 2)
-                if wire.lost.done():
-                    wire.lost.result()
-                elif wire.replies == heard:
-                    await self._ask(wire)
+            await self._watch(wire)
         finally:
             self._wire = None
             await wire.close()
@@ -203,7 +196,6 @@ class RedisLink:
 
     def _subscriptions(self) -> list[Command]:
         """What a new connection has to say."""
-        self._is_asked = True
         commands: list[Command] = []
         if self.patterns:
             commands.append(("psubscribe", *self.patterns))
@@ -211,13 +203,21 @@ class RedisLink:
             commands.append((f"{self._shard}subscribe", *self.channels))
         return [*commands, ("ping",)]
 
-    async def _ask(self, wire: RedisWire) -> None:
-        """Nothing has come for a while."""
-        if self._is_asked:
-            raise ConnectionError("the subscription does not answer")
-        self._is_asked = True
-        wire.send(("ping",))
-        await self._ask_of_own()
+    async def _watch(self, wire: RedisWire) -> None:
+        """Ask when nothing has come for half of silence_s. Raises when nothing comes upon that, or it has ended."""
+        clock = asyncio.get_running_loop().time
+        asked_at = clock()  # the subscriptions end with a ping
+        while True:
+            left_s = max(asked_at, wire.heard_at) + self.silence_s / 2 - clock()
+            if left_s > 0:
+                await asyncio.wait([wire.lost], timeout=left_s)
+            elif asked_at > wire.heard_at:
+                raise ConnectionError("the subscription does not answer")
+            else:
+                asked_at = clock()
+                wire.send(("ping",))
+            if wire.lost.done():
+                wire.lost.result()
 
     def _heard(self, reply: Any) -> None:
         """Called for each message, and for what Redis answers to commands."""
@@ -231,8 +231,14 @@ class RedisLink:
             self._wire.fail(f"Redis refuses the subscription: {kind!r}")
         elif kind == b"pong" or kind == b"PONG":  # as RESP2 has it, and RESP3
             # Answers come in the order of the commands: the first ping's is behind the subscriptions'.
-            self._is_asked = False
+            if self.is_up:
+                self._start(self._ask_of_own())
             self._set_up(True)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.append(task)
+        task.add_done_callback(self._tasks.remove)
 
     def _give(self, channel: bytes, data: bytes) -> None:
         """Whatever goes wrong with a message, the next is one of its own."""
@@ -249,8 +255,16 @@ class RedisLink:
 
     async def _ask_of_own(self) -> None:
         """A connection may live and have lost what it was subscribed to, behind a proxy that has changed Redis."""
-        if self.own_channel is not None and not await self.subscribers(self.own_channel):
-            raise ConnectionError("Redis does not know of the subscription")
+        wire = self._wire
+        if self.own_channel is None or wire is None:
+            return
+        try:
+            is_known = await self.subscribers(self.own_channel) > 0
+        except self.errors as error:
+            wire.fail(f"Redis was asked for the subscription: {error!r}")
+        else:
+            if not is_known:
+                wire.fail("Redis does not know of the subscription")
 
     def _set_up(self, is_up: bool) -> None:
         if is_up == self.is_up:

@@ -145,7 +145,9 @@ class RedisQueue:
 
     async def _send(self, batch: list[Entry]) -> bool:
         try:
-            answers = await self._batches.ask([entry.command for entry in batch])
+            # Who waits for a stream gets what was added as one in one answer: else the first entry, and then the rest.
+            is_one = len(batch) > 1 and all(entry.is_kept for entry in batch)
+            answers = await self._batches.ask([entry.command for entry in batch], is_one)
         except Exception as error:
             if not isinstance(error, self._errors):  # the next are sent all the same
                 logger.exception("Redis: messages could not be sent")

@@ -18,7 +18,16 @@ from fastsio.adapters.redis_bus import RedisBus
 from fastsio.adapters.redis_link import RedisLink
 from fastsio.adapters.redis_queue import Command
 from fastsio.adapters.stream_reader import StreamReader, add_command
-from fastsio.adapters.wire import EVENT, Packed, dumps, has_bytes, message_of, unpack
+from fastsio.adapters.wire import (
+    EVENT,
+    Packed,
+    dumps,
+    has_bytes,
+    message_of,
+    read_broadcast_content,
+    unpack,
+    with_packet,
+)
 
 if TYPE_CHECKING:
     from fastsio._encoded import Encoded
@@ -26,6 +35,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("fastsio.adapters")
 
+BROADCAST = b"%d" % Kind.BROADCAST
 # These change what clients have or get, and are in the stream; what asks for answers is not.
 IN_STREAM = (
     Kind.BROADCAST,
@@ -88,20 +98,22 @@ class RedisStreamsAdapter(RedisBus):
         try:
             if b"nsp" not in fields:
                 return
-            data = fields.get(b"data")
-            read = {
-                "type": int(fields[b"type"]),
-                "uid": fields[b"uid"].decode(),
-                "nsp": fields[b"nsp"].decode(),
-                "data": None if data is None else self._content(data),
-            }
-            self.receive(message_of(read))
+            uid = fields[b"uid"].decode()
+            if uid != self.cluster.uid:  # what is this server's own is not read
+                self.receive(self._read(uid, fields))
         except (TypeError, ValueError, KeyError, AttributeError):
             logger.warning("no message of a server, at %r of the stream", position, exc_info=True)
 
+    def _read(self, uid: str, fields: dict[bytes, bytes]) -> Message:
+        kind, nsp, data = fields[b"type"], fields[b"nsp"].decode(), fields.get(b"data")
+        if kind == BROADCAST and data is not None and data[:1] == b"{":
+            return read_broadcast_content(data, uid, nsp)
+        content = None if data is None else self._content(data)
+        return message_of({"type": int(kind), "uid": uid, "nsp": nsp, "data": content})
+
     def _content(self, data: bytes) -> Any:
         if data[:1] == b"{":
-            return self.cluster.hub.json.loads(data)
+            return self.cluster.json.loads(data)
         return unpack(base64.b64decode(data))
 
     # --- channels ----------------------------------------------------------------------------
@@ -146,12 +158,11 @@ class RedisStreamsAdapter(RedisBus):
         """The data as the stream has it: JSON, or MessagePack in Base64."""
         packed: Packed | None = message.packet
         if packed is None:
-            return dumps(self.cluster.hub.json, message.data)
+            return dumps(self.cluster.json, message.data)
         if packed.is_binary:
             packet = {"type": EVENT, "data": msgspec.Raw(packed.data)}
             return base64.b64encode(msgspec.msgpack.encode({"packet": packet, **message.data}))
-        head = b'{"packet":{"type":%d,"data":%b},' % (EVENT, packed.data)
-        return head + dumps(self.cluster.hub.json, message.data)[1:]
+        return with_packet(packed, message, self.cluster.json)
 
     def _bytes(self, message: Message) -> bytes:
         """The whole message as MessagePack: what is published is never JSON."""
@@ -161,12 +172,12 @@ class RedisStreamsAdapter(RedisBus):
             args = (
                 msgspec.Raw(packed.data)
                 if packed.is_binary
-                else self.cluster.hub.json.loads(packed.data)
+                else self.cluster.json.loads(packed.data)
             )
             data = {"packet": {"type": EVENT, "data": args}, **data}
         elif not has_bytes(data):
             # As JSON has it: what it knows and MessagePack does not, such as models, is the same everywhere.
-            data = self.cluster.hub.json.loads(dumps(self.cluster.hub.json, data))
+            data = self.cluster.json.loads(dumps(self.cluster.json, data))
         return msgspec.msgpack.encode(
             {"type": int(message.kind), "data": data, "uid": message.uid, "nsp": message.nsp}
         )

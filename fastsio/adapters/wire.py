@@ -7,6 +7,7 @@ import msgspec
 
 from fastsio._json import DEFAULT_JSON
 from fastsio.adapters.messages import Kind, Message
+from fastsio.adapters.packets import json_of
 
 if TYPE_CHECKING:
     from fastsio._encoded import Encoded
@@ -43,12 +44,7 @@ class Packed:
         elif json.dumps is None:
             self.data = dumps(json, args)
         else:
-            self.data = json_of(encoded.text)
-
-
-def json_of(event: bytes) -> bytes:
-    """[event, *args] in JSON from an event's packet without an id: `42[…]` or `42/chat,[…]`."""
-    return event[2:] if event.startswith(b"42[") else event[event.index(b",") + 1 :]
+            self.data = json_of(encoded.text[2:])  # types are in front: Engine.IO's, Socket.IO's
 
 
 def dumps(json: "Json", value: Any) -> bytes:
