@@ -147,7 +147,17 @@ MAY_IMPORT: dict[str, list[str]] = {
         "msgpack_packet",
         "_msgpack",
     ],  # never engine, adapters, api or _conn
-    "adapters": ["core", "_eager", "_encoded", "_json", "_codec", "rarely"],
+    "adapters": [
+        "core",
+        "rarely",
+        "_eager",
+        "_encoded",
+        "_json",
+        "_codec",  # the last three: python-socketio's format, which has packets' JSON in it
+        "_frames",
+        "packet",
+    ],
+    "managers": ["adapters", "api"],  # python-socketio's classes over adapters' buses
     "client": [
         "_eager",
         "_client",
@@ -206,7 +216,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         door: [*LOWER, *STYLES, *FRONT_DOORS, "server", "doors", "check_swap", "schema"]
         for door in FRONT_DOORS
     },
-    "__init__": [*LOWER, *STYLES, *FRONT_DOORS, "server", "doors"],
+    "__init__": [*LOWER, *STYLES, *FRONT_DOORS, "server", "doors", "managers"],
 }
 
 # What stands above a layer, and is loaded by it only when an application asks a server for it: attach(),

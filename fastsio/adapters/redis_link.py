@@ -21,6 +21,7 @@ from fastsio.adapters.redis_queue import (
     RedisQueue,
     said,
 )
+from fastsio.adapters.redis_url import connect
 from fastsio.adapters.redis_wire import RedisWire, open_wire
 
 logger = logging.getLogger("fastsio.adapters")
@@ -47,7 +48,8 @@ class RedisLink:
 
     channels and patterns are what is subscribed; sharded: by SSUBSCRIBE (Redis 7). on_message(channel, data) is called
     with bytes, in the order in which they come; on_state(is_up) when the subscription comes or goes. own_channel: one
-    of the channels that nobody else subscribes to: while it is set, Redis is asked whether it knows of that.
+    of the channels that nobody else subscribes to: while it is set, Redis is asked whether it knows of that. url,
+    service: see redis_url.connect().
 
     options: redis-py's, and these. silence_timeout: seconds in which Redis must answer; a connection on which it does
     not, or where TCP gets no acknowledgement, is given up (TCP_USER_TIMEOUT, keepalive, and redis-py's socket_timeout,
@@ -57,7 +59,7 @@ class RedisLink:
 
     def __init__(
         self, url: str, on_message: Callable[[bytes, bytes], None], on_state: Callable[[bool], None],
-        sharded: bool = False, options: dict[str, Any] | None = None,
+        sharded: bool = False, options: dict[str, Any] | None = None, service: str = "",
     ) -> None:  # fmt: skip
         redis = require_redis()
         options = dict(options or {})
@@ -66,9 +68,8 @@ class RedisLink:
         most_bytes = _positive("max_waiting_bytes", options.pop("max_waiting_bytes", MAX_WAITING_BYTES))  # fmt: skip
         # The last is uvloop's, of a connection that TCP has given up: redis-py takes it for no error of the connection.
         self.errors = (redis.exceptions.RedisError, OSError, RuntimeError)
-        self.client = redis.asyncio.Redis.from_url(
-            url, **(_defaults(url, self.silence_s) | options)
-        )
+        given = _defaults(url, self.silence_s) | options
+        self.client = connect(redis.asyncio, url, given, service)
         passing = (redis.exceptions.ReadOnlyError, redis.exceptions.ClusterDownError)
         self.queue = RedisQueue(
             self.client,

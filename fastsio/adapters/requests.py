@@ -128,12 +128,12 @@ class ClusterGathering(Gathering):
 
 
 class Calling(ClusterGathering):
-    """What clients of other servers answer goes to a callback, one by one."""
+    """What clients of other servers answer goes to a callback, one by one; it fails when there is no one more."""
 
     __slots__ = ("_pending",)
 
     def __init__(self, pending: PendingAck, on_end: Callable[[], None]) -> None:
-        super().__init__([], 0, lambda error, answers: None, on_end=on_end)
+        super().__init__([], 0, lambda error, answers: pending.fail(), on_end=on_end)
         self._pending = pending
 
     def answer(self, uid: str, values: list[Any]) -> None:
