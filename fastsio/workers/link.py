@@ -22,8 +22,8 @@ MAX_FRAME_BYTES = 1 << 30
 class Link(asyncio.Protocol):
     """One end of it. `on_made()` comes first, then `on_frame(frame)` gets the bus's frames without their sizes.
 
-    `on_told(what)` gets the other's words. It ends when the other end closes, or has sent what is no frame: then `closed`
-    is done, and `on_lost()` is called.
+    `on_told(what)` gets the other's words. It ends when the other end closes, or has sent what is no frame: then
+    `closed` is done, and `on_lost()` is called.
     """
 
     def __init__(
