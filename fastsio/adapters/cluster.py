@@ -56,7 +56,7 @@ class Cluster:
 
     def adapter_for(self, namespace: "Namespace", local: Adapter) -> "ClusterAdapter":
         """The adapter of a new namespace; `local` has the clients that are here."""
-        adapter = self.adapters[namespace.name] = ClusterAdapter(namespace, local, self)
+        adapter = self.adapters[namespace.name] = self.bus.adapter_for(namespace, local, self)
         if self._starting is not None:
             self.bus.namespace_added(namespace.name)
         return adapter
@@ -70,6 +70,7 @@ class Cluster:
 
     def served(self, loop: asyncio.AbstractEventLoop | None) -> None:
         """An engine serves the application now, on this loop; None: no longer, and stop() follows."""
+        self.bus.serving(loop is not None)
         if loop is not None and self._starting is None:
             self.loop = loop
             self._starting = loop.create_task(self._start())
@@ -123,8 +124,11 @@ class Cluster:
 
     def receive(self, message: Message) -> None:
         """A message has come. What is no proper one is logged, and nothing else happens."""
-        if message.uid == self.uid:
-            return
+        if message.uid != self.uid:
+            self.take(message)
+
+    def take(self, message: Message) -> None:
+        """Do what a message says, though it may be this server's own."""
         try:
             if self.bus.heartbeat_interval is not None:
                 if message.kind == Kind.ADAPTER_CLOSE:

@@ -23,6 +23,8 @@ class Kind(IntEnum):
     BROADCAST_CLIENT_COUNT = 11  # [requestId, clientCount]
     BROADCAST_ACK = 12  # [requestId, packet: one value]
     ADAPTER_CLOSE = 13  # I go
+    # Not Node's, which leaves it alone: a client of yours has come back to me. [pid]
+    SESSION_TAKEN = 100
 
 
 @dataclass(slots=True)

@@ -1,9 +1,11 @@
 """RedisStreamsAdapter: servers joined by a Redis stream, in the format of @socket.io/redis-streams-adapter 0.3.
 
 A server that has lost its connection reads on where it stopped, and what was published meanwhile waits: as long as the
-stream still has it nothing is lost, but what was on its way when the connection broke may come twice. Questions and
-their answers go by publish and subscribe. One stream for all namespaces: Node's streamCount loses those whose name
-hashes to a negative number.
+stream still has it nothing is lost. Questions and their answers go by publish and subscribe. One stream for all
+namespaces: Node's streamCount loses those whose name hashes to a negative number.
+
+Entries of fastsio's servers have a number, `n`, besides Node's fields: one that was written twice, as its connection
+broke, is taken once by them, and twice by Node's servers. With connection_state_recovery: see recovering.py.
 """
 
 import asyncio
@@ -14,17 +16,27 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fastsio.adapters.bus import Peers
+from fastsio.adapters.cluster import Cluster, ClusterAdapter
 from fastsio.adapters.messages import Kind, Message
+from fastsio.adapters.recovering import RecoveringAdapter
 from fastsio.adapters.redis_bus import RedisBus
 from fastsio.adapters.redis_link import FIRST_RETRY_S, LAST_RETRY_S, RedisLink
+from fastsio.adapters.stream_recovery import StreamRecovery
 from fastsio.adapters.wire import EVENT, Packed, dumps, has_bytes, message_of, unpack
 
 if TYPE_CHECKING:
     from fastsio._encoded import Encoded
+    from fastsio.core.adapter import Adapter
+    from fastsio.core.hub import Hub
     from fastsio.core.namespace import Namespace
 
 logger = logging.getLogger("fastsio.adapters")
 
+# How long Redis holds a question for what is new; a connection that says nothing for longer than that is dead.
+BLOCK_MS = 5000
+DEAF_S = 10.0
+# Of so many servers it is known what has come.
+MAX_SERVERS = 10_000
 # These change what clients have or get, and are in the stream; what asks for answers is not.
 IN_STREAM = (
     Kind.BROADCAST,
@@ -38,13 +50,16 @@ class RedisStreamsAdapter(RedisBus):
     """`IO(adapter=RedisStreamsAdapter("redis://localhost"))`.
 
     stream_name, max_len (about how many messages the stream keeps), read_count (how many are read at once),
-    channel_prefix: Node's options; the names must be the same on all servers. request_timeout: seconds. Other keyword
-    arguments are redis-py's. Raises ImportError without redis-py or msgspec: pip install "fastsio[redis]".
+    channel_prefix, session_key_prefix: Node's options; the names must be the same on all servers. request_timeout:
+    seconds. save_ahead: with connection_state_recovery, sessions are saved while their clients are there, so that these
+    can come back though their server was killed. Other keyword arguments are redis-py's. Raises ImportError without
+    redis-py or msgspec: pip install "fastsio[redis]".
     """
 
     def __init__(
         self, url: str = "redis://localhost:6379", *, stream_name: str = "socket.io", max_len: int = 10_000,
-        read_count: int = 100, channel_prefix: str = "socket.io", request_timeout: float = 5.0, **options: Any,
+        read_count: int = 100, channel_prefix: str = "socket.io", request_timeout: float = 5.0,
+        session_key_prefix: str = "sio:session:", save_ahead: bool = True, **options: Any,
     ) -> None:  # fmt: skip
         super().__init__()
         self.request_timeout = request_timeout
@@ -55,20 +70,53 @@ class RedisStreamsAdapter(RedisBus):
         self._link = RedisLink(
             url, self._arrived, self._state_changed, options=options, resends=True
         )
+        self._session_prefix = session_key_prefix
+        self._save_ahead = save_ahead
         self._position: bytes | str = "$"
         self._reading: asyncio.Task[None] | None = None
+        # How many messages this server has sent, and the newest of each server that has come.
+        self._sent = 0
+        self._newest: dict[str, int] = {}
+        self._recovery: StreamRecovery | None = None
+
+    def join(self, hub: "Hub") -> Cluster:
+        cluster = super().join(hub)
+        recovery = hub.options.connection_state_recovery
+        if isinstance(recovery, dict):
+            keep_s = recovery["max_disconnection_duration"]
+            self._recovery = StreamRecovery(
+                cluster, self._link, self._stream, self._session_prefix, keep_s, self._save_ahead, self._read
+            )  # fmt: skip
+        return cluster
+
+    def adapter_for(
+        self, namespace: "Namespace", local: "Adapter", cluster: Cluster
+    ) -> ClusterAdapter:  # fmt: skip
+        store = cluster.hub.lost_sessions
+        if self._recovery is None or store is None:
+            return super().adapter_for(namespace, local, cluster)
+        return RecoveringAdapter(namespace, store, cluster, self._recovery)
 
     async def start(self) -> None:
         await self._link.start()
         newest = await self._link.client.xrevrange(self._stream, count=1)
         self._position = newest[0][0] if newest else "0-0"
+        if self._recovery is not None:
+            self._recovery.begin(_text(self._position))
         self._reading = asyncio.create_task(self._keep_reading())
 
     async def stop(self) -> None:
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)
+        if self._recovery is not None:
+            await self._recovery.stop()
         await self._link.stop()
+
+    def _state_changed(self, is_up: bool) -> None:
+        super()._state_changed(is_up)
+        if is_up and self._recovery is not None:
+            self._recovery.redis_is_back()
 
     # --- the stream --------------------------------------------------------------------------
 
@@ -76,11 +124,12 @@ class RedisStreamsAdapter(RedisBus):
         delay_s = FIRST_RETRY_S
         while True:
             try:
-                found = await self._link.client.xread(
-                    {self._stream: self._position}, count=self._read_count, block=5000
-                )
+                async with asyncio.timeout(DEAF_S):
+                    found = await self._link.client.xread(
+                        {self._stream: self._position}, count=self._read_count, block=BLOCK_MS
+                    )
                 delay_s = FIRST_RETRY_S
-            except self._link.errors as error:
+            except (TimeoutError, *self._link.errors) as error:
                 logger.warning(
                     "Redis: the stream can't be read, again in %.1f s: %r", delay_s, error
                 )
@@ -94,19 +143,40 @@ class RedisStreamsAdapter(RedisBus):
 
     def _entered(self, position: bytes, fields: dict[bytes, bytes]) -> None:
         """An entry of the stream; what is none of ours, or of Node's, is logged and left."""
+        recovery = self._recovery
         try:
+            if recovery is not None:
+                recovery.passed(position.decode())
             if b"nsp" not in fields:
                 return
-            data = fields.get(b"data")
-            read = {
-                "type": int(fields[b"type"]),
-                "uid": fields[b"uid"].decode(),
-                "nsp": fields[b"nsp"].decode(),
-                "data": None if data is None else self._content(data),
-            }
-            self.receive(message_of(read))
+            number = int(fields.get(b"n", 0))
+            if number and self._is_repeated(fields[b"uid"].decode(), number):
+                return
+            if recovery is None:
+                self.receive(self._read(fields))
+            else:
+                recovery.entered(self._read(fields), position.decode(), number)
         except (TypeError, ValueError, KeyError, AttributeError):
             logger.warning("no message of a server, at %r of the stream", position, exc_info=True)
+
+    def _read(self, fields: dict[bytes, bytes]) -> Message:
+        data = fields.get(b"data")
+        return message_of({
+            "type": int(fields[b"type"]),
+            "uid": fields[b"uid"].decode(),
+            "nsp": fields[b"nsp"].decode(),
+            "data": None if data is None else self._content(data),
+        })  # fmt: skip
+
+    def _is_repeated(self, uid: str, number: int) -> bool:
+        """Whether a server's message was there already: they have ascending numbers."""
+        newest = self._newest
+        if number <= newest.get(uid, 0):
+            return True
+        if uid not in newest and len(newest) >= MAX_SERVERS:
+            del newest[next(iter(newest))]
+        newest[uid] = number
+        return False
 
     def _content(self, data: bytes) -> Any:
         if data[:1] == b"{":
@@ -135,10 +205,14 @@ class RedisStreamsAdapter(RedisBus):
 
     def publish(self, message: Message) -> None:
         if message.kind in IN_STREAM and message.request_id is None:
+            text = self._text(message)
+            self._sent += 1
             fields = ["uid", message.uid, "nsp", message.nsp, "type", str(int(message.kind))]
             self._link.send(
-                "XADD", self._stream, "MAXLEN", "~", self._max_len, "*", *fields, "data", self._text(message)
+                "XADD", self._stream, "MAXLEN", "~", self._max_len, "*", *fields, "data", text, "n", self._sent
             )  # fmt: skip
+            if self._recovery is not None:
+                self._recovery.sent(self._sent, message)
         else:
             self._link.send("PUBLISH", self._channel(message.nsp), self._bytes(message))
 
@@ -180,4 +254,12 @@ class RedisStreamsAdapter(RedisBus):
         except (TypeError, ValueError, KeyError, AttributeError):
             logger.warning("no message of a server, on %r: %.200r", channel, data, exc_info=True)
             return
+        if message.kind == Kind.SESSION_TAKEN:
+            if self._recovery is not None:
+                self._recovery.taken(message)
+            return
         self.receive(message)
+
+
+def _text(position: bytes | str) -> str:
+    return position.decode() if isinstance(position, bytes) else position

@@ -294,7 +294,11 @@ class Namespace(Emitter, Broadcasting, Declaring, NamespaceBase):
         """emit_to() of what the adapter has prepared (sync.py does that in the caller's thread)."""
         rooms = None if room is None else self._rooms_of(room)
         excluded = NOBODY_EXCEPT if skip is None else self._rooms_of(skip)
-        if not self.joining or not self._hold(encoded, room, excluded):
+        if (
+            not self.joining
+            or self.adapter.has_way_round
+            or not self._hold(encoded, room, excluded)
+        ):
             self.adapter.deliver(encoded, rooms, excluded, ticket=ticket)
         else:
             self.adapter.publish(rooms, excluded, ticket)
@@ -303,13 +307,18 @@ class Namespace(Emitter, Broadcasting, Declaring, NamespaceBase):
         self, args: list[Any], rooms: Rooms | None, excluded: Rooms, is_volatile: bool, is_plain: bool
     ) -> None:  # fmt: skip
         """Another server's broadcast: give it to the clients that are here."""
-        adapter = self.adapter.local
-        encoded, ticket = adapter.prepare(args, is_volatile)
+        encoded, ticket = self.adapter.local.prepare(args, is_volatile)
         encoded.is_plain = is_plain
+        self.give_here(encoded, rooms, excluded, is_volatile, ticket)
+        self.tell_sent_to(args, rooms, excluded)
+
+    def give_here(
+        self, encoded: Encoded, rooms: Rooms | None, excluded: Rooms, is_volatile: bool, ticket: Any
+    ) -> None:  # fmt: skip
+        """deliver_here() of what the adapter of the clients here has prepared."""
         room = None if rooms is None else [*rooms] if len(rooms) != 1 else next(iter(rooms))
         if is_volatile or not self.joining or not self._hold(encoded, room, excluded):
-            adapter.deliver(encoded, rooms, excluded, is_volatile, ticket)
-        self.tell_sent_to(args, rooms, excluded)
+            self.adapter.local.deliver(encoded, rooms, excluded, is_volatile, ticket)
 
     def _hold(self, encoded: Encoded, room: Any, excluded: Rooms) -> bool:
         """Keep a packet to everyone for those who are still asked about; True if it is for nobody else.

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -65,6 +66,15 @@ class Redis:
         assert self._process is not None
         self._process.kill() if kill else self._process.terminate()
         self._process.wait(10)
+
+    def pause(self) -> None:
+        """Let it be there and answer nothing, until go_on()."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def close(self) -> None:
         self.stop()
