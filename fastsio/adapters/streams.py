@@ -17,6 +17,7 @@ import msgspec
 
 from fastsio.adapters.bus import Peers
 from fastsio.adapters.cluster import Cluster, ClusterAdapter
+from fastsio.adapters.forwarding import Forwarding
 from fastsio.adapters.messages import Kind, Message
 from fastsio.adapters.recovering import RecoveringAdapter
 from fastsio.adapters.redis_bus import RedisBus
@@ -59,7 +60,8 @@ class RedisStreamsAdapter(RedisBus):
     def __init__(
         self, url: str = "redis://localhost:6379", *, stream_name: str = "socket.io", max_len: int = 10_000,
         read_count: int = 100, channel_prefix: str = "socket.io", request_timeout: float = 5.0,
-        session_key_prefix: str = "sio:session:", save_ahead: bool = True, **options: Any,
+        session_key_prefix: str = "sio:session:", save_ahead: bool = True, forward: bool | Forwarding = False,
+        **options: Any,
     ) -> None:  # fmt: skip
         super().__init__()
         self.request_timeout = request_timeout
@@ -70,6 +72,7 @@ class RedisStreamsAdapter(RedisBus):
         self._link = RedisLink(
             url, self._arrived, self._state_changed, options=options, resends=True
         )
+        self._forward(forward, url, channel_prefix, options)
         self._session_prefix = session_key_prefix
         self._save_ahead = save_ahead
         self._position: bytes | str = "$"
@@ -111,7 +114,7 @@ class RedisStreamsAdapter(RedisBus):
             await asyncio.gather(self._reading, return_exceptions=True)
         if self._recovery is not None:
             await self._recovery.stop()
-        await self._link.stop()
+        await super().stop()
 
     def _state_changed(self, is_up: bool) -> None:
         super()._state_changed(is_up)

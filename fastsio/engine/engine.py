@@ -76,6 +76,10 @@ class Engine:
         # What the handler may have besides open(); see ports.py.
         self.new_id: Callable[[], str] = getattr(handler, "generate_id", new_id)
         self._ask: Callable[[Admission], None] | None = getattr(handler, "admit", None)
+        # Asked about requests of sessions that are not here: True if it answers them.
+        self.elsewhere: Callable[[Request, Exchange], bool] | None = None
+        # What ids end with, those of an application too.
+        self.sid_suffix = ""
         self.bundle = Bundle.of(options)
         self.use_hooks(getattr(handler, "events", None))
         self.loop = loop
@@ -124,6 +128,11 @@ class Engine:
             "websocket": _open_packet(options, []),
         }
 
+    def mark_ids(self, suffix: str) -> None:
+        """Let the ids of new sessions end with that: they say whose they are."""
+        made, self.sid_suffix = self.new_id, suffix
+        self.new_id = lambda: made() + suffix
+
     def use_hooks(self, hooks: Hooks | None) -> None:
         """What the application has hung in: see ports.py. Clients may be here already."""
         if hooks is not None and not hooks.is_used:
@@ -166,8 +175,11 @@ class Engine:
             return
         refusal = self._refusal(request, transport, sid, is_upgrade, protocol)
         if refusal is not None:
+            if refusal is UNKNOWN_SID:
+                if self.elsewhere is None or not self.elsewhere(request, exchange):
+                    self.refuse(refusal, request, exchange)
             # A file's request names no transport.
-            if self.bundle is None or not self.bundle.answers(request, exchange):
+            elif self.bundle is None or not self.bundle.answers(request, exchange):
                 self.refuse(refusal, request, exchange)
             return
         assert transport is not None
@@ -263,6 +275,10 @@ class Engine:
             headers.append(("Content-Type", "application/json"))
             is_head = request.method == "HEAD"
             exchange.respond(refusal.status, headers, refusal.body, is_head=is_head)
+
+    def refuse_unknown(self, request: Request, exchange: Exchange) -> None:
+        """Answer a request whose session nobody knows."""
+        self.refuse(UNKNOWN_SID, request, exchange)
 
     def tell_refused(self, request: Request, message: str, context: dict[str, Any]) -> None:
         """Somebody was refused who broke no rule of the protocol: listeners shall know."""
