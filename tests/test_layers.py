@@ -147,7 +147,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "msgpack_packet",
         "_msgpack",
     ],  # never engine, adapters, api or _conn
-    "adapters": ["core", "_eager", "_encoded", "_fanout", "_http", "_json", "rarely"],
+    "adapters": ["core", "_eager", "_encoded", "_fanout", "_http", "_ids", "_json", "rarely"],
     "client": [
         "_eager",
         "_client",
