@@ -20,7 +20,7 @@ import msgspec
 
 from fastsio._http import Request
 from fastsio._ids import new_id
-from fastsio.adapters.redis_calls import RedisCalls
+from fastsio.adapters.redis_calls import RedisCalls, at_once
 from fastsio.adapters.redis_link import RedisLink
 from fastsio.adapters.wire import unpack
 from fastsio.rarely import RareLog
@@ -140,7 +140,7 @@ class Forwarder:
         self.held: dict[tuple[str, int], RemoteExchange] = {}
         self._settings = settings
         self._prefix = prefix
-        self._link = RedisLink(url, self._arrived, self._state_changed, options=options)
+        self._link = RedisLink(url, self._arrived, self._state_changed, options=at_once(options))
         self._calls = RedisCalls(self._link.client, self._link.errors)
         self._rare = RareLog(logger)
         self._engine: Any = None
@@ -356,7 +356,10 @@ class Forwarder:
         sent = self._calls.do("PUBLISH", self._channel(name), msgspec.msgpack.encode(message))
 
         def done(sent: "asyncio.Future[Any]") -> None:
-            if sent.cancelled() or sent.exception() is not None or not sent.result():
+            if sent.cancelled() or sent.exception() is not None:
+                if message[0] == Word.REQUEST:
+                    self._fail(message[2])
+            elif not sent.result():
                 self._has_gone(name)
 
         sent.add_done_callback(done)

@@ -1,11 +1,24 @@
 """Commands to Redis whose answers are wanted, in order and many at a time: a crowd of them takes one connection."""
 
 import asyncio
+import importlib
 from typing import Any
+
+from fastsio.adapters.redis_link import require_redis
 
 # What goes in one pipeline, and what may wait for one.
 AT_ONCE = 500
 MAX_WAITING = 100_000
+
+
+def at_once(options: dict[str, Any]) -> dict[str, Any]:
+    """redis-py's options, with those of a client that fails soon: after one attempt on a connection made anew.
+
+    By itself redis-py goes on for seconds, and what was asked meanwhile waits behind that.
+    """
+    retry = require_redis().retry.Retry
+    backoff = importlib.import_module("redis.backoff").NoBackoff
+    return {"retry": retry(backoff(), 1), **options}
 
 
 class RedisCalls:

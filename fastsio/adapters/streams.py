@@ -21,6 +21,7 @@ from fastsio.adapters.forwarding import Forwarding
 from fastsio.adapters.messages import Kind, Message
 from fastsio.adapters.recovering import RecoveringAdapter
 from fastsio.adapters.redis_bus import RedisBus
+from fastsio.adapters.redis_calls import at_once
 from fastsio.adapters.redis_link import FIRST_RETRY_S, LAST_RETRY_S, RedisLink
 from fastsio.adapters.stream_recovery import StreamRecovery
 from fastsio.adapters.wire import EVENT, Packed, dumps, has_bytes, message_of, unpack
@@ -70,7 +71,7 @@ class RedisStreamsAdapter(RedisBus):
         self._read_count = read_count
         self._prefix = channel_prefix
         self._link = RedisLink(
-            url, self._arrived, self._state_changed, options=options, resends=True
+            url, self._arrived, self._state_changed, options=at_once(options), resends=True
         )
         self._forward(forward, url, channel_prefix, options)
         self._session_prefix = session_key_prefix
