@@ -22,6 +22,7 @@ from fastsio._http import Request
 from fastsio._ids import new_id
 from fastsio.adapters.redis_calls import RedisCalls, at_once
 from fastsio.adapters.redis_link import RedisLink
+from fastsio.adapters.relay import End, can_relay, relay
 from fastsio.adapters.wire import unpack
 from fastsio.rarely import RareLog
 
@@ -47,7 +48,7 @@ class Word(IntEnum):
     CUT = 4  # [name, number]: end its client's connection
     RELEASE = 5  # [name of who has asked, number]: it ends; answer what you hold
     ASK = 6  # [name of who asks]
-    HERE = 7  # [name]
+    HERE = 7  # [name, "host:port" or "" if that is not told]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +56,24 @@ class Forwarding:
     """What may be on its way: `RedisAdapter(url, forward=Forwarding(max_requests=50_000))`.
 
     max_requests: how many requests of other servers' sessions this server holds; a client that polls holds one nearly
-    all the time. max_bytes: of one request or answer; above it a session ends. timeout: seconds for an answer, None:
-    ping_interval + ping_timeout, within which each held request has one. Raises ValueError for what is not positive.
+    all the time, and a relayed WebSocket one. max_bytes: of one request or answer; above it a session ends. timeout:
+    seconds for an answer, None: ping_interval + ping_timeout, within which each held request has one. advertise:
+    "host:port", where the other servers reach this one by TCP without TLS: upgrades to WebSocket come that way; None:
+    they are refused, and their clients poll on. Raises ValueError for what is not positive, or no address.
     """
 
     max_requests: int = 10_000
     max_bytes: int = 8 * 1024 * 1024
     timeout: float | None = None
+    advertise: str | None = None
 
     def __post_init__(self) -> None:
-        for name in self.__slots__:
+        for name in ("max_requests", "max_bytes", "timeout"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"Forwarding({name}={value!r}): more than 0")
+        if self.advertise is not None and address_in(self.advertise) is None:
+            raise ValueError(f'Forwarding(advertise={self.advertise!r}): "host:port"')
 
     @staticmethod
     def of(given: "bool | Forwarding") -> "Forwarding | None":
@@ -77,6 +83,13 @@ class Forwarding:
         if not isinstance(given, bool):
             raise TypeError(f"forward={given!r}: True, False or Forwarding(…)")
         return Forwarding() if given else None
+
+
+def address_in(text: str) -> tuple[str, int] | None:
+    """The host and port in "host:port", None where there are none."""
+    host, _, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    return (host, int(port)) if host and port.isdecimal() and 0 < int(port) < 65536 else None
 
 
 class Passed:
@@ -151,6 +164,12 @@ class Forwarder:
         self._heard: dict[str, float] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._asking: asyncio.TimerHandle | None = None
+        # Where other servers are reached, None: nowhere; and who waits to hear it.
+        self._addresses: dict[str, tuple[str, int] | None] = {}
+        self._wanted: dict[str, asyncio.Future[None]] = {}
+        # Connections that are joined with other servers' by now, or soon.
+        self._relays: set[asyncio.Task[None]] = set()
+        self._ends: set[End] = set()
         self._take: dict[int, Callable[..., None]] = {
             Word.REQUEST: self._asked,
             Word.ANSWER: self._answered,
@@ -158,7 +177,7 @@ class Forwarder:
             Word.CUT: self._cut,
             Word.RELEASE: self._release,
             Word.ASK: self._tell,
-            Word.HERE: self._has_told,
+            Word.HERE: self._is_here,
         }
         self._link.subscribe(self._channel(self.name))
 
@@ -196,9 +215,12 @@ class Forwarder:
             self._fail(number)
         if self._asking is not None:
             self._asking.cancel()
-        for task in self._tasks:
+        for end in list(self._ends):
+            end.transport.abort()
+        tasks = [*self._tasks, *self._relays]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         self._tasks = []
         await self._link.stop()
 
@@ -208,11 +230,13 @@ class Forwarder:
         """Pass a request on whose session is not here; False if it is nobody's, or can't be passed on."""
         sid = request.argument("sid") or ""
         owner = sid.rpartition(MARK)[2]
-        if request.is_upgrade or len(owner) != NAME_LENGTH or len(owner) == len(sid):
+        if len(owner) != NAME_LENGTH or len(owner) == len(sid):
             return False
         if owner == self.name or not self._link.is_up or request.method not in ("GET", "POST"):
             return False
-        if len(self._passed) >= self._settings.max_requests:
+        if request.is_upgrade and not (can_relay(exchange) and self._addresses.get(owner, True)):
+            return False
+        if len(self._passed) + len(self._relays) + len(self._ends) >= self._settings.max_requests:
             self._rare.note(
                 "many", "a request of another server's session is refused: Forwarding(max_requests=%d)",
                 self._settings.max_requests,
@@ -221,8 +245,39 @@ class Forwarder:
             return True
         if len(request.body) > self._settings.max_bytes:
             return False
-        self._pass_on(owner, request, exchange)
+        if request.is_upgrade:
+            task = asyncio.get_running_loop().create_task(self._relay(owner, request, exchange))
+            self._relays.add(task)
+            task.add_done_callback(self._relays.discard)
+            exchange.on_abort = task.cancel
+        else:
+            self._pass_on(owner, request, exchange)
         return True
+
+    async def _relay(self, owner: str, request: Request, exchange: Any) -> None:
+        """Join the connection of a client that wants a WebSocket with its session's server, if that can be reached."""
+        address = None
+        try:
+            address = await self._address_of(owner)
+            if address is not None:
+                end = await relay(exchange, request, *address)
+                self._ends.add(end)
+                end.on_end = lambda: self._ends.discard(end)
+                return
+        except (TimeoutError, OSError) as error:
+            self._rare.note("relay", "server %s can't be reached at %s: %r", owner, address, error)
+        exchange.on_abort = None
+        self._engine.refuse_unknown(request, exchange)
+
+    async def _address_of(self, name: str) -> tuple[str, int] | None:
+        if name not in self._addresses:
+            wanted = self._wanted.get(name)
+            if wanted is None:
+                wanted = self._wanted[name] = asyncio.get_running_loop().create_future()
+                self._publish(name, Word.ASK, self.name)
+            async with asyncio.timeout(ASK_S):
+                await asyncio.shield(wanted)
+        return self._addresses.get(name)
 
     def _pass_on(self, owner: str, request: Request, exchange: Any) -> None:
         self._numbers += 1
@@ -280,6 +335,8 @@ class Forwarder:
     def _has_gone(self, name: str) -> None:
         """Another server has ended, or is out of reach: so have the requests that it has, and those that it brought."""
         self._heard.pop(name, None)
+        self._addresses.pop(name, None)
+        self._told_where(name)
         passed = [number for number, one in self._passed.items() if one.owner == name]
         held = [number for who, number in self.held if who == name]
         if passed or held:
@@ -403,7 +460,18 @@ class Forwarder:
 
     def _tell(self, name: str) -> None:
         self._has_told(name)
-        self._publish(name, Word.HERE, self.name)
+        self._publish(name, Word.HERE, self.name, self._settings.advertise or "")
+
+    def _is_here(self, name: str, address: str) -> None:
+        self._has_told(name)
+        if name in self._wanted or name in self._heard:
+            self._addresses[name] = address_in(address)
+        self._told_where(name)
+
+    def _told_where(self, name: str) -> None:
+        wanted = self._wanted.pop(name, None)
+        if wanted is not None and not wanted.done():
+            wanted.set_result(None)
 
     def _has_told(self, name: str) -> None:
         if name in self._heard:

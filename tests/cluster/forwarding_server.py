@@ -1,4 +1,6 @@
-"""A server that passes requests on: forwarding_server.py KIND REDIS_URL. Lines of JSON as fastsio_server.py.
+"""A server that passes requests on: forwarding_server.py KIND REDIS_URL PORT, which is 0, or one to advertise.
+
+Lines of JSON as fastsio_server.py.
 
 Every connect that was accepted, and every disconnect, is counted.
 """
@@ -15,7 +17,7 @@ from typing import Any
 import uvloop
 
 import fastsio
-from fastsio.adapters import RedisAdapter, RedisStreamsAdapter, ShardedRedisAdapter
+from fastsio.adapters import Forwarding, RedisAdapter, RedisStreamsAdapter, ShardedRedisAdapter
 
 ADAPTERS: dict[str, Any] = {
     "classic": RedisAdapter,
@@ -25,8 +27,9 @@ ADAPTERS: dict[str, Any] = {
 
 
 class App:
-    def __init__(self, kind: str, url: str) -> None:
-        self.bus = ADAPTERS[kind](url, forward=True)
+    def __init__(self, kind: str, url: str, port: int) -> None:
+        advertise = f"127.0.0.1:{port}" if port else None
+        self.bus = ADAPTERS[kind](url, forward=Forwarding(advertise=advertise))
         self.io = fastsio.IO(adapter=self.bus, cors_allowed_origins="*", allow_eio3=True)
         self.told: Counter[str] = Counter()
         self.io.on("connection", self.connection)
@@ -41,7 +44,7 @@ class App:
         forwarder = self.bus._forwarder
         return {
             **self.told, "here": len(self.io.sockets.sockets), "passed": forwarder.passed,
-            "held": len(forwarder.held), "numbers": forwarder._numbers,
+            "held": len(forwarder.held), "relays": len(forwarder._ends),
         }  # fmt: skip
 
     def name(self) -> str:
@@ -53,8 +56,9 @@ class App:
 
 
 async def main() -> None:
-    app = App(*sys.argv[1:])
-    running = await fastsio.start(app.io, port=0)
+    kind, url, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    app = App(kind, url, port)
+    running = await fastsio.start(app.io, port=port)
     await app.io.hub.cluster.ready()
     await app.bus._forwarder._tasks[0]
     print(json.dumps({"port": running.port}), flush=True)

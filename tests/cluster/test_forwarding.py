@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from .round_robin import INSTALLED, RoundRobin, round_robin
-from .servers import HERE, Redis, Server
+from .servers import HERE, Redis, Server, free_port
 
 pytestmark = [
     pytest.mark.asyncio(loop_factories=["uvloop"]),
@@ -22,7 +22,10 @@ ROUNDS = 10
 
 
 def server(kind: str, redis: Redis) -> Server:
-    return Server([sys.executable, str(HERE / "forwarding_server.py"), kind, redis.url]).start()
+    """`kind`: of the adapter; with "+" behind it the server advertises its address."""
+    port = free_port() if kind.endswith("+") else 0
+    command = [str(HERE / "forwarding_server.py"), kind.rstrip("+"), redis.url, str(port)]
+    return Server([sys.executable, *command]).start()
 
 
 class Stage:
@@ -105,6 +108,27 @@ async def test_an_upgrade_at_the_wrong_server_is_refused_and_the_client_polls_on
         ("400", "GET", "websocket"), ("101", "GET", "websocket"), ("499", "GET", "polling")
     }, answers  # fmt: skip
     await stage.all_have_left()
+
+
+@pytest.mark.parametrize("stage", ["classic+"], indirect=True)
+async def test_an_upgrade_at_the_wrong_server_is_led_to_the_right_one_where_that_advertises(
+    stage: Stage,
+):
+    clients = stage.start_clients("polling,websocket")
+    await stage.report(lambda one: one["transport"] == "websocket")
+    await clients.call("work", ROUNDS)
+    report = await stage.report(lambda one: len(one["said"]) == CLIENTS)
+    for one in report:
+        assert (one["connects"], one["disconnects"], one["errors"]) == (1, [], [])
+        assert (one["answers"], one["wrong"], one["upgradeErrors"]) == (ROUNDS, 0, 0)
+    counts = [await one.call("counts") for one in stage.servers]
+    assert sum(one["relays"] for one in counts) > CLIENTS / 3
+    await stage.all_have_left()
+    counts = [await one.call("counts") for one in stage.servers]
+    assert sum(one["relays"] for one in counts) == 0
+    assert {key for key in stage.balancer.answers() if key[0] != "200"} <= {
+        ("101", "GET", "websocket"), ("499", "GET", "polling")
+    }  # fmt: skip
 
 
 @pytest.mark.fault(

@@ -20,7 +20,7 @@ from fastsio.adapters import Forwarding, RedisAdapter
 from fastsio.adapters import forwarding as forwarding_module
 from harness import until
 
-from .servers import Redis
+from .servers import Redis, free_port
 
 pytestmark = pytest.mark.asyncio(loop_factories=["uvloop"])
 UNKNOWN = {"code": 1, "message": "Session ID unknown"}
@@ -44,8 +44,8 @@ class Node:
     def forwarder(self) -> Any:
         return self.bus._forwarder
 
-    async def start(self) -> None:
-        self.running = await fastsio.start(self.io, port=0)
+    async def start(self, port: int = 0) -> None:
+        self.running = await fastsio.start(self.io, port=port)
         await self.io.hub.cluster.ready()
         await until(lambda: self.forwarder._link.is_up, "it hears of requests")
 
@@ -355,6 +355,83 @@ async def test_upgrades_are_not_passed_on(stage):
         await stage.http.ws_connect(url)
     assert caught.value.status == 400
     assert await stage.post(sid, '42["say",1]') == (200, "ok")
+
+
+async def relayed(stage: Stage, sid: str) -> aiohttp.ClientWebSocketResponse:
+    """An upgrade of the session that came to the wrong server, probed."""
+    url = stage.other.url(sid, transport="websocket").replace("http", "ws")
+    websocket = await stage.http.ws_connect(url)
+    await websocket.send_str("2probe")
+    assert await websocket.receive_str() == "3probe"
+    return websocket
+
+
+@pytest_asyncio.fixture
+async def advertising(own_redis: Redis) -> AsyncIterator[Stage]:
+    """Servers that say where they are; the second one says it wrongly."""
+    ports = [free_port(), free_port()]
+    told = [ports[0], free_port()]
+    nodes = [Node(own_redis.url, Forwarding(advertise=f"127.0.0.1:{port}")) for port in told]
+    for node, port in zip(nodes, ports, strict=True):
+        await node.start(port)
+    async with aiohttp.ClientSession() as http:
+        yield Stage(*nodes, http)
+        for node in nodes:
+            await node.running.close()
+
+
+async def test_an_upgrade_is_led_to_an_owner_that_advertises(advertising):
+    stage = advertising
+    sid = await stage.session()
+    async with await relayed(stage, sid) as websocket:
+        await websocket.send_str("5")
+        for n in range(3):
+            text = "x" * 100_000 + str(n)
+            await websocket.send_str(f'42["say","{text}"]')
+            await until(lambda text=text: stage.owner.told[-1] == ("say", [text]), "it has come")
+        stage.owner.io.emit("news", "y" * 200_000)
+        assert await websocket.receive_str() == f'42["news","{"y" * 200_000}"]'
+        assert len(stage.other.forwarder._ends) == 1
+    await until(lambda: stage.owner.told[-1] == ("disconnect", "transport close"), "it has left")
+    await until(lambda: not stage.other.forwarder._ends, "nothing is left of it")
+
+
+@pytest.mark.fault(
+    "a server advertises an address where nobody listens (forward=Forwarding(advertise=…))",
+    "upgrades to it are refused, its clients poll on, and the log says it",
+)
+async def test_an_address_where_nobody_is_leaves_the_client_polling(advertising, caplog):
+    stage = Stage(advertising.other, advertising.owner, advertising.http)
+    sid = await stage.session()
+    with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+        await relayed(stage, sid)
+    assert caught.value.status == 400
+    assert "can't be reached at" in caplog.text
+    assert await stage.post(sid, '42["say",1]') == (200, "ok")
+
+
+@pytest.mark.fault(
+    "a server ends through which a WebSocket is relayed",
+    "its client is told by the end of the connection",
+)
+@pytest.mark.parametrize("which", ["owner", "other"])
+async def test_a_relayed_websocket_ends_with_either_server(advertising, which: str):
+    stage = advertising
+    sid = await stage.session()
+    websocket = await relayed(stage, sid)
+    await websocket.send_str("5")
+    closing = asyncio.create_task(getattr(stage, which).running.close())
+    async with asyncio.timeout(10):
+        while (message := await websocket.receive()).type != aiohttp.WSMsgType.CLOSED:
+            assert message.type != aiohttp.WSMsgType.ERROR, message
+    await closing
+    await until(lambda: stage.owner.told[-1][0] == "disconnect", "it has left", 10)
+
+
+@pytest.mark.parametrize("address", ["", "host", "host:", ":80", "host:0", "host:99999", "host:x"])
+async def test_an_address_that_is_none_is_named(address: str):
+    with pytest.raises(ValueError, match="host:port"):
+        Forwarding(advertise=address)
 
 
 async def test_what_an_application_has_hung_in_may_fail(stage, caplog, monkeypatch):
