@@ -147,7 +147,17 @@ MAY_IMPORT: dict[str, list[str]] = {
         "msgpack_packet",
         "_msgpack",
     ],  # never engine, adapters, api or _conn
-    "adapters": ["core", "_eager", "_encoded", "_fanout", "_http", "_ids", "_json", "rarely"],
+    "adapters": [
+        "core",
+        "_eager",
+        "_encoded",
+        "_fanout",
+        "_http",
+        "_ids",
+        "_json",
+        "_codec",
+        "rarely",
+    ],
     "client": [
         "_eager",
         "_client",
@@ -181,6 +191,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "static",
         "threads",
         "engine",
+        "core",  # how a bus is, for the health page
         "server",
         "options",
     ],

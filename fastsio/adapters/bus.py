@@ -32,6 +32,13 @@ class Bus:
     request_timeout: float = 5.0
     heartbeat_interval: float | None = 5.0
     heartbeat_timeout: float = 10.0
+    # Of presence: seconds between two heartbeats. Its servers are gone after heartbeat_timeout too.
+    presence_interval: float = 5.0
+    # Whether this server takes part in presence, and whether there is a way for it on this bus.
+    presence: bool = False
+    carries_presence: bool = True
+    # Whether it says by cluster.bus_changed() when its connection comes and goes; else it is up from start() on.
+    tells_state: bool = False
     # Whether a server tells of clients that go without an answer; Node's do not, and count such a message wrongly.
     tells_who_leaves: bool = True
 
@@ -77,10 +84,21 @@ class Bus:
 
     # --- what it may do in its own way -------------------------------------------------------
 
+    def tell(self, uid: str | None, message: Message) -> None:
+        """publish(), or respond() where there is a uid, of a kind that is fastsio's own: Node's must not get it."""
+        if uid is None:
+            self.publish(message)
+        else:
+            self.respond(uid, message)
+
+    async def presence_peers(self) -> int:
+        """How many other servers have presence, as far as the bus can tell: these are waited for at the start."""
+        return 0
+
     def pack(self, namespace: "Namespace", args: list[Any], encoded: "Encoded") -> Any:
         """[event, *args] as Message.packet of publish(): a snapshot, for the caller may change it. From any thread.
 
-        `encoded` is what the clients here get: of a bus that takes it along, receivers need not encode again.
+        `encoded` is a packet with just these: a bus that carries JSON need not make it once more.
         """
         raise NotImplementedError
 
@@ -113,13 +131,33 @@ class Bus:
 
     @property
     def lost(self) -> int:
-        """How many messages could not be sent, and will not be."""
+        """How many messages could not be sent, or are not known to have been, and will not be sent again."""
         return 0
 
     @property
     def is_behind(self) -> bool:
         """Whether messages wait to be sent."""
         return False
+
+    @property
+    def waiting(self) -> int:
+        """How many messages wait to be sent."""
+        return 0
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How many bytes these take."""
+        return 0
+
+    @property
+    def replayed(self) -> int:
+        """How many messages came late, because they were published while this server had no connection."""
+        return 0
+
+    @property
+    def gaps(self) -> int:
+        """How often messages for this server may have been lost that another bus than pub/sub would have kept."""
+        return 0
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:

@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from fastsio._eager import start_eager
 from fastsio._encoded import Encoded
+from fastsio._json import DEFAULT_JSON, Json
 from fastsio.adapters.bus import Bus, Peers
 from fastsio.adapters.inbox import Inbox
 from fastsio.adapters.members import Members
 from fastsio.adapters.messages import Kind, Message, make_opts
+from fastsio.adapters.presence import Presence
 from fastsio.adapters.remote import ClusterSocket
 from fastsio.adapters.requests import Calling, ClusterGathering, Request
 from fastsio.core.acks import PendingAck
 from fastsio.core.adapter import Adapter
+from fastsio.core.bus_state import BusState
 from fastsio.core.gather import Done, Gathering, gather, setting
 from fastsio.core.operator import Rooms
 from fastsio.core.remote import RemoteSocket
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("fastsio.adapters")
 
+LOOK_S = 1.0
+
 
 class Cluster:
     """One server in its cluster. `uid`: its name there, 16 hex digits; `members`: the others that it has heard of.
@@ -41,6 +46,8 @@ class Cluster:
     def __init__(self, hub: "Hub", bus: Bus) -> None:
         self.hub = hub
         self.bus = bus
+        # What servers tell each other, where that is JSON. Packets may have another form, which has none to give.
+        self.json: Json = hub.json if hub.json.dumps is not None else DEFAULT_JSON
         self.uid = secrets.token_hex(8)
         self.adapters: dict[str, ClusterAdapter] = {}
         self.requests: dict[str, Request | ClusterGathering] = {}
@@ -49,6 +56,11 @@ class Cluster:
         self.listeners: list[Callable[[bool, int], None]] = []
         self.is_up = False
         self.loop: asyncio.AbstractEventLoop | None = None
+        if bus.presence and not bus.carries_presence:
+            raise ValueError(f"{bus!r}: presence=True, but this bus can't carry it")
+        # Who is where on all servers; None: nobody has asked for that.
+        self.presence = Presence(self) if bus.presence else None
+        self.state = BusState(self)
         self._inbox = Inbox(self)
         self._starting: asyncio.Task[None] | None = None
         self._beat: asyncio.TimerHandle | None = None
@@ -77,9 +89,14 @@ class Cluster:
             self._starting.add_done_callback(_log_failure)
 
     async def _start(self) -> None:
+        self.state.begins()
         for name in list(self.adapters):
             self.bus.namespace_added(name)
         await self.bus.start()
+        if not self.bus.tells_state:
+            self.bus_changed(True, self.bus.lost)
+        if self.presence is not None:
+            self.presence.start()
         if self.bus.heartbeat_interval is not None:
             self.send(Kind.INITIAL_HEARTBEAT, "/")
             self._keep_beating(self.bus.heartbeat_interval)
@@ -96,6 +113,8 @@ class Cluster:
             return
         if self._beat is not None:
             self._beat.cancel()
+        if self.presence is not None:
+            self.presence.stop()
         if not starting.done():
             starting.cancel()
             await asyncio.wait([starting])
@@ -104,7 +123,9 @@ class Cluster:
         for request in list(self.requests.values()):
             request.stop()
         self.members.alive.clear()
+        self.state.ends()
         await self.bus.stop()
+        self.is_up = False
 
     def _keep_beating(self, interval_s: float) -> None:
         loop = asyncio.get_running_loop()
@@ -112,7 +133,8 @@ class Cluster:
         self.members.expire(now)
         if now - self._published_at >= interval_s:
             self.send(Kind.HEARTBEAT, "/")
-        self._beat = loop.call_later(interval_s, self._keep_beating, interval_s)
+        # Who is silent is noticed a second late at the most.
+        self._beat = loop.call_later(min(interval_s, LOOK_S), self._keep_beating, interval_s)
 
     # --- messages ----------------------------------------------------------------------------
 
@@ -135,7 +157,10 @@ class Cluster:
                     self.members.left(message.uid)
                     return
                 self.members.heard(message.uid, self.bus.loop.time())
-            self._inbox.take(message)
+            if message.kind != Kind.PRESENCE:
+                self._inbox.take(message)
+            elif self.presence is not None:
+                self.presence.take(message)
         except (TypeError, ValueError, KeyError, AttributeError, IndexError, OverflowError):
             logger.warning("message of server %s is none: %r", message.uid, message, exc_info=True)
 
@@ -146,8 +171,13 @@ class Cluster:
         logger.log(level, "the adapter is %s; %d messages lost so far", state, lost)
         for fn in list(self.listeners):
             fn(is_up, lost)
+        if self.presence is not None:
+            self.presence.bus_changed(is_up)
+        self.state.changed(is_up, lost)
 
     def _gone(self, uid: str) -> None:
+        if self.presence is not None:
+            self.presence.gone(uid)
         for request in list(self.requests.values()):
             request.gone(uid)
 
@@ -199,6 +229,9 @@ class ClusterAdapter(Adapter):
         super().__init__(namespace)
         self._local = local
         self.cluster = cluster
+        self._presence = cluster.presence
+        if self._presence is not None:
+            namespace.attend(self)
 
     @property
     def local(self) -> Adapter:
@@ -216,10 +249,13 @@ class ClusterAdapter(Adapter):
 
     def prepare(self, args: list[Any], is_volatile: bool = False) -> tuple[Encoded, Any]:
         encoded, ticket = self._local.prepare(args, is_volatile)
-        # What is kept for clients that come back has an offset at its end, which is this server's.
-        shared = encoded if ticket is None else self.namespace.encode_event(args)
-        packed = self.cluster.bus.pack(self.namespace, args, shared)
+        packed = self._pack(args, encoded)
         return encoded, Ticket(ticket, packed, {"volatile": True} if is_volatile else {})
+
+    def _pack(self, args: list[Any], encoded: Encoded) -> Any:
+        """[event, *args] for other servers. Here the packet may end with an offset, for clients that come back."""
+        shared = encoded if type(self._local) is Adapter else self.namespace.encode_event(args)
+        return self.cluster.bus.pack(self.namespace, args, shared)
 
     def deliver(
         self, encoded: Encoded, rooms: Rooms | None, excluded: Rooms, is_volatile: bool = False, ticket: Any = None
@@ -236,7 +272,7 @@ class ClusterAdapter(Adapter):
         self, encoded: Encoded, args: list[Any], rooms: Rooms | None, excluded: Rooms, is_volatile: bool
     ) -> None:  # fmt: skip
         self._local.deliver_latest(encoded, args, rooms, excluded, is_volatile)
-        packed = self.cluster.bus.pack(self.namespace, args, encoded)
+        packed = self._pack(args, encoded)
         self.publish(rooms, excluded, Ticket(None, packed, {"latest": encoded.key[1]}))
 
     def publish(self, rooms: Rooms | None, excluded: Rooms, ticket: Ticket) -> None:
@@ -339,6 +375,46 @@ class ClusterAdapter(Adapter):
         else:
             self.cluster.ask(Kind.SERVER_SIDE_EMIT, name, data, done, timeout_s)
 
+    # --- who is where ------------------------------------------------------------------------
+
+    def socket_joined(self, sid: str) -> None:
+        """A client is in the namespace here."""
+        assert self._presence is not None
+        self._presence.entered(self.namespace.name, None, sid)
+
+    def socket_left(self, sid: str) -> None:
+        """It has left the namespace."""
+        assert self._presence is not None
+        self._presence.left(self.namespace.name, None, sid)
+
+    async def count_members(self, rooms: Rooms | None) -> int:
+        if rooms is None or len(rooms) == 1:
+            room = None if rooms is None else next(iter(rooms))
+            elsewhere = [
+                len(sids) for sids in (await self._told()).elsewhere(self.namespace.name, room)
+            ]
+            return await self._local.count_members(rooms) + sum(elsewhere)
+        return len(await self.list_members(rooms))
+
+    async def list_members(self, rooms: Rooms | None) -> set[str]:
+        presence = await self._told()
+        found = await self._local.list_members(rooms)
+        for room in (None,) if rooms is None else rooms:
+            found.update(*presence.elsewhere(self.namespace.name, room))
+        return found
+
+    async def list_rooms(self) -> set[Any]:
+        presence = await self._told()
+        return await self._local.list_rooms() | presence.rooms_elsewhere(self.namespace.name)
+
+    async def _told(self) -> Presence:
+        if self._presence is None:
+            raise RuntimeError(
+                f"who is on other servers is not known: give presence=True to {self.cluster.bus!r}"
+            )
+        await self._presence.settled()
+        return self._presence
+
     # --- the rest is that of the clients here ------------------------------------------------
 
     def members(self, rooms: Rooms | None, excluded: Rooms = frozenset()) -> Iterable["Socket"]:
@@ -346,12 +422,16 @@ class ClusterAdapter(Adapter):
 
     def add(self, socket: "Socket", room: Any) -> None:
         is_new = room not in self.rooms
+        if self._presence is not None and (is_new or socket.id not in self.rooms[room]):
+            self._presence.entered(self.namespace.name, room, socket.id)
         self._local.add(socket, room)
         if is_new and room in self.rooms:
             self.cluster.bus.room_added(self.namespace.name, room)
 
     def remove(self, socket: "Socket", room: Any) -> None:
         was_there = room in self.rooms
+        if self._presence is not None and was_there and socket.id in self.rooms[room]:
+            self._presence.left(self.namespace.name, room, socket.id)
         self._local.remove(socket, room)
         if was_there and room not in self.rooms:
             self.cluster.bus.room_removed(self.namespace.name, room)

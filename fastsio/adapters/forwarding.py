@@ -20,7 +20,7 @@ import msgspec
 
 from fastsio._http import Request
 from fastsio._ids import new_id
-from fastsio.adapters.redis_calls import RedisCalls, at_once
+from fastsio.adapters.redis_calls import RedisCalls
 from fastsio.adapters.redis_link import RedisLink
 from fastsio.adapters.relay import End, can_relay, relay
 from fastsio.adapters.wire import unpack
@@ -153,8 +153,8 @@ class Forwarder:
         self.held: dict[tuple[str, int], RemoteExchange] = {}
         self._settings = settings
         self._prefix = prefix
-        self._link = RedisLink(url, self._arrived, self._state_changed, options=at_once(options))
-        self._calls = RedisCalls(self._link.client, self._link.errors)
+        self._link = RedisLink(url, self._arrived, self._state_changed, options=options)
+        self._calls = RedisCalls(self._link)
         self._rare = RareLog(logger)
         self._engine: Any = None
         self._timeout_s = 0.0

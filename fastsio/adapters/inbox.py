@@ -21,7 +21,6 @@ class Inbox:
     def __init__(self, cluster: "Cluster") -> None:
         self._cluster = cluster
         self._take: dict[Kind, Callable[[Namespace, Message], None]] = {
-            Kind.BROADCAST: self._broadcast,
             Kind.SOCKETS_JOIN: self._join,
             Kind.SOCKETS_LEAVE: self._leave,
             Kind.DISCONNECT_SOCKETS: self._disconnect,
@@ -37,7 +36,13 @@ class Inbox:
 
     def take(self, message: Message) -> None:
         """Do what it says. Raises TypeError, ValueError, KeyError or AttributeError for what is no message."""
-        if message.kind == Kind.INITIAL_HEARTBEAT:
+        if message.kind is Kind.BROADCAST:  # likely
+            namespace = self._cluster.hub.namespaces.get(message.nsp)
+            if namespace is not None:
+                self._broadcast(namespace, message)
+            elif message.request_id is not None:
+                self._answer_for_nobody(message)
+        elif message.kind == Kind.INITIAL_HEARTBEAT:
             self._cluster.send(Kind.HEARTBEAT, "/")
         elif message.kind in self._answers:
             request = self._cluster.requests.get(message.request_id or "")
@@ -67,6 +72,13 @@ class Inbox:
     def _broadcast(self, namespace: "Namespace", message: Message) -> None:
         rooms, excluded, flags = read_opts(message.data.get("opts"))
         is_volatile, is_plain = bool(flags.get("volatile")), flags.get("compress") is False
+        if isinstance(message.packet, bytes):
+            is_simple = message.request_id is None and "latest" not in flags
+            if is_simple and namespace.deliver_text(
+                message.packet, rooms, excluded, is_volatile, is_plain
+            ):
+                return  # likely
+            message.packet = self._cluster.json.loads(message.packet)
         if message.request_id is not None:
             self._gather(namespace, message, is_volatile, is_plain)
         elif flags.get("latest") is not None:

@@ -23,15 +23,18 @@ class Kind(IntEnum):
     BROADCAST_CLIENT_COUNT = 11  # [requestId, clientCount]
     BROADCAST_ACK = 12  # [requestId, packet: one value]
     ADAPTER_CLOSE = 13  # I go
-    # Not Node's, which leaves it alone: a client of yours has come back to me. [pid]
-    SESSION_TAKEN = 100
+    # Of fastsio alone, and nothing that a server of Node gets: see Bus.tell().
+    PRESENCE = 100  # [what, and what belongs to that: presence.py]
+    # Of fastsio alone too, and left alone by Node's: a client of yours has come back to me. [pid]
+    SESSION_TAKEN = 110
 
 
 @dataclass(slots=True)
 class Message:
     """One message. uid: who sent it; nsp: the namespace it is about, with its "/".
 
-    packet: of a BROADCAST, what the sender's bus has packed (see Bus.pack()); on the other side [event, *args].
+    packet: of a BROADCAST, what the sender's bus has packed (see Bus.pack()); on the other side [event, *args], as a
+    list, or as the bytes of its JSON where it came so: most servers need no more to send it on.
     """
 
     kind: Kind

@@ -16,6 +16,7 @@ from fastsio._fanout import fan_out
 from fastsio.adapters.cluster import Cluster, ClusterAdapter, Ticket
 from fastsio.adapters.messages import Kind, Message, read_opts
 from fastsio.adapters.sessions import pack_session
+from fastsio.core.handlers import check_event_name
 from fastsio.core.operator import Rooms
 from fastsio.core.recovery_adapter import SessionAwareAdapter, without_offset
 
@@ -225,6 +226,7 @@ class RecoveringAdapter(ClusterAdapter):
         """A broadcast, whose place in the stream is `entry` if it has one; `is_known`: to the clients here."""
         rooms, excluded, flags = read_opts(message.data.get("opts"))
         args = self._recovery.args_of(message)
+        check_event_name(args[0])  # clients close a connection on which a wrong one comes
         place = Place(entry if is_kept(message, flags) else None, self._recovery.position or 0)
         if place.offset is not None:
             encoded = self.namespace.encode_event([*args, place.offset])

@@ -7,6 +7,7 @@ Channels of a namespace, "/" here: `socket.io#/#` has the broadcasts, `socket.io
 `socket.io-request#/#` what servers ask each other, `socket.io-response#/#` the answers.
 """
 
+import functools
 import itertools
 import logging
 from typing import TYPE_CHECKING, Any
@@ -48,15 +49,19 @@ class RedisAdapter(RedisBus):
 
     url: redis://, rediss:// or unix://. key: Node's option of that name, the prefix of all channels. request_timeout:
     seconds, Node's requestsTimeout. publish_on_specific_response_channel: as Node's option. All servers must have the
-    same key and the last option. Other keyword arguments are redis-py's. Raises ImportError without redis-py or
+    same key and the last option. presence: see presence.py. silence_timeout, max_waiting, max_waiting_bytes: see
+    RedisLink. Other keyword arguments are redis-py's. Raises ImportError without redis-py or
     msgspec: pip install "fastsio[redis]".
     """
 
     def __init__(
         self, url: str = "redis://localhost:6379", *, key: str = "socket.io", request_timeout: float = 5.0,
-        publish_on_specific_response_channel: bool = False, forward: bool | Forwarding = False, **options: Any,
+        publish_on_specific_response_channel: bool = False, presence: bool = False,
+        forward: bool | Forwarding = False, **options: Any,
     ) -> None:  # fmt: skip
         super().__init__()
+        self.presence = presence
+        self.channel_root = key
         self.request_timeout = request_timeout
         self.key = key
         self._answers_apart = publish_on_specific_response_channel
@@ -64,18 +69,27 @@ class RedisAdapter(RedisBus):
         self._forward(forward, url, key, options)
         # Answers do not say whose they are.
         self._numbers = itertools.count()
+        # What the channels of our namespaces are for; rooms' are not among them.
+        self._known: dict[bytes, tuple[str, str, str]] = {}
 
     def namespace_added(self, name: str) -> None:
+        for channel in (f"{self.key}#{name}#", *self._channels(name)[:2]):
+            self._known[channel.encode()] = self._where(channel)
         self._link.psubscribe(f"{self.key}#{name}#*")
         self._link.subscribe(*self._channels(name))
 
     def namespace_removed(self, name: str) -> None:
+        for channel in (f"{self.key}#{name}#", *self._channels(name)[:2]):
+            self._known.pop(channel.encode(), None)
         self._link.punsubscribe(f"{self.key}#{name}#*")
         self._link.unsubscribe(*self._channels(name))
 
     def _channels(self, name: str) -> tuple[str, ...]:
-        own = f"{self._response_channel(name)}{self.cluster.uid}#"
+        own = self.own_channel(name)
         return self._request_channel(name), self._response_channel(name), own
+
+    def own_channel(self, name: str = "/") -> str:
+        return f"{self._response_channel(name)}{self.cluster.uid}#"
 
     def _request_channel(self, name: str) -> str:
         return f"{self.key}-request#{name}#"
@@ -84,9 +98,7 @@ class RedisAdapter(RedisBus):
         return f"{self.key}-response#{name}#"
 
     async def peers(self, name: str) -> Peers:
-        channel = self._request_channel(name)
-        [(_, count)] = await self._link.client.pubsub_numsub(channel)
-        return max(0, int(count) - 1)
+        return await self._peers(self._request_channel(name))
 
     # --- out ---------------------------------------------------------------------------------
 
@@ -141,7 +153,7 @@ class RedisAdapter(RedisBus):
         self._link.send("PUBLISH", f"{channel}{uid}#" if self._answers_apart else channel, payload)
 
     def _json(self, value: Any) -> bytes:
-        text: str | bytes = self.cluster.hub.json.dumps(value)
+        text: str | bytes = self.cluster.json.dumps(value)
         return text.encode() if isinstance(text, str) else text
 
     # --- in ----------------------------------------------------------------------------------
@@ -149,7 +161,7 @@ class RedisAdapter(RedisBus):
     def _arrived(self, channel: bytes, data: bytes) -> None:
         """Whatever it is, the subscription goes on: others may write to these channels too."""
         try:
-            kind, name, rest = self._where(channel.decode())
+            kind, name, rest = self._known.get(channel) or self._where(channel.decode())
             if kind == "":
                 self._broadcast(name, rest, data)
             elif kind == "-request":
@@ -165,18 +177,22 @@ class RedisAdapter(RedisBus):
         return kind, name, rest[:-1]
 
     def _read(self, data: bytes) -> dict[str, Any]:
-        read: dict[str, Any] = (
-            self.cluster.hub.json.loads(data) if data[:1] == b"{" else unpack(data)
-        )
+        read: dict[str, Any] = self.cluster.json.loads(data) if data[:1] == b"{" else unpack(data)
         return read
 
     def _broadcast(self, name: str, room: str, data: bytes) -> None:
+        # Most of it need not be read: a server gets its own messages too, and those to rooms that it does not have.
+        if data.startswith(self._own_head) or (room and not self._has_room(name, room)):
+            return
         uid, packet, opts = unpack(data)
         if uid == self.cluster.uid or packet.get("nsp", "/") != name:
             return
-        if room and not self._has_room(name, room):
-            return
         self.receive(Message(Kind.BROADCAST, uid, name, {"opts": opts}, packet["data"]))
+
+    @functools.cached_property
+    def _own_head(self) -> bytes:
+        """How broadcasts of this server begin: an array of three, and its uid."""
+        return b"\x93" + msgspec.msgpack.encode(self.cluster.uid)
 
     def _has_room(self, name: str, room: str) -> bool:
         namespace = self.cluster.hub.namespaces.get(name)

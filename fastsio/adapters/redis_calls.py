@@ -1,33 +1,25 @@
 """Commands to Redis whose answers are wanted, in order and many at a time: a crowd of them takes one connection."""
 
 import asyncio
-import importlib
 from typing import Any
 
-from fastsio.adapters.redis_link import require_redis
+from fastsio.adapters.redis_link import RedisLink
+from fastsio.adapters.redis_wire import RedisBatches
 
-# What goes in one pipeline, and what may wait for one.
+# What goes in one batch, and what may wait for one.
 AT_ONCE = 500
 MAX_WAITING = 100_000
 
-
-def at_once(options: dict[str, Any]) -> dict[str, Any]:
-    """redis-py's options, with those of a client that fails soon: after one attempt on a connection made anew.
-
-    By itself redis-py goes on for seconds, and what was asked meanwhile waits behind that.
-    """
-    retry = require_redis().retry.Retry
-    backoff = importlib.import_module("redis.backoff").NoBackoff
-    return {"retry": retry(backoff(), 1), **options}
+Call = tuple[list[tuple[Any, ...]], "asyncio.Future[Any]"]
 
 
 class RedisCalls:
-    """`client`: redis.asyncio's; `errors`: what it raises when Redis can't be reached."""
+    """Answers are as Redis gives them: bytes, int, None or lists of these. What fails is not tried again."""
 
-    def __init__(self, client: Any, errors: tuple[type[Exception], ...]) -> None:
-        self._client = client
-        self._errors = errors
-        self._waiting: list[tuple[list[tuple[Any, ...]], asyncio.Future[Any]]] = []
+    def __init__(self, link: RedisLink) -> None:
+        self._errors = link.errors
+        self._batches = RedisBatches(link.client, link.silence_s)
+        self._waiting: list[Call] = []
         self._running: asyncio.Task[None] | None = None
 
     def do(self, *command: Any) -> "asyncio.Future[Any]":
@@ -56,16 +48,10 @@ class RedisCalls:
         finally:
             self._running = None
 
-    async def _send(
-        self, batch: "list[tuple[list[tuple[Any, ...]], asyncio.Future[Any]]]"
-    ) -> None:  # fmt: skip
+    async def _send(self, batch: list[Call]) -> None:
         answers: list[Any]
-        pipeline = self._client.pipeline(transaction=False)
-        for commands, _ in batch:
-            for command in commands:
-                pipeline.execute_command(*command)
         try:
-            answers = await pipeline.execute(raise_on_error=False)
+            answers = await self._batches.ask([one for commands, _ in batch for one in commands])
         except self._errors as error:
             answers = [error] * sum(len(commands) for commands, _ in batch)
         except asyncio.CancelledError:
@@ -84,7 +70,7 @@ class RedisCalls:
                 future.set_result(answer)
 
     async def stop(self, seconds: float) -> None:
-        """Wait that long for the answers that are due; fail what has none by then."""
+        """Wait that long for the answers that are due; cancel those that have not come by then."""
         if self._running is not None:
             await asyncio.wait([self._running], timeout=seconds)
         if self._running is not None:
@@ -93,3 +79,4 @@ class RedisCalls:
         waiting, self._waiting = self._waiting, []
         for _, future in waiting:
             future.cancel()
+        await self._batches.close()

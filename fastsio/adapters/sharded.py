@@ -11,7 +11,7 @@ from fastsio.adapters.forwarding import Forwarding
 from fastsio.adapters.messages import Kind, Message
 from fastsio.adapters.redis_bus import RedisBus
 from fastsio.adapters.redis_link import RedisLink
-from fastsio.adapters.wire import Packed, decode, encode
+from fastsio.adapters.wire import Packed, decode, encode, tail
 
 if TYPE_CHECKING:
     from fastsio._encoded import Encoded
@@ -29,21 +29,28 @@ class ShardedRedisAdapter(RedisBus):
 
     subscription_mode: Node's option. "dynamic": a channel for each room that has clients here, except for those of one
     client; "dynamic-private": for these too; "static": none. channel_prefix: Node's option. Both must be the same on
-    all servers. request_timeout: seconds. Other keyword arguments are redis-py's. Raises ImportError without redis-py
+    all servers. request_timeout: seconds. presence: see presence.py. silence_timeout, max_waiting, max_waiting_bytes:
+    see RedisLink. Other keyword arguments are redis-py's. Raises ImportError without redis-py
     or msgspec (pip install "fastsio[redis]"), ValueError for a mode that there is not.
     """
 
+    publish_command = "SPUBLISH"
+
     def __init__(
         self, url: str = "redis://localhost:6379", *, channel_prefix: str = "socket.io",
-        subscription_mode: str = "dynamic", request_timeout: float = 5.0, forward: bool | Forwarding = False,
-        **options: Any,
+        subscription_mode: str = "dynamic", request_timeout: float = 5.0, presence: bool = False,
+        forward: bool | Forwarding = False, **options: Any,
     ) -> None:  # fmt: skip
         super().__init__()
+        self.presence = presence
+        self.channel_root = channel_prefix
         if subscription_mode not in MODES:
             raise ValueError(f"subscription_mode={subscription_mode!r}: one of {', '.join(MODES)}")
         self.request_timeout = request_timeout
         self._prefix = channel_prefix
         self._mode = subscription_mode
+        # Redis gives a server its own messages too: told by their end, and not read.
+        self._own_tails: tuple[bytes, ...] = ()
         self._link = RedisLink(
             url, self._arrived, self._state_changed, sharded=True, options=options
         )
@@ -60,9 +67,12 @@ class ShardedRedisAdapter(RedisBus):
         return self._mode == "dynamic-private" or len(room) != ID_LENGTH
 
     def namespace_added(self, name: str) -> None:
+        self._own_tails = (*self._own_tails, tail(self.cluster.uid, name))
         self._link.subscribe(self._channel(name), self._channel(name, self.cluster.uid))
 
     def namespace_removed(self, name: str) -> None:
+        own = tail(self.cluster.uid, name)
+        self._own_tails = tuple(one for one in self._own_tails if one != own)
         self._link.unsubscribe(self._channel(name), self._channel(name, self.cluster.uid))
 
     def room_added(self, name: str, room: Any) -> None:
@@ -74,9 +84,10 @@ class ShardedRedisAdapter(RedisBus):
             self._link.unsubscribe(self._channel(name, room))
 
     async def peers(self, name: str) -> Peers:
-        channel = self._channel(name)
-        [(_, count)] = await self._link.client.pubsub_shardnumsub(channel)
-        return max(0, int(count) - 1)
+        return await self._peers(self._channel(name))
+
+    def own_channel(self) -> str:
+        return self._channel("/", self.cluster.uid)
 
     # --- messages ----------------------------------------------------------------------------
 
@@ -93,12 +104,14 @@ class ShardedRedisAdapter(RedisBus):
         self._send(self._channel(message.nsp, uid), message)
 
     def _send(self, channel: str, message: Message) -> None:
-        self._link.send("SPUBLISH", channel, encode(message, self.cluster.hub.json))
+        self._link.send("SPUBLISH", channel, encode(message, self.cluster.json))
 
     def _arrived(self, channel: bytes, data: bytes) -> None:
         """Whatever it is, the subscription goes on: others may write to these channels too."""
+        if data.endswith(self._own_tails):
+            return
         try:
-            message = decode(data, self.cluster.hub.json)
+            message = decode(data, self.cluster.json)
         except (TypeError, ValueError, KeyError, AttributeError):
             logger.warning("no message of a server, on %r: %.200r", channel, data, exc_info=True)
             return

@@ -56,7 +56,7 @@ class StreamRecovery:
         self._stream = stream
         self._errors = link.errors
         self._read_entry = read_entry
-        self._calls = RedisCalls(link.client, link.errors)
+        self._calls = RedisCalls(link)
         self.keeper = SessionKeeper(self._calls, prefix, keep_s)
         # The newest message of this server that the stream has given back.
         self._came = 0
@@ -109,7 +109,7 @@ class StreamRecovery:
         """[event, *args] of a broadcast, whether it was packed here or has come. Raises TypeError if it is none."""
         args = message.packet
         if isinstance(args, Packed):
-            json = self._cluster.hub.json
+            json = self._cluster.json
             args = msgspec.msgpack.decode(args.data) if args.is_binary else json.loads(args.data)
         if not isinstance(args, list) or not args:
             raise TypeError(f"no event: {args!r:.200}")
@@ -218,12 +218,14 @@ class StreamRecovery:
             at = max(at, floor)
         raise ValueError(f"what it has missed is more than {MAX_PAGES * PAGE} entries away")
 
-    async def _range(self, first: int, last: int | None, count: int) -> list[Any]:
+    async def _range(
+        self, first: int, last: int | None, count: int
+    ) -> list[tuple[bytes, dict[bytes, bytes]]]:
         end = "+" if last is None else entry_at(last)
         found: list[Any] = await self._calls.do(
             "XRANGE", self._stream, entry_at(first), end, "COUNT", count
         )
-        return found
+        return [(entry, dict(zip(flat[::2], flat[1::2], strict=True))) for entry, flat in found]
 
     def _missed_packet(
         self, local: SharedSessions, fields: dict[bytes, bytes], entry: str, position: int, since: dict[Any, int]

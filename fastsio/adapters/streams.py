@@ -4,12 +4,11 @@ A server that has lost its connection reads on where it stopped, and what was pu
 stream still has it nothing is lost. Questions and their answers go by publish and subscribe. One stream for all
 namespaces: Node's streamCount loses those whose name hashes to a negative number.
 
-Entries of fastsio's servers have a number, `n`, besides Node's fields: one that was written twice, as its connection
-broke, is taken once by them, and twice by Node's servers. With connection_state_recovery: see recovering.py.
+With connection_state_recovery clients come back to any server: see recovering.py.
 """
 
-import asyncio
 import base64
+import itertools
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +20,9 @@ from fastsio.adapters.forwarding import Forwarding
 from fastsio.adapters.messages import Kind, Message
 from fastsio.adapters.recovering import RecoveringAdapter
 from fastsio.adapters.redis_bus import RedisBus
-from fastsio.adapters.redis_calls import at_once
-from fastsio.adapters.redis_link import FIRST_RETRY_S, LAST_RETRY_S, RedisLink
+from fastsio.adapters.redis_link import RedisLink
+from fastsio.adapters.redis_queue import Command
+from fastsio.adapters.stream_reader import StreamReader, add_command
 from fastsio.adapters.stream_recovery import StreamRecovery
 from fastsio.adapters.wire import EVENT, Packed, dumps, has_bytes, message_of, unpack
 
@@ -34,11 +34,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("fastsio.adapters")
 
-# How long Redis holds a question for what is new; a connection that says nothing for longer than that is dead.
-BLOCK_MS = 5000
-DEAF_S = 10.0
-# Of so many servers it is known what has come.
-MAX_SERVERS = 10_000
 # These change what clients have or get, and are in the stream; what asks for answers is not.
 IN_STREAM = (
     Kind.BROADCAST,
@@ -54,33 +49,32 @@ class RedisStreamsAdapter(RedisBus):
     stream_name, max_len (about how many messages the stream keeps), read_count (how many are read at once),
     channel_prefix, session_key_prefix: Node's options; the names must be the same on all servers. request_timeout:
     seconds. save_ahead: with connection_state_recovery, sessions are saved while their clients are there, so that these
-    can come back though their server was killed. Other keyword arguments are redis-py's. Raises ImportError without
-    redis-py or msgspec: pip install "fastsio[redis]".
+    can come back though their server was killed. presence: see presence.py; forward: see forwarding.py.
+    silence_timeout, max_waiting, max_waiting_bytes: see RedisLink. Other keyword arguments are redis-py's. Raises
+    ImportError without redis-py or msgspec: pip install "fastsio[redis]".
     """
 
     def __init__(
         self, url: str = "redis://localhost:6379", *, stream_name: str = "socket.io", max_len: int = 10_000,
         read_count: int = 100, channel_prefix: str = "socket.io", request_timeout: float = 5.0,
-        session_key_prefix: str = "sio:session:", save_ahead: bool = True, forward: bool | Forwarding = False,
-        **options: Any,
+        presence: bool = False, session_key_prefix: str = "sio:session:", save_ahead: bool = True,
+        forward: bool | Forwarding = False, **options: Any,
     ) -> None:  # fmt: skip
         super().__init__()
+        self.presence = presence
+        self.channel_root = channel_prefix
         self.request_timeout = request_timeout
         self._stream = stream_name
         self._max_len = max_len
-        self._read_count = read_count
         self._prefix = channel_prefix
-        self._link = RedisLink(
-            url, self._arrived, self._state_changed, options=at_once(options), resends=True
-        )
+        self._link = RedisLink(url, self._arrived, self._state_changed, options=options)
+        self._reader = StreamReader(self._link, stream_name, read_count, self._entered)
+        # Entries are numbered: so it is known whether one was added before the connection broke.
+        self._numbers = itertools.count(1)
+        self._link.queue.check = self._not_added
         self._forward(forward, url, channel_prefix, options)
         self._session_prefix = session_key_prefix
         self._save_ahead = save_ahead
-        self._position: bytes | str = "$"
-        self._reading: asyncio.Task[None] | None = None
-        # How many messages this server has sent, and the newest of each server that has come.
-        self._sent = 0
-        self._newest: dict[str, int] = {}
         self._recovery: StreamRecovery | None = None
 
     def join(self, hub: "Hub") -> Cluster:
@@ -102,20 +96,27 @@ class RedisStreamsAdapter(RedisBus):
         return RecoveringAdapter(namespace, store, cluster, self._recovery)
 
     async def start(self) -> None:
-        await self._link.start()
-        newest = await self._link.client.xrevrange(self._stream, count=1)
-        self._position = newest[0][0] if newest else "0-0"
+        await super().start()
+        await self._reader.start()
         if self._recovery is not None:
-            self._recovery.begin(_text(self._position))
-        self._reading = asyncio.create_task(self._keep_reading())
+            self._recovery.begin(self._reader.position.decode())
 
     async def stop(self) -> None:
-        if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.gather(self._reading, return_exceptions=True)
+        await self._reader.stop()
         if self._recovery is not None:
             await self._recovery.stop()
         await super().stop()
+
+    @property
+    def replayed(self) -> int:
+        return self._reader.replayed
+
+    @property
+    def gaps(self) -> int:
+        return self._reader.gaps
+
+    async def _not_added(self, commands: list[Command]) -> list[Command]:
+        return await self._reader.not_added(commands, self.cluster.uid)
 
     def _state_changed(self, is_up: bool) -> None:
         super()._state_changed(is_up)
@@ -123,27 +124,6 @@ class RedisStreamsAdapter(RedisBus):
             self._recovery.redis_is_back()
 
     # --- the stream --------------------------------------------------------------------------
-
-    async def _keep_reading(self) -> None:
-        delay_s = FIRST_RETRY_S
-        while True:
-            try:
-                async with asyncio.timeout(DEAF_S):
-                    found = await self._link.client.xread(
-                        {self._stream: self._position}, count=self._read_count, block=BLOCK_MS
-                    )
-                delay_s = FIRST_RETRY_S
-            except (TimeoutError, *self._link.errors) as error:
-                logger.warning(
-                    "Redis: the stream can't be read, again in %.1f s: %r", delay_s, error
-                )
-                await asyncio.sleep(delay_s)
-                delay_s = min(2 * delay_s, LAST_RETRY_S)
-                continue
-            for _, entries in found.items() if isinstance(found, dict) else found or ():
-                for position, fields in entries:
-                    self._position = position
-                    self._entered(position, fields)
 
     def _entered(self, position: bytes, fields: dict[bytes, bytes]) -> None:
         """An entry of the stream; what is none of ours, or of Node's, is logged and left."""
@@ -153,13 +133,11 @@ class RedisStreamsAdapter(RedisBus):
                 recovery.passed(position.decode())
             if b"nsp" not in fields:
                 return
-            number = int(fields.get(b"n", 0))
-            if number and self._is_repeated(fields[b"uid"].decode(), number):
-                return
+            message = self._read(fields)
             if recovery is None:
-                self.receive(self._read(fields))
+                self.receive(message)
             else:
-                recovery.entered(self._read(fields), position.decode(), number)
+                recovery.entered(message, position.decode(), int(fields.get(b"n", 0)))
         except (TypeError, ValueError, KeyError, AttributeError):
             logger.warning("no message of a server, at %r of the stream", position, exc_info=True)
 
@@ -172,19 +150,9 @@ class RedisStreamsAdapter(RedisBus):
             "data": None if data is None else self._content(data),
         })  # fmt: skip
 
-    def _is_repeated(self, uid: str, number: int) -> bool:
-        """Whether a server's message was there already: they have ascending numbers."""
-        newest = self._newest
-        if number <= newest.get(uid, 0):
-            return True
-        if uid not in newest and len(newest) >= MAX_SERVERS:
-            del newest[next(iter(newest))]
-        newest[uid] = number
-        return False
-
     def _content(self, data: bytes) -> Any:
         if data[:1] == b"{":
-            return self.cluster.hub.json.loads(data)
+            return self.cluster.json.loads(data)
         return unpack(base64.b64decode(data))
 
     # --- channels ----------------------------------------------------------------------------
@@ -199,24 +167,25 @@ class RedisStreamsAdapter(RedisBus):
         self._link.unsubscribe(self._channel(name), self._channel(name, self.cluster.uid))
 
     async def peers(self, name: str) -> Peers:
-        [(_, count)] = await self._link.client.pubsub_numsub(self._channel(name))
-        return max(0, int(count) - 1)
+        return await self._peers(self._channel(name))
+
+    def own_channel(self) -> str:
+        return self._channel("/", self.cluster.uid)
 
     # --- messages ----------------------------------------------------------------------------
 
     def pack(self, namespace: "Namespace", args: list[Any], encoded: "Encoded") -> Any:
-        return Packed(args, encoded, self.cluster.hub.json)
+        return Packed(args, encoded, self.cluster.json)
 
     def publish(self, message: Message) -> None:
         if message.kind in IN_STREAM and message.request_id is None:
             text = self._text(message)
-            self._sent += 1
             fields = ["uid", message.uid, "nsp", message.nsp, "type", str(int(message.kind))]
-            self._link.send(
-                "XADD", self._stream, "MAXLEN", "~", self._max_len, "*", *fields, "data", text, "n", self._sent
-            )  # fmt: skip
+            number = next(self._numbers)
+            command = add_command(self._stream, self._max_len, number, [*fields, "data", text])
+            self._link.queue.put(command, is_kept=True)
             if self._recovery is not None:
-                self._recovery.sent(self._sent, message)
+                self._recovery.sent(number, message)
         else:
             self._link.send("PUBLISH", self._channel(message.nsp), self._bytes(message))
 
@@ -227,12 +196,12 @@ class RedisStreamsAdapter(RedisBus):
         """The data as the stream has it: JSON, or MessagePack in Base64."""
         packed: Packed | None = message.packet
         if packed is None:
-            return dumps(self.cluster.hub.json, message.data)
+            return dumps(self.cluster.json, message.data)
         if packed.is_binary:
             packet = {"type": EVENT, "data": msgspec.Raw(packed.data)}
             return base64.b64encode(msgspec.msgpack.encode({"packet": packet, **message.data}))
         head = b'{"packet":{"type":%d,"data":%b},' % (EVENT, packed.data)
-        return head + dumps(self.cluster.hub.json, message.data)[1:]
+        return head + dumps(self.cluster.json, message.data)[1:]
 
     def _bytes(self, message: Message) -> bytes:
         """The whole message as MessagePack: what is published is never JSON."""
@@ -242,12 +211,12 @@ class RedisStreamsAdapter(RedisBus):
             args = (
                 msgspec.Raw(packed.data)
                 if packed.is_binary
-                else self.cluster.hub.json.loads(packed.data)
+                else self.cluster.json.loads(packed.data)
             )
             data = {"packet": {"type": EVENT, "data": args}, **data}
         elif not has_bytes(data):
             # As JSON has it: what it knows and MessagePack does not, such as models, is the same everywhere.
-            data = self.cluster.hub.json.loads(dumps(self.cluster.hub.json, data))
+            data = self.cluster.json.loads(dumps(self.cluster.json, data))
         return msgspec.msgpack.encode(
             {"type": int(message.kind), "data": data, "uid": message.uid, "nsp": message.nsp}
         )
@@ -263,7 +232,3 @@ class RedisStreamsAdapter(RedisBus):
                 self._recovery.taken(message)
             return
         self.receive(message)
-
-
-def _text(position: bytes | str) -> str:
-    return position.decode() if isinstance(position, bytes) else position

@@ -1,16 +1,21 @@
 """Messages as bytes: JSON, or MessagePack where there is binary data. Source: Node's sharded Redis adapter."""
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from fastsio._json import DEFAULT_JSON
 from fastsio.adapters.messages import Kind, Message
+from fastsio.adapters.packets import json_of
 
 if TYPE_CHECKING:
     from fastsio._encoded import Encoded
     from fastsio._json import Json
 
 EVENT = 2
+# How JSON of a broadcast begins, as Node's adapter and this one write it.
+BROADCAST_HEAD = b'{"type":3,'
 # Whose data is the application's, and may have bytes in it.
 MAY_HAVE_BYTES = frozenset(
     (
@@ -24,18 +29,27 @@ MAY_HAVE_BYTES = frozenset(
 
 
 class Packed:
-    """[event, *args] as a broadcast carries it: JSON, or MessagePack if `is_binary`."""
+    """[event, *args] as a broadcast carries it: JSON, or MessagePack if `is_binary`.
+
+    `encoded` is the packet with just these; its text has the JSON already, unless a Parser makes packets, which has no
+    dumps().
+    """
 
     __slots__ = ("data", "is_binary")
 
     def __init__(self, args: list[Any], encoded: "Encoded", json: "Json") -> None:
         self.is_binary: bool = encoded.has_binary
-        self.data = msgspec.msgpack.encode(args) if self.is_binary else dumps(json, args)
+        if self.is_binary:
+            self.data = msgspec.msgpack.encode(args)
+        elif json.dumps is None:
+            self.data = dumps(json, args)
+        else:
+            self.data = json_of(encoded.text[2:])  # types are in front: Engine.IO's, Socket.IO's
 
 
 def dumps(json: "Json", value: Any) -> bytes:
-    """JSON as bytes, whatever module makes it."""
-    text: str | bytes = json.dumps(value)
+    """JSON as bytes, whatever module makes it; a Parser has none."""
+    text: str | bytes = (json.dumps or DEFAULT_JSON.dumps)(value)
     return text.encode() if isinstance(text, str) else text
 
 
@@ -54,19 +68,79 @@ def encode(message: Message, json: "Json") -> bytes:
         return msgspec.msgpack.encode(
             {"type": int(message.kind), "data": data, "uid": message.uid, "nsp": message.nsp}
         )
-    head = b'{"type":%d,"data":' % message.kind
-    tail = b',"uid":%b,"nsp":%b}' % (dumps(json, message.uid), dumps(json, message.nsp))
-    data_text = dumps(json, message.data)
-    if packed is not None:
-        packet = b'{"packet":{"type":%d,"data":%b},' % (EVENT, packed.data)
-        data_text = packet + data_text[1:]
-    return head + data_text + tail
+    data_text = dumps(json, message.data) if packed is None else with_packet(packed, message, json)
+    return b'{"type":%d,"data":%b%b' % (message.kind, data_text, tail(message.uid, message.nsp))
+
+
+def with_packet(packed: Packed, message: Message, json: "Json") -> bytes:
+    """The data of a broadcast as JSON."""
+    return b'{"packet":{"type":2,"data":%b},%b' % (packed.data, dumps(json, message.data)[1:])
+
+
+@functools.lru_cache(maxsize=1024)
+def tail(uid: str, nsp: str) -> bytes:
+    """How JSON of a server's messages about a namespace ends."""
+    return b',"uid":%b,"nsp":%b}' % (msgspec.json.encode(uid), msgspec.json.encode(nsp))
 
 
 def decode(data: bytes, json: "Json") -> Message:
     """The message that another server has encoded. Raises what a wrong one makes: KeyError, TypeError, ValueError."""
+    if data.startswith(BROADCAST_HEAD):
+        return read_broadcast(data)
     read = json.loads(data) if data[:1] == b"{" else unpack(data)
     return message_of(read)
+
+
+class _Event(msgspec.Struct, gc=False):
+    data: msgspec.Raw
+
+
+class _Content(msgspec.Struct, gc=False):
+    packet: _Event
+    opts: dict[str, Any] | None = None
+    requestId: str | None = None
+
+
+class _Broadcast(msgspec.Struct, gc=False):
+    data: _Content
+    uid: str
+    nsp: str
+
+
+_read_broadcast = msgspec.json.Decoder(_Broadcast).decode
+_read_content = msgspec.json.Decoder(_Content).decode
+
+
+def read_broadcast(data: bytes) -> Message:
+    """A broadcast in JSON, whose packet stays as it is written. Raises ValueError for what is none.
+
+    The rest is read without a look into the packet, but for its grammar: of 160 bytes 0.4 us, and 1.2 to read it all
+    and write the packet again.
+    """
+    try:
+        found = _read_broadcast(data)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return _broadcast_of(found.data, found.uid, found.nsp)
+
+
+def read_broadcast_content(data: bytes, uid: str, nsp: str) -> Message:
+    """The same where uid and nsp are told apart from its data."""
+    try:
+        content = _read_content(data)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return _broadcast_of(content, uid, nsp)
+
+
+def _broadcast_of(content: _Content, uid: str, nsp: str) -> Message:
+    text = bytes(content.packet.data)
+    if not text.isascii():
+        text.decode()  # msgspec does not look whether what it leaves is UTF-8; clients do
+    data: dict[str, Any] = {"opts": content.opts}
+    if content.requestId is not None:
+        data["requestId"] = content.requestId
+    return Message(Kind.BROADCAST, uid, nsp, data, text)
 
 
 def unpack(data: bytes) -> Any:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, overload
 
 from fastsio._aio import AsyncServerBase
 from fastsio.api import logs
+from fastsio.api.attendance import AttendanceMethods
 from fastsio.api.flow import FlowMethods
 from fastsio.api.manager import checked
 from fastsio.api.namespace import AsyncNamespace, BaseServerNamespace, methods_of
@@ -37,7 +38,7 @@ ASYNC_MODES = ("aiohttp", "sanic", "tornado", "asgi")
 ARGUMENTS = frozenset({"async_mode", "engineio_logger", "monitor_clients"})
 
 
-class AsyncServer(FlowMethods, AsyncServerBase):
+class AsyncServer(FlowMethods, AttendanceMethods, AsyncServerBase):
     """A Socket.IO server in python-socketio's style.
 
     client_manager: an AsyncManager; one is made if none is given. logger, engineio_logger: True prints what is
@@ -172,7 +173,8 @@ class AsyncServer(FlowMethods, AsyncServerBase):
         those of a pattern such as "/room/{id}", whose namespaces clients may join then (see IO.of()). Plain or
         coroutine functions. The last one registered for an event wins. typed: whether annotations validate the
         arguments; None: as the server's option says. concurrency: how many such events of one client are handled at a
-        time, others wait in their order. Raises TypeError for a function that can't be called so.
+        time, others wait in their order. With an adapter, "bus_up" and "bus_down" are called with (lost, seconds), see
+        core.namespace.Namespace.on(). Raises TypeError for a function that can't be called so.
         """
         if handler is None:
             return lambda handler: self.on(

@@ -17,6 +17,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from fastsio.api.aio import ARGUMENTS, AsyncServer
+from fastsio.api.attendance import SyncAttendanceMethods
 from fastsio.api.flow import SyncFlowMethods
 from fastsio.api.manager import checked
 from fastsio.api.namespace import BaseServerNamespace, methods_of
@@ -49,7 +50,7 @@ GREEN_MODES = ("eventlet", "gevent", "gevent_uwsgi")
 NEEDED = ("thread", "threading", "socket", "select")
 
 
-class Server(SyncFlowMethods):
+class Server(SyncFlowMethods, SyncAttendanceMethods):
     """A Socket.IO server whose handlers are plain functions that may block.
 
     The arguments are python-socketio's and AsyncServer's, and `handler_threads`: how many handlers may run at a time,

@@ -218,6 +218,20 @@ class Adapter:
             return None
         return {sid for room in rooms for sid in self._members_of(room)}
 
+    # --- who is where on all servers ---------------------------------------------------------
+
+    async def count_members(self, rooms: Rooms | None) -> int:
+        """How many clients are in any of the rooms (None: in the namespace)."""
+        return len(self._union(rooms))
+
+    async def list_members(self, rooms: Rooms | None) -> set[str]:
+        """Their ids."""
+        return set(self._union(rooms))
+
+    async def list_rooms(self) -> set[Any]:
+        """The rooms that have clients, without their own ones."""
+        return set(self.rooms)
+
     # --- what Node's adapter says ------------------------------------------------------------
 
     @property

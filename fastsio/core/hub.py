@@ -14,6 +14,7 @@ from fastsio._codec import encode_packet
 from fastsio._encoded import Encoded, encode_engine_packet
 from fastsio._ids import new_id
 from fastsio.core.admissions import Admissions
+from fastsio.core.bus_state import BusState
 from fastsio.core.failures import Failures
 from fastsio.core.limits import Limits, Rule
 from fastsio.core.namespace import Namespace
@@ -82,6 +83,12 @@ class Hub:
             self.namespace(name)
         for limit in options.limits or ():
             self.limit(**limit)
+
+    def join_cluster(self, adapter: Any) -> None:
+        """Let an application without `adapter` be one of several servers, before it is served."""
+        self.cluster = adapter.join(self)
+        for namespace in self.namespaces.values():
+            namespace.join_cluster(self.cluster)
 
     def namespace(self, name: str) -> Namespace:
         """The namespace of that name, made if it is new; the leading "/" may be left out.
@@ -291,6 +298,11 @@ class Hub:
             self.cluster.served(self.loop)
         if engine is not None and self.on_served is not None:
             self.on_served()
+
+    @property
+    def bus_state(self) -> BusState | None:
+        """How the adapter is that joins this server with others; None without one."""
+        return None if self.cluster is None else self.cluster.state
 
     def is_elsewhere(self) -> bool:
         """Whether the caller runs in another thread than the engine; nothing here may be touched from there."""

@@ -306,8 +306,9 @@ class Peer(LeavingPeer):
         namespace.sockets[sid] = socket
         socket.is_connected = True
         self.session.clear_deadline()
-        if namespace.observer is not None and namespace.watch is not None:
-            namespace.watch.socket_joined(sid)
+        if namespace.attendants:
+            for one in namespace.attendants:
+                one.socket_joined(sid)
         if namespace.recovery is None:
             if self.protocol == 5:  # likely
                 socket.send_packet(namespace.encode_connect(sid))
@@ -412,11 +413,7 @@ class Peer(LeavingPeer):
                 # Looked at before the calls, which few need: 0.3 % of a connect each.
                 if socket._joined is not None:
                     socket.stop_receiving()
-                if (
-                    namespace.observer is not None
-                    or self.hub.observer is not None
-                    or socket.acks is not None
-                ):
+                if namespace.attendants or self.hub.observer is not None or socket.acks is not None:
                     self._take_out(namespace, socket, reason)
             finally:
                 self._run_disconnect(socket, reason)
@@ -425,8 +422,8 @@ class Peer(LeavingPeer):
 
     def _take_out(self, namespace: Namespace, socket: Socket, reason: str) -> None:
         """Who looks on is told; nobody waits for its answers."""
-        if namespace.observer is not None and namespace.watch is not None:
-            namespace.watch.socket_left(socket.id)
+        for one in namespace.attendants:
+            one.socket_left(socket.id)
         if self.hub.observer is not None:
             self.hub.observer.socket_left(socket, reason)
         if socket.acks is not None:
