@@ -37,8 +37,11 @@ __all__ = [
 _MODULES = {
     "Forwarding": "forwarding",
     "RedisAdapter": "redis",
+    "RedisFormat": "redis",
     "ShardedRedisAdapter": "sharded",
+    "ShardedFormat": "sharded",
     "RedisStreamsAdapter": "streams",
+    "StreamsFormat": "streams",
 }
 
 

@@ -1,5 +1,6 @@
 """What the adapters for Redis have in common: a link, its state, and presence on channels of its own."""
 
+import asyncio
 import logging
 from typing import Any
 
@@ -9,6 +10,7 @@ from fastsio.adapters.bus import Bus
 from fastsio.adapters.forwarding import Forwarder, Forwarding
 from fastsio.adapters.messages import Kind, Message
 from fastsio.adapters.redis_link import RedisLink
+from fastsio.adapters.redis_reach import Reach
 from fastsio.adapters.wire import unpack
 
 logger = logging.getLogger("fastsio.adapters")
@@ -28,6 +30,8 @@ class RedisBus(Bus):
     publish_command = "PUBLISH"
     channel_root: str
     _link: RedisLink
+    _reach: Reach | None = None
+    _watching: asyncio.Task[None] | None = None
     # None unless requests that reach the wrong server are passed on.
     _forwarder: Forwarder | None = None
 
@@ -58,10 +62,21 @@ class RedisBus(Bus):
             link.on_message = self._came
             link.subscribe(self._presence_channel(), self._presence_channel(self.cluster.uid))
         await link.start()
+        self._reach = Reach(self._others_count, link.errors)
+        self._link.queue.reach = self._reach
+        self._watching = asyncio.create_task(self._reach.watch())
+
+    async def _others_count(self) -> int:
+        found = self.peers("/")
+        peers = found if isinstance(found, (set, int)) else await found
+        return peers if isinstance(peers, int) else len(peers)
 
     async def stop(self) -> None:
         if self._forwarder is not None:
             await self._forwarder.stop()
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
         await self._link.stop()
         if self.presence:
             self._link.on_message = self._others
@@ -115,6 +130,8 @@ class RedisBus(Bus):
         return self._link.queue.bytes
 
     def _state_changed(self, is_up: bool) -> None:
+        if self._reach is not None:
+            self._reach.changed(is_up)
         self.cluster.bus_changed(is_up, self.lost)
 
     async def _peers(self, channel: str) -> int:

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import secrets
 import socket
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -20,6 +21,7 @@ from fastsio.adapters.redis_queue import (
     RedisQueue,
     said,
 )
+from fastsio.adapters.redis_url import connect
 from fastsio.adapters.redis_wire import RedisWire, open_wire
 
 logger = logging.getLogger("fastsio.adapters")
@@ -47,7 +49,8 @@ class RedisLink:
 
     channels and patterns are what is subscribed; sharded: by SSUBSCRIBE (Redis 7). on_message(channel, data) is called
     with bytes, in the order in which they come; on_state(is_up) when the subscription comes or goes. own_channel: one
-    of the channels that nobody else subscribes to: while it is set, Redis is asked whether it knows of that.
+    of the channels that nobody else subscribes to: while it is set, Redis is asked whether it knows of that. url,
+    service: see redis_url.connect().
 
     options: redis-py's, and these. silence_timeout: seconds in which Redis must answer; a connection on which it does
     not, or where TCP gets no acknowledgement, is given up (TCP_USER_TIMEOUT, keepalive, and redis-py's socket_timeout,
@@ -57,27 +60,31 @@ class RedisLink:
 
     def __init__(
         self, url: str, on_message: Callable[[bytes, bytes], None], on_state: Callable[[bool], None],
-        sharded: bool = False, options: dict[str, Any] | None = None,
+        sharded: bool = False, options: dict[str, Any] | None = None, service: str = "",
     ) -> None:  # fmt: skip
         redis = require_redis()
         options = dict(options or {})
         self.silence_s = _positive("silence_timeout", options.pop("silence_timeout", SILENCE_S))
         most = _positive("max_waiting", options.pop("max_waiting", MAX_WAITING))
         most_bytes = _positive("max_waiting_bytes", options.pop("max_waiting_bytes", MAX_WAITING_BYTES))  # fmt: skip
-        self.errors = (redis.exceptions.RedisError, OSError)
-        self.client = redis.asyncio.Redis.from_url(
-            url, **(_defaults(url, self.silence_s) | options)
-        )
+        # The last is uvloop's, of a connection that TCP has given up: redis-py takes it for no error of the connection.
+        self.errors = (redis.exceptions.RedisError, OSError, RuntimeError)
+        given = _defaults(url, self.silence_s) | options
+        self.client = connect(redis.asyncio, url, given, service)
         passing = (redis.exceptions.ReadOnlyError, redis.exceptions.ClusterDownError)
         self.queue = RedisQueue(
             self.client,
             self.errors,
             passing,
-            self._wait_for_up,
+            self.wait_for_up,
             int(most),
             int(most_bytes),
             self.silence_s,
         )
+        self._refusal = redis.exceptions.ResponseError
+        # What Redis calls the subscription's connection, and its number there.
+        self._name = options.get("client_name") or f"fastsio-{secrets.token_hex(8)}"
+        self._connection_id: int | None = None
         self.is_up = False
         self.channels: set[str] = set()
         self.patterns: set[str] = set()
@@ -117,7 +124,7 @@ class RedisLink:
         """Send a command behind those that were given before; its answer is not wanted. Never blocks."""
         self.queue.put(command)
 
-    async def _wait_for_up(self, seconds: float) -> None:
+    async def wait_for_up(self, seconds: float) -> None:
         """Wait until the subscription works; where it does already, the time."""
         if self.is_up:
             await asyncio.sleep(seconds)
@@ -144,7 +151,7 @@ class RedisLink:
     def _change(self, note: Callable[[Any], Any], names: tuple[str, ...], command: str) -> None:
         note(names)
         # A connection that is being made subscribes to all of them.
-        if self._wire is not None and names:
+        if self._wire is not None and not self._wire.lost.done() and names:
             self._wire.send((command, *names))
 
     async def _keep_listening(self) -> None:
@@ -152,7 +159,9 @@ class RedisLink:
         while True:
             try:
                 await self._listen()
-            except self.errors as error:
+            except Exception as error:
+                if not isinstance(error, self.errors):
+                    logger.exception("Redis: listening has failed")
                 delay_s = FIRST_RETRY_S if self.is_up else min(2 * delay_s, LAST_RETRY_S)
                 self._set_up(False)
                 logger.warning("Redis: no subscription, again in %.1f s: %s", delay_s, said(error))
@@ -160,7 +169,9 @@ class RedisLink:
 
     async def _listen(self) -> None:
         """Subscribe to everything and give away what comes, until the connection breaks."""
-        wire = await open_wire(self.client, self._heard)
+        wire = await open_wire(self.client, self._heard, self._end_predecessor)
+        # Connections that nobody uses now may have died unnoticed with the last: a question would be lost on them.
+        await self.client.connection_pool.disconnect(inuse_connections=False)
         try:
             self._wire = wire
             wire.send(*self._subscriptions())
@@ -168,6 +179,24 @@ class RedisLink:
         finally:
             self._wire = None
             await wire.close()
+
+    async def _end_predecessor(self, connection: Any) -> None:
+        """Let Redis close the connection that this one takes the place of, if it does not know that it has ended.
+
+        Else it counts as a server that does not answer: for as long as TCP tries to reach it, five minutes if there is
+        nothing to send. Redis 6.2; without the right to do this nothing happens.
+        """
+        try:
+            if self._connection_id is not None:
+                listed = await _asked(connection, "CLIENT", "LIST", "ID", self._connection_id)
+                # Another Redis has other connections under these numbers.
+                if f" name={self._name} ".encode() in _as_bytes(listed):
+                    await _asked(connection, "CLIENT", "KILL", "ID", self._connection_id)
+            await _asked(connection, "CLIENT", "SETNAME", self._name)
+            self._connection_id = int(await _asked(connection, "CLIENT", "ID"))
+        except self._refusal as error:
+            self._connection_id = None
+            logger.debug("Redis: connections can't be named: %s", said(error))
 
     def _subscriptions(self) -> list[Command]:
         """What a new connection has to say."""
@@ -258,6 +287,15 @@ def _positive(name: str, value: Any) -> float:
     if not is_number or not 0 < value < float("inf"):
         raise ValueError(f"{name}={value!r}: a number over 0")
     return float(value)
+
+
+async def _asked(connection: Any, *command: Any) -> Any:
+    await connection.send_command(*command)
+    return await connection.read_response()
+
+
+def _as_bytes(text: Any) -> bytes:
+    return text.encode() if isinstance(text, str) else bytes(text)
 
 
 def _defaults(url: str, silence_s: float) -> dict[str, Any]:

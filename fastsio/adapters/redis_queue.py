@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
+from fastsio.adapters.redis_reach import Reach
 from fastsio.adapters.redis_wire import RedisBatches
 from fastsio.rarely import RareLog
 
@@ -56,6 +57,8 @@ class RedisQueue:
         self.lost = 0
         self.count = 0
         self.bytes = 0
+        # Whether what is published gets to all servers; None: nobody knows.
+        self.reach: Reach | None = None
         self.check: Callable[[list[Command]], Awaitable[list[Command]]] | None = None
         self._client = client
         self._batches = RedisBatches(client, answer_s)
@@ -145,13 +148,18 @@ class RedisQueue:
             # Who waits for a stream gets what was added as one in one answer: else the first entry, and then the rest.
             is_one = len(batch) > 1 and all(entry.is_kept for entry in batch)
             answers = await self._batches.ask([entry.command for entry in batch], is_one)
-        except self._errors as error:
+        except Exception as error:
+            if not isinstance(error, self._errors):  # the next are sent all the same
+                logger.exception("Redis: messages could not be sent")
             self._failed(batch, error)
             return False
         refused: list[Entry] = []
         for entry, answer in zip(batch, answers, strict=True):
             if not isinstance(answer, Exception):
                 self._done(entry)
+                is_short = self.reach is not None and self.reach.is_short
+                if is_short and entry.is_counted and not entry.is_kept:
+                    self._lose(1, "not all servers are back: messages may be lost to some of them")
             elif entry.is_kept and isinstance(answer, self._passing):
                 refused.append(entry)
             else:

@@ -6,7 +6,7 @@ reading it takes less than 1 (bench/cluster). Here the event loop calls on_reply
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 logger = logging.getLogger("fastsio.adapters")
@@ -98,10 +98,21 @@ class RedisWire(asyncio.Protocol):
             self.lost.set_exception(error)
 
 
-async def open_wire(client: Any, on_reply: OnReply) -> RedisWire:
-    """A connection of its own for a redis.asyncio client. Raises what redis-py raises if there is none to be had."""
+async def open_wire(
+    client: Any, on_reply: OnReply, prepare: Callable[[Any], Awaitable[None]] | None = None
+) -> RedisWire:
+    """A connection of its own for a redis.asyncio client. Raises what redis-py raises if there is none to be had.
+
+    prepare(connection) is awaited before, with redis-py's connection.
+    """
     connection = client.connection_pool.make_connection()
-    await connection.connect()
+    try:
+        await connection.connect()
+        if prepare is not None:
+            await prepare(connection)
+    except BaseException:
+        await connection.disconnect(nowait=True)
+        raise
     return RedisWire(connection, on_reply)
 
 

@@ -39,13 +39,13 @@ GOODBYE_S = 1.0
 class StreamRecovery:
     """`position`: up to where the stream has been read; None before the first time. `uid`: the server's.
 
-    `read_entry(entry, fields)`: the Message in an entry of the stream. Raises ValueError, TypeError, KeyError or
+    `read_entry(uid, fields)`: the Message in an entry of the stream. Raises ValueError, TypeError, KeyError or
     AttributeError for what is none.
     """
 
     def __init__(
         self, cluster: "Cluster", link: RedisLink, stream: str, prefix: str, keep_s: float, saves_ahead: bool,
-        read_entry: Callable[[dict[bytes, bytes]], Message],
+        read_entry: Callable[[str, dict[bytes, bytes]], Message],
     ) -> None:  # fmt: skip
         self.uid = cluster.uid
         self.saves_ahead = saves_ahead
@@ -234,7 +234,7 @@ class StreamRecovery:
         if fields.get(b"type") != b"3" or fields.get(b"nsp") != local.namespace.name.encode():
             return None
         try:
-            message = self._read_entry(fields)
+            message = self._read_entry("", fields)
             rooms, excluded, flags = read_opts(message.data.get("opts"))
             if not is_kept(message, flags) or not excluded.isdisjoint(since):
                 return None

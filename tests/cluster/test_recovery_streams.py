@@ -327,6 +327,7 @@ async def test_what_was_sent_before_a_disconnect_comes_before_it(apps):
     a.sockets[client.sid].emit("bye")
     a.sockets[client.sid].disconnect()
     assert [event.name for event in await client.received()] == ["all", "bye"]
+    await a.quiet()
     other = await a.server.connect()
     a.io.emit("bye", 2)
     a.io.disconnect_sockets(close=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -82,10 +83,15 @@ class Pair:
         """Messages come and go."""
         await self.state(True)
         await self.sent()
-        self.a.emit("from a")
-        await self.on_b.expect("from a", timeout=5)
-        self.b.emit("from b")
-        await self.on_a.expect("from b", timeout=5)
+        for sender, client, name in ((self.a, self.on_b, "from a"), (self.b, self.on_a, "from b")):
+            # Said again where it does not come: the other may not have been back yet.
+            for _ in range(20):
+                sender.emit(name)
+                with contextlib.suppress(AssertionError):
+                    await client.expect(name, timeout=0.5)
+                    break
+            else:
+                raise AssertionError(f"no {name!r} comes")
 
 
 @pytest_asyncio.fixture
@@ -127,7 +133,7 @@ async def test_a_silent_connection_is_noticed(pair: Pair, directions: set[str]):
     begun = loop.time()
     pair.a.emit("on its way")
     await pair.state(False)
-    assert loop.time() - begun < 1.5 * SILENCE_S + 0.3
+    assert loop.time() - begun < 1.5 * SILENCE_S + 1
     assert pair.a.bus.down_s >= 0
     pair.proxy.swallows = set()
     pair.proxy.cut()
