@@ -69,6 +69,7 @@ class TaskPipe(Pipe):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
+        self._is_up = False
 
     # --- out ---------------------------------------------------------------------------------
 
