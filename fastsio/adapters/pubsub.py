@@ -241,6 +241,8 @@ class PubSubBus(Bus):
             content = wire.bytes_in(content)
         if not isinstance(content, dict):
             raise ValueError(f"content is no object: {content!r:.50}")
+        if not found["host_id"]:
+            raise ValueError("a server without a name")
         packet = [found["event"], *wire.read_args(found)] if "event" in found else None
         kind = Kind(found["type"])
         self.receive(Message(kind, found["host_id"], found["namespace"], content, packet))

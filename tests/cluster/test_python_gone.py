@@ -141,6 +141,7 @@ HOSTILE: dict[str, Any] = {
     "a disconnect of a list": {"method": "disconnect", "namespace": "/", "sid": []},
     "a room to enter that is null": {"method": "enter_room", "namespace": "/", "sid": "x", "room": None},
     "a kind that is none": {"method": "fastsio", "type": 99, "content": {}, "namespace": "/", "host_id": "x"},
+    "a server without a name": {"method": "fastsio", "type": 2, "content": {}, "namespace": "/"},
     "content that is a list": {"method": "fastsio", "type": 3, "content": [], "namespace": "/", "host_id": "x"},
     "10 MB of nothing": b"x" * 10_000_000,
     "a list of 10 MB": b"[" + b"1," * 5_000_000 + b"1]",
