@@ -75,7 +75,7 @@ class RedisLink:
             self.client,
             self.errors,
             passing,
-            self._wait_for_up,
+            self.wait_for_up,
             int(most),
             int(most_bytes),
             self.silence_s,
@@ -120,7 +120,7 @@ class RedisLink:
         """Send a command behind those that were given before; its answer is not wanted. Never blocks."""
         self.queue.put(command)
 
-    async def _wait_for_up(self, seconds: float) -> None:
+    async def wait_for_up(self, seconds: float) -> None:
         """Wait until the subscription works; where it does already, the time."""
         if self.is_up:
             await asyncio.sleep(seconds)
