@@ -78,6 +78,10 @@ class PubSubBus(Bus):
         self._calls.clear()
         await self._pipe.stop()
 
+    def keep(self, data: bytes) -> None:
+        """Send a message when the server is served."""
+        self._pipe.send(data)
+
     def _state_changed(self, is_up: bool) -> None:
         self.cluster.bus_changed(is_up, self.lost)
 

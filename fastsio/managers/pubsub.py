@@ -234,7 +234,11 @@ class AsyncPubSubManager(AsyncManager):
 
     def _send_later(self, data: bytes) -> None:
         """_send_aside() for who can't wait, behind what was to be sent before."""
-        loop = asyncio.get_running_loop()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # no loop runs here: it goes when the server is served
+            self.bus.keep(data)
+            return
         before = self._turn
 
         async def send() -> None:

@@ -292,6 +292,15 @@ async def test_a_server_that_is_not_served_publishes_at_once_and_in_order(wire: 
     assert [one["data"] for one in wire.said] == [0, 1, 2, 3, 4]
 
 
+async def test_what_is_emitted_without_a_loop_goes_when_the_server_is_served(wire: Wire):
+    io = fastsio.IO(adapter=WireManager(wire).bus)
+    await asyncio.to_thread(io.emit, "early", 1)
+    assert not wire.said
+    async with TestServer(io):
+        await until(lambda: wire.of("emit"), "it is published")
+    assert [one["event"] for one in wire.of("emit")] == ["early"]
+
+
 def test_a_plain_server_that_is_not_served_publishes_at_once(wire: Wire):
     sio = fastsio.Server(client_manager=ThreadedManager(wire))
     sio.emit("e", 1)
