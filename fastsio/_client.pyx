@@ -21,7 +21,7 @@ from fastsio._json import DEFAULT_JSON
 
 
 cdef extern from "mask.h":
-    void fastsio_xor_mask(unsigned char* out, const unsigned char* data, size_t n,
+    bint fastsio_xor_mask(unsigned char* out, const unsigned char* data, size_t n,
                           const unsigned char* key, unsigned int at) noexcept
 
 

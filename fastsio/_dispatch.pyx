@@ -11,7 +11,7 @@ from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.ref cimport PyObject
 from libc.stdint cimport int64_t
 
-from fastsio._codec cimport ACK, CONNECT, EVENT, check_event_name, encode, namespace_prefix
+from fastsio._codec cimport ACK, CONNECT, EVENT, check_event_name, encode, encode_one, namespace_prefix
 from fastsio._eager cimport end_loop, start
 from fastsio._encoded cimport Encoded
 from fastsio._fanout cimport Member, Outlet, SessionBase, fan_out
@@ -390,17 +390,18 @@ cdef class SocketBase(Member):
 
     cdef int reply(self, int64_t id, object result) except -1:
         """Send an ack: None is no value, a tuple several, anything else one."""
-        cdef list values
+        cdef NamespaceBase namespace = self.namespace
+        cdef Encoded encoded
         if id < 0 or not self.is_connected or self.session.outlet is None:
             return 0
-        if result is None:
-            values = []
-        elif type(result) is tuple:
-            values = list(<tuple> result)
-        else:
-            values = [result]
         try:
-            self.session.outlet.put(encode(ACK, self.namespace.prefix, id, values, self.namespace.json))
+            if result is None:
+                encoded = encode(ACK, namespace.prefix, id, [], namespace.json)
+            elif type(result) is tuple:
+                encoded = encode(ACK, namespace.prefix, id, list(<tuple> result), namespace.json)
+            else:
+                encoded = encode_one(ACK, namespace.prefix, id, result, namespace.json)
+            self.session.outlet.put(encoded)
         except Exception as error:  # a module given as json= may raise anything
             self.note("(ack)", error)
         return 0

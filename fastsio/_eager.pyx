@@ -10,6 +10,7 @@ The one difference: until its first await, asyncio.all_tasks() does not list a h
 Knows nothing of packets and handlers.
 """
 import asyncio
+import contextvars
 import inspect
 import logging
 import sys
@@ -25,8 +26,16 @@ cdef extern from "Python.h":
     object PyContext_Copy(object context)
     int PyContext_Enter(object context) except -1
     int PyContext_Exit(object context) except -1
+    PyObject* PyDict_SetDefault(object p, object key, object default) except NULL
     # PYGEN_RETURN is 0, PYGEN_NEXT 1, PYGEN_ERROR -1.
     int PyIter_Send(object iterator, object value, PyObject** result) except -1
+
+cdef extern from *:
+    """
+    /* What the thread is in now, borrowed; NULL if nobody has looked at it yet. */
+    #define fastsio_current_context() (PyThreadState_Get()->context)
+    """
+    PyObject* fastsio_current_context() noexcept
 
 logger = logging.getLogger("fastsio.core")
 
@@ -66,10 +75,9 @@ cdef object start(object coroutine, object loop, bint* is_suspended):
         task = Task(coroutine, loop=loop, name=TASK_NAME, eager_start=True)
         is_suspended[0] = not task.done()
         return task if is_suspended[0] else task.result()
-    context = PyContext_CopyCurrent()
     prepared, spare = spare, None
-    if prepared is None or prepared.loop is not loop or not have_same_fields(context, prepared.untouched):
-        prepared = prepare(loop, context)
+    if prepared is None or prepared.loop is not loop or not is_in(prepared.untouched):
+        prepared = prepare(loop, PyContext_CopyCurrent())
     return prepared.run(coroutine, is_suspended)
 
 
@@ -114,8 +122,11 @@ cdef class Prepared:
         cdef int status = -1
         cdef object value = None
         cdef object failure = None
-        outer = current_tasks.get(self.loop)
-        current_tasks[self.loop] = self.task
+        outer = <object> PyDict_SetDefault(current_tasks, self.loop, self.task)
+        if outer is self.task:  # likely: there was none
+            outer = None
+        else:
+            current_tasks[self.loop] = self.task
         PyContext_Enter(self.context)
         try:
             status = PyIter_Send(coroutine, None, &result)
@@ -251,6 +262,34 @@ cdef inline const char* links_at(object o) noexcept:
 cdef inline bint have_same_fields(object a, object b) noexcept:
     """Two contexts with the very same variables: those are one immutable tree, and its address is compared."""
     return memcmp(fields_at(a), fields_at(b), CONTEXT_BYTES) == 0
+
+
+cdef enum:
+    VARIABLES = 1  # the field of a context that has that tree, where finds_variables()
+
+
+cdef inline void* variables_of(object context) noexcept:
+    return (<void**> fields_at(context))[VARIABLES]
+
+
+cdef bint finds_variables() except -1:
+    """Whether that field, and no other, tells two contexts apart."""
+    cdef object empty = PyContext_CopyCurrent()
+    cdef object same = PyContext_Copy(empty)
+    cdef object other = PyContext_Copy(empty)
+    other.run(contextvars.ContextVar("fastsio").set, None)
+    return have_same_fields(empty, same) and variables_of(other) != variables_of(empty)
+
+
+cdef bint FINDS_VARIABLES = finds_variables()
+
+
+cdef bint is_in(object context) except -1:
+    """Whether what runs now has the very same variables as `context`."""
+    cdef PyObject* now = fastsio_current_context()
+    if FINDS_VARIABLES and now != NULL:  # likely: a copy to compare would be 3 % of an event
+        return variables_of(<object> now) == variables_of(context)
+    return have_same_fields(PyContext_CopyCurrent(), context)
 
 
 # --- tasks that nobody waits for ---------------------------------------------------------------

@@ -12,7 +12,7 @@ from libc.string cimport memcpy, memset
 
 
 cdef extern from "mask.h":
-    void fastsio_xor_mask(unsigned char* out, const unsigned char* data, size_t n,
+    bint fastsio_xor_mask(unsigned char* out, const unsigned char* data, size_t n,
                           const unsigned char* key, unsigned int at) noexcept
 
 
@@ -334,12 +334,13 @@ cdef int take_data(Reader* r, const unsigned char* p, Py_ssize_t n, object owner
     cdef bint is_frame_end = r.frame_done + n == r.frame_size
     cdef bint is_end = is_frame_end and r.is_final
     cdef int opcode = r.message_opcode
+    cdef bint is_ascii = False
     # Likely: an unfragmented message that lies whole in this read. It is not copied twice.
     if is_end and r.message == NULL and n == r.frame_size and n <= SCRATCH:
         if r.expects_mask:
-            fastsio_xor_mask(scratch, p, n, r.mask, 0)
+            is_ascii = fastsio_xor_mask(scratch, p, n, r.mask, 0)
             plain = scratch
-        if opcode == TEXT:
+        if opcode == TEXT and not is_ascii:
             take_text(r, plain, n, True)
         r.in_payload = False
         r.message_opcode = 0

@@ -15,6 +15,7 @@ cdef class Json:
 
 cdef bint is_plain(const unsigned char* p, Py_ssize_t n) noexcept
 cdef str name_text(const char* p, Py_ssize_t n)
+cdef Py_ssize_t string_size(object item) noexcept
 cdef Py_ssize_t strings_size(object data, int* attachments) noexcept
 cdef void write_strings(list data, char* out) noexcept
 cdef bint is_deeper(object value, int most) except -1

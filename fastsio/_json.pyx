@@ -10,6 +10,8 @@ import orjson
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.dict cimport PyDict_Copy
+from cpython.list cimport PyList_New, PyList_SET_ITEM
+from cpython.ref cimport Py_INCREF
 from libc.string cimport memchr, memcmp, memcpy
 
 from fastsio._frames import OverLimit, ProtocolError
@@ -129,17 +131,29 @@ cdef bint is_placeholder(const char* p) noexcept:
 
 
 cdef list strings_of(const char** starts, Py_ssize_t* sizes, int count):
-    cdef list strings = []
+    cdef list strings = PyList_New(count)  # at once in its size
+    cdef object item
     cdef int i
     for i in range(count):
         if sizes[i] < 0:
             # A dictionary of its own, for packets without attachments give it to the application.
-            strings.append(PyDict_Copy(placeholders[starts[i][0] - c"0"]))
+            item = PyDict_Copy(placeholders[starts[i][0] - c"0"])
         elif i == 0:
-            strings.append(name_text(starts[i], sizes[i]))
+            item = name_text(starts[i], sizes[i])
         else:
-            strings.append(ascii_text(starts[i], sizes[i]))
+            item = ascii_text(starts[i], sizes[i])
+        Py_INCREF(item)
+        PyList_SET_ITEM(strings, i, item)
     return strings
+
+
+cdef Py_ssize_t string_size(object item) noexcept:
+    """The length of a plain string; -1 if it is anything else."""
+    cdef Py_ssize_t n
+    if type(item) is not str or not PyUnicode_IS_COMPACT_ASCII(item):
+        return -1
+    n = PyUnicode_GET_LENGTH(item)
+    return n if is_plain(<const unsigned char*> PyUnicode_DATA(item), n) else -1
 
 
 cdef Py_ssize_t strings_size(object data, int* attachments) noexcept:
@@ -153,10 +167,8 @@ cdef Py_ssize_t strings_size(object data, int* attachments) noexcept:
     if type(data) is not list:
         return 0
     for item in <list> data:
-        if type(item) is str and PyUnicode_IS_COMPACT_ASCII(item):  # likely
-            n = PyUnicode_GET_LENGTH(item)
-            if not is_plain(<const unsigned char*> PyUnicode_DATA(item), n):
-                return 0
+        n = string_size(item)
+        if n >= 0:  # likely
             size += n + 3
         elif type(item) is bytes and attachments[0] < MAX_PLACEHOLDERS:
             attachments[0] += 1

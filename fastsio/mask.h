@@ -9,20 +9,23 @@
 #include <stdint.h>
 #include <string.h>
 
-/* out[i] = in[i] ^ key[(at + i) % 4]; `out` and `in` may be the same, but may not overlap otherwise. */
-static inline void fastsio_xor_mask(unsigned char *out, const unsigned char *in, size_t n,
+/* out[i] = in[i] ^ key[(at + i) % 4]; `out` and `in` may be the same, but may not overlap otherwise.
+ * Returns whether all of `out` is ASCII: most texts are, and need no second pass that checks their UTF-8. */
+static inline int fastsio_xor_mask(unsigned char *out, const unsigned char *in, size_t n,
                                     const unsigned char key[4], unsigned int at) {
     unsigned char turned[8];
-    uint64_t wide, word;
+    uint64_t wide, word, seen = 0;
     size_t i;
     for (i = 0; i < 8; i++) turned[i] = key[(at + i) & 3];
     memcpy(&wide, turned, 8);
     for (i = 0; i + 8 <= n; i += 8) {
         memcpy(&word, in + i, 8);
         word ^= wide;
+        seen |= word;
         memcpy(out + i, &word, 8);
     }
-    for (; i < n; i++) out[i] = in[i] ^ turned[i & 7];
+    for (; i < n; i++) seen |= out[i] = in[i] ^ turned[i & 7];
+    return (seen & 0x8080808080808080u) == 0;
 }
 
 #endif

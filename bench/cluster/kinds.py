@@ -77,5 +77,6 @@ class Load:
 ONE = Load("one", 1, 1, "one message at a time, one client on each other node")
 BURST = Load("burst", 16, 1, "16 messages at once, one client on each other node")
 FAN = Load("fan", 16, 200, "16 messages at once, 200 clients on each other node")
+FAN_ONE = Load("fan-one", 1, 200, "one message at a time, 200 clients on each other node")
 ELSEWHERE = Load("elsewhere", 16, 15, "16 messages at once to rooms of other nodes", elsewhere=True)
-LOADS = (ONE, BURST, FAN, ELSEWHERE)
+LOADS = (ONE, FAN_ONE, BURST, FAN, ELSEWHERE)

@@ -6,8 +6,8 @@ import os
 import time
 from dataclasses import dataclass, field
 
-from bench.cluster.kinds import ALONE, BURST, ELSEWHERE, FAN, ONE, Kind, Load
-from bench.cluster.nodes import Redis, cluster
+from bench.cluster.kinds import ALONE, BURST, ELSEWHERE, FAN, FAN_ONE, ONE, Kind, Load
+from bench.cluster.nodes import Cluster, Redis, cluster
 from bench.prepare import Tools
 from bench.processes import RunError
 
@@ -27,7 +27,7 @@ class Plan:
     def loads(self, kind: Kind, nodes: int) -> tuple[Load, ...]:
         if nodes == 1:
             return ONE, BURST
-        return (ONE, BURST, FAN) if nodes == 2 else (ONE, BURST, FAN, ELSEWHERE)
+        return (ONE, FAN_ONE, BURST, FAN, *([ELSEWHERE] if nodes > 2 else []))
 
     def kinds_of(self, nodes: int) -> tuple[Kind, ...]:
         return tuple(kind for kind in self.kinds if nodes == 1 or kind.adapter != ALONE)
@@ -38,7 +38,7 @@ class Runs:
     """What came out so far: one dict for each cell and round, and what has failed."""
 
     results: dict[Cell, list[dict]] = field(default_factory=dict)
-    errors: dict[tuple[str, int], str] = field(default_factory=dict)
+    errors: dict[Cell, str] = field(default_factory=dict)
     rounds: int = 0
     loads: list[float] = field(default_factory=list)  # the machine's load average, as it went on
 
@@ -62,24 +62,29 @@ def run_rounds(tools: Tools, plan: Plan, redis: Redis, runs: Runs) -> None:
 def _run_cluster(
     tools: Tools, plan: Plan, redis: Redis, kind: Kind, nodes: int, runs: Runs
 ) -> None:
-    if (kind.name, nodes) in runs.errors:
-        return
     runs.loads.append(os.getloadavg()[0])
-    came_out = []
+    cell: Cell = (kind.name, nodes, "start")
+    came_out: list[str] = []
     try:
         with cluster(kind, nodes, redis, tools) as servers:
             for load in plan.loads(kind, nodes):
-                warmup_s = plan.warmup_s if came_out else plan.first_warmup_s
-                window = ["--warmup", str(warmup_s), "--seconds", str(plan.seconds)]
-                run = per_message(
-                    servers.load([*load.arguments(servers.ports), *window]), load, nodes
-                )
-                runs.results.setdefault((kind.name, nodes, load.name), []).append(run)
-                came_out.append(f"{load.name} {run['sender_us']:.1f}/{run['receiver_us']:.1f}")
+                cell = (kind.name, nodes, load.name)
+                if cell not in runs.errors:
+                    warmup_s = plan.warmup_s if came_out else plan.first_warmup_s
+                    run = _run_load(plan, servers, load, nodes, warmup_s)
+                    runs.results.setdefault(cell, []).append(run)
+                    came_out.append(f"{load.name} {run['sender_us']:.1f}/{run['receiver_us']:.1f}")
     except RunError as error:
-        runs.errors[kind.name, nodes] = str(error).strip()
+        # What is behind it in this cluster would be disturbed by what has not come.
+        runs.errors[cell] = str(error).strip()
+        runs.results.pop(cell, None)
         came_out.append(f"FAILED: {error}")
     print(f"bench: {kind.name}, {nodes} nodes: {', '.join(came_out)}", flush=True)
+
+
+def _run_load(plan: Plan, servers: Cluster, load: Load, nodes: int, warmup_s: float) -> dict:
+    window = ["--warmup", str(warmup_s), "--seconds", str(plan.seconds)]
+    return per_message(servers.load([*load.arguments(servers.ports), *window]), load, nodes)
 
 
 def per_message(result: dict, load: Load, nodes: int) -> dict:

@@ -11,13 +11,16 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from bench.cluster.kinds import ALONE, FASTSIO, Kind
 from bench.cluster.nodes import Redis, cluster
+from bench.output import RESULTS
 from bench.prepare import Tools, prepare
 
 PAGE_BYTES = 4096
+PING_S = 2.0
 CACHES = ("TCP", "sock_inode_cache", "filp", "eventpoll_epi", "eventpoll_pwq", "ep_head", "skbuff_small_head",
           "skbuff_head_cache", "tcp_bind_bucket", "tcp_bind2_bucket", "kmalloc-")  # fmt: skip
 
@@ -67,6 +70,23 @@ def measure(tools: Tools, connections: int, redis: Redis) -> dict[str, float]:
     }
 
 
+def heartbeat_us(tools: Tools, connections: int, redis: Redis) -> float:
+    """CPU of a ping and its pong, at the server."""
+    often = replace(tools, environ={**tools.environ, "BENCH_PING_S": str(PING_S)})
+    seconds = 3 * PING_S
+    with cluster(Kind(FASTSIO, ALONE), 1, redis, often) as servers:
+        idle = [
+            "--case",
+            "idle",
+            "--port",
+            str(servers.ports[0]),
+            "--connections",
+            str(connections),
+        ]
+        result = servers.load([*idle, "--warmup", str(PING_S), "--seconds", str(seconds)])
+    return float(result["node_cpu_us"][0] / (connections * result["seconds"] / PING_S))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.cluster.memory")
     parser.add_argument("--connections", type=int, default=9000)
@@ -76,9 +96,13 @@ def main() -> int:
     redis = Redis()
     try:
         found = measure(tools, options.connections, redis)
+        ping_us = heartbeat_us(tools, options.connections, redis)
     finally:
         redis.stop()
     print(", ".join(f"{name} {value:.2f} KB" for name, value in found.items()))
+    print(f"a ping and its pong: {ping_us:.2f} us of CPU")
+    result = {**{f"{name}_kb": value for name, value in found.items()}, "ping_us": ping_us}
+    (RESULTS / "memory.json").write_text(json.dumps(result, indent=1) + "\n")
     return 0
 
 

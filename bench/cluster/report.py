@@ -6,7 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterable
 
-from bench.cluster.kinds import ALONE, BURST, ELSEWHERE, FAN, ONE
+from bench.cluster.kinds import ALONE, BURST, ELSEWHERE, FAN, FAN_ONE, ONE
 from bench.cluster.measure import Plan, Runs
 from bench.prepare import Tools
 from bench.report import host
@@ -26,7 +26,7 @@ def document(command: str, tools: Tools, plan: Plan, runs: Runs, redis: str) -> 
         "window": {"warmup_s": plan.warmup_s, "seconds": plan.seconds},
         "kinds": [kind.name for kind in plan.kinds],
         "nodes": list(plan.nodes),
-        "errors": {f"{kind}, {nodes} nodes": text for (kind, nodes), text in runs.errors.items()},
+        "errors": {", ".join(map(str, cell)): text for cell, text in runs.errors.items()},
         "costs": [
             costs
             for nodes in plan.nodes
@@ -47,7 +47,7 @@ def _costs(runs: Runs, server: str, kind: str, nodes: int) -> dict | None:
     def of(load: str, key: str, kind: str = kind, nodes: int = nodes) -> list[float]:
         return [run[key] for run in runs.results.get((kind, nodes, load), [])]
 
-    if (kind, nodes) in runs.errors or not of(BURST.name, "sender_us"):
+    if not of(ONE.name, "sender_us"):
         return None
     found: dict = {"kind": kind, "server": server, "nodes": nodes}
     for load in (ONE, BURST):
@@ -61,13 +61,9 @@ def _costs(runs: Runs, server: str, kind: str, nodes: int) -> dict | None:
             "per_second": spread(of(load.name, "per_second")),
         }
     if nodes > 1:
-        per_client = [
-            (fan - burst) / (FAN.clients - BURST.clients)
-            for fan, burst in zip(
-                of(FAN.name, "receiver_us"), of(BURST.name, "receiver_us"), strict=False
-            )
-        ]
-        found["delivery_us"] = spread(per_client)
+        for few, many, name in ((ONE, FAN_ONE, "delivery_one_us"), (BURST, FAN, "delivery_us")):
+            differences = _minus(of(many.name, "receiver_us"), of(few.name, "receiver_us"))
+            found[name] = spread(one / (many.clients - few.clients) for one in differences)
         found["elsewhere_us"] = spread(of(ELSEWHERE.name, "other_us"))
         latencies = [run["latency_us"] for run in runs.results.get((kind, nodes, ONE.name), [])]
         found["latency_us"] = {

@@ -20,7 +20,8 @@ ROWS: tuple[tuple[str, Value], ...] = (
     (f"the same, {BURST.in_flight} at once", of(BURST.name, "redis_us")),
     ("each other node with one client, one at a time", of(ONE.name, "receiver_us")),
     (f"the same, {BURST.in_flight} at once", of(BURST.name, "receiver_us")),
-    (f"each client more there, {FAN.in_flight} at once", lambda costs: costs.get("delivery_us")),
+    ("each client more there, one at a time", lambda costs: costs.get("delivery_one_us")),
+    (f"the same, {FAN.in_flight} at once", lambda costs: costs.get("delivery_us")),
     (
         f"a node without anybody in the room, {ELSEWHERE.in_flight} at once",
         lambda costs: costs.get("elsewhere_us"),
@@ -67,7 +68,7 @@ def nodes_table(result: dict) -> str:
         burst, bound = one[BURST.name], one["bound"]
         cells = [cell(burst[key]) for key in ("sender_us", "receiver_us", "redis_us")]
         most = [f"{bound['per_second']:,.0f}", bound["at"]] if bound else ["", ""]
-        here = f"{burst['per_second']['median']:,.0f}"
+        here = f"{burst['per_second']['median']:,.0f}" if burst["per_second"] else ""
         lines.append(row(one["kind"], [str(one["nodes"]), *cells, *most, here]))
     return "\n".join(lines)
 

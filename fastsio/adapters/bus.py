@@ -9,6 +9,7 @@ from fastsio.adapters.messages import Message
 if TYPE_CHECKING:
     from fastsio._encoded import Encoded
     from fastsio.adapters.cluster import Cluster
+    from fastsio.core.acks import PendingAck
     from fastsio.core.hub import Hub
     from fastsio.core.namespace import Namespace
 
@@ -82,6 +83,15 @@ class Bus:
         raise NotImplementedError
 
     # --- what it may do in its own way -------------------------------------------------------
+
+    def ask(
+        self, name: str, opts: dict[str, Any], packed: Any, pending: "PendingAck"
+    ) -> Callable[[], None] | None:
+        """Ask clients of other servers, by what pack() has made, and give `pending` what they answer.
+
+        Returns what ends that; None, and nothing is sent, where a broadcast with answers has to do.
+        """
+        return None
 
     def tell(self, uid: str | None, message: Message) -> None:
         """publish(), or respond() where there is a uid, of a kind that is fastsio's own: Node's must not get it."""

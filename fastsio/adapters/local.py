@@ -16,6 +16,7 @@ from fastsio._codec import Decoder, Parser
 from fastsio._json import Json
 from fastsio.adapters.bus import Bus
 from fastsio.adapters.messages import Kind, Message
+from fastsio.adapters.packets import json_of
 
 if TYPE_CHECKING:
     from fastsio._encoded import Encoded
@@ -27,6 +28,8 @@ logger = logging.getLogger("fastsio.adapters")
 MAX_WAITING_BYTES = 16 * 1024 * 1024
 SIZE = struct.Struct("!I")
 KIND = struct.Struct("!B")
+# How a packet in parts begins that is text, and an event without binary values.
+PLAIN_EVENT = b"\x012"
 
 
 class Packed:
@@ -74,7 +77,7 @@ class LocalBus(Bus):
 
     def arrived(self, uid: str, frame: bytes) -> None:
         """A frame has come from it, without its size. Raises ValueError for what is none."""
-        self.receive(decode(frame, uid, self.cluster.hub.json))
+        self.receive(decode(frame, uid, self.cluster.json, self.cluster.hub.json))
 
     # --- the bus -----------------------------------------------------------------------------
 
@@ -89,14 +92,14 @@ class LocalBus(Bus):
 
     def publish(self, message: Message) -> None:
         if self._transports:
-            frame = encode(message, self.cluster.hub.json)
+            frame = encode(message, self.cluster.json)
             for uid, transport in list(self._transports.items()):
                 self._write(uid, transport, frame)
 
     def respond(self, uid: str, message: Message) -> None:
         transport = self._transports.get(uid)
         if transport is not None:  # else it has ended, and nobody waits for this
-            self._write(uid, transport, encode(message, self.cluster.hub.json))
+            self._write(uid, transport, encode(message, self.cluster.json))
 
     def _write(self, uid: str, transport: Any, frame: bytes) -> None:
         if transport.get_write_buffer_size() + len(frame) <= self._max_waiting_bytes:
@@ -157,8 +160,11 @@ def parts_of(frame: bytes) -> tuple[int, list[bytes]]:
     return kind, parts
 
 
-def decode(frame: bytes, uid: str, json: Json) -> Message:
-    """The message of the worker `uid` that is in a frame. Raises ValueError for what is none."""
+def decode(frame: bytes, uid: str, json: Json, packets: Json | None = None) -> Message:
+    """The message of the worker `uid` that is in a frame. Raises ValueError for what is none.
+
+    `packets`: the form of packets, where that is another one than `json`.
+    """
     kind, parts = parts_of(frame)
     try:
         nsp, data, *rest = parts
@@ -166,8 +172,16 @@ def decode(frame: bytes, uid: str, json: Json) -> Message:
         raise ValueError(f"a message of {len(parts)} parts") from None
     read = json.loads(data)
     if kind == Kind.BROADCAST:
-        return Message(Kind(kind), uid, nsp.decode(), read, args_of(rest, json))
+        return Message(Kind(kind), uid, nsp.decode(), read, packet_of(rest, packets or json))
     return Message(Kind(kind), uid, nsp.decode(), put_back(read, rest) if rest else read)
+
+
+def packet_of(messages: list[bytes], packets: Json) -> Any:
+    """[event, *args] of a packet in messages: its JSON as it is, where it is text and nothing else."""
+    first = messages[0] if len(messages) == 1 else b""
+    if first.startswith(PLAIN_EVENT) and not isinstance(packets, Parser):
+        return json_of(first[len(PLAIN_EVENT) :])
+    return args_of(messages, packets)
 
 
 def args_of(messages: list[bytes], json: Json) -> list[Any]:

@@ -24,6 +24,8 @@ FLUSH_S = 0.02
 # How long questions for the state are gathered; more than so many askers get it in one message to all.
 ANSWER_S = 0.05
 MAX_ANSWERS = 2
+# A state of which nothing came for so long is asked for again.
+AGAIN_S = 1.0
 # A server that is silent for so many times the timeout is forgotten; until then it is only not counted.
 FORGET_AFTER = 6
 # Every so many heartbeats what was noted is compared with the rooms themselves.
@@ -192,9 +194,11 @@ class Presence:
         self._beating = self._loop.call_later(interval_s, self._beat)
         for uid, server in list(self.servers.items()):
             silent_s = now - server.heard_at
+            if silent_s > self._bus.heartbeat_timeout:
+                self._cluster.waits_for_no_more(uid)
             if silent_s > FORGET_AFTER * self._bus.heartbeat_timeout:
                 self.gone(uid)
-            elif server.asked_at is not None and now - server.asked_at > interval_s:
+            elif server.asked_at is not None and now - server.asked_at > max(interval_s, AGAIN_S):
                 self._ask(uid, server)
         self._beats += 1
         if self._beats % AUDIT == 0:

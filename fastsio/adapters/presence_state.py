@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterable, Iterator
 from hashlib import blake2b
 from typing import Any
 
-# Of one message: about 100 KB.
-MAX_SIDS = 4000
+# Of one message: about 25 KB, which take a few milliseconds.
+MAX_SIDS = 1000
 # Changes that come while the whole state is on its way. More: it is asked for once more.
 MAX_HELD = 1000
 

@@ -1,5 +1,6 @@
 """What the adapters for Redis have in common: a link, its state, and presence on channels of its own."""
 
+import asyncio
 import logging
 
 import msgspec
@@ -7,6 +8,7 @@ import msgspec
 from fastsio.adapters.bus import Bus
 from fastsio.adapters.messages import Kind, Message
 from fastsio.adapters.redis_link import RedisLink
+from fastsio.adapters.redis_reach import Reach
 from fastsio.adapters.wire import unpack
 
 logger = logging.getLogger("fastsio.adapters")
@@ -26,6 +28,8 @@ class RedisBus(Bus):
     publish_command = "PUBLISH"
     channel_root: str
     _link: RedisLink
+    _reach: Reach | None = None
+    _watching: asyncio.Task[None] | None = None
 
     def own_channel(self) -> str:
         """A channel that this server alone subscribes to, as long as it serves."""
@@ -39,8 +43,19 @@ class RedisBus(Bus):
             link.on_message = self._came
             link.subscribe(self._presence_channel(), self._presence_channel(self.cluster.uid))
         await link.start()
+        self._reach = Reach(self._others_count, link.errors)
+        self._link.queue.reach = self._reach
+        self._watching = asyncio.create_task(self._reach.watch())
+
+    async def _others_count(self) -> int:
+        found = self.peers("/")
+        peers = found if isinstance(found, (set, int)) else await found
+        return peers if isinstance(peers, int) else len(peers)
 
     async def stop(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
         await self._link.stop()
         if self.presence:
             self._link.on_message = self._others
@@ -94,6 +109,8 @@ class RedisBus(Bus):
         return self._link.queue.bytes
 
     def _state_changed(self, is_up: bool) -> None:
+        if self._reach is not None:
+            self._reach.changed(is_up)
         self.cluster.bus_changed(is_up, self.lost)
 
     async def _peers(self, channel: str) -> int:

@@ -7,8 +7,9 @@ import asyncio
 import contextlib
 import logging
 import random
+import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastsio.adapters.redis_queue import (
@@ -18,7 +19,9 @@ from fastsio.adapters.redis_queue import (
     MAX_WAITING_BYTES,
     Command,
     RedisQueue,
+    said,
 )
+from fastsio.adapters.redis_url import connect
 from fastsio.adapters.redis_wire import RedisWire, open_wire
 
 logger = logging.getLogger("fastsio.adapters")
@@ -45,7 +48,8 @@ class RedisLink:
 
     channels and patterns are what is subscribed; sharded: by SSUBSCRIBE (Redis 7). on_message(channel, data) is called
     with bytes, in the order in which they come; on_state(is_up) when the subscription comes or goes. own_channel: one
-    of the channels that nobody else subscribes to: while it is set, Redis is asked whether it knows of that.
+    of the channels that nobody else subscribes to: while it is set, Redis is asked whether it knows of that. url,
+    service: see redis_url.connect().
 
     options: redis-py's, and these. silence_timeout: seconds in which Redis must answer; a connection on which it does
     not, or where TCP gets no acknowledgement, is given up (TCP_USER_TIMEOUT, keepalive, and redis-py's socket_timeout,
@@ -55,27 +59,31 @@ class RedisLink:
 
     def __init__(
         self, url: str, on_message: Callable[[bytes, bytes], None], on_state: Callable[[bool], None],
-        sharded: bool = False, options: dict[str, Any] | None = None,
+        sharded: bool = False, options: dict[str, Any] | None = None, service: str = "",
     ) -> None:  # fmt: skip
         redis = require_redis()
         options = dict(options or {})
         self.silence_s = _positive("silence_timeout", options.pop("silence_timeout", SILENCE_S))
         most = _positive("max_waiting", options.pop("max_waiting", MAX_WAITING))
         most_bytes = _positive("max_waiting_bytes", options.pop("max_waiting_bytes", MAX_WAITING_BYTES))  # fmt: skip
-        self.errors = (redis.exceptions.RedisError, OSError)
-        self.client = redis.asyncio.Redis.from_url(
-            url, **(_defaults(url, self.silence_s) | options)
-        )
+        # The last is uvloop's, of a connection that TCP has given up: redis-py takes it for no error of the connection.
+        self.errors = (redis.exceptions.RedisError, OSError, RuntimeError)
+        given = _defaults(url, self.silence_s) | options
+        self.client = connect(redis.asyncio, url, given, service)
         passing = (redis.exceptions.ReadOnlyError, redis.exceptions.ClusterDownError)
         self.queue = RedisQueue(
             self.client,
             self.errors,
             passing,
-            self._wait_for_up,
+            self.wait_for_up,
             int(most),
             int(most_bytes),
             self.silence_s,
         )
+        self._refusal = redis.exceptions.ResponseError
+        # What Redis calls the subscription's connection, and its number there.
+        self._name = options.get("client_name") or f"fastsio-{secrets.token_hex(8)}"
+        self._connection_id: int | None = None
         self.is_up = False
         self.channels: set[str] = set()
         self.patterns: set[str] = set()
@@ -86,8 +94,6 @@ class RedisLink:
         self._up = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._wire: RedisWire | None = None
-        # Whether a ping has no answer yet.
-        self._is_asked = False
 
     async def start(self) -> None:
         """Connect, and return when the subscription works; that is tried until it does."""
@@ -114,7 +120,7 @@ class RedisLink:
         """Send a command behind those that were given before; its answer is not wanted. Never blocks."""
         self.queue.put(command)
 
-    async def _wait_for_up(self, seconds: float) -> None:
+    async def wait_for_up(self, seconds: float) -> None:
         """Wait until the subscription works; where it does already, the time."""
         if self.is_up:
             await asyncio.sleep(seconds)
@@ -141,7 +147,7 @@ class RedisLink:
     def _change(self, note: Callable[[Any], Any], names: tuple[str, ...], command: str) -> None:
         note(names)
         # A connection that is being made subscribes to all of them.
-        if self._wire is not None and names:
+        if self._wire is not None and not self._wire.lost.done() and names:
             self._wire.send((command, *names))
 
     async def _keep_listening(self) -> None:
@@ -149,32 +155,47 @@ class RedisLink:
         while True:
             try:
                 await self._listen()
-            except self.errors as error:
+            except Exception as error:
+                if not isinstance(error, self.errors):
+                    logger.exception("Redis: listening has failed")
                 delay_s = FIRST_RETRY_S if self.is_up else min(2 * delay_s, LAST_RETRY_S)
                 self._set_up(False)
-                logger.warning("Redis: no subscription, again in %.1f s: %r", delay_s, error)
+                logger.warning("Redis: no subscription, again in %.1f s: %s", delay_s, said(error))
             await asyncio.sleep(delay_s * random.uniform(0.5, 1))
 
     async def _listen(self) -> None:
         """Subscribe to everything and give away what comes, until the connection breaks."""
-        wire = await open_wire(self.client, self._heard)
+        wire = await open_wire(self.client, self._heard, self._end_predecessor)
+        # Connections that nobody uses now may have died unnoticed with the last: a question would be lost on them.
+        await self.client.connection_pool.disconnect(inuse_connections=False)
         try:
             self._wire = wire
             wire.send(*self._subscriptions())
-            while True:
-                heard = wire.replies
-                await asyncio.wait([wire.lost], timeout=self.silence_s / 2)
-                if wire.lost.done():
-                    wire.lost.result()
-                elif wire.replies == heard:
-                    await self._ask(wire)
+            await self._watch(wire)
         finally:
             self._wire = None
             await wire.close()
 
+    async def _end_predecessor(self, connection: Any) -> None:
+        """Let Redis close the connection that this one takes the place of, if it does not know that it has ended.
+
+        Else it counts as a server that does not answer: for as long as TCP tries to reach it, five minutes if there is
+        nothing to send. Redis 6.2; without the right to do this nothing happens.
+        """
+        try:
+            if self._connection_id is not None:
+                listed = await _asked(connection, "CLIENT", "LIST", "ID", self._connection_id)
+                # Another Redis has other connections under these numbers.
+                if f" name={self._name} ".encode() in _as_bytes(listed):
+                    await _asked(connection, "CLIENT", "KILL", "ID", self._connection_id)
+            await _asked(connection, "CLIENT", "SETNAME", self._name)
+            self._connection_id = int(await _asked(connection, "CLIENT", "ID"))
+        except self._refusal as error:
+            self._connection_id = None
+            logger.debug("Redis: connections can't be named: %s", said(error))
+
     def _subscriptions(self) -> list[Command]:
         """What a new connection has to say."""
-        self._is_asked = True
         commands: list[Command] = []
         if self.patterns:
             commands.append(("psubscribe", *self.patterns))
@@ -182,13 +203,21 @@ class RedisLink:
             commands.append((f"{self._shard}subscribe", *self.channels))
         return [*commands, ("ping",)]
 
-    async def _ask(self, wire: RedisWire) -> None:
-        """Nothing has come for a while."""
-        if self._is_asked:
-            raise ConnectionError("the subscription does not answer")
-        self._is_asked = True
-        wire.send(("ping",))
-        await self._ask_of_own()
+    async def _watch(self, wire: RedisWire) -> None:
+        """Ask when nothing has come for half of silence_s. Raises when nothing comes upon that, or it has ended."""
+        clock = asyncio.get_running_loop().time
+        asked_at = clock()  # the subscriptions end with a ping
+        while True:
+            left_s = max(asked_at, wire.heard_at) + self.silence_s / 2 - clock()
+            if left_s > 0:
+                await asyncio.wait([wire.lost], timeout=left_s)
+            elif asked_at > wire.heard_at:
+                raise ConnectionError("the subscription does not answer")
+            else:
+                asked_at = clock()
+                wire.send(("ping",))
+            if wire.lost.done():
+                wire.lost.result()
 
     def _heard(self, reply: Any) -> None:
         """Called for each message, and for what Redis answers to commands."""
@@ -202,8 +231,14 @@ class RedisLink:
             self._wire.fail(f"Redis refuses the subscription: {kind!r}")
         elif kind == b"pong" or kind == b"PONG":  # as RESP2 has it, and RESP3
             # Answers come in the order of the commands: the first ping's is behind the subscriptions'.
-            self._is_asked = False
+            if self.is_up:
+                self._start(self._ask_of_own())
             self._set_up(True)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.append(task)
+        task.add_done_callback(self._tasks.remove)
 
     def _give(self, channel: bytes, data: bytes) -> None:
         """Whatever goes wrong with a message, the next is one of its own."""
@@ -220,8 +255,16 @@ class RedisLink:
 
     async def _ask_of_own(self) -> None:
         """A connection may live and have lost what it was subscribed to, behind a proxy that has changed Redis."""
-        if self.own_channel is not None and not await self.subscribers(self.own_channel):
-            raise ConnectionError("Redis does not know of the subscription")
+        wire = self._wire
+        if self.own_channel is None or wire is None:
+            return
+        try:
+            is_known = await self.subscribers(self.own_channel) > 0
+        except self.errors as error:
+            wire.fail(f"Redis was asked for the subscription: {error!r}")
+        else:
+            if not is_known:
+                wire.fail("Redis does not know of the subscription")
 
     def _set_up(self, is_up: bool) -> None:
         if is_up == self.is_up:
@@ -240,6 +283,15 @@ def _positive(name: str, value: Any) -> float:
     if not is_number or not 0 < value < float("inf"):
         raise ValueError(f"{name}={value!r}: a number over 0")
     return float(value)
+
+
+async def _asked(connection: Any, *command: Any) -> Any:
+    await connection.send_command(*command)
+    return await connection.read_response()
+
+
+def _as_bytes(text: Any) -> bytes:
+    return text.encode() if isinstance(text, str) else bytes(text)
 
 
 def _defaults(url: str, silence_s: float) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
+from fastsio.adapters.redis_reach import Reach
 from fastsio.adapters.redis_wire import RedisBatches
 from fastsio.rarely import RareLog
 
@@ -56,6 +57,8 @@ class RedisQueue:
         self.lost = 0
         self.count = 0
         self.bytes = 0
+        # Whether what is published gets to all servers; None: nobody knows.
+        self.reach: Reach | None = None
         self.check: Callable[[list[Command]], Awaitable[list[Command]]] | None = None
         self._client = client
         self._batches = RedisBatches(client, answer_s)
@@ -137,24 +140,33 @@ class RedisQueue:
             count = min(len(self._waiting), BATCH)
             return await self._send([self._waiting.popleft() for _ in range(count)])
         except self._errors as error:
-            self._log.note("away", "Redis: messages wait: %r", error)
+            self._log.note("away", "Redis: messages wait: %s", said(error))
             return False
 
     async def _send(self, batch: list[Entry]) -> bool:
         try:
-            answers = await self._batches.ask([entry.command for entry in batch])
-        except self._errors as error:
+            # Who waits for a stream gets what was added as one in one answer: else the first entry, and then the rest.
+            is_one = len(batch) > 1 and all(entry.is_kept for entry in batch)
+            answers = await self._batches.ask([entry.command for entry in batch], is_one)
+        except Exception as error:
+            if not isinstance(error, self._errors):  # the next are sent all the same
+                logger.exception("Redis: messages could not be sent")
             self._failed(batch, error)
             return False
         refused: list[Entry] = []
         for entry, answer in zip(batch, answers, strict=True):
             if not isinstance(answer, Exception):
                 self._done(entry)
+                is_short = self.reach is not None and self.reach.is_short
+                if is_short and entry.is_counted and not entry.is_kept:
+                    self._lose(1, "not all servers are back: messages may be lost to some of them")
             elif entry.is_kept and isinstance(answer, self._passing):
                 refused.append(entry)
             else:
                 self._done(entry)
-                self._lose(entry.is_counted, "Redis refuses a message, which is lost: %r", answer)
+                self._lose(
+                    entry.is_counted, "Redis refuses a message, which is lost: %s", said(answer)
+                )
         if not refused:
             return True
         # It was not done, so there is no doubt; perhaps another Redis is at that address soon.
@@ -174,9 +186,9 @@ class RedisQueue:
                 self._done(entry)
                 lost += entry.is_counted
         if lost:
-            self._lose(lost, "Redis: messages are lost: %r", error)
+            self._lose(lost, "Redis: messages are lost: %s", said(error))
         if self._doubtful:
-            self._log.note("kept", "Redis: %d messages wait: %r", len(self._doubtful), error)
+            self._log.note("kept", "Redis: %d messages wait: %s", len(self._doubtful), said(error))
 
     async def _clear_up(self) -> None:
         """Put those back that were not done."""
@@ -193,3 +205,8 @@ class RedisQueue:
     def _done(self, entry: Entry) -> None:
         self.count -= 1
         self.bytes -= entry.size
+
+
+def said(error: Exception) -> str:
+    """An error with its text, which redis-py's repr() leaves out."""
+    return f"{type(error).__name__}: {error}"

@@ -6,7 +6,7 @@ reading it takes less than 1 (bench/cluster). Here the event loop calls on_reply
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 logger = logging.getLogger("fastsio.adapters")
@@ -29,7 +29,8 @@ class RedisWire(asyncio.Protocol):
     """One connection, as open_wire() makes it. `lost`: done when it has ended, with the ConnectionError that says why.
 
     on_reply(reply) is called in the order of the replies, with bytes, int, None, list or dict; an error of Redis is an
-    Exception among them. What it raises is logged, and the next reply follows. `replies`: how many have come.
+    Exception among them. What it raises is logged, and the next reply follows. `heard_at`: when something came last, in
+    seconds of the loop's clock; 0: never.
     """
 
     def __init__(self, connection: Any, on_reply: OnReply) -> None:
@@ -42,8 +43,10 @@ class RedisWire(asyncio.Protocol):
         )
         self._protocol_error: type[Exception] = hiredis.HiredisError
         self._pack: Callable[[tuple[Any, ...]], bytes] = hiredis.pack_command
-        self.replies = 0
-        self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._clock = loop.time
+        self.heard_at = 0.0
+        self.lost: asyncio.Future[None] = loop.create_future()
         # Who does not look at it any more has closed this: no "exception was never retrieved" then.
         self.lost.add_done_callback(lambda lost: lost.cancelled() or lost.exception())
         self._transport: asyncio.Transport = connection._writer.transport
@@ -72,6 +75,7 @@ class RedisWire(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         reader = self._reader
         reader.feed(data)
+        self.heard_at = self._clock()
         while not self.lost.done():
             try:
                 reply = reader.gets()
@@ -80,7 +84,6 @@ class RedisWire(asyncio.Protocol):
                 return
             if reply is _NOT_YET:
                 return
-            self.replies += 1
             try:
                 self._on_reply(reply)
             except Exception:
@@ -95,10 +98,21 @@ class RedisWire(asyncio.Protocol):
             self.lost.set_exception(error)
 
 
-async def open_wire(client: Any, on_reply: OnReply) -> RedisWire:
-    """A connection of its own for a redis.asyncio client. Raises what redis-py raises if there is none to be had."""
+async def open_wire(
+    client: Any, on_reply: OnReply, prepare: Callable[[Any], Awaitable[None]] | None = None
+) -> RedisWire:
+    """A connection of its own for a redis.asyncio client. Raises what redis-py raises if there is none to be had.
+
+    prepare(connection) is awaited before, with redis-py's connection.
+    """
     connection = client.connection_pool.make_connection()
-    await connection.connect()
+    try:
+        await connection.connect()
+        if prepare is not None:
+            await prepare(connection)
+    except BaseException:
+        await connection.disconnect(nowait=True)
+        raise
     return RedisWire(connection, on_reply)
 
 
@@ -114,9 +128,10 @@ class RedisBatches:
         self._due = 0
         self._complete: asyncio.Future[None] | None = None
 
-    async def ask(self, commands: list[tuple[Any, ...]]) -> list[Any]:
+    async def ask(self, commands: list[tuple[Any, ...]], is_one: bool = False) -> list[Any]:
         """The replies, in the order of the commands; what Redis refuses has an Exception.
 
+        is_one: they are done as a transaction, which nobody sees half done; if one is refused, none is done.
         Raises what open_wire() raises, and ConnectionError if the connection breaks or the time is up: whether the
         commands were done is not known then. Not to be called while another batch waits.
         """
@@ -124,6 +139,8 @@ class RedisBatches:
             self._wire = await open_wire(self._client, self._replied)
         wire = self._wire
         loop = asyncio.get_running_loop()
+        if is_one:
+            commands = [("MULTI",), *commands, ("EXEC",)]
         self._replies, self._due = [], len(commands)
         self._complete = complete = loop.create_future()
         wire.lost.add_done_callback(self._broken)
@@ -138,7 +155,7 @@ class RedisBatches:
             wire.lost.remove_done_callback(self._broken)
             if timer is not None:
                 timer.cancel()
-        return self._replies
+        return _of_transaction(self._replies) if is_one else self._replies
 
     async def close(self) -> None:
         """Let go of the connection."""
@@ -158,3 +175,12 @@ class RedisBatches:
     def _time_is_up(self) -> None:
         assert self._wire is not None
         self._wire.fail(f"no reply for {self._timeout_s} s")
+
+
+def _of_transaction(replies: list[Any]) -> list[Any]:
+    """What MULTI, commands and EXEC were answered: the replies of the commands."""
+    _, *queued, executed = replies
+    if isinstance(executed, list):
+        return executed
+    # EXEC says that there was an error, the command's own reply which.
+    return [one if isinstance(one, Exception) else executed for one in queued]

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fastsio.adapters.redis_link import RedisLink
-from fastsio.adapters.redis_queue import FIRST_RETRY_S, LAST_RETRY_S, Command
+from fastsio.adapters.redis_queue import FIRST_RETRY_S, LAST_RETRY_S, Command, said
 from fastsio.adapters.redis_wire import RedisBatches
 
 logger = logging.getLogger("fastsio.adapters")
@@ -39,6 +39,8 @@ class StreamReader:
         self, link: RedisLink, stream: str, count: int, on_entry: Callable[[bytes, Fields], None]
     ) -> None:  # fmt: skip
         self.position: bytes = b"0-0"
+        # The connection is lost, and not there again.
+        self.is_cut = False
         self.replayed = 0
         self.gaps = 0
         self._link = link
@@ -69,20 +71,21 @@ class StreamReader:
 
     async def _keep_reading(self) -> None:
         delay_s = FIRST_RETRY_S
-        is_cut = False
         while True:
             try:
-                if is_cut:
+                if self.is_cut:
                     await self._find_place()
-                    is_cut = False
+                    self.is_cut = False
                 entries = await self._read()
                 delay_s = FIRST_RETRY_S
-            except self._link.errors as error:
-                is_cut = True
-                logger.warning(
-                    "Redis: the stream can't be read, again in %.1f s: %r", delay_s, error
-                )
-                await asyncio.sleep(delay_s * random.uniform(0.5, 1))
+            except Exception as error:
+                if not isinstance(error, self._link.errors):
+                    logger.exception("Redis: reading the stream has failed")
+                self.is_cut = True
+                text = "Redis: the stream can't be read, again in %.1f s: %s"
+                logger.warning(text, delay_s, said(error))
+                await asyncio.sleep(FIRST_RETRY_S)
+                await self._link.wait_for_up(delay_s * random.uniform(0.5, 1))
                 delay_s = min(2 * delay_s, LAST_RETRY_S)
                 continue
             given = 0

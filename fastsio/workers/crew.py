@@ -98,6 +98,7 @@ class Crew:
         uid = self._bus.cluster.uid if self._bus is not None else ""
         self._meeting = Meeting(self._folder, self.number, uid, self._met)
         await self._meeting.join()
+        await asyncio.gather(*self._work)
         if self._hub.cluster is not None:
             await self._hub.cluster.ready()
         if not self._has_own_ids:

@@ -248,3 +248,18 @@ class Meeting:
             self._listener.close()
         if self._file is not None:
             remove_socket_file(*self._file)
+            with contextlib.suppress(OSError):  # others are there, or the supervisor removes it
+                self._clear()
+                os.rmdir(self._folder)
+
+    def _clear(self) -> None:
+        """Remove the files of those that were killed."""
+        for name in os.listdir(self._folder):
+            path = os.path.join(self._folder, name)
+            found = os.lstat(path)
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+                probe.setblocking(False)
+                try:
+                    probe.connect(path)
+                except ConnectionRefusedError:
+                    remove_socket_file(path, found.st_dev, found.st_ino)

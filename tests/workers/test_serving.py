@@ -38,108 +38,12 @@ async def test_requests_of_one_session_may_reach_any_worker() -> None:
         held = asyncio.ensure_future(peers[0].receive())
         await peers[0].send('42["tell",null,"news"]')
         assert await held == '42["told","news"]'
+        assert len(await ask(peers[0], "everyone")) == 12
+        assert set(await ask(peers[0], "servers")) | pids == set(workers.pids.values())
         for peer in peers:
             await peer.close()
         await workers.stop()
         workers.check_ledger()
-
-
-@pytest.mark.parametrize("size", [10, 70_000, 900_000])
-async def test_upgrade_and_posts_of_any_size_reach_the_owner(size: int) -> None:
-    async with running(3) as workers:
-        peers = [await workers.peer() for _ in range(6)]
-        for peer in peers:
-            assert await ask(peer, "size", "x" * size) == size
-            await peer.upgrade()
-            assert await ask(peer, "size", "x" * size) == size
-            await peer.close()
-        await workers.stop()
-        workers.check_ledger()
-
-
-async def test_a_connection_that_mixes_clients_is_passed_on_each_time() -> None:
-    """As a reverse proxy has them, that keeps its connections."""
-    async with running(3) as workers:
-        peers = [await workers.peer() for _ in range(6)]
-        connection = await RawConnection.open(workers.url)
-        for turn in range(5):
-            for peer in peers:
-                body = f'420["echo",{turn}]'.encode()
-                answer = await connection.request("POST", peer.target(), body)
-                assert answer.body == b"ok"
-                assert (
-                    await connection.request("GET", peer.target())
-                ).body == f"430[{turn}]".encode()
-            fresh = json.loads((await connection.request("GET", POLL)).body[1:])["sid"]
-            await connection.request("POST", f"{POLL}&sid={fresh}", b"1")
-        await connection.close()
-        for peer in peers:
-            await peer.close()
-        await workers.stop()
-        workers.check_ledger()
-
-
-async def test_a_session_that_nobody_has_is_refused_as_by_one_server() -> None:
-    async with running(2) as workers:
-        peer = await workers.peer()
-        await peer.close()
-        unknown = [sid_of(peer), "x" * 20, sid_of(peer)[:2] + "x" * 18, "x", "%22"]
-        for sid in unknown:
-            for _ in range(4):
-                answer = await http(workers.url, "GET", f"{POLL}&sid={sid}")
-                assert (answer.status, answer.json()["code"]) == (400, 1)
-        await workers.stop()
-
-
-async def test_a_body_that_is_too_large_is_the_owners_to_refuse() -> None:
-    async with running(3) as workers:
-        for _ in range(6):
-            peer = await workers.peer()
-            answer = await http(workers.url, "POST", peer.target(), b"4" + b"x" * 1_000_001)
-            assert answer.status == 413
-            await peer.close()
-        await workers.stop()
-        workers.check_ledger()
-
-
-async def test_ids_that_the_application_makes_are_looked_for() -> None:
-    async with running(4, own_ids=True) as workers:
-        peers = [await workers.peer() for _ in range(8)]
-        assert all(sid_of(peer).startswith("mine-") for peer in peers)
-        for _ in range(5):
-            for peer in peers:
-                assert await ask(peer, "echo", 1) == 1
-        answer = await http(workers.url, "GET", f"{POLL}&sid=mine-nobody")
-        assert answer.json()["code"] == 1
-        for peer in peers:
-            await peer.close()
-        await workers.stop()
-        workers.check_ledger()
-
-
-async def test_sessions_over_tls_are_forwarded(certificate: tuple[str, str]) -> None:
-    cert, key = certificate
-    async with running(3, "--tls-cert", cert, "--tls-key", key) as workers:
-        assert workers.url.startswith("https://")
-        peers = [await workers.peer() for _ in range(8)]
-        assert len({sid_of(peer)[:2] for peer in peers}) > 1
-        for _ in range(4):
-            for peer in peers:
-                assert await ask(peer, "size", "x" * 100_000) == 100_000
-        connection = await RawConnection.open(workers.url)
-        for _ in range(3):
-            for peer in peers:
-                assert (await connection.request("POST", peer.target(), b"3")).body == b"ok"
-        await connection.close()
-        for peer in peers:
-            await peer.upgrade()
-            assert await ask(peer, "size", "x" * 100_000) == 100_000
-            await peer.close()
-        await workers.stop()
-        workers.check_ledger()
-
-
-# --- rooms ----------------------------------------------------------------------------------------
 
 
 async def told(peer: FakePeer) -> list[object]:
@@ -148,54 +52,13 @@ async def told(peer: FakePeer) -> list[object]:
     return list(json.loads(packet[2:])[1:])
 
 
-async def test_rooms_answers_and_fetch_sockets_span_the_workers() -> None:
-    async with running(3) as workers:
-        peers = [await workers.peer_at(number) for number in (0, 1, 2)]
-        for peer in peers[:2]:
-            await peer.upgrade()
-        for peer in peers[1:]:
-            await ask(peer, "join", "r")
-        await peers[0].send('42["tell","r",1,"ü"]')
-        for peer in peers[1:]:
-            assert await told(peer) == [1, "ü"]
-        await peers[1].send('42["tell",null,2]')
-        for peer in peers:
-            assert await told(peer) == [2]
-        assert len(await ask(peers[2], "everyone")) == 3
-        assert len(set(await ask(peers[0], "servers"))) == 2
-        await peers[0].send('420["ask","how many"]')
-        for peer in peers:
-            question = str(await peer.receive())
-            number = question[2 : question.index("[")]
-            assert question.endswith('["question","how many"]')
-            await peer.send(f"43{number}[{json.dumps(sid_of(peer))}]")
-        answers = json.loads(str(await peers[0].receive()).removeprefix("430"))[0]
-        assert answers == sorted(map(sid_of, peers))
-        for peer in peers:
-            await peer.close()
-        await workers.stop()
-        workers.check_ledger()
-
-
-async def test_binary_values_go_to_other_workers() -> None:
-    async with running(2) as workers:
-        here, there = await workers.peer_at(0), await workers.peer_at(1)
-        await here.upgrade()
-        await there.upgrade()
-        await here.send('451-["tell",null,{"_placeholder":true,"num":0},{"a":1}]', b"\x00\x01\xff")
-        for peer in (here, there):
-            assert await peer.receive() == '451-["told",{"_placeholder":true,"num":0},{"a":1}]'
-            assert await peer.receive() == b"\x00\x01\xff"
-            await peer.close()
-        await workers.stop()
-
-
 # --- dying, and being replaced --------------------------------------------------------------------
 
 
 @pytest.mark.fault(
     "one of several workers is killed (SIGKILL)",
-    "a new one takes its place; the others see its clients go at once, and theirs notice nothing",
+    "a new one takes its place, another accepts for it meanwhile; the others see its clients go at once, "
+    "and theirs notice nothing",
 )
 async def test_a_worker_that_is_killed_is_started_again_and_its_sockets_are_gone_at_once() -> None:
     async with running(3) as workers:
@@ -203,6 +66,8 @@ async def test_a_worker_that_is_killed_is_started_again_and_its_sockets_are_gone
         await stays.upgrade()
         killed = workers.pids[0]
         os.kill(killed, signal.SIGKILL)
+        for _ in range(30):  # nobody waits for the new one
+            assert (await http(workers.url, "GET", POLL)).status == 200
         await until(lambda: not is_alive(killed), "its end")
         ids = await ask(stays, "everyone")
         while len(ids) == 3:  # until the end of its sockets is read; far below any heartbeat
@@ -220,20 +85,6 @@ async def test_a_worker_that_is_killed_is_started_again_and_its_sockets_are_gone
             await peer.close()
         await workers.stop()
         workers.check_ledger(killed={killed})
-
-
-@pytest.mark.fault(
-    "clients connect while a worker is dead and no new one is there yet",
-    "another worker listens on its socket: nobody is refused, and nobody waits for the new one",
-)
-async def test_nobody_is_refused_while_a_worker_is_missing() -> None:
-    async with running(3) as workers:
-        os.kill(workers.pids[0], signal.SIGKILL)
-        for _ in range(60):
-            assert (await http(workers.url, "GET", POLL)).status == 200
-        await workers.count_up(4)
-        await workers.stop()
-        assert not workers.server.of("gone")
 
 
 @pytest.mark.fault(
@@ -292,12 +143,10 @@ async def test_workers_end_with_their_supervisor() -> None:
     "workers can't start: an import of the application fails, a certificate is missing, the port is taken",
     "the command ends with status 1 and says why, once",
 )
-async def test_a_command_whose_workers_cant_start_ends_with_their_error(tmp_path: Path) -> None:
+async def test_a_command_whose_workers_cant_start_ends_with_their_error() -> None:
     cases = [
         (["--workers", "2"], "workers_app:nothing", "can't be served"),
-        (["--workers", "2"], "no_module:io", "there is no module 'no_module' here"),
         (["--workers", "0"], "workers_app:io", "workers=0"),
-        (["--workers", "2", "--handover", str(tmp_path / "h")], "workers_app:io", "SIGHUP"),
         (["--workers", "2", "--tls-cert", "missing.pem"], "workers_app:io", "missing.pem"),
     ]
     for words, app, text in cases:

@@ -1,5 +1,9 @@
-"""The benchmark's application as a node of a cluster: `fastsio_app.py PORT none|classic|sharded|streams REDIS_URL`."""
+"""The benchmark's application as a node of a cluster: `fastsio_app.py PORT none|classic|sharded|streams REDIS_URL`.
 
+BENCH_PING_S in the environment: ping_interval, for memory.py.
+"""
+
+import os
 import sys
 from pathlib import Path
 
@@ -17,6 +21,7 @@ ADAPTERS = {
     "sharded": lambda: adapters.ShardedRedisAdapter(url),
     "streams": lambda: adapters.RedisStreamsAdapter(url),
 }
-sio = fastsio.AsyncServer(adapter=ADAPTERS[kind](), **SETTINGS)
+ping_s = float(os.environ.get("BENCH_PING_S", "25"))
+sio = fastsio.AsyncServer(adapter=ADAPTERS[kind](), ping_interval=ping_s, **SETTINGS)
 install(sio)
 fastsio.run(sio, host="127.0.0.1", port=int(port), loop="uvloop")

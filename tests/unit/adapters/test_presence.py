@@ -175,12 +175,8 @@ async def test_the_clients_of_a_dead_server_go_within_the_timeout(three):
     a, dies = three.ios[0], three.buses[2]
     three.hub.buses.remove(dies)  # it neither hears nor is heard
     dies.publish = dies.respond = lambda *args: None
-    loop = asyncio.get_running_loop()
-    died_at = loop.time()
     assert await a.count() == 3
-    while await a.count() == 3:
-        await asyncio.sleep(0.01)
-    assert loop.time() - died_at < dies.heartbeat_timeout + 0.1
+    await asyncio.sleep(dies.heartbeat_timeout + 0.02)
     assert await a.count() == 2 == len(await a.members())
 
 
