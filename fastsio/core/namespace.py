@@ -46,11 +46,13 @@ class Namespace(Emitter, Broadcasting, Declaring, NamespaceBase):
     `joining`: not yet admitted, but reached by id and in the rooms that a guard put them into.
     """
 
+    guards: list[Guard]
+    watch: Watch | None
+    connection_handlers: Handlers
+
     def __init__(self, name: str, json: Any, tasks: set[Any], hub: "Hub") -> None:
         self.hub = hub
         self.max_running = hub.options.max_running_events
-        # Gone, with a `disconnect` handler still at work: only looked up.
-        self.leaving: dict[str, Socket] = {}
         # What those who are joining get when they are admitted, by id.
         self.held: dict[str, Held] = {}
         self.adapter = Adapter(self)
@@ -61,21 +63,15 @@ class Namespace(Emitter, Broadcasting, Declaring, NamespaceBase):
         if hub.cluster is not None:
             self.adapter = hub.cluster.adapter_for(self, self.adapter)
             self.asks_adapter = True
-        self.guards: list[Guard] = []
         self._entry_guard: Guard | None = None
-        # Who hears of more than the hub's observer does, once there was anybody.
-        self.watch: Watch | None = None
         # Events that no handler got because of their arguments (typed.py).
         self.invalid_events = 0
         # Events that the server sends, by name, where the application declared them.
         self.declared: dict[str, Any] = {}
         self.by_event = None
-        self.connection_handlers: Handlers = ()
         # A child of a parent namespace, and what its name says of it: {"id": "7"} where that is /room/{id}.
         self.parent: ParentNamespace | None = None
         self.params: dict[str, Any] = {}
-        # Forgotten when nobody is in it any more: only clients have asked for it.
-        self.is_passing = False
 
     def observe(self, observer: Observer | None) -> None:
         """Tell `observer` of events and rooms, besides those who watch this namespace alone."""

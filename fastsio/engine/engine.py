@@ -15,6 +15,7 @@ from fastsio._dialects import dialect_of
 from fastsio._encoded import encode_engine_packet, encode_messages
 from fastsio._fanout import Flusher
 from fastsio._ids import new_id
+from fastsio._session import EngineBase
 from fastsio._wheel import Wheel
 from fastsio.engine.admission import Admission
 from fastsio.engine.bundle import Bundle
@@ -56,11 +57,13 @@ logger = logging.getLogger("fastsio.engine")
 BLOCKED_S = 1.0
 
 
-class Engine:
+class Engine(EngineBase):
     """Sessions by id (`sessions`), one timer for all (`wheel`), one flush a loop turn (`flusher`).
 
     It belongs to `loop`, and serves until it is closed (`is_open`); `doors` are the servers that bring it clients.
     """
+
+    session_class = Session
 
     def __init__(
         self, options: Options, handler: EngineHandler, loop: asyncio.AbstractEventLoop, head_timeout_s: float
@@ -84,6 +87,7 @@ class Engine:
         # Whose X-Forwarded-For is believed: the option, unless the server beneath has a list of its own.
         self.trusted_proxies: Any = options.trusted_proxies
         self.sessions: dict[str, Session] = {}
+        self.ping_interval_s = options.ping_interval
         # Called with a session that has gone from polling to a WebSocket.
         self.on_upgrade: Callable[[Session], None] | None = None
         self.now = loop.time
@@ -123,6 +127,7 @@ class Engine:
             "polling": _open_packet(options, upgrades if options.allow_upgrades else []),
             "websocket": _open_packet(options, []),
         }
+        self.use_open_packet(self._open_packets["websocket"])
 
     def use_hooks(self, hooks: Hooks | None) -> None:
         """What the application has hung in: see ports.py. Clients may be here already."""
@@ -134,6 +139,8 @@ class Engine:
 
     def handle(self, request: Request, exchange: Exchange) -> None:
         """Serve one request on the engine's path; its answer may come later."""
+        if request.is_upgrade and self.open_plainly(request, exchange):  # what nearly all of these are
+            return
         if self.front is not None and self.front.takes(request, exchange):
             return
         if request.method == "OPTIONS" and self.options.cors_allowed_origins is not None:
@@ -179,6 +186,15 @@ class Engine:
             self._upgrade(session, request, exchange)
         else:  # transport=websocket without an Upgrade, on a session that is one
             self.refuse(BAD_REQUEST, request, exchange)
+
+    def cors_headers(self, request: Request) -> Headers:
+        return cors_headers(self.options, request)
+
+    def accepts_origin(self, request: Request, origin: str, exchange: Exchange) -> bool:
+        """For open_plainly(); False also where the application's function is to be asked: once, and not here."""
+        if callable(self.options.cors_allowed_origins):
+            return False
+        return is_accepted(self.options, request, origin, exchange.is_secure)
 
     def handle_connect(self, request: Request, exchange: Any) -> None:
         """Serve WebTransport's CONNECT: the session comes later, with the first packet of the stream."""
