@@ -13,7 +13,7 @@ cdef extern from "accept.h":
     bint fastsio_is_key(const char* key) noexcept
     void fastsio_accept(const char* key, char* out) noexcept
 
-SWITCH_HEAD = (
+cdef bytes SWITCH_HEAD = (
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
 )
 
@@ -21,7 +21,7 @@ SWITCH_HEAD = (
 cpdef bytes switch_head(headers, bytes accept):
     """The response that opens a WebSocket."""
     lines = "".join([f"{name}: {value}\r\n" for name, value in headers]).encode("latin-1") if headers else b""
-    return SWITCH_HEAD + accept + b"\r\n" + lines + b"\r\n"
+    return b"".join((SWITCH_HEAD, accept, b"\r\n", lines, b"\r\n"))
 
 
 cpdef list chosen_protocol(Request request):

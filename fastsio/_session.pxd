@@ -25,7 +25,9 @@ cdef class EngineBase:
     cdef public bint watches_flow   # every session's buffer is watched; else only where somebody asks for it
     cdef bytes open_head            # of a WebSocket's first packet, up to the id
     cdef bytes open_tail            # and what follows that
-    cdef bint opens_plainly(self, Request request, object exchange) except -1
+    cdef bint opens_plainly(self, Request request) except -1
+    cdef bint poll(self, Request request, object exchange) except -1
+    cdef int open_websocket(self, Request request, object exchange) except -1
 
 
 cdef class SessionCore(SessionBase):

@@ -16,40 +16,55 @@ cdef class EngineBase:
         """What a WebSocket's client is told first, with "%s" in the place of the session's id."""
         self.open_head, self.open_tail = packet.split(b"%s")
 
-    def open_plainly(self, Request request, exchange) -> bool:
-        """Open a session for a WebSocket's handshake, if it is one about which nobody need be asked or told.
+    def serve_plainly(self, Request request, exchange) -> bool:
+        """Serve what nearly all requests are, where nobody else need be asked or told: one of a session that polls, or
+        a WebSocket's handshake.
 
         False for all else, and nothing has happened: handle() has the rest. It does the same for these.
         """
-        cdef list headers = []
-        if not self.opens_plainly(request, exchange):
+        if self.front is not None or request.method == "OPTIONS":
             return False
-        if self._has_cors:
-            headers = self.cors_headers(request)
-        sid = self.new_id()
-        session = self.session_class(self, sid, request, exchange.remote, exchange.is_secure)
-        if exchange.accept_websocket(request, headers, session):
-            session.start_websocket(exchange)
-            exchange.send(encode_engine_packet(self.open_head + sid.encode() + self.open_tail))
-            self.sessions[sid] = session
-            session.handler = self.handler.open(session)
-        else:  # which has been answered
-            session.forget()
-        return True
-
-    cdef bint opens_plainly(self, Request request, object exchange) except -1:
-        if self.front is not None or self._hooks is not None or self._questions is not None or self._ask is not None:
-            return False
-        if self.arrivals is not None or self._initial is not None or self.watches_flow or not self._opens_websockets:
-            return False
-        if not request.is_upgrade or request.method != "GET" or request.argument("transport") != "websocket":
-            return False
-        if request.argument("EIO") != "4" or request.argument("sid") or request.argument("b64"):
+        if not request.is_upgrade:
+            return self.poll(request, exchange)
+        if not self.opens_plainly(request):
             return False
         if self._checks_origin:
             origin = request.header("origin")
-            return origin is None or self.accepts_origin(request, origin, exchange)
+            if origin is not None and not self.accepts_origin(request, origin, exchange):
+                return False
+        self.open_websocket(request, exchange)
         return True
+
+    cdef bint poll(self, Request request, object exchange) except -1:
+        cdef SessionCore session = self.sessions.get(request.argument("sid"))
+        if session is None or session.polling is None or request.argument("transport") != "polling":
+            return False
+        if (4 if request.argument("EIO") == "4" else 3) != session.protocol:
+            return False
+        session.polling.handle(request, exchange)
+        return True
+
+    cdef int open_websocket(self, Request request, object exchange) except -1:
+        cdef list headers = self.cors_headers(request) if self._has_cors else []
+        cdef str sid = self.new_id()
+        cdef SessionCore session = self.session_class(self, sid, request, exchange.remote, exchange.is_secure)
+        if not exchange.accept_websocket(request, headers, session):  # which has been answered
+            session.forget()
+            return 0
+        session.start_websocket(exchange)
+        exchange.send(encode_engine_packet(b"".join((self.open_head, sid.encode(), self.open_tail))))
+        self.sessions[sid] = session
+        session.handler = self.handler.open(session)
+        return 0
+
+    cdef bint opens_plainly(self, Request request) except -1:
+        if self._hooks is not None or self._questions is not None or self._ask is not None or self._initial is not None:
+            return False
+        if self.arrivals is not None or self.watches_flow or not self._opens_websockets or request.method != "GET":
+            return False
+        if request.argument("transport") != "websocket" or request.argument("EIO") != "4":
+            return False
+        return not request.argument("sid") and not request.argument("b64")
 
     def cors_headers(self, Request request) -> list:
         raise NotImplementedError

@@ -78,7 +78,13 @@ MAY_IMPORT: dict[str, list[str]] = {
     "msgpack_packet": ["packet", "_msgpack", "_codec"],
     "_http": [],  # requests and response heads, pure like those above
     "_handshake": ["_http"],  # a WebSocket's, as pure
-    "_session": ["_fanout", "_flag", "_wheel", "_http", "_encoded"],  # the part of a session that all go through
+    "_session": [
+        "_fanout",
+        "_flag",
+        "_wheel",
+        "_http",
+        "_encoded",
+    ],  # the part of a session that all go through
     "_joining": ["_peer", "_dispatch", "_session", "_ids"],  # how a client joins and leaves
     "_wheel": [],  # deadlines of whatever has them
     "_ids": [],  # random, and no more

@@ -139,7 +139,7 @@ class Engine(EngineBase):
 
     def handle(self, request: Request, exchange: Exchange) -> None:
         """Serve one request on the engine's path; its answer may come later."""
-        if request.is_upgrade and self.open_plainly(request, exchange):  # what nearly all of these are
+        if self.serve_plainly(request, exchange):  # as nearly all are
             return
         if self.front is not None and self.front.takes(request, exchange):
             return
@@ -153,24 +153,7 @@ class Engine(EngineBase):
         session = self.sessions.get(sid) if sid else None
         # Node takes every other version, and none, for 3.
         protocol = 4 if request.argument("EIO") == "4" else 3
-        # First what nearly all requests are. Nothing that _refusal() looks at is wrong with them, and that call would
-        # be 2 % of a poll, 1 % of a connect.
-        is_upgrade = request.is_upgrade
-        if is_upgrade:
-            is_websocket = transport == "websocket"
-            is_new = is_websocket and not sid and request.method == "GET"
-            if is_new and protocol == 4 and self._opens_websockets:
-                self.open("websocket", request, exchange, protocol)
-                return
-            is_upgrade = is_websocket or (request.header("upgrade") or "").lower() == "websocket"
-        elif (
-            session is not None
-            and transport == "polling"
-            and session.polling is not None
-            and session.protocol == protocol
-        ):
-            session.polling.handle(request, exchange)
-            return
+        is_upgrade = asks_for_websocket(request)
         refusal = self._refusal(request, transport, sid, is_upgrade, protocol)
         if refusal is not None:
             # A file's request names no transport.
@@ -184,6 +167,8 @@ class Engine(EngineBase):
             self.open(transport, request, exchange, protocol)
         elif is_upgrade:
             self._upgrade(session, request, exchange)
+        elif session.polling is not None:
+            session.polling.handle(request, exchange)
         else:  # transport=websocket without an Upgrade, on a session that is one
             self.refuse(BAD_REQUEST, request, exchange)
 
@@ -191,7 +176,7 @@ class Engine(EngineBase):
         return cors_headers(self.options, request)
 
     def accepts_origin(self, request: Request, origin: str, exchange: Exchange) -> bool:
-        """For open_plainly(); False also where the application's function is to be asked: once, and not here."""
+        """For serve_plainly(); False also where the application's function is to be asked: once, and not here."""
         if callable(self.options.cors_allowed_origins):
             return False
         return is_accepted(self.options, request, origin, exchange.is_secure)
