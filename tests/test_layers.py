@@ -150,6 +150,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     "adapters": [
         "core",
         "rarely",
+        "logged",
         "_eager",
         "_encoded",
         "_json",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fastsio._eager import start_eager
 from fastsio._encoded import Encoded
 from fastsio._json import DEFAULT_JSON, Json
+from fastsio.adapters.broken import Broken
 from fastsio.adapters.bus import Bus, Peers
 from fastsio.adapters.inbox import Inbox
 from fastsio.adapters.members import Members
@@ -62,6 +63,7 @@ class Cluster:
         # Who is where on all servers; None: nobody has asked for that.
         self.presence = Presence(self) if bus.presence else None
         self.state = BusState(self)
+        self.broken = Broken()
         self._inbox = Inbox(self)
         self._starting: asyncio.Task[None] | None = None
         self._beat: asyncio.TimerHandle | None = None
@@ -158,8 +160,15 @@ class Cluster:
                 self._inbox.take(message)
             elif self.presence is not None:
                 self.presence.take(message)
-        except (TypeError, ValueError, KeyError, AttributeError, IndexError, OverflowError):
-            logger.warning("message of server %s is none: %r", message.uid, message, exc_info=True)
+        except (
+            TypeError,
+            ValueError,
+            KeyError,
+            AttributeError,
+            IndexError,
+            OverflowError,
+        ) as error:
+            self.broken.message_came(message, error)
 
     def take(self, message: Message) -> None:
         """Do what a message says that came from where nobody answers requests: its sender becomes no member.

@@ -245,7 +245,7 @@ class RedisLink:
         try:
             self.on_message(channel, data)
         except Exception:
-            logger.exception("a message on %r could not be taken: %.200r", channel, data)
+            logger.exception("a message on %r could not be taken: %d bytes", channel, len(data))
 
     async def subscribers(self, channel: str) -> int:
         """How many connections are subscribed to a channel, by its name. Raises what Redis raises."""

@@ -149,7 +149,7 @@ class ShardedRedisAdapter(RedisBus):
             return
         try:
             message = decode(data, self.cluster.json)
-        except (TypeError, ValueError, KeyError, AttributeError):
-            logger.warning("no message of a server, on %r: %.200r", channel, data, exc_info=True)
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            self.cluster.broken.bytes_came(channel, len(data), error)
             return
         self.receive(message)

@@ -165,8 +165,9 @@ class RedisStreamsAdapter(RedisBus):
             uid = fields[b"uid"].decode()
             if uid != self.cluster.uid:  # what is this server's own is not read
                 self.receive(self._read(uid, fields))
-        except (TypeError, ValueError, KeyError, AttributeError):
-            logger.warning("no message of a server, at %r of the stream", position, exc_info=True)
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            size = sum(map(len, fields.values()))
+            self.cluster.broken.bytes_came(position, size, error)
 
     def _read(self, uid: str, fields: dict[bytes, bytes]) -> Message:
         kind, nsp, data = fields[b"type"], fields[b"nsp"].decode(), fields.get(b"data")
@@ -216,7 +217,7 @@ class RedisStreamsAdapter(RedisBus):
     def _arrived(self, channel: bytes, data: bytes) -> None:
         try:
             message = message_of(unpack(data))
-        except (TypeError, ValueError, KeyError, AttributeError):
-            logger.warning("no message of a server, on %r: %.200r", channel, data, exc_info=True)
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            self.cluster.broken.bytes_came(channel, len(data), error)
             return
         self.receive(message)
