@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("fastsio.adapters")
 
 LOOK_S = 1.0
+# What wrong messages raise where they are worked on.
+WRONG = (TypeError, ValueError, KeyError, AttributeError, IndexError, OverflowError)
 
 
 class Cluster:
@@ -160,14 +162,7 @@ class Cluster:
                 self._inbox.take(message)
             elif self.presence is not None:
                 self.presence.take(message)
-        except (
-            TypeError,
-            ValueError,
-            KeyError,
-            AttributeError,
-            IndexError,
-            OverflowError,
-        ) as error:
+        except WRONG as error:
             self.broken.message_came(message, error)
 
     def take(self, message: Message) -> None:
@@ -176,6 +171,21 @@ class Cluster:
         Raises TypeError, ValueError, KeyError or AttributeError for what is no message.
         """
         self._inbox.take(message)
+
+    def receive_event(self, uid: str, nsp: str, packet: Any, opts: Any) -> None:
+        """receive() of a broadcast that wants no answers, as nearly all are, without a Message made for it.
+
+        packet: see Message; opts: as another server has sent them. 3.5 -> 2.6 us (bench/cluster).
+        """
+        if uid == self.uid:
+            return
+        try:
+            if self.bus.heartbeat_interval is not None:
+                self.members.heard(uid, self.bus.loop.time())
+            self._inbox.event(nsp, packet, opts)
+        except WRONG as error:
+            message = Message(Kind.BROADCAST, uid, nsp, {"opts": opts}, packet)
+            self.broken.message_came(message, error)
 
     def bus_changed(self, is_up: bool, lost: int) -> None:
         """The bus has its connection, or has it no longer; `lost`: how many messages it could not send so far."""

@@ -1,18 +1,23 @@
 """What other servers' messages do here. Source: socket.io-adapter's ClusterAdapter.onMessage()."""
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from fastsio.adapters.messages import Kind, Message, read_opts
-from fastsio.adapters.remote import describe
+from fastsio.adapters.remote import describe, leave_out_what_is_no_json
 from fastsio.adapters.requests import ClusterGathering, Request
 from fastsio.core.errors import PartialAnswersError
 from fastsio.core.gather import Gathering, gather
 from fastsio.core.latest import latest_packet
+from fastsio.core.operator import Rooms
+from fastsio.rarely import RareLog
 
 if TYPE_CHECKING:
     from fastsio.adapters.cluster import Cluster
     from fastsio.core.namespace import Namespace
+
+logger = logging.getLogger("fastsio.adapters")
 
 
 class Inbox:
@@ -20,6 +25,7 @@ class Inbox:
 
     def __init__(self, cluster: "Cluster") -> None:
         self._cluster = cluster
+        self._rarely = RareLog(logger)
         self._take: dict[Kind, Callable[[Namespace, Message], None]] = {
             Kind.SOCKETS_JOIN: self._join,
             Kind.SOCKETS_LEAVE: self._leave,
@@ -37,11 +43,7 @@ class Inbox:
     def take(self, message: Message) -> None:
         """Do what it says. Raises TypeError, ValueError, KeyError or AttributeError for what is no message."""
         if message.kind is Kind.BROADCAST:  # likely
-            namespace = self._cluster.hub.namespaces.get(message.nsp)
-            if namespace is not None:
-                self._broadcast(namespace, message)
-            elif message.request_id is not None:
-                self._answer_for_nobody(message)
+            self._broadcast(message)
         elif message.kind == Kind.INITIAL_HEARTBEAT:
             self._cluster.send(Kind.HEARTBEAT, "/")
         elif message.kind in self._answers:
@@ -55,12 +57,46 @@ class Inbox:
             elif message.request_id is not None:
                 self._answer_for_nobody(message)
 
+    def event(self, nsp: str, packet: Any, opts: Any) -> None:
+        """take() of a broadcast that wants no answers."""
+        namespace = self._cluster.hub.namespaces.get(nsp)
+        if namespace is None:
+            return
+        rooms, excluded, flags = read_opts(opts)
+        if flags:
+            self._flagged(namespace, packet, rooms, excluded, flags)
+        elif type(packet) is not bytes:
+            namespace.deliver_here(packet, rooms, excluded, False, False)
+        elif not namespace.deliver_text(packet, rooms, excluded, False, False):
+            args = self._cluster.json.loads(packet)
+            namespace.deliver_here(args, rooms, excluded, False, False)
+
+    def _flagged(
+        self, namespace: "Namespace", packet: Any, rooms: Rooms | None, excluded: Rooms, flags: dict[str, Any]
+    ) -> None:  # fmt: skip
+        """A broadcast with flags, or whose packet somebody has to look into."""
+        is_volatile, is_plain = bool(flags.get("volatile")), flags.get("compress") is False
+        key = flags.get("latest")
+        if isinstance(packet, bytes):
+            if key is None and namespace.deliver_text(
+                packet, rooms, excluded, is_volatile, is_plain
+            ):
+                return
+            packet = self._cluster.json.loads(packet)
+        if key is None:
+            namespace.deliver_here(packet, rooms, excluded, is_volatile, is_plain)
+            return
+        latest = latest_packet(namespace, key, packet)
+        namespace.adapter.local.deliver_latest(latest, packet, rooms, excluded, is_volatile)
+
     def _answer_for_nobody(self, message: Message) -> None:
         """This server has no such namespace, but it is one of those that are waited for."""
         if message.kind == Kind.BROADCAST:
             self._respond(message, Kind.BROADCAST_CLIENT_COUNT, {"clientCount": 0})
         elif message.kind == Kind.FETCH_SOCKETS:
             self._respond(message, Kind.FETCH_SOCKETS_RESPONSE, {"sockets": []})
+        elif message.kind == Kind.SERVER_SIDE_EMIT:  # as where nobody listens
+            self._respond(message, Kind.SERVER_SIDE_EMIT_RESPONSE, {"packet": None})
 
     def _respond(self, message: Message, kind: Kind, data: dict[str, Any]) -> None:
         cluster = self._cluster
@@ -69,28 +105,21 @@ class Inbox:
 
     # --- what is asked of us -----------------------------------------------------------------
 
-    def _broadcast(self, namespace: "Namespace", message: Message) -> None:
+    def _broadcast(self, message: Message) -> None:
+        if message.request_id is None:
+            self.event(message.nsp, message.packet, message.data.get("opts"))
+            return
+        namespace = self._cluster.hub.namespaces.get(message.nsp)
+        if namespace is None:
+            self._answer_for_nobody(message)
+            return
+        if isinstance(message.packet, bytes):
+            message.packet = self._cluster.json.loads(message.packet)
+        self._gather(namespace, message)
+
+    def _gather(self, namespace: "Namespace", message: Message) -> None:
         rooms, excluded, flags = read_opts(message.data.get("opts"))
         is_volatile, is_plain = bool(flags.get("volatile")), flags.get("compress") is False
-        if isinstance(message.packet, bytes):
-            is_simple = message.request_id is None and "latest" not in flags
-            if is_simple and namespace.deliver_text(
-                message.packet, rooms, excluded, is_volatile, is_plain
-            ):
-                return  # likely
-            message.packet = self._cluster.json.loads(message.packet)
-        if message.request_id is not None:
-            self._gather(namespace, message, is_volatile, is_plain)
-        elif flags.get("latest") is not None:
-            packet = latest_packet(namespace, flags["latest"], message.packet)
-            namespace.adapter.local.deliver_latest(
-                packet, message.packet, rooms, excluded, is_volatile
-            )
-        else:
-            namespace.deliver_here(message.packet, rooms, excluded, is_volatile, is_plain)
-
-    def _gather(self, namespace: "Namespace", message: Message, is_volatile: bool, is_plain: bool) -> None:  # fmt: skip
-        rooms, excluded, flags = read_opts(message.data.get("opts"))
         seconds = flags.get("timeout")
 
         def done(error: PartialAnswersError | None, answers: list[Any]) -> None:
@@ -123,7 +152,16 @@ class Inbox:
     def _fetch(self, namespace: "Namespace", message: Message) -> None:
         rooms, excluded, _ = read_opts(message.data.get("opts"))
         sockets = [describe(one) for one in namespace.adapter.local.members(rooms, excluded)]
-        self._respond(message, Kind.FETCH_SOCKETS_RESPONSE, {"sockets": sockets})
+        try:
+            self._respond(message, Kind.FETCH_SOCKETS_RESPONSE, {"sockets": sockets})
+        except TypeError:
+            # An application may keep anything there, and who asks waits for all of us.
+            left = {
+                name for one in sockets for name in leave_out_what_is_no_json(one, self._cluster.json)
+            }  # fmt: skip
+            names = ", ".join(sorted(left))
+            self._rarely.note("data", "other servers can't be told of socket.data: %s", names)
+            self._respond(message, Kind.FETCH_SOCKETS_RESPONSE, {"sockets": sockets})
 
     def _server_event(self, namespace: "Namespace", message: Message) -> None:
         if message.request_id is None:

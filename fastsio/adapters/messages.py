@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
-from fastsio.core.operator import Rooms
+from fastsio.core.operator import NOBODY_EXCEPT, Rooms
 
 # Whose messages are those of programs that only send, Node's emitters and ours: no server has that uid.
 EMITTER = "emitter"
@@ -63,5 +63,9 @@ def read_opts(opts: Any) -> tuple[Rooms | None, Rooms, dict[str, Any]]:
     Raises TypeError for what is none of it.
     """
     opts = opts or {}
-    rooms, excluded = opts.get("rooms") or (), opts.get("except") or ()
-    return frozenset(rooms) or None, frozenset(excluded), opts.get("flags") or {}
+    rooms, excluded = opts.get("rooms"), opts.get("except")
+    return (
+        frozenset(rooms) if rooms else None,
+        frozenset(excluded) if excluded else NOBODY_EXCEPT,
+        opts.get("flags") or {},
+    )

@@ -197,7 +197,7 @@ class RedisAdapter(RedisBus):
         uid, packet, opts = unpack(data)
         if uid == self.cluster.uid or packet.get("nsp", "/") != name:
             return
-        self.receive(Message(Kind.BROADCAST, uid, name, {"opts": opts}, packet["data"]))
+        self.cluster.receive_event(uid, name, packet["data"], opts)
 
     @functools.cached_property
     def _own_head(self) -> bytes:

@@ -9,7 +9,7 @@ import logging
 import random
 import secrets
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from fastsio.adapters.redis_queue import (
@@ -75,7 +75,7 @@ class RedisLink:
             self.client,
             self.errors,
             passing,
-            self._wait_for_up,
+            self.wait_for_up,
             int(most),
             int(most_bytes),
             self.silence_s,
@@ -120,7 +120,7 @@ class RedisLink:
         """Send a command behind those that were given before; its answer is not wanted. Never blocks."""
         self.queue.put(command)
 
-    async def _wait_for_up(self, seconds: float) -> None:
+    async def wait_for_up(self, seconds: float) -> None:
         """Wait until the subscription works; where it does already, the time."""
         if self.is_up:
             await asyncio.sleep(seconds)
@@ -148,7 +148,11 @@ class RedisLink:
         note(names)
         # A connection that is being made subscribes to all of them.
         if self._wire is not None and not self._wire.lost.done() and names:
-            self._wire.send((command, *names))
+            self._wire.send(*self._commands(command, names))
+
+    def _commands(self, command: str, names: Iterable[str]) -> list[Command]:
+        """To subscribe to these, or no longer. In a Redis cluster the channels of one command must be of one slot."""
+        return [(command, name) for name in names] if self._shard else [(command, *names)]
 
     async def _keep_listening(self) -> None:
         delay_s = FIRST_RETRY_S
@@ -200,7 +204,7 @@ class RedisLink:
         if self.patterns:
             commands.append(("psubscribe", *self.patterns))
         if self.channels:
-            commands.append((f"{self._shard}subscribe", *self.channels))
+            commands += self._commands(f"{self._shard}subscribe", self.channels)
         return [*commands, ("ping",)]
 
     async def _watch(self, wire: RedisWire) -> None:

@@ -11,7 +11,7 @@ from fastsio.adapters.messages import Kind, Message
 from fastsio.adapters.redis_bus import RedisBus
 from fastsio.adapters.redis_link import RedisLink
 from fastsio.adapters.redis_queue import Command
-from fastsio.adapters.wire import Packed, decode, encode, tail
+from fastsio.adapters.wire import BROADCAST_HEAD, Packed, decode, encode, read_event, tail
 
 if TYPE_CHECKING:
     from fastsio._encoded import Encoded
@@ -148,6 +148,11 @@ class ShardedRedisAdapter(RedisBus):
         if data.endswith(self._own_tails):
             return
         try:
+            if data.startswith(BROADCAST_HEAD):
+                found = read_event(data)
+                if found is not None:  # likely
+                    self.cluster.receive_event(*found)
+                    return
             message = decode(data, self.cluster.json)
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             self.cluster.broken.bytes_came(channel, len(data), error)

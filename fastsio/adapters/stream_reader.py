@@ -39,6 +39,8 @@ class StreamReader:
         self, link: RedisLink, stream: str, count: int, on_entry: Callable[[bytes, Fields], None]
     ) -> None:  # fmt: skip
         self.position: bytes = b"0-0"
+        # The connection is lost, and not there again.
+        self.is_cut = False
         self.replayed = 0
         self.gaps = 0
         self._link = link
@@ -69,21 +71,21 @@ class StreamReader:
 
     async def _keep_reading(self) -> None:
         delay_s = FIRST_RETRY_S
-        is_cut = False
         while True:
             try:
-                if is_cut:
+                if self.is_cut:
                     await self._find_place()
-                    is_cut = False
+                    self.is_cut = False
                 entries = await self._read()
                 delay_s = FIRST_RETRY_S
             except Exception as error:
                 if not isinstance(error, self._link.errors):
                     logger.exception("Redis: reading the stream has failed")
-                is_cut = True
+                self.is_cut = True
                 text = "Redis: the stream can't be read, again in %.1f s: %s"
                 logger.warning(text, delay_s, said(error))
-                await asyncio.sleep(delay_s * random.uniform(0.5, 1))
+                await asyncio.sleep(FIRST_RETRY_S)
+                await self._link.wait_for_up(delay_s * random.uniform(0.5, 1))
                 delay_s = min(2 * delay_s, LAST_RETRY_S)
                 continue
             given = 0

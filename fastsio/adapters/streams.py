@@ -25,7 +25,7 @@ from fastsio.adapters.wire import (
     has_bytes,
     message_of,
     pack,
-    read_broadcast_content,
+    read_event_content,
     unpack,
     with_packet,
 )
@@ -164,17 +164,20 @@ class RedisStreamsAdapter(RedisBus):
                 return
             uid = fields[b"uid"].decode()
             if uid != self.cluster.uid:  # what is this server's own is not read
-                self.receive(self._read(uid, fields))
+                self._take(uid, fields)
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             size = sum(map(len, fields.values()))
             self.cluster.broken.bytes_came(position, size, error)
 
-    def _read(self, uid: str, fields: dict[bytes, bytes]) -> Message:
+    def _take(self, uid: str, fields: dict[bytes, bytes]) -> None:
         kind, nsp, data = fields[b"type"], fields[b"nsp"].decode(), fields.get(b"data")
         if kind == BROADCAST and data is not None and data[:1] == b"{":
-            return read_broadcast_content(data, uid, nsp)
+            found = read_event_content(data)
+            if found is not None:  # likely
+                self.cluster.receive_event(uid, nsp, *found)
+                return
         content = None if data is None else self._content(data)
-        return message_of({"type": int(kind), "uid": uid, "nsp": nsp, "data": content})
+        self.receive(message_of({"type": int(kind), "uid": uid, "nsp": nsp, "data": content}))
 
     def _content(self, data: bytes) -> Any:
         if data[:1] == b"{":

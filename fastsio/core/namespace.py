@@ -76,7 +76,7 @@ class Namespace(Emitter, Broadcasting, Declaring, Attendance, NamespaceBase):
         # What those who are joining get when they are admitted, by id.
         self.held: dict[str, Held] = {}
         # Who is told that clients come and go, besides the hub's observer.
-        self.attendants: tuple[Any, ...] = ()
+        self.attendants: tuple[Any, ...] | None = None
         self.adapter = Adapter(self)
         if hub.lost_sessions is not None:
             self.adapter = SessionAwareAdapter(self, hub.lost_sessions)
@@ -124,12 +124,12 @@ class Namespace(Emitter, Broadcasting, Declaring, Attendance, NamespaceBase):
         """What is told of events and rooms: the watch while it is used, else the hub's observer, if there is one."""
         assert self.watch is not None
         self.observer = self.watch if self.watch.is_used else self.watch.observer
-        others = tuple(one for one in self.attendants if one is not self.watch)
-        self.attendants = (*others, self.watch) if self.watch.is_used else others
+        others = tuple(one for one in self.attendants or () if one is not self.watch)
+        self.attendants = ((*others, self.watch) if self.watch.is_used else others) or None
 
     def attend(self, attendant: Any) -> None:
         """Tell `attendant` of clients that come and go: socket_joined(sid), socket_left(sid)."""
-        self.attendants = (*self.attendants, attendant)
+        self.attendants = (*(self.attendants or ()), attendant)
 
     def find(self, sid: Any) -> "Socket | None":
         """The socket with that id, also while it joins or leaves."""
@@ -348,7 +348,8 @@ class Namespace(Emitter, Broadcasting, Declaring, Attendance, NamespaceBase):
         room = None if rooms is None else [*rooms] if len(rooms) != 1 else next(iter(rooms))
         if is_volatile or not self.joining or not self._hold(encoded, room, excluded):
             adapter.deliver(encoded, rooms, excluded, is_volatile, ticket)
-        self.tell_sent_to(args, rooms, excluded)
+        if self.observer is not None:
+            self.tell_sent_to(args, rooms, excluded)
 
     def deliver_text(
         self, text: bytes, rooms: Rooms | None, excluded: Rooms, is_volatile: bool, is_plain: bool

@@ -306,7 +306,7 @@ class Peer(LeavingPeer):
         namespace.sockets[sid] = socket
         socket.is_connected = True
         self.session.clear_deadline()
-        if namespace.attendants:
+        if namespace.attendants is not None:
             for one in namespace.attendants:
                 one.socket_joined(sid)
         if namespace.recovery is None:
@@ -413,7 +413,11 @@ class Peer(LeavingPeer):
                 # Looked at before the calls, which few need: 0.3 % of a connect each.
                 if socket._joined is not None:
                     socket.stop_receiving()
-                if namespace.attendants or self.hub.observer is not None or socket.acks is not None:
+                if (
+                    namespace.attendants is not None
+                    or self.hub.observer is not None
+                    or socket.acks is not None
+                ):
                     self._take_out(namespace, socket, reason)
             finally:
                 self._run_disconnect(socket, reason)
@@ -422,7 +426,7 @@ class Peer(LeavingPeer):
 
     def _take_out(self, namespace: Namespace, socket: Socket, reason: str) -> None:
         """Who looks on is told; nobody waits for its answers."""
-        for one in namespace.attendants:
+        for one in namespace.attendants or ():
             one.socket_left(socket.id)
         if self.hub.observer is not None:
             self.hub.observer.socket_left(socket, reason)

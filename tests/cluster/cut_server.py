@@ -82,8 +82,12 @@ class App:
             "rooms": sorted(await self.io.rooms()), "is_up": bus.is_up, "lost": bus.lost,
             "waiting": bus.waiting, "replayed": bus.replayed, "gaps": bus.gaps, "told": self.told,
             "connects": self.connects, "ends": self.ends, "here": len(self.io.sockets.sockets),
-            "requests": len(self.io.hub.cluster.requests),
+            "requests": len(self.io.hub.cluster.requests), "reads": not self._is_cut(),
         }  # fmt: skip
+
+    def _is_cut(self) -> bool:
+        reader = getattr(self.io.hub.cluster.bus, "_reader", None)
+        return reader is not None and bool(reader.is_cut)
 
     async def fetch(self) -> dict[str, Any]:
         """What fetch_sockets() brings, and in how many seconds."""

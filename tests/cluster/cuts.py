@@ -260,8 +260,10 @@ class CutCluster:
     async def quiet(self) -> None:
         """Wait until nothing waits, and nothing has come for some time."""
         await self.until(
-            lambda states: not any(one["waiting"] for of in states.values() for one in of.values()),
-            "nothing waits to be sent",
+            lambda states: all(
+                one["reads"] and not one["waiting"] for of in states.values() for one in of.values()
+            ),
+            "nothing waits to be sent, and streams are read",
         )
         total = -1
         while total != (now := sum(got.count for one in self.clients for got in one.got.values())):

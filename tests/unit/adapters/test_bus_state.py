@@ -41,7 +41,7 @@ async def test_both_events_tell_what_was_lost_and_how_long_it_took():
     assert [one if isinstance(one, str) else one[:2] for one in told] == [
         "once", ("down", 0), ("up", 3), ("down", 1), ("up", 2),
     ]  # fmt: skip
-    assert told[2][2] >= 0.01
+    assert told[2][2] > 0.005
 
 
 async def test_in_pythons_style_they_are_functions_without_a_sid_and_no_client_reaches_them():
@@ -151,8 +151,8 @@ async def test_a_bus_says_how_it_is():
         assert state.uid == ios[0].hub.cluster.uid != ios[1].bus.uid
         assert await state.server_count() == 2
         ios[0].hub.cluster.bus_changed(False, 0)
-        await asyncio.sleep(0.02)
-        assert state.down_s >= 0.02
+        await asyncio.sleep(0.05)
+        assert state.down_s > 0.04
         assert "down for" in repr(state)
     assert (state.is_up, state.down_s) == (False, 0.0)
 
