@@ -73,7 +73,7 @@ class Cluster:
 
     def adapter_for(self, namespace: "Namespace", local: Adapter) -> "ClusterAdapter":
         """The adapter of a new namespace; `local` has the clients that are here."""
-        adapter = self.adapters[namespace.name] = ClusterAdapter(namespace, local, self)
+        adapter = self.adapters[namespace.name] = self.bus.adapter_for(namespace, local, self)
         if self._starting is not None:
             self.bus.namespace_added(namespace.name)
         return adapter
@@ -87,6 +87,7 @@ class Cluster:
 
     def served(self, loop: asyncio.AbstractEventLoop | None) -> None:
         """An engine serves the application now, on this loop; None: no longer, and stop() follows."""
+        self.bus.serving(loop is not None)
         if loop is not None and self._starting is None:
             self.loop = loop
             self._starting = loop.create_task(self._start())

@@ -27,6 +27,7 @@ from fastsio.adapters.redis_wire import RedisWire, open_wire
 logger = logging.getLogger("fastsio.adapters")
 
 SILENCE_S = 10.0
+CANCEL_S = 0.1
 # The probes of TCP's keepalive that must fail, and so many seconds are between them at the least.
 PROBES = 3
 
@@ -107,9 +108,12 @@ class RedisLink:
         """Send what waits, if there is a connection, and close both."""
         if self.is_up:
             await self.queue.flush(1)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        left = set(self._tasks)
+        while left:
+            for task in left:
+                task.cancel()
+            # Again, for redis-py loses one that comes while it connects.
+            _, left = await asyncio.wait(left, timeout=CANCEL_S)
         self._tasks = []
         await self.queue.abandon()
         await self.client.aclose()
