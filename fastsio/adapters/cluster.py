@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fastsio._eager import start_eager
 from fastsio._encoded import Encoded
 from fastsio._json import DEFAULT_JSON, Json
+from fastsio.adapters.broken import Broken
 from fastsio.adapters.bus import Bus, Peers
 from fastsio.adapters.inbox import Inbox
 from fastsio.adapters.members import Members
@@ -64,6 +65,7 @@ class Cluster:
         # Who is where on all servers; None: nobody has asked for that.
         self.presence = Presence(self) if bus.presence else None
         self.state = BusState(self)
+        self.broken = Broken()
         self._inbox = Inbox(self)
         self._starting: asyncio.Task[None] | None = None
         self._beat: asyncio.TimerHandle | None = None
@@ -161,8 +163,8 @@ class Cluster:
                 self._inbox.take(message)
             elif self.presence is not None:
                 self.presence.take(message)
-        except WRONG:
-            logger.warning("message of server %s is none: %r", message.uid, message, exc_info=True)
+        except WRONG as error:
+            self.broken.message_came(message, error)
 
     def take(self, message: Message) -> None:
         """Do what a message says that came from where nobody answers requests: its sender becomes no member.
@@ -182,8 +184,9 @@ class Cluster:
             if self.bus.heartbeat_interval is not None:
                 self.members.heard(uid, self.bus.loop.time())
             self._inbox.event(nsp, packet, opts)
-        except WRONG:
-            logger.warning("broadcast of server %s is none: %.200r", uid, packet, exc_info=True)
+        except WRONG as error:
+            message = Message(Kind.BROADCAST, uid, nsp, {"opts": opts}, packet)
+            self.broken.message_came(message, error)
 
     def bus_changed(self, is_up: bool, lost: int) -> None:
         """The bus has its connection, or has it no longer; `lost`: how many messages it could not send so far."""

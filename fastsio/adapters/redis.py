@@ -181,8 +181,8 @@ class RedisAdapter(RedisBus):
                 self._request(name, self._read(data))
             else:
                 self._response(name, self._read(data))
-        except (TypeError, ValueError, KeyError, AttributeError, IndexError):
-            logger.warning("no message of a server, on %r: %.200r", channel, data, exc_info=True)
+        except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
+            self.cluster.broken.bytes_came(channel, len(data), error)
 
     def _where(self, channel: str) -> tuple[str, str, str]:
         """What a channel is for, its namespace, and the room or uid behind that. Raises ValueError for another's."""

@@ -106,8 +106,8 @@ class RedisBus(Bus):
         try:
             uid, content = unpack(data)
             message = Message(Kind.PRESENCE, uid, "/", dict(content))
-        except (TypeError, ValueError):
-            logger.warning("no message of presence, on %r: %.200r", channel, data, exc_info=True)
+        except (TypeError, ValueError) as error:
+            self.cluster.broken.bytes_came(channel, len(data), error)
             return
         self.receive(message)
 

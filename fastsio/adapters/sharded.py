@@ -157,7 +157,7 @@ class ShardedRedisAdapter(RedisBus):
                     self.cluster.receive_event(*found)
                     return
             message = decode(data, self.cluster.json)
-        except (TypeError, ValueError, KeyError, AttributeError):
-            logger.warning("no message of a server, on %r: %.200r", channel, data, exc_info=True)
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            self.cluster.broken.bytes_came(channel, len(data), error)
             return
         self.receive(message)

@@ -214,8 +214,9 @@ class RedisStreamsAdapter(RedisBus):
                 )
             elif uid != self.cluster.uid:  # what is this server's own is not read
                 self._take(uid, fields)
-        except (TypeError, ValueError, KeyError, AttributeError):
-            logger.warning("no message of a server, at %r of the stream", position, exc_info=True)
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            size = sum(map(len, fields.values()))
+            self.cluster.broken.bytes_came(position, size, error)
 
     def _take(self, uid: str, fields: dict[bytes, bytes]) -> None:
         data = fields.get(b"data")
@@ -275,8 +276,8 @@ class RedisStreamsAdapter(RedisBus):
     def _arrived(self, channel: bytes, data: bytes) -> None:
         try:
             message = message_of(unpack(data))
-        except (TypeError, ValueError, KeyError, AttributeError):
-            logger.warning("no message of a server, on %r: %.200r", channel, data, exc_info=True)
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            self.cluster.broken.bytes_came(channel, len(data), error)
             return
         if message.kind == Kind.SESSION_TAKEN:
             if self._recovery is not None:
