@@ -54,7 +54,7 @@ class RedisLink:
     options: redis-py's, and these. silence_timeout: seconds in which Redis must answer; a connection on which it does
     not, or where TCP gets no acknowledgement, is given up (TCP_USER_TIMEOUT, keepalive, and redis-py's socket_timeout,
     where they are not given). max_waiting, max_waiting_bytes: what may wait for a connection; what is over that is
-    lost. Raises ValueError for values that can't be.
+    lost. Raises ValueError for values that can't be, TypeError for options that there are not.
     """
 
     def __init__(
@@ -70,6 +70,7 @@ class RedisLink:
         self.errors = (redis.exceptions.RedisError, OSError, RuntimeError)
         given = _defaults(url, self.silence_s) | options
         self.client = connect(redis.asyncio, url, given, service)
+        self.client.connection_pool.make_connection()  # raises TypeError for options that there are not
         passing = (redis.exceptions.ReadOnlyError, redis.exceptions.ClusterDownError)
         self.queue = RedisQueue(
             self.client,

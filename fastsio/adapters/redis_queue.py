@@ -19,7 +19,7 @@ from fastsio.rarely import RareLog
 logger = logging.getLogger("fastsio.adapters")
 
 FIRST_RETRY_S = 0.1
-LAST_RETRY_S = 10.0
+LAST_RETRY_S = 5.0
 MAX_WAITING = 10_000
 MAX_WAITING_BYTES = 64 * 1024 * 1024
 # Commands in one pipeline: what is lost, or in doubt, together.

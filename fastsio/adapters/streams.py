@@ -49,18 +49,17 @@ class RedisStreamsAdapter(RedisBus):
     """`IO(adapter=RedisStreamsAdapter("redis://localhost"))`.
 
     stream_name, max_len (about how many messages the stream keeps), read_count (how many are read at once),
-    channel_prefix: Node's options; the names must be the same on all servers. request_timeout: seconds. presence: see
-    presence.py. silence_timeout, max_waiting, max_waiting_bytes: see RedisLink. Other keyword arguments are redis-py's.
+    channel_prefix: Node's options; the names must be the same on all servers. request_timeout: seconds.
+    silence_timeout, max_waiting, max_waiting_bytes: see RedisLink. Other keyword arguments are redis-py's.
     Raises ImportError without redis-py or msgspec: pip install "fastsio[redis]".
     """
 
     def __init__(
         self, url: str = "redis://localhost:6379", *, stream_name: str = "socket.io", max_len: int = 10_000,
         read_count: int = 100, channel_prefix: str = "socket.io", request_timeout: float = 5.0,
-        presence: bool = False, **options: Any,
+        **options: Any,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.presence = presence
         self.channel_root = channel_prefix
         self.request_timeout = request_timeout
         self._stream = stream_name

@@ -418,6 +418,11 @@ async def test_bounds_that_can_not_be_are_refused(name: str, value: Any):
         RedisAdapter(**{name: value})
 
 
+async def test_an_option_that_there_is_not_is_refused_at_once():
+    with pytest.raises(TypeError, match="silent_timeout"):
+        RedisAdapter(silent_timeout=5)
+
+
 @pytest.mark.fault(
     "the bus is down, and a load balancer asks for the server's health",
     "/healthz/bus says so with 503; /healthz itself only after health_bus seconds, if that is given",
