@@ -18,6 +18,7 @@ from fastsio.client import (
 from fastsio.core.declared import Event
 from fastsio.core.socket import Socket
 from fastsio.core.turns import concurrency
+from fastsio.emitter import AsyncEmitter, Emitter
 from fastsio.managers import (
     AsyncAioPikaManager,
     AsyncPubSubManager,
@@ -36,6 +37,7 @@ __all__ = [
     "AsyncAioPikaManager",
     "AsyncClient",
     "AsyncClientNamespace",
+    "AsyncEmitter",
     "AsyncManager",
     "AsyncNamespace",
     "AsyncPubSubManager",
@@ -44,6 +46,7 @@ __all__ = [
     "AsyncSimpleClient",
     "Client",
     "ClientNamespace",
+    "Emitter",
     "Event",
     "KafkaManager",
     "KombuManager",

@@ -153,11 +153,19 @@ MAY_IMPORT: dict[str, list[str]] = {
         "_eager",
         "_encoded",
         "_json",
+        "models",
         "_codec",  # the last three: python-socketio's format, which has packets' JSON in it
         "_frames",
         "packet",
     ],
     "managers": ["adapters", "api"],  # python-socketio's classes over adapters' buses
+    "emitter": [
+        "adapters",
+        "core",
+        "_codec",
+        "_encoded",
+        "_json",
+    ],  # of programs that are no servers
     "client": [
         "_eager",
         "_client",
@@ -216,7 +224,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         door: [*LOWER, *STYLES, *FRONT_DOORS, "server", "doors", "check_swap", "schema"]
         for door in FRONT_DOORS
     },
-    "__init__": [*LOWER, *STYLES, *FRONT_DOORS, "server", "doors", "managers"],
+    "__init__": [*LOWER, *STYLES, *FRONT_DOORS, "server", "doors", "managers", "emitter"],
 }
 
 # What stands above a layer, and is loaded by it only when an application asks a server for it: attach(),

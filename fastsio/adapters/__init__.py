@@ -34,8 +34,11 @@ __all__ = [
 
 _MODULES = {
     "RedisAdapter": "redis",
+    "RedisFormat": "redis",
     "ShardedRedisAdapter": "sharded",
+    "ShardedFormat": "sharded",
     "RedisStreamsAdapter": "streams",
+    "StreamsFormat": "streams",
 }
 
 

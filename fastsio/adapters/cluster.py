@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("fastsio.adapters")
 
 LOOK_S = 1.0
+# What wrong messages raise where they are worked on.
+WRONG = (TypeError, ValueError, KeyError, AttributeError, IndexError, OverflowError)
 
 
 class Cluster(Asking):
@@ -159,7 +161,7 @@ class Cluster(Asking):
                 self._inbox.take(message)
             elif self.presence is not None:
                 self.presence.take(message)
-        except (TypeError, ValueError, KeyError, AttributeError, IndexError, OverflowError):
+        except WRONG:
             logger.warning("message of server %s is none: %r", message.uid, message, exc_info=True)
 
     def take(self, message: Message) -> None:
@@ -168,6 +170,20 @@ class Cluster(Asking):
         Raises TypeError, ValueError, KeyError or AttributeError for what is no message.
         """
         self._inbox.take(message)
+
+    def receive_event(self, uid: str, nsp: str, packet: Any, opts: Any) -> None:
+        """receive() of a broadcast that wants no answers, as nearly all are, without a Message made for it.
+
+        packet: see Message; opts: as another server has sent them. 3.5 -> 2.6 us (bench/cluster).
+        """
+        if uid == self.uid:
+            return
+        try:
+            if self.bus.heartbeat_interval is not None:
+                self.members.heard(uid, self.bus.loop.time())
+            self._inbox.event(nsp, packet, opts)
+        except WRONG:
+            logger.warning("broadcast of server %s is none: %.200r", uid, packet, exc_info=True)
 
     def bus_changed(self, is_up: bool, lost: int) -> None:
         """The bus has its connection, or has it no longer; `lost`: how many messages it could not send so far."""

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from fastsio._codec import Decoder, Parser
-from fastsio._json import DEFAULT_JSON, Json
+from fastsio._json import Json
 from fastsio.adapters.bus import Bus
 from fastsio.adapters.messages import Kind, Message
 from fastsio.adapters.packets import json_of
@@ -129,16 +129,11 @@ class LocalBus(Bus):
 def encode(message: Message, json: Json) -> bytes:
     """A frame with its size."""
     buffers: list[bytes] = []
-    data = data_json(json).dumps(take_out(message.data, buffers))
+    data = json.dumps(take_out(message.data, buffers))
     parts = [message.nsp.encode(), data.encode() if isinstance(data, str) else data]
     if message.packet is not None:
         parts += message.packet.parts
     return framed(message.kind, parts + buffers)
-
-
-def data_json(json: Json) -> Json:
-    """What makes JSON of a message's data; a server whose packets have another form has none of its own."""
-    return DEFAULT_JSON if isinstance(json, Parser) else json
 
 
 def framed(kind: int, parts: list[bytes]) -> bytes:
@@ -175,7 +170,7 @@ def decode(frame: bytes, uid: str, json: Json, packets: Json | None = None) -> M
         nsp, data, *rest = parts
     except ValueError:
         raise ValueError(f"a message of {len(parts)} parts") from None
-    read = data_json(json).loads(data)
+    read = json.loads(data)
     if kind == Kind.BROADCAST:
         return Message(Kind(kind), uid, nsp.decode(), read, packet_of(rest, packets or json))
     return Message(Kind(kind), uid, nsp.decode(), put_back(read, rest) if rest else read)

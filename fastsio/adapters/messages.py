@@ -1,10 +1,14 @@
 """What servers tell each other. Source: socket.io-adapter's ClusterAdapter, whose numbers these are."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
-from fastsio.core.operator import Rooms
+from fastsio.core.operator import NOBODY_EXCEPT, Rooms
+
+# Whose messages are those of programs that only send, Node's emitters and ours: no server has that uid.
+EMITTER = "emitter"
 
 
 class Kind(IntEnum):
@@ -46,7 +50,9 @@ class Message:
         return self.data.get("requestId")
 
 
-def make_opts(rooms: Rooms | None, excluded: Rooms, flags: dict[str, Any]) -> dict[str, Any]:
+def make_opts(
+    rooms: Collection[Any] | None, excluded: Collection[Any], flags: dict[str, Any]
+) -> dict[str, Any]:
     """Whom something concerns, as JSON has it. A choice of no rooms is nobody, and is never sent."""
     return {"rooms": list(rooms or ()), "except": list(excluded), "flags": flags}
 
@@ -57,5 +63,9 @@ def read_opts(opts: Any) -> tuple[Rooms | None, Rooms, dict[str, Any]]:
     Raises TypeError for what is none of it.
     """
     opts = opts or {}
-    rooms, excluded = opts.get("rooms") or (), opts.get("except") or ()
-    return frozenset(rooms) or None, frozenset(excluded), opts.get("flags") or {}
+    rooms, excluded = opts.get("rooms"), opts.get("except")
+    return (
+        frozenset(rooms) if rooms else None,
+        frozenset(excluded) if excluded else NOBODY_EXCEPT,
+        opts.get("flags") or {},
+    )

@@ -15,18 +15,19 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fastsio.adapters.bus import Peers
-from fastsio.adapters.messages import Kind, Message
+from fastsio.adapters.messages import EMITTER, Kind, Message
 from fastsio.adapters.redis_bus import RedisBus
 from fastsio.adapters.redis_link import RedisLink
-from fastsio.adapters.wire import unpack
+from fastsio.adapters.redis_queue import Command
+from fastsio.adapters.wire import EVENT, dumps, pack, unpack
 
 if TYPE_CHECKING:
     from fastsio._encoded import Encoded
+    from fastsio._json import Json
     from fastsio.core.namespace import Namespace
 
 logger = logging.getLogger("fastsio.adapters")
 
-EVENT = 2
 # The adapter's numbers for requests and answers, by ours.
 REQUESTS = {
     Kind.SOCKETS_JOIN: 2,
@@ -39,8 +40,57 @@ REQUESTS = {
 KINDS = {number: kind for kind, number in REQUESTS.items()}
 CLIENT_COUNT = 8
 ACK = 9
-# Their ids are of six letters, which no uid of ours has.
-EMITTER = "emitter"
+
+
+class RedisFormat:
+    """What is published, as commands of Redis. key: the prefix of all channels."""
+
+    def __init__(self, key: str = "socket.io") -> None:
+        self.key = key
+
+    def broadcasts(self, name: str) -> str:
+        """The channel of a namespace's broadcasts; those to one room have its name behind that."""
+        return f"{self.key}#{name}#"
+
+    def requests(self, name: str) -> str:
+        return f"{self.key}-request#{name}#"
+
+    def responses(self, name: str) -> str:
+        return f"{self.key}-response#{name}#"
+
+    def pack(self, name: str, args: list[Any], encoded: "Encoded", json: "Json") -> Any:
+        """[event, *args] as Message.packet of command()."""
+        return msgspec.Raw(pack({"type": EVENT, "data": args, "nsp": name}))
+
+    def command(self, message: Message, json: "Json") -> Command | None:
+        """What publishes a message; None where there is no such message in this format."""
+        data = message.data
+        if message.kind == Kind.BROADCAST and message.request_id is None:
+            opts = data["opts"]
+            rooms = opts["rooms"]
+            channel = self.broadcasts(message.nsp)
+            if len(rooms) == 1:
+                channel += f"{rooms[0]}#"
+            return "PUBLISH", channel, pack([message.uid, message.packet, opts])
+        number = REQUESTS.get(message.kind)
+        if number is None:
+            return None
+        request = {"uid": message.uid, "type": number, **_fields(message)}
+        if message.request_id is not None:
+            request["requestId"] = message.request_id
+        is_packed = message.kind == Kind.BROADCAST
+        payload = pack(request) if is_packed else dumps(json, request)
+        return "PUBLISH", self.requests(message.nsp), payload
+
+
+def _fields(message: Message) -> dict[str, Any]:
+    data = message.data
+    if message.kind == Kind.SERVER_SIDE_EMIT:
+        return {"data": data["packet"]}
+    if message.kind == Kind.BROADCAST:
+        return {"packet": message.packet, "opts": data["opts"]}
+    opts = {"rooms": data["opts"]["rooms"], "except": data["opts"]["except"]}
+    return {"opts": opts, **{name: data[name] for name in data if name in ("rooms", "close")}}
 
 
 class RedisAdapter(RedisBus):
@@ -60,7 +110,7 @@ class RedisAdapter(RedisBus):
         super().__init__()
         self.channel_root = key
         self.request_timeout = request_timeout
-        self.key = key
+        self.format = RedisFormat(key)
         self._answers_apart = publish_on_specific_response_channel
         self._link = RedisLink(url, self._arrived, self._state_changed, options=options)
         # Answers do not say whose they are.
@@ -69,68 +119,35 @@ class RedisAdapter(RedisBus):
         self._known: dict[bytes, tuple[str, str, str]] = {}
 
     def namespace_added(self, name: str) -> None:
-        for channel in (f"{self.key}#{name}#", *self._channels(name)[:2]):
+        for channel in (self.format.broadcasts(name), *self._channels(name)[:2]):
             self._known[channel.encode()] = self._where(channel)
-        self._link.psubscribe(f"{self.key}#{name}#*")
+        self._link.psubscribe(f"{self.format.broadcasts(name)}*")
         self._link.subscribe(*self._channels(name))
 
     def namespace_removed(self, name: str) -> None:
-        for channel in (f"{self.key}#{name}#", *self._channels(name)[:2]):
+        for channel in (self.format.broadcasts(name), *self._channels(name)[:2]):
             self._known.pop(channel.encode(), None)
-        self._link.punsubscribe(f"{self.key}#{name}#*")
+        self._link.punsubscribe(f"{self.format.broadcasts(name)}*")
         self._link.unsubscribe(*self._channels(name))
 
     def _channels(self, name: str) -> tuple[str, ...]:
-        own = self.own_channel(name)
-        return self._request_channel(name), self._response_channel(name), own
+        return self.format.requests(name), self.format.responses(name), self.own_channel(name)
 
     def own_channel(self, name: str = "/") -> str:
-        return f"{self._response_channel(name)}{self.cluster.uid}#"
-
-    def _request_channel(self, name: str) -> str:
-        return f"{self.key}-request#{name}#"
-
-    def _response_channel(self, name: str) -> str:
-        return f"{self.key}-response#{name}#"
+        return f"{self.format.responses(name)}{self.cluster.uid}#"
 
     async def peers(self, name: str) -> Peers:
-        return await self._peers(self._request_channel(name))
+        return await self._peers(self.format.requests(name))
 
     # --- out ---------------------------------------------------------------------------------
 
     def pack(self, namespace: "Namespace", args: list[Any], encoded: "Encoded") -> Any:
-        packet = {"type": EVENT, "data": args, "nsp": namespace.name}
-        return msgspec.Raw(msgspec.msgpack.encode(packet))
+        return self.format.pack(namespace.name, args, encoded, self.cluster.json)
 
     def publish(self, message: Message) -> None:
-        data, name = message.data, message.nsp
-        if message.kind == Kind.BROADCAST and message.request_id is None:
-            opts = data["opts"]
-            rooms = opts["rooms"]
-            channel = f"{self.key}#{name}#"
-            if len(rooms) == 1:
-                channel += f"{rooms[0]}#"
-            payload = msgspec.msgpack.encode([message.uid, message.packet, opts])
-            self._link.send("PUBLISH", channel, payload)
-            return
-        number = REQUESTS.get(message.kind)
-        if number is None:  # heartbeats: servers are counted by their subscriptions
-            return
-        request = {"uid": message.uid, "type": number, **self._fields(message)}
-        if message.request_id is not None:
-            request["requestId"] = message.request_id
-        is_packed = message.kind == Kind.BROADCAST
-        payload = msgspec.msgpack.encode(request) if is_packed else self._json(request)
-        self._link.send("PUBLISH", self._request_channel(name), payload)
-
-    def _fields(self, message: Message) -> dict[str, Any]:
-        data = message.data
-        if message.kind == Kind.SERVER_SIDE_EMIT:
-            return {"data": data["packet"]}
-        if message.kind == Kind.BROADCAST:
-            return {"packet": message.packet, "opts": data["opts"]}
-        opts = {"rooms": data["opts"]["rooms"], "except": data["opts"]["except"]}
-        return {"opts": opts, **{name: data[name] for name in data if name in ("rooms", "close")}}
+        command = self.format.command(message, self.cluster.json)
+        if command is not None:  # None for heartbeats: servers are counted by their subscriptions
+            self._link.send(*command)
 
     def respond(self, uid: str, message: Message) -> None:
         data = message.data
@@ -144,13 +161,9 @@ class RedisAdapter(RedisBus):
         else:
             response |= {"type": ACK, "packet": data["packet"]}
         is_packed = message.kind == Kind.BROADCAST_ACK
-        payload = msgspec.msgpack.encode(response) if is_packed else self._json(response)
-        channel = self._response_channel(message.nsp)
+        payload = pack(response) if is_packed else dumps(self.cluster.json, response)
+        channel = self.format.responses(message.nsp)
         self._link.send("PUBLISH", f"{channel}{uid}#" if self._answers_apart else channel, payload)
-
-    def _json(self, value: Any) -> bytes:
-        text: str | bytes = self.cluster.json.dumps(value)
-        return text.encode() if isinstance(text, str) else text
 
     # --- in ----------------------------------------------------------------------------------
 
@@ -169,7 +182,7 @@ class RedisAdapter(RedisBus):
 
     def _where(self, channel: str) -> tuple[str, str, str]:
         """What a channel is for, its namespace, and the room or uid behind that. Raises ValueError for another's."""
-        kind, name, rest = channel.removeprefix(self.key).split("#", 2)
+        kind, name, rest = channel.removeprefix(self.format.key).split("#", 2)
         return kind, name, rest[:-1]
 
     def _read(self, data: bytes) -> dict[str, Any]:
@@ -183,7 +196,7 @@ class RedisAdapter(RedisBus):
         uid, packet, opts = unpack(data)
         if uid == self.cluster.uid or packet.get("nsp", "/") != name:
             return
-        self.receive(Message(Kind.BROADCAST, uid, name, {"opts": opts}, packet["data"]))
+        self.cluster.receive_event(uid, name, packet["data"], opts)
 
     @functools.cached_property
     def _own_head(self) -> bytes:
@@ -225,7 +238,7 @@ class RedisAdapter(RedisBus):
             response["rooms"] = [*namespace.rooms, *namespace.sockets]
         else:
             return
-        self._link.send("PUBLISH", self._response_channel(name), self._json(response))
+        self._link.send("PUBLISH", self.format.responses(name), dumps(self.cluster.json, response))
 
     def _response(self, name: str, response: dict[str, Any]) -> None:
         request_id = response.get("requestId")

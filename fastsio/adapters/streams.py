@@ -24,13 +24,15 @@ from fastsio.adapters.wire import (
     dumps,
     has_bytes,
     message_of,
-    read_broadcast_content,
+    pack,
+    read_event_content,
     unpack,
     with_packet,
 )
 
 if TYPE_CHECKING:
     from fastsio._encoded import Encoded
+    from fastsio._json import Json
     from fastsio.core.namespace import Namespace
 
 logger = logging.getLogger("fastsio.adapters")
@@ -43,6 +45,70 @@ IN_STREAM = (
     Kind.SOCKETS_LEAVE,
     Kind.DISCONNECT_SOCKETS,
 )
+
+
+class StreamsFormat:
+    """What is sent, as commands of Redis. stream_name, max_len, channel_prefix: see RedisStreamsAdapter."""
+
+    def __init__(
+        self, stream_name: str = "socket.io", max_len: int = 10_000, channel_prefix: str = "socket.io"
+    ) -> None:  # fmt: skip
+        self.stream = stream_name
+        self.max_len = max_len
+        self._prefix = channel_prefix
+
+    def channel(self, name: str, uid: str | None = None) -> str:
+        """That of a namespace, or of a server in it."""
+        return f"{self._prefix}#{name}#" + ("" if uid is None else f"{uid}#")
+
+    def pack(self, name: str, args: list[Any], encoded: "Encoded", json: "Json") -> Any:
+        """[event, *args] as Message.packet of command()."""
+        return Packed(args, encoded, json)
+
+    def command(self, message: Message, json: "Json") -> Command:
+        """What tells all servers: an entry of the stream, or a question to be published."""
+        if not is_in_stream(message):
+            return "PUBLISH", self.channel(message.nsp), _bytes(message, json)
+        fields = self.fields(message, json)
+        return "XADD", self.stream, "MAXLEN", "~", self.max_len, "*", *fields
+
+    def told_to(self, uid: str, message: Message, json: "Json") -> Command:
+        """What tells one server."""
+        return "PUBLISH", self.channel(message.nsp, uid), _bytes(message, json)
+
+    def fields(self, message: Message, json: "Json") -> list[Any]:
+        """The fields of an entry, the payload last."""
+        kind = str(int(message.kind))
+        return ["uid", message.uid, "nsp", message.nsp, "type", kind, "data", _text(message, json)]
+
+
+def is_in_stream(message: Message) -> bool:
+    """Whether it is an entry of the stream, and not published."""
+    return message.kind in IN_STREAM and message.request_id is None
+
+
+def _text(message: Message, json: "Json") -> bytes:
+    """The data as the stream has it: JSON, or MessagePack in Base64."""
+    packed: Packed | None = message.packet
+    if packed is None:
+        return dumps(json, message.data)
+    if packed.is_binary:
+        packet = {"type": EVENT, "data": msgspec.Raw(packed.data)}
+        return base64.b64encode(pack({"packet": packet, **message.data}))
+    return with_packet(packed, message, json)
+
+
+def _bytes(message: Message, json: "Json") -> bytes:
+    """The whole message as MessagePack: what is published is never JSON."""
+    data: dict[str, Any] = message.data
+    packed: Packed | None = message.packet
+    if packed is not None:
+        args = msgspec.Raw(packed.data) if packed.is_binary else json.loads(packed.data)
+        data = {"packet": {"type": EVENT, "data": args}, **data}
+    elif not has_bytes(data):
+        # As JSON has it: what it knows and MessagePack does not, such as models, is the same everywhere.
+        data = json.loads(dumps(json, data))
+    return pack({"type": int(message.kind), "data": data, "uid": message.uid, "nsp": message.nsp})
 
 
 class RedisStreamsAdapter(RedisBus):
@@ -62,9 +128,7 @@ class RedisStreamsAdapter(RedisBus):
         super().__init__()
         self.channel_root = channel_prefix
         self.request_timeout = request_timeout
-        self._stream = stream_name
-        self._max_len = max_len
-        self._prefix = channel_prefix
+        self.format = StreamsFormat(stream_name, max_len, channel_prefix)
         self._link = RedisLink(url, self._arrived, self._state_changed, options=options)
         self._reader = StreamReader(self._link, stream_name, read_count, self._entered)
         # Entries are numbered: so it is known whether one was added before the connection broke.
@@ -99,16 +163,19 @@ class RedisStreamsAdapter(RedisBus):
                 return
             uid = fields[b"uid"].decode()
             if uid != self.cluster.uid:  # what is this server's own is not read
-                self.receive(self._read(uid, fields))
+                self._take(uid, fields)
         except (TypeError, ValueError, KeyError, AttributeError):
             logger.warning("no message of a server, at %r of the stream", position, exc_info=True)
 
-    def _read(self, uid: str, fields: dict[bytes, bytes]) -> Message:
+    def _take(self, uid: str, fields: dict[bytes, bytes]) -> None:
         kind, nsp, data = fields[b"type"], fields[b"nsp"].decode(), fields.get(b"data")
         if kind == BROADCAST and data is not None and data[:1] == b"{":
-            return read_broadcast_content(data, uid, nsp)
+            found = read_event_content(data)
+            if found is not None:  # likely
+                self.cluster.receive_event(uid, nsp, *found)
+                return
         content = None if data is None else self._content(data)
-        return message_of({"type": int(kind), "uid": uid, "nsp": nsp, "data": content})
+        self.receive(message_of({"type": int(kind), "uid": uid, "nsp": nsp, "data": content}))
 
     def _content(self, data: bytes) -> Any:
         if data[:1] == b"{":
@@ -117,69 +184,36 @@ class RedisStreamsAdapter(RedisBus):
 
     # --- channels ----------------------------------------------------------------------------
 
-    def _channel(self, name: str, uid: str | None = None) -> str:
-        return f"{self._prefix}#{name}#" + ("" if uid is None else f"{uid}#")
-
     def namespace_added(self, name: str) -> None:
-        self._link.subscribe(self._channel(name), self._channel(name, self.cluster.uid))
+        self._link.subscribe(self.format.channel(name), self.format.channel(name, self.cluster.uid))
 
     def namespace_removed(self, name: str) -> None:
-        self._link.unsubscribe(self._channel(name), self._channel(name, self.cluster.uid))
+        self._link.unsubscribe(
+            self.format.channel(name), self.format.channel(name, self.cluster.uid)
+        )
 
     async def peers(self, name: str) -> Peers:
-        return await self._peers(self._channel(name))
+        return await self._peers(self.format.channel(name))
 
     def own_channel(self) -> str:
-        return self._channel("/", self.cluster.uid)
+        return self.format.channel("/", self.cluster.uid)
 
     # --- messages ----------------------------------------------------------------------------
 
     def pack(self, namespace: "Namespace", args: list[Any], encoded: "Encoded") -> Any:
-        return Packed(args, encoded, self.cluster.hub.json)
+        return self.format.pack(namespace.name, args, encoded, self.cluster.json)
 
     def publish(self, message: Message) -> None:
-        if message.kind in IN_STREAM and message.request_id is None:
-            fields = ["uid", message.uid, "nsp", message.nsp, "type", str(int(message.kind))]
-            command = add_command(
-                self._stream,
-                self._max_len,
-                next(self._numbers),
-                [*fields, "data", self._text(message)],
-            )
+        if is_in_stream(message):
+            fields = self.format.fields(message, self.cluster.json)
+            number = next(self._numbers)
+            command = add_command(self.format.stream, self.format.max_len, number, fields)
             self._link.queue.put(command, is_kept=True)
         else:
-            self._link.send("PUBLISH", self._channel(message.nsp), self._bytes(message))
+            self._link.send(*self.format.command(message, self.cluster.json))
 
     def respond(self, uid: str, message: Message) -> None:
-        self._link.send("PUBLISH", self._channel(message.nsp, uid), self._bytes(message))
-
-    def _text(self, message: Message) -> bytes:
-        """The data as the stream has it: JSON, or MessagePack in Base64."""
-        packed: Packed | None = message.packet
-        if packed is None:
-            return dumps(self.cluster.json, message.data)
-        if packed.is_binary:
-            packet = {"type": EVENT, "data": msgspec.Raw(packed.data)}
-            return base64.b64encode(msgspec.msgpack.encode({"packet": packet, **message.data}))
-        return with_packet(packed, message, self.cluster.json)
-
-    def _bytes(self, message: Message) -> bytes:
-        """The whole message as MessagePack: what is published is never JSON."""
-        data: dict[str, Any] = message.data
-        packed: Packed | None = message.packet
-        if packed is not None:
-            args = (
-                msgspec.Raw(packed.data)
-                if packed.is_binary
-                else self.cluster.json.loads(packed.data)
-            )
-            data = {"packet": {"type": EVENT, "data": args}, **data}
-        elif not has_bytes(data):
-            # As JSON has it: what it knows and MessagePack does not, such as models, is the same everywhere.
-            data = self.cluster.json.loads(dumps(self.cluster.json, data))
-        return msgspec.msgpack.encode(
-            {"type": int(message.kind), "data": data, "uid": message.uid, "nsp": message.nsp}
-        )
+        self._link.send(*self.format.told_to(uid, message, self.cluster.json))
 
     def _arrived(self, channel: bytes, data: bytes) -> None:
         try:

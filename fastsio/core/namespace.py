@@ -348,7 +348,8 @@ class Namespace(Emitter, Broadcasting, Declaring, Attendance, NamespaceBase):
         room = None if rooms is None else [*rooms] if len(rooms) != 1 else next(iter(rooms))
         if is_volatile or not self.joining or not self._hold(encoded, room, excluded):
             adapter.deliver(encoded, rooms, excluded, is_volatile, ticket)
-        self.tell_sent_to(args, rooms, excluded)
+        if self.observer is not None:
+            self.tell_sent_to(args, rooms, excluded)
 
     def deliver_text(
         self, text: bytes, rooms: Rooms | None, excluded: Rooms, is_volatile: bool, is_plain: bool

@@ -17,6 +17,8 @@ from fastsio.managers.pubsub import PubSubManager
 
 # Seconds between heartbeats where the transport has them, unless connection_options say another number.
 HEARTBEAT_S = 10
+# kombu tries to connect for 6 s by itself, and twice here: as long a message would wait to be lost.
+RETRIES = {"max_retries": 1, "interval_start": 0.1, "interval_step": 0.1}
 # How often who listens looks whether it shall end.
 LOOK_S = 1.0
 
@@ -60,10 +62,11 @@ class KombuManager(PubSubManager):
 
     def _connection(self) -> Any:
         options = {"heartbeat": HEARTBEAT_S, **self.connection_options}
+        given = options.get("transport_options", {})
+        options["transport_options"] = {**RETRIES, **given}
         if self.url.startswith(("amqp", "pyamqp")):
             # RabbitMQ tells that it has taken a message: so none is lost unnoticed.
-            given = options.get("transport_options", {})
-            options["transport_options"] = {"confirm_publish": True, **given}
+            options["transport_options"].setdefault("confirm_publish", True)
         return require_kombu().Connection(self.url, **options)
 
     def _exchange(self) -> Any:

@@ -2,7 +2,7 @@
 
 On host and port each worker has a socket of its own (SO_REUSEPORT): the kernel spreads connections evenly, and wakes
 one worker for each. With one socket for all, who is awake first takes all that is there: of 400 connections at once 4
-workers got 2 to 273 (tests/workers/test_ports.py measures it). What waits for a worker that has died stays with its
+workers got 2 to 221, with a socket each 91 to 111. What waits for a worker that has died stays with its
 socket, and another worker takes it (crew.py). Where a socket is given, all workers accept on that one.
 A connection is accepted once its first bytes are there (TCP_DEFER_ACCEPT): what a worker has accepted and not read
 dies with it, whoever's it is, and what it has read it passes on in the same turn. Without that, of 60 clients of other

@@ -15,7 +15,7 @@ from .servers import free_port
 
 # Debian's; /usr/sbin/rabbitmq-server would start it as another user.
 PROGRAM = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
-START_S = 60
+START_S = 180
 
 
 class RabbitMQ:

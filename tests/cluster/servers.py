@@ -15,6 +15,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+import fastsio
+
+from .steps import follow
+
 HERE = Path(__file__).parent
 START_S = 20
 PATHS = {
@@ -84,13 +88,21 @@ class Server:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self) -> Server:
+    def begin(self) -> Server:
+        """Start the process, and do not wait for it."""
         self._process = subprocess.Popen(
             self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             env={**os.environ, **PATHS},
         )  # fmt: skip
+        return self
+
+    def started(self) -> Server:
+        """Wait until it serves."""
         self.port = self._line()["port"]
         return self
+
+    def start(self) -> Server:
+        return self.begin().started()
 
     def _line(self) -> dict[str, Any]:
         assert self._process.stdout is not None
@@ -138,6 +150,30 @@ class ServerError(Exception):
     def __init__(self, text: str, responses: Any) -> None:
         super().__init__(text)
         self.responses = responses
+
+
+class Local:
+    """An emitter of fastsio in this process, with a Server's do()."""
+
+    def __init__(self, emitter: Any) -> None:
+        self.emitter = emitter
+
+    async def do(self, *chain: list[Any]) -> None:
+        if isinstance(self.emitter, fastsio.Emitter):
+            await asyncio.to_thread(follow, self.emitter, list(chain))
+        else:
+            await follow(self.emitter, list(chain))
+
+    async def close(self) -> None:
+        if isinstance(self.emitter, fastsio.Emitter):
+            self.emitter.close()
+        else:
+            await self.emitter.aclose()
+
+
+def npm_emitter(package: str, url: str) -> Server:
+    """An emitter of npm, in a process of its own."""
+    return Server(["node", str(HERE / "node_emitter.js"), package, url])
 
 
 def node(kind: str, url: str) -> Server:

@@ -19,7 +19,11 @@ def came(io: fastsio.IO, packet: str, nsp: str = "/", more: str = "", **opts: An
     opts = {"rooms": [], "except": [], "flags": {}, **opts}
     text = f'{{"packet":{{"type":2,"data":{packet}}},{more}"opts":{DEFAULT_JSON.dumps(opts).decode()}}}'
     message = f'{{"type":3,"data":{text},"uid":"83fe0442e732e8f6","nsp":"{nsp}"}}'
-    io.hub.cluster.receive(wire.decode(message.encode(), DEFAULT_JSON))
+    found = wire.read_event(message.encode())
+    if found is None:
+        io.hub.cluster.receive(wire.decode(message.encode(), DEFAULT_JSON))
+    else:
+        io.hub.cluster.receive_event(*found)
 
 
 async def got(client: Any) -> list[tuple[Any, ...]]:

@@ -29,24 +29,26 @@ EVENTS = [
 
 @pytest.mark.parametrize("event", EVENTS)
 def test_a_broadcast_in_json_keeps_its_packet_as_it_is_written(event):
-    message = wire.decode(broadcast(event), DEFAULT_JSON)
-    assert message.kind is Kind.BROADCAST
-    assert (message.uid, message.nsp, message.packet) == ("83fe0442e732e8f6", "/", event)
-    assert message.request_id is None
+    uid, nsp, packet, _ = wire.read_event(broadcast(event))
+    assert (uid, nsp, packet) == ("83fe0442e732e8f6", "/", event)
+    data = broadcast(event).partition(b'"data":')[2].rpartition(b',"uid"')[0]
+    assert wire.read_event_content(data)[0] == event
 
 
 def test_whom_a_broadcast_is_for_is_read():
     opts = b'{"rooms":["a",7],"except":["b"],"flags":{"volatile":true}}'
-    message = wire.decode(broadcast(b'["x"]', opts), DEFAULT_JSON)
-    assert read_opts(message.data["opts"]) == ({"a", 7}, {"b"}, {"volatile": True})
+    read = wire.read_event(broadcast(b'["x"]', opts))
+    assert read_opts(read[3]) == ({"a", 7}, {"b"}, {"volatile": True})
     for opts in (b"null", b"{}", b'{"rooms":null}'):
-        message = wire.decode(broadcast(b'["x"]', opts), DEFAULT_JSON)
-        assert read_opts(message.data["opts"]) == (None, frozenset(), {})
+        read = wire.read_event(broadcast(b'["x"]', opts))
+        assert read_opts(read[3]) == (None, frozenset(), {})
 
 
-def test_a_broadcast_with_answers_has_its_request_id():
-    text = broadcast(b'["q"]').replace(b'"opts"', b'"requestId":"7146a78b364edd34","opts"')
-    assert wire.decode(text, DEFAULT_JSON).request_id == "7146a78b364edd34"
+def test_a_broadcast_that_wants_answers_is_read_as_all_other_messages_are():
+    text = broadcast(b'["q",1]').replace(b'"opts"', b'"requestId":"7146a78b364edd34","opts"')
+    assert wire.read_event(text) is None
+    message = wire.decode(text, DEFAULT_JSON)
+    assert (message.request_id, message.packet) == ("7146a78b364edd34", ["q", 1])
 
 
 @pytest.mark.parametrize(
@@ -59,7 +61,7 @@ def test_a_broadcast_with_answers_has_its_request_id():
 )  # fmt: skip
 def test_a_broadcast_whose_packet_no_client_could_read_is_refused(packet):
     with pytest.raises(ValueError, match=r"JSON|utf-8|nested"):
-        wire.decode(broadcast(packet), DEFAULT_JSON)
+        wire.read_event(broadcast(packet))
 
 
 @pytest.mark.parametrize(
@@ -73,7 +75,7 @@ def test_a_broadcast_whose_packet_no_client_could_read_is_refused(packet):
 )
 def test_a_broadcast_that_lacks_something_is_refused(message):
     with pytest.raises(ValueError, match=r"Expected|missing"):
-        wire.decode(message, DEFAULT_JSON)
+        wire.read_event(message)
 
 
 async def test_what_is_encoded_is_what_the_clients_here_get():
@@ -91,7 +93,7 @@ async def test_what_is_encoded_is_what_the_clients_here_get():
                 '{"type":3,"data":{"packet":{"type":2,"data":["news",{"n":1},"é"]},"opts":{"rooms":["room"],"except":[],'
                 f'"flags":{{}}}}}},"uid":"0123","nsp":"{name}"}}'
             ).encode()  # fmt: skip
-            assert wire.decode(text, DEFAULT_JSON).packet == packed.data
+            assert wire.read_event(text)[2] == packed.data
 
 
 async def test_what_json_of_a_plain_module_can_not_hold_is_written_as_clients_get_it():

@@ -156,7 +156,15 @@ async def test_public_names_are_what_the_package_exports():
     assert missing == {"ZmqManager", "get_tornado_handler"}
     ours = set(fastsio.__all__) - set(socketio.__all__)
     assert ours == {
-        *("AsyncPubSubManager", "Event", "IO", "RunningServer", "Socket"),
+        *(
+            "AsyncEmitter",
+            "AsyncPubSubManager",
+            "Emitter",
+            "Event",
+            "IO",
+            "RunningServer",
+            "Socket",
+        ),
         *("concurrency", "exceptions", "packet", "run", "start"),
     }
     for name in fastsio.__all__:
