@@ -156,7 +156,9 @@ class Cluster(Asking):
                 if message.kind == Kind.ADAPTER_CLOSE:
                     self.members.left(message.uid)
                     return
-                self.members.heard(message.uid, self.bus.loop.time())
+                is_new = self.members.heard(message.uid, self.bus.loop.time())
+                if is_new and self.presence is not None:
+                    self.presence.met(message.uid)
             if message.kind != Kind.PRESENCE:
                 self._inbox.take(message)
             elif self.presence is not None:

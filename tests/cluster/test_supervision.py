@@ -145,7 +145,7 @@ async def test_a_silent_connection_is_noticed(pair: Pair, directions: set[str]):
     "Redis stops (SIGSTOP) and goes on, longer than silence_timeout",
     "the bus is down meanwhile and up afterwards; publishing does not block",
 )
-@pytest.mark.parametrize("make", ADAPTERS.values(), ids=ADAPTERS)
+@pytest.mark.parametrize("make", [RedisAdapter, RedisStreamsAdapter])
 async def test_a_redis_that_stands_still_is_noticed(make: Any, mortal: Redis):
     async with CuttingProxy(mortal.port) as proxy:
         pair = await Pair(make, proxy, mortal.url).start()
@@ -165,6 +165,7 @@ async def test_a_redis_that_stands_still_is_noticed(make: Any, mortal: Redis):
     "Redis takes no commands for longer than silence_timeout (CLIENT PAUSE)",
     "the bus is down meanwhile and up afterwards",
 )
+@pytest.mark.parametrize("pair", ["sharded"], indirect=True)
 async def test_a_paused_redis_is_noticed(pair: Pair):
     link = pair.a.hub.cluster.bus._link
     await link.client.execute_command("CLIENT", "PAUSE", round(3000 * SILENCE_S), "ALL")
