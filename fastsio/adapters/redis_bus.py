@@ -6,6 +6,7 @@ import logging
 import msgspec
 
 from fastsio.adapters.bus import Bus
+from fastsio.adapters.ending import end
 from fastsio.adapters.messages import Kind, Message
 from fastsio.adapters.redis_link import RedisLink
 from fastsio.adapters.redis_reach import Reach
@@ -54,8 +55,7 @@ class RedisBus(Bus):
 
     async def stop(self) -> None:
         if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
+            await end([self._watching])
         await self._link.stop()
         if self.presence:
             self._link.on_message = self._others

@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from fastsio.adapters.ending import end
 from fastsio.adapters.redis_queue import (
     FIRST_RETRY_S,
     LAST_RETRY_S,
@@ -108,10 +109,8 @@ class RedisLink:
         """Send what waits, if there is a connection, and close both."""
         if self.is_up:
             await self.queue.flush(1)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks = []
+        tasks, self._tasks = self._tasks, []
+        await end(tasks)
         await self.queue.abandon()
         await self.client.aclose()
 
@@ -127,7 +126,8 @@ class RedisLink:
             await asyncio.sleep(seconds)
             return
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._up.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._up.wait()
 
     # --- in ----------------------------------------------------------------------------------
 
@@ -239,7 +239,11 @@ class RedisLink:
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.append(task)
-        task.add_done_callback(self._tasks.remove)
+        task.add_done_callback(self._forget)
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        if task in self._tasks:
+            self._tasks.remove(task)
 
     def _give(self, channel: bytes, data: bytes) -> None:
         """Whatever goes wrong with a message, the next is one of its own."""

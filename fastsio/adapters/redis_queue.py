@@ -98,7 +98,8 @@ class RedisQueue:
     async def flush(self, seconds: float) -> None:
         """Wait until all is sent, at most so long."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._all_sent.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._all_sent.wait()
 
     async def abandon(self) -> None:
         """Nothing is sent any more: what waits is lost."""

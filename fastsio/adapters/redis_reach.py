@@ -52,7 +52,8 @@ class Reach:
                     self._take(found)
             with contextlib.suppress(TimeoutError):
                 seconds = SHORT_S if self.is_short else CALM_S
-                await asyncio.wait_for(self._changed.wait(), seconds)
+                async with asyncio.timeout(seconds):
+                    await self._changed.wait()
 
     def _take(self, found: int) -> None:
         """So many other servers are there now."""
