@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 
 # Between two questions how many servers there are: while all is well, and while some are missing.
-CALM_S = 5.0
+CALM_S = 1.0
 SHORT_S = 0.1
 # So often all must have been there, one question after the other: Redis may only just find out who has gone.
 IN_A_ROW = 2

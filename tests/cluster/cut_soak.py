@@ -112,6 +112,7 @@ async def run(seconds: float, seed: int) -> int:
     try:
         await cluster.start()
         await cluster.all_know_all()
+        await asyncio.sleep(3)  # until each server has counted the others
         soak = Soak(cluster, choice)
         count = 0
         end = loop.time() + seconds
