@@ -15,6 +15,7 @@ import pytest_asyncio
 
 import fastsio
 from fastsio.adapters import RedisAdapter, RedisStreamsAdapter, ShardedRedisAdapter
+from fastsio.core.errors import PartialAnswersError
 from fastsio.testing import TestServer
 from harness import http, until
 
@@ -401,6 +402,26 @@ async def test_a_failure_with_one_message_does_not_end_the_subscription(pair: Pa
     await until(lambda: "could not be taken" in caplog.text, "it is logged")
     await pair.both_ways()
     assert pair.told == []
+
+
+@pytest.mark.fault(
+    "a server asks others while it can't reach Redis, which would say how many there are",
+    "it gets the answers of its own clients: at once without a time limit, else when that is over",
+)
+async def test_questions_end_without_redis(pair: Pair):
+    pair.on_a.on("question", lambda: "here")
+    pair.on_b.on("question", lambda: "there")
+    assert sorted(await pair.a.timeout(5).emit_with_ack("question")) == ["here", "there"]
+    pair.proxy.swallows = {"up", "down"}
+    async with asyncio.timeout(5):
+        assert await pair.a.emit_with_ack("question") == ["here"]
+        with pytest.raises(PartialAnswersError) as caught:
+            await pair.a.fetch_sockets()
+        assert [one.id for one in caught.value.responses] == [pair.on_a.sid]
+        with pytest.raises(PartialAnswersError) as caught:
+            await pair.a.server_side_emit_with_ack("anything")
+        assert caught.value.responses == []
+    assert pair.a.hub.cluster.requests == {}
 
 
 async def test_tcp_gives_up_a_silent_redis(pair: Pair):
