@@ -18,7 +18,6 @@ import pytest_asyncio
 
 import fastsio
 from asgi_pages import Pages
-from fastsio.adapters import LocalBus
 from fastsio.asgi import ASGIApp
 from fastsio.workers.crew import Crew, prefixed
 from harness import FakePeer, RawConnection, http, until
