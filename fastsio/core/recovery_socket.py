@@ -26,7 +26,7 @@ class RecoverableSocket(Socket):
     def __init__(
         self, sid: str, session: Any, namespace: "Namespace", peer: "Peer", auth: dict[str, Any] | None
     ) -> None:  # fmt: skip
-        super().__init__(sid, session, namespace, peer, auth)
+        super().__init__()  # what it is given, the base has taken when it was made
         self.pid: str | None = None
         self.recovered = False
         self.returned_to: SavedSession | None = None

@@ -36,11 +36,12 @@ def free_port() -> int:
 
 
 class Redis:
-    """A Redis server of its own, which keeps nothing on disk."""
+    """A Redis server of its own, which keeps nothing on disk; `options` are of its command line."""
 
-    def __init__(self) -> None:
+    def __init__(self, *options: str) -> None:
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}"
+        self._options = options
         self._folder = tempfile.mkdtemp()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -52,7 +53,8 @@ class Redis:
                 "these tests need redis-server on the PATH: apt-get install redis-server"
             )
         self._process = subprocess.Popen(
-            [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
+            [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+             *self._options],
             cwd=self._folder, stdout=subprocess.DEVNULL,
         )  # fmt: skip
         for _ in range(START_S * 50):
