@@ -6,7 +6,7 @@ did. Each set of directives, flags and Cython version has a folder of its own, s
 builds anew.
 
 FASTSIO_DEBUG=1 builds with bounds checks and asserts, without optimisation. FASTSIO_SANITIZE names sanitizers for the
-compiler (scripts/sanitised.py).
+compiler, FASTSIO_SANITIZE_LEVEL how much it optimises with them (scripts/sanitised.py).
 
 The official client for browsers is brought from npm on the way (scripts/bundle.py), where npm is.
 """
@@ -42,7 +42,7 @@ if sys.platform == "win32":
     COMPILE_ARGS = ["/Od", "/Zi"] if DEBUG else ["/O2"]
 elif SANITIZE:
     COMPILE_ARGS = [
-        "-O1",
+        f"-O{os.environ.get('FASTSIO_SANITIZE_LEVEL', '1')}",
         "-g",
         "-fno-omit-frame-pointer",
         f"-fsanitize={SANITIZE}",

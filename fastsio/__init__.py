@@ -18,24 +18,43 @@ from fastsio.client import (
 from fastsio.core.declared import Event
 from fastsio.core.socket import Socket
 from fastsio.core.turns import concurrency
+from fastsio.emitter import AsyncEmitter, Emitter
+from fastsio.managers import (
+    AsyncAioPikaManager,
+    AsyncPubSubManager,
+    AsyncRedisManager,
+    KafkaManager,
+    KombuManager,
+    PubSubManager,
+    RedisManager,
+)
 from fastsio.serve import RunningServer, run, start
 from fastsio.wsgi import Middleware, WSGIApp
 
 __all__ = [
     "IO",
     "ASGIApp",
+    "AsyncAioPikaManager",
     "AsyncClient",
     "AsyncClientNamespace",
+    "AsyncEmitter",
     "AsyncManager",
     "AsyncNamespace",
+    "AsyncPubSubManager",
+    "AsyncRedisManager",
     "AsyncServer",
     "AsyncSimpleClient",
     "Client",
     "ClientNamespace",
+    "Emitter",
     "Event",
+    "KafkaManager",
+    "KombuManager",
     "Manager",
     "Middleware",
     "Namespace",
+    "PubSubManager",
+    "RedisManager",
     "RunningServer",
     "Server",
     "SimpleClient",

@@ -8,7 +8,6 @@ import logging
 
 from cpython.pythread cimport PyThread_get_thread_ident
 
-from fastsio._codec cimport check_event_name
 from fastsio._dispatch cimport NamespaceBase
 
 from fastsio.logged import short_ids
@@ -36,19 +35,26 @@ cdef class AsyncServerBase:
         data: None for no argument, a tuple for several. skip_sid: a sid or several to leave out. An empty
         list reaches nobody. `callback(*values)` is called with each recipient's answer. Packets to a client
         keep the order of the calls. Raises TypeError for what JSON can't hold, ValueError for a reserved name.
-        May be awaited in any thread. `ignore_queue` is for servers with a message queue.
+        May be awaited in any thread. `ignore_queue`: to clients of this server alone.
         """
         if self.root.home != <unsigned long> PyThread_get_thread_ident() and self.root.home != 0:
-            return await self.hub.hand_over(self.emit(event, data, to, room, skip_sid, namespace, callback))
+            return await self.hub.hand_over(
+                self.emit(event, data, to, room, skip_sid, namespace, callback, ignore_queue)
+            )
         if self.is_traced:
             whom = short_ids(to or room) if to or room else "all"
             logger.info("emit of %r to %s in %r", event, whom, namespace or "/")
         cdef NamespaceBase target = self.root if namespace is None else self.hub.get(namespace)
-        if target is None:
-            check_event_name(event)
+        if target is None or ignore_queue is not False:  # unlikely
+            self.emit_apart(event, data, room if to is None else to, skip_sid, namespace, callback, ignore_queue)
         elif data is None:
             target.emit_to([event], room if to is None else to, skip_sid, callback)
         elif isinstance(data, tuple):
             target.emit_to([event, *data], room if to is None else to, skip_sid, callback)
         else:
             target.emit_to([event, data], room if to is None else to, skip_sid, callback)
+
+    cdef object emit_apart(self, event, data, room, skip, namespace, callback, is_local):
+        """emit() to a namespace that is not here, or to clients here alone."""
+        args = [event] if data is None else [event, *data] if isinstance(data, tuple) else [event, data]
+        self.hub.emit_apart(namespace or "/", args, room, skip, callback, bool(is_local))

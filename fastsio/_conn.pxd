@@ -13,7 +13,7 @@ cdef enum Phase:
 
 
 cdef class Conn(Stream):
-    cdef RequestReader http         # None unless requests came in pieces or ahead of their turn
+    cdef readonly RequestReader http    # None unless requests came in pieces or ahead of their turn
     cdef Reader reader
     cdef public object on_abort     # called if the client goes before its request is answered
     cdef Py_ssize_t seen_body_bytes

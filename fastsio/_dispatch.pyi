@@ -54,7 +54,7 @@ class NamespaceBase:
     leaving: dict[str, Any]
     guards: list[Callable[..., Any]]
     connection_handlers: tuple[Handler, ...]
-    watch: Any
+    attendants: tuple[Any, ...] | None
     is_passing: bool
     def emit_to(self, args: list[Any], room: Any, skip: Any, callback: Any) -> None: ...
     def encode_event(self, args: list[Any], id: int = -1) -> Encoded: ...

@@ -268,8 +268,7 @@ cdef Py_ssize_t find_parts(bytes data, Request request, int max_headers, Py_ssiz
     cdef const char* p = start
     cdef const char* end = start + len(data)
     cdef Field field
-    cdef int count = 0
-    cdef int hosts = 0
+    cdef int count = 0, hosts = 0
     cdef Py_ssize_t body_size = -1
     if memcmp(p, b"GET /", min(end - p, 5)) == 0:
         request.method = "GET"
@@ -282,7 +281,8 @@ cdef Py_ssize_t find_parts(bytes data, Request request, int max_headers, Py_ssiz
     if p >= end:
         return 0
     p = <const char*> memchr(p, c" ", end - p)
-    if p == NULL or end - p < VERSION_BYTES or memcmp(p, b" HTTP/1.1\r\n", VERSION_BYTES) != 0:
+    if (p == NULL or end - p < VERSION_BYTES or memcmp(p, b" HTTP/1.1\r\n", VERSION_BYTES) != 0
+            or memchr(start, c"\n", p - start) != NULL):  # HTTP/0.9: the first line has no version
         return 0
     request.target_size = p - start - request.target_at
     p += VERSION_BYTES

@@ -74,8 +74,9 @@ cdef class JoiningPeer(PeerBase):
             (<SessionCore> self.session).drop_deadline()
         else:
             self.session.clear_deadline()
-        if namespace.observer is not None and namespace.watch is not None:
-            namespace.watch.socket_joined(sid)
+        if namespace.attendants is not None:
+            for one in namespace.attendants:
+                one.socket_joined(sid)
         if namespace.recovery is not None:
             namespace.recovery.welcome(socket)
         elif self.protocol == 5:  # likely
@@ -129,7 +130,7 @@ cdef class JoiningPeer(PeerBase):
         namespace.leaving[socket.id] = socket
         if socket._joined is not None:
             socket.stop_receiving()
-        if namespace.observer is not None or self.hub.observer is not None or socket.acks is not None:
+        if namespace.attendants is not None or self.hub.observer is not None or socket.acks is not None:
             self._take_out(namespace, socket, reason)
         return 0
 

@@ -30,7 +30,7 @@ cdef struct Head:
 cdef class SharedConn(Conn):
     cdef readonly object beside     # the other server's protocol, while the connection is lent to it
     cdef public object on_status    # called once with the status of the next answer
-    cdef bytes held                 # an incomplete head, or what came ahead of its turn
+    cdef readonly bytes held                 # an incomplete head, or what came ahead of its turn
     cdef Body body
     cdef bint is_judging            # read_http() is at work
     cdef bint has_paused            # too much is held: nothing is read for now

@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import importlib
 import json
 import sys
 from typing import Any
@@ -11,7 +10,10 @@ from fastsio import check_swap
 from fastsio.doors.beside import MissingExtra
 from fastsio.doors.carriers import find_carried
 from fastsio.doors.lifespan import StartupFailed
-from fastsio.serve import SERVABLE, run
+from fastsio.doors.loading import is_servable, load
+from fastsio.serve import run
+
+__all__ = ["is_servable", "load", "main"]
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -22,7 +24,8 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.command == "schema":
         return _schema(arguments)
     try:
-        app = load(arguments.app)
+        # Workers load it themselves.
+        app = load(arguments.app) if arguments.workers is None else arguments.app
         run(
             app, arguments.host, arguments.port, loop=arguments.loop, socketio_path=arguments.path,
             static_files=dict(arguments.static) or None, ssl_certfile=arguments.tls_cert, ssl_keyfile=arguments.tls_key,
@@ -37,7 +40,17 @@ def main(argv: list[str] | None = None) -> int:
 
 def _listening_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """Where it listens, if not on host and port, and how it stops, as far as that was said."""
-    names = ("fd", "uds", "uds_mode", "drain_seconds", "drain_delay", "health", "handover")
+    names = (
+        "workers",
+        "fd",
+        "uds",
+        "uds_mode",
+        "drain_seconds",
+        "drain_delay",
+        "health",
+        "health_bus",
+        "handover",
+    )
     given = {name: getattr(arguments, name) for name in names}
     return {name: value for name, value in given.items() if value is not None}
 
@@ -76,36 +89,6 @@ def _json(text: str) -> Any:
         return json.loads(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is not JSON: {error}") from None
-
-
-def load(target: str) -> Any:
-    """The application that "module:name" names. Raises ValueError, saying what is missing."""
-    module_name, _, name = target.partition(":")
-    if not name:
-        raise ValueError(f"{target!r}: give module:name, such as chat:sio")
-    if not all(part.isidentifier() for part in module_name.split(".")):
-        raise ValueError(
-            f"{module_name!r} is no module's name: give it as in import, such as chat or app.chat"
-        )
-    sys.path.insert(0, "")
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        # One that the application itself imports in vain keeps its traceback.
-        if error.name is None or not (
-            module_name == error.name or module_name.startswith(f"{error.name}.")
-        ):
-            raise
-        raise ValueError(f"there is no module {error.name!r} here") from None
-    app = getattr(module, name, None)
-    if not is_servable(app):
-        raise ValueError(f"{target!r} is {app!r}: it can't be served. Give {SERVABLE}")
-    return app
-
-
-def is_servable(app: Any) -> bool:
-    """True for what serve.start() takes."""
-    return hasattr(app, "hub") or hasattr(app, "as_asgi") or find_carried(app) is not None
 
 
 def _static(text: str) -> tuple[str, str]:
@@ -151,6 +134,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="S",
         help="seconds for handlers at the end",
     )
+    serve.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="so many processes on the one port, which need no sticky sessions; SIGHUP replaces them one by one (1)",
+    )
     _add_listening(serve)
     swap = commands.add_parser(
         "check-swap", help="list what a project uses of python-socketio, and how it is here"
@@ -177,6 +166,12 @@ def _add_listening(serve: argparse.ArgumentParser) -> None:
         "--drain-delay", type=float, metavar="S", help="go on accepting so long before that (0)"
     )
     serve.add_argument("--health", metavar="PATH", help='a page that says "live" or "draining"')
+    serve.add_argument(
+        "--health-bus",
+        type=float,
+        metavar="S",
+        help='and "bus down", once the adapter is for so long',
+    )
     serve.add_argument(
         "--handover",
         metavar="PATH",

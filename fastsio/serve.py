@@ -20,9 +20,10 @@ from fastsio.doors.beside import MissingExtra, beside_for
 from fastsio.doors.carriers import Carried, find_carried
 from fastsio.doors.files import find_file
 from fastsio.doors.handover import Takeover, ask
-from fastsio.doors.health import add_health
+from fastsio.doors.health import Health, add_health
 from fastsio.doors.lifespan import Lifespan
-from fastsio.doors.listening import UDS_MODE, Place, listen
+from fastsio.doors.listening import UDS_MODE, Listening, Place, listen
+from fastsio.doors.loading import SERVABLE, load
 from fastsio.doors.passing import Doorman
 from fastsio.doors.running import RunningServer, Stop, call_hook
 from fastsio.doors.shared import Connections, SharedServer
@@ -39,8 +40,6 @@ logger = logging.getLogger("fastsio.serve")
 
 __all__ = ["RunningServer", "run", "start"]
 
-SERVABLE = "an AsyncServer, an IO, an engineio.AsyncServer, an ASGIApp or an application with one"
-
 
 async def start(
     app: Any, host: str = "127.0.0.1", port: int = 5000, *, sock: socket.socket | list[socket.socket] | None = None,
@@ -51,7 +50,7 @@ async def start(
     ssl_context: ssl.SSLContext | None = None, head_timeout: float = 10.0, shutdown_timeout: float = 5.0,
     drain_seconds: float = 0.0, drain_delay: float = 0.0,
     on_drain: Callable[[], Awaitable[None] | None] | None = None, health: str | None = None,
-    handover: str | None = None, webtransport: Any = None,
+    health_bus: float | None = None, handover: str | None = None, webtransport: Any = None, crew: Any = None,
 ) -> RunningServer:  # fmt: skip
     """Serve `app` on the running loop; returns when it listens.
 
@@ -67,7 +66,8 @@ async def start(
     What: socketio_path, None for the application's own, "socket.io" where it has none. pages: {"/": "It works!",
     "/index": Path("index.html")}, see pages.py. static_files: {"/": "index.html", "/static": "./public"}. An ASGIApp
     has static files and a path of its own, and no pages. health: the path of a page that says "live", and "draining"
-    with 503 from close() on, see doors/health.py. head_timeout: seconds a request, and a TLS handshake before it, may
+    with 503 from close() on, see doors/health.py; health_bus: also "bus down" with 503, when the adapter has had no
+    connection for so many seconds. head_timeout: seconds a request, and a TLS handshake before it, may
     take to arrive.
 
     webtransport: listen for HTTP/3 too, on the UDP port of the same number. None does so if the application's
@@ -78,6 +78,8 @@ async def start(
     coming; drain_seconds, over which it closes its clients, evenly and those at work last, 0 for all at once; on_drain
     is called before that, plain or `async`, to tell them; shutdown_timeout, what handlers that still run get then.
     handover: the path at which a new process that is started with the same takes the sockets over; see docs/deploy.md.
+
+    crew: what joins this process with other workers (workers/crew.py).
 
     Raises OSError if it can't listen or read its certificate, or the process that serves does not hand over;
     ValueError for files that do not exist or are none, and options that make no sense; StartupFailed if the
@@ -94,8 +96,10 @@ async def start(
     carried = find_carried(app)
     if carried is None:
         shown = Pages(pages, static_files) if pages else StaticFiles(static_files)
-        server = _raw_server(app, socketio_path, shown, head_timeout)
-        return await _listen(server, None, place, context, stop, health, handover, quic)
+        server = _raw_server(app, socketio_path, shown, head_timeout, crew)
+        return await _listen(
+            server, None, place, context, stop, (health, health_bus), handover, quic, crew
+        )
     if pages:
         raise ValueError(f"pages={pages!r}: what an ASGIApp shows is its other_asgi_app's to say")
     for name, given in (("socketio_path", socketio_path), ("static_files", static_files)):
@@ -104,18 +108,24 @@ async def start(
     lifespan = Lifespan(app)
     await lifespan.startup()
     try:
+        if crew is not None:
+            crew.attach(carried.socketio_server)
         server = _asgi_server(app, carried, lifespan.state, head_timeout)
-        return await _listen(server, lifespan, place, context, stop, health, handover, quic)
+        return await _listen(
+            server, lifespan, place, context, stop, (health, health_bus), handover, quic, crew
+        )
     except BaseException:
         await lifespan.shutdown(shutdown_timeout)
         raise
 
 
 def _raw_server(
-    app: Any, socketio_path: str | None, files: StaticFiles, head_timeout: float
+    app: Any, socketio_path: str | None, files: StaticFiles, head_timeout: float, crew: Any
 ) -> Server:
     if not hasattr(app, "hub"):
         raise TypeError(f"{app!r} can't be served: give {SERVABLE}")
+    if crew is not None:
+        crew.attach(app)
     server = Server(app, socketio_path=socketio_path, head_timeout=head_timeout)
     server.static = files
     return server
@@ -141,7 +151,8 @@ def _asgi_server(app: Any, carried: Carried, state: dict[str, Any], head_timeout
 
 async def _listen(
     server: Server, lifespan: Lifespan | None, place: Place, context: ssl.SSLContext | None, stop: Stop,
-    health_path: str | None, handover: str | None, quic: Callable[[tuple[str, ...]], Settings | None],
+    page: tuple[str | None, float | None], handover: str | None,
+    quic: Callable[[tuple[str, ...]], Settings | None], crew: Any,
 ) -> RunningServer:  # fmt: skip
     conn_class: type[Conn]
     if isinstance(server, SharedServer):
@@ -149,16 +160,18 @@ async def _listen(
     else:
         conn_class = Conn if context is None else SecureConn
     make = functools.partial(conn_class, server)
-    doorman = Doorman(server, make)
+    doorman: Doorman = Doorman(server, make) if crew is None else crew.doorman(server, make)
     running: RunningServer | None = None
     takeover: Takeover | None = None
     try:
         settings = quic(server.options.transports)
         open_door = None if settings is None else _find_webtransport()
-        health = None if health_path is None else add_health(server, health_path)
+        health = _health_of(server, *page)
         takeover = None if handover is None else await ask(handover)
         if takeover is not None and takeover.neighbour is not None:
             doorman.meet_older(takeover.neighbour)
+        if crew is not None:
+            await crew.join()
         sockets = place.sockets() if takeover is None else takeover.sockets
         listeners = await listen(
             make, place.host, place.port, sockets, context, server.head_timeout_s
@@ -167,6 +180,8 @@ async def _listen(
         tune(listeners.sockets, server.options)
         if takeover is not None:
             await takeover.confirm()
+        if crew is not None:
+            crew.listen_with(functools.partial(Listening, make, context, server.head_timeout_s))
         if open_door is not None:
             running.webtransport = await open_door(
                 server, settings, listeners.sockets, takes_over=takeover is not None
@@ -180,10 +195,19 @@ async def _listen(
         if running is not None:
             running.stop_listening()
         doorman.part()
+        await doorman.dismiss()
         if takeover is not None:
             takeover.give_up()
         await server.close(0)
         raise
+
+
+def _health_of(server: Server, path: str | None, bus_s: float | None) -> Health | None:
+    if path is not None:
+        return add_health(server, path, bus_s)
+    if bus_s is not None:
+        raise ValueError(f"health_bus={bus_s!r}: give `health` a path")
+    return None
 
 
 def _find_webtransport() -> Any:
@@ -220,11 +244,15 @@ class MappedFiles(StaticFiles):
 
 
 def run(
-    app: Any, host: str = "127.0.0.1", port: int = 5000, *, loop: str = "auto",
+    app: Any, host: str = "127.0.0.1", port: int = 5000, *, workers: int = 1, loop: str = "auto",
     on_startup: Callable[[], Awaitable[None] | None] | None = None,
     on_shutdown: Callable[[], Awaitable[None] | None] | None = None, **options: Any,
 ) -> None:  # fmt: skip
     """Serve `app` (see start()) until SIGINT or SIGTERM, or a handover, then stop cleanly; prints the address.
+
+    app may be named, "module:name". With workers > 1 it must be: so many processes import it, each with a loop of its
+    own, and serve the one port as one server (docs/workers.md). Then on_startup and on_shutdown are called in each, and
+    SIGHUP replaces the workers one by one.
 
     loop: "auto" takes uvloop where it is installed, "uvloop" and "asyncio" say which. on_startup runs before it
     listens, on_shutdown after the last client has gone. The other options are start()'s. Sockets that systemd has
@@ -234,11 +262,24 @@ def run(
     A second signal while it drains closes the clients that are left at once; one more, or a second one without
     drain_seconds and drain_delay, has its usual effect.
     """
-    with asyncio.Runner(loop_factory=_loop_factory(loop)) as runner:
+    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+        raise ValueError(f"workers={workers!r}: how many processes, 1 or more")
+    factory = loop_factory(loop)
+    if workers > 1:
+        from fastsio.workers.supervisor import supervise  # that needs this module
+
+        supervise(
+            app, host, port, workers, loop=loop, on_startup=on_startup, on_shutdown=on_shutdown, options=options
+        )  # fmt: skip
+        return
+    if isinstance(app, str):
+        app = load(app)
+    with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(_serve_until_signal(app, host, port, on_startup, on_shutdown, options))
 
 
-def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """What makes the loop of that name, None for asyncio's own. Raises ValueError for another name."""
     if name not in ("auto", "uvloop", "asyncio"):
         raise ValueError(f"loop={name!r}: auto, uvloop or asyncio")
     if name == "asyncio":

@@ -26,7 +26,7 @@ def unsupported(note: str) -> Verdict:
     return Verdict(UNSUPPORTED, note)
 
 
-_QUEUE = unsupported("servers are not joined through a message queue yet")
+_ZMQ = unsupported("ZeroMQ with eventlet is not here: use RedisManager")
 _CORE = unsupported("clients and rooms are kept by the core: this is never called")
 _TORNADO = unsupported("Tornado has no ASGI: serve Socket.IO on a port of its own")
 _THREADS = differs("runs in threads; monkey patching by eventlet or gevent has to go")
@@ -40,27 +40,30 @@ NAMES: dict[str, Verdict] = {
     **dict.fromkeys(
         ("AsyncServer", "AsyncNamespace", "AsyncManager", "ASGIApp", "AsyncClient", "AsyncSimpleClient",
          "AsyncClientNamespace", "Namespace", "Manager", "WSGIApp", "Middleware", "Client", "SimpleClient",
-         "ClientNamespace"),
+         "ClientNamespace", "PubSubManager", "KombuManager", "RedisManager", "KafkaManager", "AsyncRedisManager",
+         "AsyncAioPikaManager"),
         AS_IS,
     ),
     "Server": AS_IS,
-    **dict.fromkeys(
-        ("PubSubManager", "KombuManager", "RedisManager", "ZmqManager", "KafkaManager", "AsyncRedisManager",
-         "AsyncAioPikaManager", "AsyncPubSubManager"),
-        _QUEUE,
-    ),
+    "ZmqManager": _ZMQ,
     "get_tornado_handler": _TORNADO,
     **dict.fromkeys(("exceptions", "packet", "msgpack_packet"), AS_IS),
 }  # fmt: skip
+
+# Managers that join servers through a message queue.
+QUEUE_MANAGERS = (
+    "PubSubManager", "RedisManager", "AsyncRedisManager", "AsyncAioPikaManager", "KombuManager", "KafkaManager",
+)  # fmt: skip
 
 # Submodules of socketio, for `import socketio.x` and `from socketio.x import y`.
 MODULES: dict[str, Verdict] = {
     **dict.fromkeys(("exceptions", "packet", "msgpack_packet"), AS_IS),
     **dict.fromkeys(
         ("pubsub_manager", "async_pubsub_manager", "redis_manager", "async_redis_manager", "kombu_manager",
-         "kafka_manager", "zmq_manager", "async_aiopika_manager"),
-        _QUEUE,
+         "kafka_manager", "async_aiopika_manager"),
+        differs("import the manager from fastsio itself"),
     ),
+    "zmq_manager": _ZMQ,
     "tornado": _TORNADO,
 }  # fmt: skip
 INTERNAL_MODULE = differs("an internal module: import the name from fastsio itself")
@@ -122,6 +125,20 @@ _MANAGER = dict.fromkeys(
      "pre_disconnect", "trigger_callback", "callbacks", "eio_to_sid"),
     _CORE,
 )  # fmt: skip
+_QUEUE_MANAGER = _MANAGER | dict.fromkeys(
+    (
+        "channel",
+        "write_only",
+        "host_id",
+        "name",
+        "redis_url",
+        "redis_options",
+        "url",
+        "_publish",
+        "_listen",
+    ),
+    AS_IS,
+)
 _CLIENT = dict.fromkeys(
     ("on", "event", "register_namespace", "connect", "wait", "emit", "send", "call", "disconnect", "shutdown",
      "start_background_task", "sleep", "get_sid", "transport", "sid", "connected", "namespaces", "reason",
@@ -175,6 +192,7 @@ MEMBERS: dict[str, dict[str, Verdict]] = {
     "Namespace": _NAMESPACE,
     "AsyncManager": _MANAGER,
     "Manager": _MANAGER,
+    **dict.fromkeys(QUEUE_MANAGERS, _QUEUE_MANAGER),
     "AsyncClient": _CLIENT,
     "Client": _CLIENT,
     "AsyncSimpleClient": _SIMPLE,
@@ -191,8 +209,8 @@ NAMESPACE_CLASSES = frozenset(
     {"AsyncNamespace", "Namespace", "AsyncClientNamespace", "ClientNamespace"}
 )
 # What a subclass of a manager may define; anything else that the class has would never be called.
-MANAGER_HOOKS = frozenset({"initialize", "set_server", "__init__"})
-MANAGER_CLASSES = frozenset({"AsyncManager", "Manager"})
+MANAGER_HOOKS = frozenset({"initialize", "set_server", "__init__", "_publish", "_listen"})
+MANAGER_CLASSES = frozenset({"AsyncManager", "Manager", *QUEUE_MANAGERS})
 NEVER_CALLED = _CORE
 
 _ENGINE_OPTIONS = dict.fromkeys(

@@ -2,11 +2,14 @@
 
 Socket.IO requests of the ASGIApp that `app` is or carries are served by the compiled connection, all others
 by uvicorn's own protocol on the same connection. Everything else is uvicorn's: workers, reload, TLS, lifespan.
+With `--workers` they are one server, without sticky sessions: each joins the others with its first connection.
 """
 
 import asyncio
 import functools
 import logging
+import os
+from collections.abc import Callable
 from typing import Any
 
 from fastsio._http import Request
@@ -14,11 +17,14 @@ from fastsio._shared import SecureSharedConn, SharedConn
 from fastsio.doors import sockets
 from fastsio.doors.beside import Beside, missing_uvicorn
 from fastsio.doors.carriers import Carried, find_carried
+from fastsio.doors.passing import Doorman
 from fastsio.doors.shared import SharedServer
 from fastsio.doors.signals import ExitWatch
 from fastsio.logged import url_without_sid
 from fastsio.options import parse_proxies
 from fastsio.server import GOODBYE_S
+from fastsio.workers.crew import Crew
+from fastsio.workers.siblings import siblings_folder
 
 try:
     from uvicorn.config import Config
@@ -40,10 +46,12 @@ class SioHttpProtocol:
 
     An application that has its ASGIApp where it can't be found, or behind middleware (see doors/carriers.py), is served
     by uvicorn's protocol alone, Socket.IO included; a warning says so. A subclass may name another protocol
-    than httptools', which is the one that uvicorn prefers, such as h11's.
+    than httptools', which is the one that uvicorn prefers, such as h11's. `joins_siblings`: whether its process is one
+    of several that the same parent has started; None asks uvicorn (--workers), which does not know of gunicorn's.
     """
 
     beside_class: type = AutoHTTPProtocol
+    joins_siblings: bool | None = None
 
     def __new__(
         cls, config: Config, server_state: ServerState, app_state: dict[str, Any],
@@ -73,7 +81,39 @@ class SioHttpProtocol:
                 "%r %s: Socket.IO goes through ASGI, without fastsio's connection", app, problem
             )
             return None
-        return UvicornServer(config, carried, Beside(config, state, app_state, cls.beside_class))
+        crew = cls._make_crew(config, carried.socketio_server)
+        server = UvicornServer(config, carried, Beside(config, state, app_state, cls.beside_class))
+        if crew is not None:
+            conn_class = SharedConn if config.ssl is None else SecureSharedConn
+            server.join_crew(crew, functools.partial(conn_class, server))
+        return server
+
+    @classmethod
+    def _make_crew(cls, config: Config, application: Any) -> Crew | None:
+        """What joins this process with its siblings, None where it has none, or can't be joined with them."""
+        joins = (config.workers or 1) > 1 if cls.joins_siblings is None else cls.joins_siblings
+        if not joins:
+            return None
+        try:
+            crew = Crew(siblings_folder(), os.getpid())
+        except OSError as error:
+            _warn_alone(error)
+            return None
+        crew.attach(application)
+        return crew
+
+
+class CrewHttpProtocol(SioHttpProtocol):
+    """The same under gunicorn, whose workers uvicorn takes for servers alone."""
+
+    joins_siblings = True
+
+
+def _warn_alone(error: OSError) -> None:
+    logger.error(
+        "this worker can't join the others, so clients need sticky sessions, and rooms are its own: %s",
+        error,
+    )
 
 
 def _without_uvicorns_middleware(app: Any) -> Any:
@@ -110,6 +150,8 @@ class UvicornServer(SharedServer):
             else float(config.timeout_graceful_shutdown)
         )
         self._is_stopping = False
+        self._crew: Crew | None = None
+        self._joining: asyncio.Task[None] | None = None
         # uvicorn tells its connections, of which there may be none while a client polls.
         self._exit = ExitWatch(self.stop)
         self._exit.arm(self.engine.loop)
@@ -136,15 +178,48 @@ class UvicornServer(SharedServer):
             len(self._state.connections) >= self._limit or len(self._state.tasks) >= self._limit
         )
 
+    # --- its siblings ------------------------------------------------------------------------
+
+    def join_crew(self, crew: Crew, make: Callable[[], Any]) -> None:
+        """Be one of several workers. Until the others are found, requests wait; `make()`: a connection of ours."""
+        self._crew = crew
+        doorman = crew.doorman(self, make)
+        held: list[tuple[Any, Request]] = []
+
+        def hold(conn: Any, request: Request) -> bool:
+            held.append((conn, request))
+            return True
+
+        self.divert(hold)
+        self._joining = self.engine.loop.create_task(self._join(crew, doorman, held))
+
+    async def _join(self, crew: Crew, doorman: Doorman, held: list[tuple[Any, Request]]) -> None:
+        try:
+            await crew.join()
+        except OSError as error:
+            _warn_alone(error)
+            doorman.end()
+        for conn, request in held:
+            if not conn.is_closed:
+                self.handle(conn, request)
+
+    async def _end(self) -> None:
+        await self.end_work(self._shutdown_s)
+        if self._crew is not None:
+            await self._crew.close()
+
     def stop(self) -> None:
         """uvicorn stops: end the sessions at once, and have it wait for the handlers."""
         if self._is_stopping:
             return
         self._is_stopping = True
         self._exit.disarm()
+        if self._crew is not None:
+            self._crew.leave()
+            self._crew.part()
         self.leave_engine()
         # uvicorn waits for tasks and connections: for those of clients that do not answer our Close, not long.
-        task = self.engine.loop.create_task(self.end_work(self._shutdown_s))
+        task = self.engine.loop.create_task(self._end())
         self._state.tasks.add(task)
         task.add_done_callback(self._state.tasks.discard)
         self.engine.loop.call_later(GOODBYE_S, self._drop_own)

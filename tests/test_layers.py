@@ -162,7 +162,28 @@ MAY_IMPORT: dict[str, list[str]] = {
         "msgpack_packet",
         "_msgpack",
     ],  # never engine, adapters, api or _conn
-    "adapters": ["core", "_eager", "_encoded", "_json"],
+    "adapters": [
+        "core",
+        "rarely",
+        "_eager",
+        "_encoded",
+        "_fanout",
+        "_http",
+        "_ids",
+        "_json",
+        "models",
+        "_codec",  # the last three: python-socketio's format, which has packets' JSON in it
+        "_frames",
+        "packet",
+    ],
+    "managers": ["adapters", "api"],  # python-socketio's classes over adapters' buses
+    "emitter": [
+        "adapters",
+        "core",
+        "_codec",
+        "_encoded",
+        "_json",
+    ],  # of programs that are no servers
     "client": [
         "_eager",
         "_client",
@@ -196,6 +217,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "static",
         "threads",
         "engine",
+        "core",  # how a bus is, for the health page
         "server",
         "options",
     ],
@@ -220,7 +242,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         door: [*LOWER, *STYLES, *FRONT_DOORS, "server", "doors", "check_swap", "schema"]
         for door in FRONT_DOORS
     },
-    "__init__": [*LOWER, *STYLES, *FRONT_DOORS, "server", "doors"],
+    "__init__": [*LOWER, *STYLES, *FRONT_DOORS, "server", "doors", "managers", "emitter"],
 }
 
 # What stands above a layer, and is loaded by it only when an application asks a server for it: attach(),

@@ -86,16 +86,20 @@ typedef struct {
 
 extern const Case case_echo, case_event, case_namespaces, case_broadcast, case_rooms, case_burst, case_slow, case_mixed, case_connect, case_idle;
 
+enum { PORTS = 64, WATCHED = 64 };
+
 typedef struct {
     const Case *kind;
     const char *host, *path, *event, *room; /* room: what rooms' names begin with */
     bool polling, tls, binary;
-    int port, connections, in_flight;
+    int ports[PORTS], port_count; /* connection 0 is of the first, the others are of the rest in turn */
+    int connections, in_flight;
     int namespaces, rooms, members, slow, active, burst; /* 0: not given; a case that needs one fails without it */
     size_t size_bytes;
     double warmup_s, seconds, rate; /* rate: messages a second, 0 for as many as are answered */
     uint64_t count;  /* 0: by time only */
     pid_t server_pid; /* 0: its CPU is not read */
+    int watched[WATCHED], watched_count; /* other processes whose CPU in the window is told, such as a cluster's */
 } Options;
 
 extern Options options;
@@ -117,6 +121,7 @@ typedef struct {
     uint64_t wall_ns, counted, server_cpu_ns, load_cpu_ns, server_rss_bytes;
     uint64_t server_waited_ns, load_waited_ns; /* ready to run, but another process had the CPU */
     uint64_t server_user_ticks, server_system_ticks; /* /proc/<pid>/stat */
+    uint64_t watched_cpu_ns[WATCHED];
 } Sample;
 
 uint64_t clock_ns(void);

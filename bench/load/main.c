@@ -1,4 +1,5 @@
 /* `load --case echo --port 5000 ...`: the command line. One JSON object goes to stdout; exit 1 says it failed. */
+#define _GNU_SOURCE
 #include "load.h"
 
 #include <getopt.h>
@@ -10,21 +11,31 @@
 enum { SPARE_FILES = 100 }; /* beyond one for each connection: epoll, /proc, polling's POSTs while connecting */
 
 Options options = {
-    .kind = &case_echo, .host = "127.0.0.1", .path = "/socket.io/", .room = "room", .port = 5000, .connections = 100, .in_flight = 4,
+    .kind = &case_echo, .host = "127.0.0.1", .path = "/socket.io/", .room = "room", .ports = {5000}, .port_count = 1, .connections = 100, .in_flight = 4,
     .size_bytes = 32, .warmup_s = 0.3, .seconds = 2.0,
 };
 
 static const char USAGE[] =
-    "load --case NAME [--host IPV4] [--port N] [--path /socket.io/] [--transport websocket|polling] [--tls]\n"
+    "load --case NAME [--host IPV4] [--port N[,N...]] [--path /socket.io/] [--transport websocket|polling] [--tls]\n"
     "     [--connections N] [--in-flight N] [--size BYTES] [--binary] [--event NAME] [--namespaces N] [--rooms N]\n"
     "     [--members N] [--room NAME] [--slow N] [--active N] [--burst N] [--rate PER_SECOND] [--warmup SECONDS]\n"
-    "     [--seconds SECONDS] [--count N] [--server-pid PID]\n";
+    "     [--seconds SECONDS] [--count N] [--server-pid PID] [--watch PID[,PID...]]\n";
 
 static double number(const char *text, double least, double most) {
     char *end;
     const double value = strtod(text, &end);
     if (end == text || *end != '\0' || !(value >= least && value <= most)) fail("'%s' is not a number from %g to %g", text, least, most);
     return value;
+}
+
+/* Numbers with commas between them; returns how many. */
+static int numbers(char *text, double least, double most, int *to, int room) {
+    int n = 0;
+    for (char *rest = text, *one; (one = strsep(&rest, ",")) != NULL; n++) {
+        if (n == room) fail("more than %d numbers", room);
+        to[n] = (int)number(one, least, most);
+    }
+    return n;
 }
 
 static bool is_polling(const char *transport) {
@@ -48,13 +59,13 @@ static void read_options(int argc, char **argv) {
         {"in-flight", 1, 0, 'w'}, {"size", 1, 0, 's'}, {"event", 1, 0, 'e'}, {"warmup", 1, 0, 'r'}, {"seconds", 1, 0, 't'},
         {"count", 1, 0, 'n'}, {"server-pid", 1, 0, 'i'}, {"transport", 1, 0, 'T'}, {"tls", 0, 0, 'L'}, {"binary", 0, 0, 'B'},
         {"namespaces", 1, 0, 'N'}, {"rooms", 1, 0, 'R'}, {"members", 1, 0, 'M'}, {"slow", 1, 0, 'S'}, {"active", 1, 0, 'A'},
-        {"burst", 1, 0, 'U'}, {"rate", 1, 0, 'F'}, {"room", 1, 0, 'O'}, {"help", 0, 0, '?'}, {0},
+        {"burst", 1, 0, 'U'}, {"rate", 1, 0, 'F'}, {"room", 1, 0, 'O'}, {"watch", 1, 0, 'W'}, {"help", 0, 0, '?'}, {0},
     };
     for (int option; (option = getopt_long(argc, argv, "", names, NULL)) != -1;) {
         switch (option) {
             case 'k': options.kind = case_named(optarg); break;
             case 'h': options.host = optarg; break;
-            case 'p': options.port = (int)number(optarg, 1, 65535); break;
+            case 'p': options.port_count = numbers(optarg, 1, 65535, options.ports, PORTS); break;
             case 'u': options.path = optarg; break;
             case 'c': options.connections = (int)number(optarg, 1, 100000); break;
             case 'w': options.in_flight = (int)number(optarg, 1, 100000); break;
@@ -75,6 +86,7 @@ static void read_options(int argc, char **argv) {
             case 'U': options.burst = (int)number(optarg, 1, 100000); break;
             case 'F': options.rate = number(optarg, 0.01, 1e6); break;
             case 'O': options.room = optarg; break;
+            case 'W': options.watched_count = numbers(optarg, 1, 1 << 30, options.watched, WATCHED); break;
             default: fputs(USAGE, stderr); exit(2);
         }
     }

@@ -24,7 +24,6 @@ void net_start(void) {
     epoll_fd = epoll_create1(0);
     if (epoll_fd < 0) fail("epoll_create1: %s", strerror(errno));
     server_address.sin_family = AF_INET;
-    server_address.sin_port = htons((uint16_t)options.port);
     if (inet_pton(AF_INET, options.host, &server_address.sin_addr) != 1) fail("'%s' is not an IPv4 address", options.host);
     if (options.tls) tls_start();
 }
@@ -41,7 +40,13 @@ static void link_watch(Link *l) {
     l->watched = events;
 }
 
+static int port_of(const Conn *c) {
+    const int others = options.port_count - 1;
+    return options.ports[c->index == 0 || others == 0 ? 0 : 1 + (c->index - 1) % others];
+}
+
 void link_open(Link *l) {
+    server_address.sin_port = htons((uint16_t)port_of(l->conn));
     l->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     if (l->fd < 0) fail("connection %d: socket: %s", l->conn->index, strerror(errno));
     const int on = 1;

@@ -25,7 +25,7 @@ struct Polling {
 /* `method` and what follows the path in its URL; returns the length of the head so far. */
 static size_t write_head(char *to, const char *method, const char *sid, size_t sid_bytes, const char *more) {
     const int n = snprintf(to, REQUEST_BYTES, "%s %s?EIO=4&transport=polling%s%.*s HTTP/1.1\r\nHost: %s:%d\r\n%s", method, options.path,
-                           sid_bytes ? "&sid=" : "", (int)sid_bytes, sid, options.host, options.port, more);
+                           sid_bytes ? "&sid=" : "", (int)sid_bytes, sid, options.host, options.ports[0], more);
     if (n >= REQUEST_BYTES) fail("the path or the session's id is too long");
     return (size_t)n;
 }

@@ -43,6 +43,14 @@ static void report_server(const Sample *idle, const Sample *ready, const Sample 
            ((double)to->server_rss_bytes - (double)idle->server_rss_bytes) / connections);
 }
 
+/* In the order in which they were given. */
+static void report_watched(const Sample *from, const Sample *to) {
+    printf(", \"watched_cpu_us\": [");
+    for (int i = 0; i < options.watched_count; i++)
+        printf("%s%.1f", i > 0 ? ", " : "", (double)(to->watched_cpu_ns[i] - from->watched_cpu_ns[i]) / 1e3);
+    printf("]");
+}
+
 void report(const Sample *idle, const Sample *ready, const Sample *from, const Sample *to) {
     const double wall_s = (double)(to->wall_ns - from->wall_ns) / 1e9;
     const uint64_t n = to->counted - from->counted;
@@ -57,6 +65,7 @@ void report(const Sample *idle, const Sample *ready, const Sample *from, const S
                latency_percentile_us(0.5), latency_percentile_us(0.99), latency_percentile_us(0.999), latency_percentile_us(1.0));
     if (options.kind->report != NULL) options.kind->report();
     if (options.kind->may_be_closed) printf(", \"cut_off\": %d", cut_off);
+    if (options.watched_count > 0) report_watched(from, to);
     if (options.server_pid != 0) report_server(idle, ready, from, to, wall_s, busy + waited);
     printf("}\n");
 }

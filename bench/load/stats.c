@@ -10,11 +10,17 @@
 
 static uint64_t read_clock(clockid_t id) {
     struct timespec t;
-    if (clock_gettime(id, &t) != 0) fail("the CPU clock of process %d cannot be read: has it ended?", (int)options.server_pid);
+    if (clock_gettime(id, &t) != 0) fail("a CPU clock cannot be read: has a process ended?");
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 uint64_t clock_ns(void) { return read_clock(CLOCK_MONOTONIC); }
+
+static uint64_t process_cpu_ns(pid_t pid) {
+    clockid_t clock;
+    if (clock_getcpuclockid(pid, &clock) != 0) fail("no process %d", (int)pid);
+    return read_clock(clock);
+}
 
 /* A line of /proc/<pid>/<name>, without what stands before `after` in it. */
 static void read_proc(pid_t pid, const char *name, const char *after, char *line, size_t size) {
@@ -41,11 +47,9 @@ void sample_take(Sample *s) {
     if (options.server_pid != 0) {
         char line[1024];
         unsigned long user = 0, system = 0, resident = 0;
-        clockid_t server;
-        if (clock_getcpuclockid(options.server_pid, &server) != 0) fail("no process %d", (int)options.server_pid);
         /* The process clock is utime + stime of /proc/<pid>/stat, in nanoseconds instead of 10 ms ticks; the
          * ticks are read as well for the division into user and system. */
-        s->server_cpu_ns = read_clock(server);
+        s->server_cpu_ns = process_cpu_ns(options.server_pid);
         read_proc(options.server_pid, "stat", ")", line, sizeof line);
         if (sscanf(line, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) != 2) fail("/proc/<pid>/stat is not as expected");
         s->server_user_ticks = user;
@@ -54,6 +58,7 @@ void sample_take(Sample *s) {
         if (sscanf(line, "%*u %lu", &resident) != 1) fail("/proc/<pid>/statm is not as expected");
         s->server_rss_bytes = (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
     }
+    for (int i = 0; i < options.watched_count; i++) s->watched_cpu_ns[i] = process_cpu_ns(options.watched[i]);
     if (options.server_pid != 0) s->server_waited_ns = waited_ns(options.server_pid);
     s->load_waited_ns = waited_ns(getpid());
     s->load_cpu_ns = read_clock(CLOCK_PROCESS_CPUTIME_ID);

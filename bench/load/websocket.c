@@ -14,7 +14,7 @@ static void connected(Link *l) {
     const int n = snprintf(request, sizeof request,
         "GET %s?EIO=4&transport=websocket HTTP/1.1\r\nHost: %s:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Key: " WS_KEY "\r\nSec-WebSocket-Version: 13\r\n\r\n",
-        options.path, options.host, options.port);
+        options.path, options.host, options.ports[0]);
     if (n >= (int)sizeof request) fail("the path is too long");
     buffer_append(&l->out, request, (size_t)n);
     link_flush(l);

@@ -19,12 +19,14 @@ from fastsio.adapters.bus import Bus
 from fastsio.adapters.memory import MemoryBus, MemoryHub
 
 if TYPE_CHECKING:
+    from fastsio.adapters.forwarding import Forwarding
     from fastsio.adapters.redis import RedisAdapter
     from fastsio.adapters.sharded import ShardedRedisAdapter
     from fastsio.adapters.streams import RedisStreamsAdapter
 
 __all__ = [
     "Bus",
+    "Forwarding",
     "MemoryBus",
     "MemoryHub",
     "RedisAdapter",
@@ -33,9 +35,13 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Forwarding": "forwarding",
     "RedisAdapter": "redis",
+    "RedisFormat": "redis",
     "ShardedRedisAdapter": "sharded",
+    "ShardedFormat": "sharded",
     "RedisStreamsAdapter": "streams",
+    "StreamsFormat": "streams",
 }
 
 

@@ -8,7 +8,9 @@ from fastsio.adapters.messages import Message
 
 if TYPE_CHECKING:
     from fastsio._encoded import Encoded
-    from fastsio.adapters.cluster import Cluster
+    from fastsio.adapters.cluster import Cluster, ClusterAdapter
+    from fastsio.core.acks import PendingAck
+    from fastsio.core.adapter import Adapter
     from fastsio.core.hub import Hub
     from fastsio.core.namespace import Namespace
 
@@ -31,6 +33,13 @@ class Bus:
     request_timeout: float = 5.0
     heartbeat_interval: float | None = 5.0
     heartbeat_timeout: float = 10.0
+    # Of presence: seconds between two heartbeats. Its servers are gone after heartbeat_timeout too.
+    presence_interval: float = 5.0
+    # Whether this server takes part in presence, and whether there is a way for it on this bus.
+    presence: bool = False
+    carries_presence: bool = True
+    # Whether it says by cluster.bus_changed() when its connection comes and goes; else it is up from start() on.
+    tells_state: bool = False
     # Whether a server tells of clients that go without an answer; Node's do not, and count such a message wrongly.
     tells_who_leaves: bool = True
 
@@ -76,10 +85,30 @@ class Bus:
 
     # --- what it may do in its own way -------------------------------------------------------
 
+    def ask(
+        self, name: str, opts: dict[str, Any], packed: Any, pending: "PendingAck"
+    ) -> Callable[[], None] | None:
+        """Ask clients of other servers, by what pack() has made, and give `pending` what they answer.
+
+        Returns what ends that; None, and nothing is sent, where a broadcast with answers has to do.
+        """
+        return None
+
+    def tell(self, uid: str | None, message: Message) -> None:
+        """publish(), or respond() where there is a uid, of a kind that is fastsio's own: Node's must not get it."""
+        if uid is None:
+            self.publish(message)
+        else:
+            self.respond(uid, message)
+
+    async def presence_peers(self) -> int:
+        """How many other servers have presence, as far as the bus can tell: these are waited for at the start."""
+        return 0
+
     def pack(self, namespace: "Namespace", args: list[Any], encoded: "Encoded") -> Any:
         """[event, *args] as Message.packet of publish(): a snapshot, for the caller may change it. From any thread.
 
-        `encoded` is what the clients here get: of a bus that takes it along, receivers need not encode again.
+        `encoded` is a packet with just these: a bus that carries JSON need not make it once more.
         """
         raise NotImplementedError
 
@@ -99,15 +128,46 @@ class Bus:
         """The other servers that will answer a request about a namespace: their uids, or how many there are."""
         return set(self.cluster.members.alive)
 
+    def adapter_for(
+        self, namespace: "Namespace", local: "Adapter", cluster: "Cluster"
+    ) -> "ClusterAdapter":
+        """The adapter of a new namespace; `local` has the clients that are here."""
+        from fastsio.adapters.cluster import ClusterAdapter  # it needs this module
+
+        return ClusterAdapter(namespace, local, cluster)
+
+    def serving(self, is_served: bool) -> None:
+        """An engine serves the server now, and has no sessions yet; or no longer. start(), or stop(), follows."""
+
     @property
     def lost(self) -> int:
-        """How many messages could not be sent, and will not be."""
+        """How many messages could not be sent, or are not known to have been, and will not be sent again."""
         return 0
 
     @property
     def is_behind(self) -> bool:
         """Whether messages wait to be sent."""
         return False
+
+    @property
+    def waiting(self) -> int:
+        """How many messages wait to be sent."""
+        return 0
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How many bytes these take."""
+        return 0
+
+    @property
+    def replayed(self) -> int:
+        """How many messages came late, because they were published while this server had no connection."""
+        return 0
+
+    @property
+    def gaps(self) -> int:
+        """How often messages for this server may have been lost that another bus than pub/sub would have kept."""
+        return 0
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:

@@ -12,14 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 from fastsio._eager import start_eager
 from fastsio._encoded import Encoded
+from fastsio._json import DEFAULT_JSON, Json
 from fastsio.adapters.bus import Bus, Peers
 from fastsio.adapters.inbox import Inbox
 from fastsio.adapters.members import Members
 from fastsio.adapters.messages import Kind, Message, make_opts
+from fastsio.adapters.presence import Presence
 from fastsio.adapters.remote import ClusterSocket
 from fastsio.adapters.requests import Calling, ClusterGathering, Request
-from fastsio.core.acks import PendingAck
+from fastsio.core import errors
+from fastsio.core.acks import AwaitedAck, PendingAck, value_of
 from fastsio.core.adapter import Adapter
+from fastsio.core.bus_state import BusState
 from fastsio.core.gather import Done, Gathering, gather, setting
 from fastsio.core.operator import Rooms
 from fastsio.core.remote import RemoteSocket
@@ -31,6 +35,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("fastsio.adapters")
 
+LOOK_S = 1.0
+# What wrong messages raise where they are worked on.
+WRONG = (TypeError, ValueError, KeyError, AttributeError, IndexError, OverflowError)
+
 
 class Cluster:
     """One server in its cluster. `uid`: its name there, 16 hex digits; `members`: the others that it has heard of.
@@ -41,6 +49,8 @@ class Cluster:
     def __init__(self, hub: "Hub", bus: Bus) -> None:
         self.hub = hub
         self.bus = bus
+        # What servers tell each other, where that is JSON. Packets may have another form, which has none to give.
+        self.json: Json = hub.json if hub.json.dumps is not None else DEFAULT_JSON
         self.uid = secrets.token_hex(8)
         self.adapters: dict[str, ClusterAdapter] = {}
         self.requests: dict[str, Request | ClusterGathering] = {}
@@ -49,6 +59,11 @@ class Cluster:
         self.listeners: list[Callable[[bool, int], None]] = []
         self.is_up = False
         self.loop: asyncio.AbstractEventLoop | None = None
+        if bus.presence and not bus.carries_presence:
+            raise ValueError(f"{bus!r}: presence=True, but this bus can't carry it")
+        # Who is where on all servers; None: nobody has asked for that.
+        self.presence = Presence(self) if bus.presence else None
+        self.state = BusState(self)
         self._inbox = Inbox(self)
         self._starting: asyncio.Task[None] | None = None
         self._beat: asyncio.TimerHandle | None = None
@@ -56,7 +71,7 @@ class Cluster:
 
     def adapter_for(self, namespace: "Namespace", local: Adapter) -> "ClusterAdapter":
         """The adapter of a new namespace; `local` has the clients that are here."""
-        adapter = self.adapters[namespace.name] = ClusterAdapter(namespace, local, self)
+        adapter = self.adapters[namespace.name] = self.bus.adapter_for(namespace, local, self)
         if self._starting is not None:
             self.bus.namespace_added(namespace.name)
         return adapter
@@ -70,15 +85,21 @@ class Cluster:
 
     def served(self, loop: asyncio.AbstractEventLoop | None) -> None:
         """An engine serves the application now, on this loop; None: no longer, and stop() follows."""
+        self.bus.serving(loop is not None)
         if loop is not None and self._starting is None:
             self.loop = loop
             self._starting = loop.create_task(self._start())
             self._starting.add_done_callback(_log_failure)
 
     async def _start(self) -> None:
+        self.state.begins()
         for name in list(self.adapters):
             self.bus.namespace_added(name)
         await self.bus.start()
+        if not self.bus.tells_state:
+            self.bus_changed(True, self.bus.lost)
+        if self.presence is not None:
+            self.presence.start()
         if self.bus.heartbeat_interval is not None:
             self.send(Kind.INITIAL_HEARTBEAT, "/")
             self._keep_beating(self.bus.heartbeat_interval)
@@ -95,6 +116,8 @@ class Cluster:
             return
         if self._beat is not None:
             self._beat.cancel()
+        if self.presence is not None:
+            self.presence.stop()
         if not starting.done():
             starting.cancel()
             await asyncio.wait([starting])
@@ -103,7 +126,9 @@ class Cluster:
         for request in list(self.requests.values()):
             request.stop()
         self.members.alive.clear()
+        self.state.ends()
         await self.bus.stop()
+        self.is_up = False
 
     def _keep_beating(self, interval_s: float) -> None:
         loop = asyncio.get_running_loop()
@@ -111,7 +136,8 @@ class Cluster:
         self.members.expire(now)
         if now - self._published_at >= interval_s:
             self.send(Kind.HEARTBEAT, "/")
-        self._beat = loop.call_later(interval_s, self._keep_beating, interval_s)
+        # Who is silent is noticed a second late at the most.
+        self._beat = loop.call_later(min(interval_s, LOOK_S), self._keep_beating, interval_s)
 
     # --- messages ----------------------------------------------------------------------------
 
@@ -131,9 +157,33 @@ class Cluster:
                     self.members.left(message.uid)
                     return
                 self.members.heard(message.uid, self.bus.loop.time())
-            self._inbox.take(message)
-        except (TypeError, ValueError, KeyError, AttributeError, IndexError, OverflowError):
+            if message.kind != Kind.PRESENCE:
+                self._inbox.take(message)
+            elif self.presence is not None:
+                self.presence.take(message)
+        except WRONG:
             logger.warning("message of server %s is none: %r", message.uid, message, exc_info=True)
+
+    def take(self, message: Message) -> None:
+        """Do what a message says that came from where nobody answers requests: its sender becomes no member.
+
+        Raises TypeError, ValueError, KeyError or AttributeError for what is no message.
+        """
+        self._inbox.take(message)
+
+    def receive_event(self, uid: str, nsp: str, packet: Any, opts: Any) -> None:
+        """receive() of a broadcast that wants no answers, as nearly all are, without a Message made for it.
+
+        packet: see Message; opts: as another server has sent them. 3.5 -> 2.6 us (bench/cluster).
+        """
+        if uid == self.uid:
+            return
+        try:
+            if self.bus.heartbeat_interval is not None:
+                self.members.heard(uid, self.bus.loop.time())
+            self._inbox.event(nsp, packet, opts)
+        except WRONG:
+            logger.warning("broadcast of server %s is none: %.200r", uid, packet, exc_info=True)
 
     def bus_changed(self, is_up: bool, lost: int) -> None:
         """The bus has its connection, or has it no longer; `lost`: how many messages it could not send so far."""
@@ -142,10 +192,91 @@ class Cluster:
         logger.log(level, "the adapter is %s; %d messages lost so far", state, lost)
         for fn in list(self.listeners):
             fn(is_up, lost)
+        if self.presence is not None:
+            self.presence.bus_changed(is_up)
+        self.state.changed(is_up, lost)
 
     def _gone(self, uid: str) -> None:
+        if self.presence is not None:
+            self.presence.gone(uid)
+        self.waits_for_no_more(uid)
+
+    def waits_for_no_more(self, uid: str) -> None:
+        """That server will not answer: it is gone, or as good as that."""
         for request in list(self.requests.values()):
             request.gone(uid)
+
+    # --- clients that are not here -----------------------------------------------------------
+
+    def emit(self, name: str, args: list[Any], rooms: Rooms | None, excluded: Rooms) -> None:
+        """Send an event to the clients of a namespace that this server does not have; errors as of broadcast()."""
+        packed = self._pack(name, args)
+        if rooms is None or rooms:
+            self.send(Kind.BROADCAST, name, {"opts": make_opts(rooms, excluded, {})}, packed)
+
+    def _pack(self, name: str, args: list[Any]) -> Any:
+        namespace: Any = self.hub.get(name) or _Named(name)
+        return self.bus.pack(namespace, args, self.hub.root.encode_event(args))
+
+    def ask_others(
+        self, name: str, args: list[Any], rooms: Rooms | None, excluded: Rooms, pending: PendingAck
+    ) -> Callable[[], None]:
+        """Send it to the clients of other servers, and give `pending` their answers, one by one; it fails when there is
+        nobody more to answer, where that is known. Returns what ends it.
+        """  # fmt: skip
+        packed = self._pack(name, args)
+        opts = make_opts(rooms, excluded, {})
+        stop = self.bus.ask(name, opts, packed, pending)
+        if stop is not None:
+            return stop
+        request_id = secrets.token_hex(8)
+        gathering = Calling(pending, lambda: self.forget_request(request_id))
+        self.ask_all(name, gathering, {"opts": opts, "requestId": request_id}, packed)
+        return gathering.stop
+
+    def ask_all(
+        self, name: str, gathering: ClusterGathering, data: dict[str, Any], packed: Any
+    ) -> None:
+        """Let the clients of other servers answer too."""
+        self.requests[data["requestId"]] = gathering
+        self.send(Kind.BROADCAST, name, data, packed)
+        # Without a time limit it must end all the same when nobody else can be asked.
+        self.with_peers(name, gathering.expect_servers, 0)
+
+    async def call(self, name: str, args: list[Any], room: Any, timeout_s: float | None) -> Any:
+        """The first answer of a client that is not here: None, one value, or a tuple. Raises TimeoutError after
+        `timeout_s` seconds, ClientGoneError when no server has such a client, where the bus can say that.
+        """  # fmt: skip
+        pending = AwaitedAck()
+        stop = self.ask_others(name, args, frozenset((room,)), frozenset(), pending)
+        try:
+            async with asyncio.timeout(timeout_s):
+                return value_of(await pending.future)
+        except TimeoutError:
+            raise errors.TimeoutError("operation has timed out") from None
+        finally:
+            stop()
+
+    def join(self, name: str, sid: str, room: Any) -> None:
+        """Let a client that is not here enter a room, if there is one with that id."""
+        self._act(Kind.SOCKETS_JOIN, name, sid, {"rooms": [room]})
+
+    def leave(self, name: str, sid: str, room: Any) -> None:
+        """Let it leave one."""
+        self._act(Kind.SOCKETS_LEAVE, name, sid, {"rooms": [room]})
+
+    def disconnect(self, name: str, sid: str) -> None:
+        """Let it leave the namespace."""
+        self._act(Kind.DISCONNECT_SOCKETS, name, sid, {"close": False})
+
+    def close_room(self, name: str, room: Any) -> None:
+        """Let everyone who is not here leave a room."""
+        opts = make_opts(frozenset((room,)), frozenset(), {})
+        self.send(Kind.SOCKETS_LEAVE, name, {"opts": opts, "rooms": [room]})
+
+    def _act(self, kind: Kind, name: str, sid: str, data: dict[str, Any]) -> None:
+        opts = make_opts(frozenset((sid,)), frozenset(), {"is_sid": True})
+        self.send(kind, name, {"opts": opts, **data})
 
     # --- requests ----------------------------------------------------------------------------
 
@@ -157,24 +288,44 @@ class Cluster:
         request_id = secrets.token_hex(8)
         request = Request(kind, done, lambda: self.forget_request(request_id))
         self.requests[request_id] = request
+        request.start(seconds)
         self.send(kind, nsp, {**data, "requestId": request_id})
-        self.with_peers(nsp, lambda peers: request.expect(peers, seconds))
+        self.with_peers(nsp, request.expect, None)
 
     def forget_request(self, request_id: str) -> None:
         """It has ended."""
         self.requests.pop(request_id, None)
 
-    def with_peers(self, nsp: str, expect: Callable[[Peers], None]) -> None:
-        """Say from whom answers are due to what has been sent: `expect(peers)`, at once if the bus knows it."""
+    def with_peers(
+        self, nsp: str, expect: Callable[[Peers], None], otherwise: Peers | None
+    ) -> None:
+        """Say from whom answers are due to what has been sent: `expect(peers)`, at once if the bus knows it.
+
+        `otherwise`: what is said if the bus can't find out; None: nothing.
+        """
         found = self.bus.peers(nsp)
         if isinstance(found, (set, int)):
             expect(found)
             return
 
         async def wait(asked: Awaitable[Peers]) -> None:
-            expect(await asked)
+            try:
+                peers = await asked
+            except Exception:  # of whatever the bus is made of
+                logger.warning("the servers of the cluster could not be counted", exc_info=True)
+                if otherwise is not None:
+                    expect(otherwise)
+            else:
+                expect(peers)
 
         start_eager(wait(found), self.hub.tasks, "counting the servers of a cluster")
+
+
+class _Named:
+    """A namespace that is not here, as far as Bus.pack() looks at one."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
 
 
 class Ticket:
@@ -195,6 +346,9 @@ class ClusterAdapter(Adapter):
         super().__init__(namespace)
         self._local = local
         self.cluster = cluster
+        self._presence = cluster.presence
+        if self._presence is not None:
+            namespace.attend(self)
 
     @property
     def local(self) -> Adapter:
@@ -212,10 +366,13 @@ class ClusterAdapter(Adapter):
 
     def prepare(self, args: list[Any], is_volatile: bool = False) -> tuple[Encoded, Any]:
         encoded, ticket = self._local.prepare(args, is_volatile)
-        # What is kept for clients that come back has an offset at its end, which is this server's.
-        shared = encoded if ticket is None else self.namespace.encode_event(args)
-        packed = self.cluster.bus.pack(self.namespace, args, shared)
+        packed = self._pack(args, encoded)
         return encoded, Ticket(ticket, packed, {"volatile": True} if is_volatile else {})
+
+    def _pack(self, args: list[Any], encoded: Encoded) -> Any:
+        """[event, *args] for other servers. Here the packet may end with an offset, for clients that come back."""
+        shared = encoded if type(self._local) is Adapter else self.namespace.encode_event(args)
+        return self.cluster.bus.pack(self.namespace, args, shared)
 
     def deliver(
         self, encoded: Encoded, rooms: Rooms | None, excluded: Rooms, is_volatile: bool = False, ticket: Any = None
@@ -232,7 +389,7 @@ class ClusterAdapter(Adapter):
         self, encoded: Encoded, args: list[Any], rooms: Rooms | None, excluded: Rooms, is_volatile: bool
     ) -> None:  # fmt: skip
         self._local.deliver_latest(encoded, args, rooms, excluded, is_volatile)
-        packed = self.cluster.bus.pack(self.namespace, args, encoded)
+        packed = self._pack(args, encoded)
         self.publish(rooms, excluded, Ticket(None, packed, {"latest": encoded.key[1]}))
 
     def publish(self, rooms: Rooms | None, excluded: Rooms, ticket: Ticket) -> None:
@@ -266,14 +423,8 @@ class ClusterAdapter(Adapter):
         )
         assert isinstance(gathering, ClusterGathering)
 
-        self._ask_others(gathering, data, packed)
+        self.cluster.ask_all(self.namespace.name, gathering, data, packed)
         return gathering
-
-    def _ask_others(self, gathering: ClusterGathering, data: dict[str, Any], packed: Any) -> None:
-        """Let the clients of other servers answer too."""
-        self.cluster.requests[data["requestId"]] = gathering
-        self.cluster.send(Kind.BROADCAST, self.namespace.name, data, packed)
-        self.cluster.with_peers(self.namespace.name, gathering.expect_servers)
 
     def ask(
         self, args: list[Any], rooms: Rooms | None, excluded: Rooms, callback: Callable[..., Any]
@@ -282,12 +433,8 @@ class ClusterAdapter(Adapter):
         self._local.ask(args, rooms, excluded, callback)
         if rooms is not None and rooms <= self.namespace.sockets.keys():
             return
-        request_id = secrets.token_hex(8)
-        packed = self.cluster.bus.pack(self.namespace, args, self.namespace.encode_event(args))
-        data = {"opts": make_opts(rooms, excluded, {}), "requestId": request_id}
         pending = PendingAck(callback, self.namespace.tasks)
-        gathering = Calling(pending, lambda: self.cluster.forget_request(request_id))
-        self._ask_others(gathering, data, packed)
+        self.cluster.ask_others(self.namespace.name, args, rooms, excluded, pending)
 
     async def fetch_sockets(
         self, rooms: Rooms | None, excluded: Rooms, timeout_s: float | None = None
@@ -335,6 +482,46 @@ class ClusterAdapter(Adapter):
         else:
             self.cluster.ask(Kind.SERVER_SIDE_EMIT, name, data, done, timeout_s)
 
+    # --- who is where ------------------------------------------------------------------------
+
+    def socket_joined(self, sid: str) -> None:
+        """A client is in the namespace here."""
+        assert self._presence is not None
+        self._presence.entered(self.namespace.name, None, sid)
+
+    def socket_left(self, sid: str) -> None:
+        """It has left the namespace."""
+        assert self._presence is not None
+        self._presence.left(self.namespace.name, None, sid)
+
+    async def count_members(self, rooms: Rooms | None) -> int:
+        if rooms is None or len(rooms) == 1:
+            room = None if rooms is None else next(iter(rooms))
+            elsewhere = [
+                len(sids) for sids in (await self._told()).elsewhere(self.namespace.name, room)
+            ]
+            return await self._local.count_members(rooms) + sum(elsewhere)
+        return len(await self.list_members(rooms))
+
+    async def list_members(self, rooms: Rooms | None) -> set[str]:
+        presence = await self._told()
+        found = await self._local.list_members(rooms)
+        for room in (None,) if rooms is None else rooms:
+            found.update(*presence.elsewhere(self.namespace.name, room))
+        return found
+
+    async def list_rooms(self) -> set[Any]:
+        presence = await self._told()
+        return await self._local.list_rooms() | presence.rooms_elsewhere(self.namespace.name)
+
+    async def _told(self) -> Presence:
+        if self._presence is None:
+            raise RuntimeError(
+                f"who is on other servers is not known: give presence=True to {self.cluster.bus!r}"
+            )
+        await self._presence.settled()
+        return self._presence
+
     # --- the rest is that of the clients here ------------------------------------------------
 
     def members(self, rooms: Rooms | None, excluded: Rooms = frozenset()) -> Iterable["Socket"]:
@@ -342,12 +529,16 @@ class ClusterAdapter(Adapter):
 
     def add(self, socket: "Socket", room: Any) -> None:
         is_new = room not in self.rooms
+        if self._presence is not None and (is_new or socket.id not in self.rooms[room]):
+            self._presence.entered(self.namespace.name, room, socket.id)
         self._local.add(socket, room)
         if is_new and room in self.rooms:
             self.cluster.bus.room_added(self.namespace.name, room)
 
     def remove(self, socket: "Socket", room: Any) -> None:
         was_there = room in self.rooms
+        if self._presence is not None and was_there and socket.id in self.rooms[room]:
+            self._presence.left(self.namespace.name, room, socket.id)
         self._local.remove(socket, room)
         if was_there and room not in self.rooms:
             self.cluster.bus.room_removed(self.namespace.name, room)

@@ -9,6 +9,7 @@ from fastsio.adapters.requests import ClusterGathering, Request
 from fastsio.core.errors import PartialAnswersError
 from fastsio.core.gather import Gathering, gather
 from fastsio.core.latest import latest_packet
+from fastsio.core.operator import Rooms
 
 if TYPE_CHECKING:
     from fastsio.adapters.cluster import Cluster
@@ -21,7 +22,6 @@ class Inbox:
     def __init__(self, cluster: "Cluster") -> None:
         self._cluster = cluster
         self._take: dict[Kind, Callable[[Namespace, Message], None]] = {
-            Kind.BROADCAST: self._broadcast,
             Kind.SOCKETS_JOIN: self._join,
             Kind.SOCKETS_LEAVE: self._leave,
             Kind.DISCONNECT_SOCKETS: self._disconnect,
@@ -37,7 +37,9 @@ class Inbox:
 
     def take(self, message: Message) -> None:
         """Do what it says. Raises TypeError, ValueError, KeyError or AttributeError for what is no message."""
-        if message.kind == Kind.INITIAL_HEARTBEAT:
+        if message.kind is Kind.BROADCAST:  # likely
+            self._broadcast(message)
+        elif message.kind == Kind.INITIAL_HEARTBEAT:
             self._cluster.send(Kind.HEARTBEAT, "/")
         elif message.kind in self._answers:
             request = self._cluster.requests.get(message.request_id or "")
@@ -49,6 +51,38 @@ class Inbox:
                 self._take[message.kind](namespace, message)
             elif message.request_id is not None:
                 self._answer_for_nobody(message)
+
+    def event(self, nsp: str, packet: Any, opts: Any) -> None:
+        """take() of a broadcast that wants no answers."""
+        namespace = self._cluster.hub.namespaces.get(nsp)
+        if namespace is None:
+            return
+        rooms, excluded, flags = read_opts(opts)
+        if flags:
+            self._flagged(namespace, packet, rooms, excluded, flags)
+        elif type(packet) is not bytes:
+            namespace.deliver_here(packet, rooms, excluded, False, False)
+        elif not namespace.deliver_text(packet, rooms, excluded, False, False):
+            args = self._cluster.json.loads(packet)
+            namespace.deliver_here(args, rooms, excluded, False, False)
+
+    def _flagged(
+        self, namespace: "Namespace", packet: Any, rooms: Rooms | None, excluded: Rooms, flags: dict[str, Any]
+    ) -> None:  # fmt: skip
+        """A broadcast with flags, or whose packet somebody has to look into."""
+        is_volatile, is_plain = bool(flags.get("volatile")), flags.get("compress") is False
+        key = flags.get("latest")
+        if isinstance(packet, bytes):
+            if key is None and namespace.deliver_text(
+                packet, rooms, excluded, is_volatile, is_plain
+            ):
+                return
+            packet = self._cluster.json.loads(packet)
+        if key is None:
+            namespace.deliver_here(packet, rooms, excluded, is_volatile, is_plain)
+            return
+        latest = latest_packet(namespace, key, packet)
+        namespace.adapter.local.deliver_latest(latest, packet, rooms, excluded, is_volatile)
 
     def _answer_for_nobody(self, message: Message) -> None:
         """This server has no such namespace, but it is one of those that are waited for."""
@@ -64,21 +98,21 @@ class Inbox:
 
     # --- what is asked of us -----------------------------------------------------------------
 
-    def _broadcast(self, namespace: "Namespace", message: Message) -> None:
+    def _broadcast(self, message: Message) -> None:
+        if message.request_id is None:
+            self.event(message.nsp, message.packet, message.data.get("opts"))
+            return
+        namespace = self._cluster.hub.namespaces.get(message.nsp)
+        if namespace is None:
+            self._answer_for_nobody(message)
+            return
+        if isinstance(message.packet, bytes):
+            message.packet = self._cluster.json.loads(message.packet)
+        self._gather(namespace, message)
+
+    def _gather(self, namespace: "Namespace", message: Message) -> None:
         rooms, excluded, flags = read_opts(message.data.get("opts"))
         is_volatile, is_plain = bool(flags.get("volatile")), flags.get("compress") is False
-        if message.request_id is not None:
-            self._gather(namespace, message, is_volatile, is_plain)
-        elif flags.get("latest") is not None:
-            packet = latest_packet(namespace, flags["latest"], message.packet)
-            namespace.adapter.local.deliver_latest(
-                packet, message.packet, rooms, excluded, is_volatile
-            )
-        else:
-            namespace.deliver_here(message.packet, rooms, excluded, is_volatile, is_plain)
-
-    def _gather(self, namespace: "Namespace", message: Message, is_volatile: bool, is_plain: bool) -> None:  # fmt: skip
-        rooms, excluded, flags = read_opts(message.data.get("opts"))
         seconds = flags.get("timeout")
 
         def done(error: PartialAnswersError | None, answers: list[Any]) -> None:

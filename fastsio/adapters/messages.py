@@ -1,10 +1,14 @@
 """What servers tell each other. Source: socket.io-adapter's ClusterAdapter, whose numbers these are."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
-from fastsio.core.operator import Rooms
+from fastsio.core.operator import NOBODY_EXCEPT, Rooms
+
+# Whose messages are those of programs that only send, Node's emitters and ours: no server has that uid.
+EMITTER = "emitter"
 
 
 class Kind(IntEnum):
@@ -23,13 +27,18 @@ class Kind(IntEnum):
     BROADCAST_CLIENT_COUNT = 11  # [requestId, clientCount]
     BROADCAST_ACK = 12  # [requestId, packet: one value]
     ADAPTER_CLOSE = 13  # I go
+    # Of fastsio alone, and nothing that a server of Node gets: see Bus.tell().
+    PRESENCE = 100  # [what, and what belongs to that: presence.py]
+    # Of fastsio alone too, and left alone by Node's: a client of yours has come back to me. [pid]
+    SESSION_TAKEN = 110
 
 
 @dataclass(slots=True)
 class Message:
     """One message. uid: who sent it; nsp: the namespace it is about, with its "/".
 
-    packet: of a BROADCAST, what the sender's bus has packed (see Bus.pack()); on the other side [event, *args].
+    packet: of a BROADCAST, what the sender's bus has packed (see Bus.pack()); on the other side [event, *args], as a
+    list, or as the bytes of its JSON where it came so: most servers need no more to send it on.
     """
 
     kind: Kind
@@ -43,7 +52,9 @@ class Message:
         return self.data.get("requestId")
 
 
-def make_opts(rooms: Rooms | None, excluded: Rooms, flags: dict[str, Any]) -> dict[str, Any]:
+def make_opts(
+    rooms: Collection[Any] | None, excluded: Collection[Any], flags: dict[str, Any]
+) -> dict[str, Any]:
     """Whom something concerns, as JSON has it. A choice of no rooms is nobody, and is never sent."""
     return {"rooms": list(rooms or ()), "except": list(excluded), "flags": flags}
 
@@ -54,5 +65,9 @@ def read_opts(opts: Any) -> tuple[Rooms | None, Rooms, dict[str, Any]]:
     Raises TypeError for what is none of it.
     """
     opts = opts or {}
-    rooms, excluded = opts.get("rooms") or (), opts.get("except") or ()
-    return frozenset(rooms) or None, frozenset(excluded), opts.get("flags") or {}
+    rooms, excluded = opts.get("rooms"), opts.get("except")
+    return (
+        frozenset(rooms) if rooms else None,
+        frozenset(excluded) if excluded else NOBODY_EXCEPT,
+        opts.get("flags") or {},
+    )

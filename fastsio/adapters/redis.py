@@ -7,6 +7,7 @@ Channels of a namespace, "/" here: `socket.io#/#` has the broadcasts, `socket.io
 `socket.io-request#/#` what servers ask each other, `socket.io-response#/#` the answers.
 """
 
+import functools
 import itertools
 import logging
 from typing import TYPE_CHECKING, Any
@@ -14,18 +15,20 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fastsio.adapters.bus import Peers
-from fastsio.adapters.messages import Kind, Message
+from fastsio.adapters.forwarding import Forwarding
+from fastsio.adapters.messages import EMITTER, Kind, Message
 from fastsio.adapters.redis_bus import RedisBus
 from fastsio.adapters.redis_link import RedisLink
-from fastsio.adapters.wire import unpack
+from fastsio.adapters.redis_queue import Command
+from fastsio.adapters.wire import EVENT, dumps, pack, unpack
 
 if TYPE_CHECKING:
     from fastsio._encoded import Encoded
+    from fastsio._json import Json
     from fastsio.core.namespace import Namespace
 
 logger = logging.getLogger("fastsio.adapters")
 
-EVENT = 2
 # The adapter's numbers for requests and answers, by ours.
 REQUESTS = {
     Kind.SOCKETS_JOIN: 2,
@@ -38,8 +41,57 @@ REQUESTS = {
 KINDS = {number: kind for kind, number in REQUESTS.items()}
 CLIENT_COUNT = 8
 ACK = 9
-# Their ids are of six letters, which no uid of ours has.
-EMITTER = "emitter"
+
+
+class RedisFormat:
+    """What is published, as commands of Redis. key: the prefix of all channels."""
+
+    def __init__(self, key: str = "socket.io") -> None:
+        self.key = key
+
+    def broadcasts(self, name: str) -> str:
+        """The channel of a namespace's broadcasts; those to one room have its name behind that."""
+        return f"{self.key}#{name}#"
+
+    def requests(self, name: str) -> str:
+        return f"{self.key}-request#{name}#"
+
+    def responses(self, name: str) -> str:
+        return f"{self.key}-response#{name}#"
+
+    def pack(self, name: str, args: list[Any], encoded: "Encoded", json: "Json") -> Any:
+        """[event, *args] as Message.packet of command()."""
+        return msgspec.Raw(pack({"type": EVENT, "data": args, "nsp": name}))
+
+    def command(self, message: Message, json: "Json") -> Command | None:
+        """What publishes a message; None where there is no such message in this format."""
+        data = message.data
+        if message.kind == Kind.BROADCAST and message.request_id is None:
+            opts = data["opts"]
+            rooms = opts["rooms"]
+            channel = self.broadcasts(message.nsp)
+            if len(rooms) == 1:
+                channel += f"{rooms[0]}#"
+            return "PUBLISH", channel, pack([message.uid, message.packet, opts])
+        number = REQUESTS.get(message.kind)
+        if number is None:
+            return None
+        request = {"uid": message.uid, "type": number, **_fields(message)}
+        if message.request_id is not None:
+            request["requestId"] = message.request_id
+        is_packed = message.kind == Kind.BROADCAST
+        payload = pack(request) if is_packed else dumps(json, request)
+        return "PUBLISH", self.requests(message.nsp), payload
+
+
+def _fields(message: Message) -> dict[str, Any]:
+    data = message.data
+    if message.kind == Kind.SERVER_SIDE_EMIT:
+        return {"data": data["packet"]}
+    if message.kind == Kind.BROADCAST:
+        return {"packet": message.packet, "opts": data["opts"]}
+    opts = {"rooms": data["opts"]["rooms"], "except": data["opts"]["except"]}
+    return {"opts": opts, **{name: data[name] for name in data if name in ("rooms", "close")}}
 
 
 class RedisAdapter(RedisBus):
@@ -47,80 +99,59 @@ class RedisAdapter(RedisBus):
 
     url: redis://, rediss:// or unix://. key: Node's option of that name, the prefix of all channels. request_timeout:
     seconds, Node's requestsTimeout. publish_on_specific_response_channel: as Node's option. All servers must have the
-    same key and the last option. Other keyword arguments are redis-py's. Raises ImportError without redis-py or
+    same key and the last option. presence: see presence.py. silence_timeout, max_waiting, max_waiting_bytes: see
+    RedisLink. Other keyword arguments are redis-py's. Raises ImportError without redis-py or
     msgspec: pip install "fastsio[redis]".
     """
 
     def __init__(
         self, url: str = "redis://localhost:6379", *, key: str = "socket.io", request_timeout: float = 5.0,
-        publish_on_specific_response_channel: bool = False, **options: Any,
+        publish_on_specific_response_channel: bool = False, presence: bool = False,
+        forward: bool | Forwarding = False, **options: Any,
     ) -> None:  # fmt: skip
         super().__init__()
+        self.presence = presence
+        self.channel_root = key
         self.request_timeout = request_timeout
-        self.key = key
+        self.format = RedisFormat(key)
         self._answers_apart = publish_on_specific_response_channel
         self._link = RedisLink(url, self._arrived, self._state_changed, options=options)
+        self._forward(forward, url, key, options)
         # Answers do not say whose they are.
         self._numbers = itertools.count()
+        # What the channels of our namespaces are for; rooms' are not among them.
+        self._known: dict[bytes, tuple[str, str, str]] = {}
 
     def namespace_added(self, name: str) -> None:
-        self._link.psubscribe(f"{self.key}#{name}#*")
+        for channel in (self.format.broadcasts(name), *self._channels(name)[:2]):
+            self._known[channel.encode()] = self._where(channel)
+        self._link.psubscribe(f"{self.format.broadcasts(name)}*")
         self._link.subscribe(*self._channels(name))
 
     def namespace_removed(self, name: str) -> None:
-        self._link.punsubscribe(f"{self.key}#{name}#*")
+        for channel in (self.format.broadcasts(name), *self._channels(name)[:2]):
+            self._known.pop(channel.encode(), None)
+        self._link.punsubscribe(f"{self.format.broadcasts(name)}*")
         self._link.unsubscribe(*self._channels(name))
 
     def _channels(self, name: str) -> tuple[str, ...]:
-        own = f"{self._response_channel(name)}{self.cluster.uid}#"
-        return self._request_channel(name), self._response_channel(name), own
+        return self.format.requests(name), self.format.responses(name), self.own_channel(name)
 
-    def _request_channel(self, name: str) -> str:
-        return f"{self.key}-request#{name}#"
-
-    def _response_channel(self, name: str) -> str:
-        return f"{self.key}-response#{name}#"
+    def own_channel(self, name: str = "/") -> str:
+        return f"{self.format.responses(name)}{self.cluster.uid}#"
 
     async def peers(self, name: str) -> Peers:
-        channel = self._request_channel(name)
-        [(_, count)] = await self._link.client.pubsub_numsub(channel)
-        return max(0, int(count) - 1)
+        return await self._peers(self.format.requests(name))
 
     # --- out ---------------------------------------------------------------------------------
 
     def pack(self, namespace: "Namespace", args: list[Any], encoded: "Encoded") -> Any:
-        packet = {"type": EVENT, "data": args, "nsp": namespace.name}
-        return msgspec.Raw(msgspec.msgpack.encode(packet))
+        return self.format.pack(namespace.name, args, encoded, self.cluster.json)
 
     def publish(self, message: Message) -> None:
-        data, name = message.data, message.nsp
-        if message.kind == Kind.BROADCAST and message.request_id is None:
-            opts = data["opts"]
-            rooms = opts["rooms"]
-            channel = f"{self.key}#{name}#"
-            if len(rooms) == 1:
-                channel += f"{rooms[0]}#"
-            payload = msgspec.msgpack.encode([message.uid, message.packet, opts])
-            self._link.send("PUBLISH", channel, payload)
-            return
-        number = REQUESTS.get(message.kind)
-        if number is None:  # heartbeats: servers are counted by their subscriptions
-            return
-        request = {"uid": message.uid, "type": number, **self._fields(message)}
-        if message.request_id is not None:
-            request["requestId"] = message.request_id
-        is_packed = message.kind == Kind.BROADCAST
-        payload = msgspec.msgpack.encode(request) if is_packed else self._json(request)
-        self._link.send("PUBLISH", self._request_channel(name), payload)
-
-    def _fields(self, message: Message) -> dict[str, Any]:
-        data = message.data
-        if message.kind == Kind.SERVER_SIDE_EMIT:
-            return {"data": data["packet"]}
-        if message.kind == Kind.BROADCAST:
-            return {"packet": message.packet, "opts": data["opts"]}
-        opts = {"rooms": data["opts"]["rooms"], "except": data["opts"]["except"]}
-        return {"opts": opts, **{name: data[name] for name in data if name in ("rooms", "close")}}
+        command = self.format.command(message, self.cluster.json)
+        if command is not None:  # None for heartbeats: servers are counted by their subscriptions
+            self._link.send(*command)
 
     def respond(self, uid: str, message: Message) -> None:
         data = message.data
@@ -134,20 +165,16 @@ class RedisAdapter(RedisBus):
         else:
             response |= {"type": ACK, "packet": data["packet"]}
         is_packed = message.kind == Kind.BROADCAST_ACK
-        payload = msgspec.msgpack.encode(response) if is_packed else self._json(response)
-        channel = self._response_channel(message.nsp)
+        payload = pack(response) if is_packed else dumps(self.cluster.json, response)
+        channel = self.format.responses(message.nsp)
         self._link.send("PUBLISH", f"{channel}{uid}#" if self._answers_apart else channel, payload)
-
-    def _json(self, value: Any) -> bytes:
-        text: str | bytes = self.cluster.hub.json.dumps(value)
-        return text.encode() if isinstance(text, str) else text
 
     # --- in ----------------------------------------------------------------------------------
 
     def _arrived(self, channel: bytes, data: bytes) -> None:
         """Whatever it is, the subscription goes on: others may write to these channels too."""
         try:
-            kind, name, rest = self._where(channel.decode())
+            kind, name, rest = self._known.get(channel) or self._where(channel.decode())
             if kind == "":
                 self._broadcast(name, rest, data)
             elif kind == "-request":
@@ -159,22 +186,26 @@ class RedisAdapter(RedisBus):
 
     def _where(self, channel: str) -> tuple[str, str, str]:
         """What a channel is for, its namespace, and the room or uid behind that. Raises ValueError for another's."""
-        kind, name, rest = channel.removeprefix(self.key).split("#", 2)
+        kind, name, rest = channel.removeprefix(self.format.key).split("#", 2)
         return kind, name, rest[:-1]
 
     def _read(self, data: bytes) -> dict[str, Any]:
-        read: dict[str, Any] = (
-            self.cluster.hub.json.loads(data) if data[:1] == b"{" else unpack(data)
-        )
+        read: dict[str, Any] = self.cluster.json.loads(data) if data[:1] == b"{" else unpack(data)
         return read
 
     def _broadcast(self, name: str, room: str, data: bytes) -> None:
+        # Most of it need not be read: a server gets its own messages too, and those to rooms that it does not have.
+        if data.startswith(self._own_head) or (room and not self._has_room(name, room)):
+            return
         uid, packet, opts = unpack(data)
         if uid == self.cluster.uid or packet.get("nsp", "/") != name:
             return
-        if room and not self._has_room(name, room):
-            return
-        self.receive(Message(Kind.BROADCAST, uid, name, {"opts": opts}, packet["data"]))
+        self.cluster.receive_event(uid, name, packet["data"], opts)
+
+    @functools.cached_property
+    def _own_head(self) -> bytes:
+        """How broadcasts of this server begin: an array of three, and its uid."""
+        return b"\x93" + msgspec.msgpack.encode(self.cluster.uid)
 
     def _has_room(self, name: str, room: str) -> bool:
         namespace = self.cluster.hub.namespaces.get(name)
@@ -211,7 +242,7 @@ class RedisAdapter(RedisBus):
             response["rooms"] = [*namespace.rooms, *namespace.sockets]
         else:
             return
-        self._link.send("PUBLISH", self._response_channel(name), self._json(response))
+        self._link.send("PUBLISH", self.format.responses(name), dumps(self.cluster.json, response))
 
     def _response(self, name: str, response: dict[str, Any]) -> None:
         request_id = response.get("requestId")

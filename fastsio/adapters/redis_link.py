@@ -1,131 +1,136 @@
 """A server's connections to Redis: what is published goes out in order, what comes in is given away; both come back.
 
-On redis-py (the extra `redis`), imported when a link is made.
+On redis-py (the extra `redis`), imported when a link is made. What is sent is in redis_queue.py.
 """
 
 import asyncio
 import contextlib
 import logging
 import random
-from collections import deque
-from collections.abc import Callable
+import secrets
+import socket
+from collections.abc import Callable, Coroutine
 from typing import Any
+
+from fastsio.adapters.redis_queue import (
+    FIRST_RETRY_S,
+    LAST_RETRY_S,
+    MAX_WAITING,
+    MAX_WAITING_BYTES,
+    Command,
+    RedisQueue,
+    said,
+)
+from fastsio.adapters.redis_url import connect
+from fastsio.adapters.redis_wire import RedisWire, open_wire
 
 logger = logging.getLogger("fastsio.adapters")
 
-FIRST_RETRY_S = 0.1
-LAST_RETRY_S = 10.0
-# A subscription from which nothing came for so long is asked, and is deaf if it does not answer for as long again.
-ASK_S = 5.0
-# What waits for a connection that is being made; more than that is lost.
-MAX_WAITING = 10_000
-
-Command = tuple[Any, ...]
+SILENCE_S = 10.0
+CANCEL_S = 0.1
+# The probes of TCP's keepalive that must fail, and so many seconds are between them at the least.
+PROBES = 3
 
 
 def require_redis() -> Any:
-    """redis.asyncio. Raises ImportError if it is not installed."""
+    """The package redis. Raises ImportError if it is not installed."""
     try:
         import redis.asyncio
+        import redis.exceptions
     except ImportError:
         raise ImportError(
             'the Redis adapters need redis-py: pip install "fastsio[redis]"'
         ) from None
-    return redis.asyncio
+    return redis
 
 
 class RedisLink:
-    """`is_up`: the subscription works. `lost`: commands that could not be sent, and are not sent again.
-
-    resends: they are, for as long as it takes and MAX_WAITING have room; then one may be done twice.
+    """`is_up`: the subscription works. `queue`: what is sent. `client`: for questions.
 
     channels and patterns are what is subscribed; sharded: by SSUBSCRIBE (Redis 7). on_message(channel, data) is called
-    with bytes, in the order in which they come; on_state(is_up) when the subscription comes or goes.
+    with bytes, in the order in which they come; on_state(is_up) when the subscription comes or goes. own_channel: one
+    of the channels that nobody else subscribes to: while it is set, Redis is asked whether it knows of that. url,
+    service: see redis_url.connect().
+
+    options: redis-py's, and these. silence_timeout: seconds in which Redis must answer; a connection on which it does
+    not, or where TCP gets no acknowledgement, is given up (TCP_USER_TIMEOUT, keepalive, and redis-py's socket_timeout,
+    where they are not given). max_waiting, max_waiting_bytes: what may wait for a connection; what is over that is
+    lost. Raises ValueError for values that can't be.
     """
 
     def __init__(
         self, url: str, on_message: Callable[[bytes, bytes], None], on_state: Callable[[bool], None],
-        sharded: bool = False, options: dict[str, Any] | None = None, resends: bool = False,
+        sharded: bool = False, options: dict[str, Any] | None = None, service: str = "",
     ) -> None:  # fmt: skip
         redis = require_redis()
-        # Neither a read that waits for hours nor a dead server is told by a time-out of redis-py's.
-        given = {"socket_timeout": None, "socket_connect_timeout": 5.0, **(options or {})}
-        self.errors = (redis.RedisError, OSError)
-        self.client = redis.Redis.from_url(url, **given)
+        options = dict(options or {})
+        self.silence_s = _positive("silence_timeout", options.pop("silence_timeout", SILENCE_S))
+        most = _positive("max_waiting", options.pop("max_waiting", MAX_WAITING))
+        most_bytes = _positive("max_waiting_bytes", options.pop("max_waiting_bytes", MAX_WAITING_BYTES))  # fmt: skip
+        # The last is uvloop's, of a connection that TCP has given up: redis-py takes it for no error of the connection.
+        self.errors = (redis.exceptions.RedisError, OSError, RuntimeError)
+        given = _defaults(url, self.silence_s) | options
+        self.client = connect(redis.asyncio, url, given, service)
+        passing = (redis.exceptions.ReadOnlyError, redis.exceptions.ClusterDownError)
+        self.queue = RedisQueue(
+            self.client,
+            self.errors,
+            passing,
+            self.wait_for_up,
+            int(most),
+            int(most_bytes),
+            self.silence_s,
+        )
+        self._refusal = redis.exceptions.ResponseError
+        # What Redis calls the subscription's connection, and its number there.
+        self._name = options.get("client_name") or f"fastsio-{secrets.token_hex(8)}"
+        self._connection_id: int | None = None
         self.is_up = False
-        self.lost = 0
         self.channels: set[str] = set()
         self.patterns: set[str] = set()
-        self._on_message = on_message
+        self.own_channel: str | None = None
+        self.on_message = on_message
         self._on_state = on_state
-        self._resends = resends
         self._shard = "s" if sharded else ""
-        self._waiting: deque[Command] = deque()
-        self._wakes = asyncio.Event()
-        self._all_sent = asyncio.Event()
-        self._all_sent.set()
         self._up = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._pubsub: Any = None
+        self._wire: RedisWire | None = None
 
     async def start(self) -> None:
         """Connect, and return when the subscription works; that is tried until it does."""
         self._tasks = [
             asyncio.create_task(self._keep_listening()),
-            asyncio.create_task(self._keep_sending()),
+            asyncio.create_task(self.queue.run()),
         ]
         await self._up.wait()
 
     async def stop(self) -> None:
         """Send what waits, if there is a connection, and close both."""
         if self.is_up:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._all_sent.wait(), 1)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self.queue.flush(1)
+        left = set(self._tasks)
+        while left:
+            for task in left:
+                task.cancel()
+            # Again, for redis-py loses one that comes while it connects.
+            _, left = await asyncio.wait(left, timeout=CANCEL_S)
         self._tasks = []
+        await self.queue.abandon()
         await self.client.aclose()
-
-    @property
-    def is_behind(self) -> bool:
-        """Whether commands wait to be sent."""
-        return not self._all_sent.is_set()
 
     # --- out ---------------------------------------------------------------------------------
 
     def send(self, *command: Any) -> None:
         """Send a command behind those that were given before; its answer is not wanted. Never blocks."""
-        if len(self._waiting) >= MAX_WAITING:
-            self.lost += 1
+        self.queue.put(command)
+
+    async def wait_for_up(self, seconds: float) -> None:
+        """Wait until the subscription works; where it does already, the time."""
+        if self.is_up:
+            await asyncio.sleep(seconds)
             return
-        self._waiting.append(command)
-        self._all_sent.clear()
-        self._wakes.set()
-
-    async def _keep_sending(self) -> None:
-        while True:
-            await self._wakes.wait()
-            self._wakes.clear()
-            while self._waiting:
-                await self._send_all([self._waiting.popleft() for _ in range(len(self._waiting))])
-            self._all_sent.set()
-
-    async def _send_all(self, commands: list[Command]) -> None:
-        pipeline = self.client.pipeline(transaction=False)
-        for command in commands:
-            pipeline.execute_command(*command)
-        try:
-            await pipeline.execute(raise_on_error=False)
-        except self.errors as error:
-            # Whether they came is not known: what is sent twice is worse for pub/sub than what is not sent.
-            if self._resends:
-                self._waiting.extendleft(reversed(commands))
-            else:
-                self.lost += len(commands)
-            what = "wait" if self._resends else "are lost"
-            logger.warning("Redis: %d messages %s: %r", len(commands), what, error)
-            await asyncio.sleep(FIRST_RETRY_S)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._up.wait(), seconds)
 
     # --- in ----------------------------------------------------------------------------------
 
@@ -145,54 +150,125 @@ class RedisLink:
 
     def _change(self, note: Callable[[Any], Any], names: tuple[str, ...], command: str) -> None:
         note(names)
-        if self.is_up and names:
-            task = asyncio.ensure_future(self._tell(command, names))
-            self._tasks.append(task)
-            task.add_done_callback(self._tasks.remove)
-
-    async def _tell(self, command: str, names: tuple[str, ...]) -> None:
-        # A connection that breaks now subscribes to all of them when it is back.
-        with contextlib.suppress(*self.errors):
-            await getattr(self._pubsub, command)(*names)
+        # A connection that is being made subscribes to all of them.
+        if self._wire is not None and not self._wire.lost.done() and names:
+            self._wire.send((command, *names))
 
     async def _keep_listening(self) -> None:
         delay_s = FIRST_RETRY_S
         while True:
             try:
                 await self._listen()
-            except self.errors as error:
-                was_up = self.is_up
+            except Exception as error:
+                if not isinstance(error, self.errors):
+                    logger.exception("Redis: listening has failed")
+                delay_s = FIRST_RETRY_S if self.is_up else min(2 * delay_s, LAST_RETRY_S)
                 self._set_up(False)
-                delay_s = FIRST_RETRY_S if was_up else min(2 * delay_s, LAST_RETRY_S)
-                logger.warning("Redis: no subscription, again in %.1f s: %r", delay_s, error)
+                logger.warning("Redis: no subscription, again in %.1f s: %s", delay_s, said(error))
             await asyncio.sleep(delay_s * random.uniform(0.5, 1))
 
     async def _listen(self) -> None:
         """Subscribe to everything and give away what comes, until the connection breaks."""
-        self._pubsub = pubsub = self.client.pubsub()
+        wire = await open_wire(self.client, self._heard, self._end_predecessor)
+        # Connections that nobody uses now may have died unnoticed with the last: a question would be lost on them.
+        await self.client.connection_pool.disconnect(inuse_connections=False)
         try:
-            if self.patterns:
-                await pubsub.psubscribe(*self.patterns)
-            if self.channels:
-                await getattr(pubsub, f"{self._shard}subscribe")(*self.channels)
-            await pubsub.ping()
-            is_asked = True
-            while True:
-                message = await pubsub.get_message(timeout=ASK_S)
-                if message is None:
-                    if is_asked:
-                        raise ConnectionError("the subscription does not answer")
-                    await pubsub.ping()
-                    is_asked = True
-                    continue
-                is_asked = False
-                if message["type"] in ("message", "pmessage", "smessage"):
-                    self._on_message(message["channel"], message["data"])
-                elif not self.is_up:
-                    # Answers come in the order of the commands: the ping's is the last.
-                    self._set_up(message["type"] == "pong")
+            self._wire = wire
+            wire.send(*self._subscriptions())
+            await self._watch(wire)
         finally:
-            await pubsub.aclose()
+            self._wire = None
+            await wire.close()
+
+    async def _end_predecessor(self, connection: Any) -> None:
+        """Let Redis close the connection that this one takes the place of, if it does not know that it has ended.
+
+        Else it counts as a server that does not answer: for as long as TCP tries to reach it, five minutes if there is
+        nothing to send. Redis 6.2; without the right to do this nothing happens.
+        """
+        try:
+            if self._connection_id is not None:
+                listed = await _asked(connection, "CLIENT", "LIST", "ID", self._connection_id)
+                # Another Redis has other connections under these numbers.
+                if f" name={self._name} ".encode() in _as_bytes(listed):
+                    await _asked(connection, "CLIENT", "KILL", "ID", self._connection_id)
+            await _asked(connection, "CLIENT", "SETNAME", self._name)
+            self._connection_id = int(await _asked(connection, "CLIENT", "ID"))
+        except self._refusal as error:
+            self._connection_id = None
+            logger.debug("Redis: connections can't be named: %s", said(error))
+
+    def _subscriptions(self) -> list[Command]:
+        """What a new connection has to say."""
+        commands: list[Command] = []
+        if self.patterns:
+            commands.append(("psubscribe", *self.patterns))
+        if self.channels:
+            commands.append((f"{self._shard}subscribe", *self.channels))
+        return [*commands, ("ping",)]
+
+    async def _watch(self, wire: RedisWire) -> None:
+        """Ask when nothing has come for half of silence_s. Raises when nothing comes upon that, or it has ended."""
+        clock = asyncio.get_running_loop().time
+        asked_at = clock()  # the subscriptions end with a ping
+        while True:
+            left_s = max(asked_at, wire.heard_at) + self.silence_s / 2 - clock()
+            if left_s > 0:
+                await asyncio.wait([wire.lost], timeout=left_s)
+            elif asked_at > wire.heard_at:
+                raise ConnectionError("the subscription does not answer")
+            else:
+                asked_at = clock()
+                wire.send(("ping",))
+            if wire.lost.done():
+                wire.lost.result()
+
+    def _heard(self, reply: Any) -> None:
+        """Called for each message, and for what Redis answers to commands."""
+        kind = reply[0] if isinstance(reply, list) else reply
+        if kind == b"pmessage":
+            self._give(reply[2], reply[3])
+        elif kind == b"message" or kind == b"smessage":
+            self._give(reply[1], reply[2])
+        elif isinstance(kind, Exception):
+            assert self._wire is not None
+            self._wire.fail(f"Redis refuses the subscription: {kind!r}")
+        elif kind == b"pong" or kind == b"PONG":  # as RESP2 has it, and RESP3
+            # Answers come in the order of the commands: the first ping's is behind the subscriptions'.
+            if self.is_up:
+                self._start(self._ask_of_own())
+            self._set_up(True)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.append(task)
+        task.add_done_callback(self._tasks.remove)
+
+    def _give(self, channel: bytes, data: bytes) -> None:
+        """Whatever goes wrong with a message, the next is one of its own."""
+        try:
+            self.on_message(channel, data)
+        except Exception:
+            logger.exception("a message on %r could not be taken: %.200r", channel, data)
+
+    async def subscribers(self, channel: str) -> int:
+        """How many connections are subscribed to a channel, by its name. Raises what Redis raises."""
+        ask = self.client.pubsub_shardnumsub if self._shard else self.client.pubsub_numsub
+        [(_, count)] = await ask(channel)
+        return int(count)
+
+    async def _ask_of_own(self) -> None:
+        """A connection may live and have lost what it was subscribed to, behind a proxy that has changed Redis."""
+        wire = self._wire
+        if self.own_channel is None or wire is None:
+            return
+        try:
+            is_known = await self.subscribers(self.own_channel) > 0
+        except self.errors as error:
+            wire.fail(f"Redis was asked for the subscription: {error!r}")
+        else:
+            if not is_known:
+                wire.fail("Redis does not know of the subscription")
 
     def _set_up(self, is_up: bool) -> None:
         if is_up == self.is_up:
@@ -203,3 +279,47 @@ class RedisLink:
         else:
             self._up.clear()
         self._on_state(is_up)
+
+
+def _positive(name: str, value: Any) -> float:
+    """A number over 0. Raises ValueError for anything else."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not 0 < value < float("inf"):
+        raise ValueError(f"{name}={value!r}: a number over 0")
+    return float(value)
+
+
+async def _asked(connection: Any, *command: Any) -> Any:
+    await connection.send_command(*command)
+    return await connection.read_response()
+
+
+def _as_bytes(text: Any) -> bytes:
+    return text.encode() if isinstance(text, str) else bytes(text)
+
+
+def _defaults(url: str, silence_s: float) -> dict[str, Any]:
+    """redis-py's options, where the application does not give them.
+
+    Without retries: redis-py would send what may have been done already, and a subscription would come back without
+    anybody being told of what it has missed.
+    """
+    found: dict[str, Any] = {
+        "socket_timeout": silence_s,
+        "socket_connect_timeout": min(silence_s, 5.0),
+    }
+    if not url.startswith("unix:"):
+        found |= {"socket_keepalive": True, "socket_keepalive_options": _tcp_options(silence_s)}
+    return found
+
+
+def _tcp_options(silence_s: float) -> dict[int, int]:
+    """What makes TCP give up a peer that acknowledges nothing, as far as the system has it."""
+    probe_s = max(1, round(silence_s / (PROBES + 1)))
+    wanted = {
+        "TCP_KEEPIDLE": probe_s,
+        "TCP_KEEPINTVL": probe_s,
+        "TCP_KEEPCNT": PROBES,
+        "TCP_USER_TIMEOUT": round(silence_s * 1000),
+    }
+    return {getattr(socket, name): value for name, value in wanted.items() if hasattr(socket, name)}

@@ -21,12 +21,17 @@ class Request:
         self._answered: set[str] = set()
         self._awaited: set[str] | int | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._has_ended = False
 
-    def expect(self, servers: set[str] | int, timeout_s: float) -> None:
-        """Wait for these, or for so many, from now on."""
-        self._awaited = servers if isinstance(servers, int) else servers - self._answered
+    def start(self, timeout_s: float) -> None:
+        """The time runs from now on, whether or not it becomes known who is to answer."""
         self._timer = asyncio.get_running_loop().call_later(timeout_s, self._time_is_up)
-        self._end_if_complete()
+
+    def expect(self, servers: set[str] | int) -> None:
+        """Wait for these, or for so many; nothing happens if the time is up already."""
+        if not self._has_ended:
+            self._awaited = servers if isinstance(servers, int) else servers - self._answered
+            self._end_if_complete()
 
     def answer(self, uid: str, values: list[Any]) -> None:
         """A server's answer; a second one of it does not count."""
@@ -61,6 +66,7 @@ class Request:
 
     def stop(self) -> None:
         """Expect nothing any more."""
+        self._has_ended = True
         if self._timer is not None:
             self._timer.cancel()
         self._on_end()
@@ -122,12 +128,12 @@ class ClusterGathering(Gathering):
 
 
 class Calling(ClusterGathering):
-    """What clients of other servers answer goes to a callback, one by one."""
+    """What clients of other servers answer goes to a callback, one by one; it fails when there is no one more."""
 
     __slots__ = ("_pending",)
 
     def __init__(self, pending: PendingAck, on_end: Callable[[], None]) -> None:
-        super().__init__([], 0, lambda error, answers: None, on_end=on_end)
+        super().__init__([], 0, lambda error, answers: pending.fail(), on_end=on_end)
         self._pending = pending
 
     def answer(self, uid: str, values: list[Any]) -> None:

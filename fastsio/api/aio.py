@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, overload
 
 from fastsio._aio import AsyncServerBase
 from fastsio.api import logs
+from fastsio.api.attendance import AttendanceMethods
 from fastsio.api.flow import FlowMethods
-from fastsio.api.manager import checked
+from fastsio.api.manager import checked, with_bus
 from fastsio.api.namespace import AsyncNamespace, BaseServerNamespace, methods_of
 from fastsio.api.views import EngineView, Environs, Handlers, NamespaceHandlers
 from fastsio.core.acks import wait_for_first_ack
@@ -37,11 +38,11 @@ ASYNC_MODES = ("aiohttp", "sanic", "tornado", "asgi")
 ARGUMENTS = frozenset({"async_mode", "engineio_logger", "monitor_clients"})
 
 
-class AsyncServer(FlowMethods, AsyncServerBase):
+class AsyncServer(FlowMethods, AttendanceMethods, AsyncServerBase):
     """A Socket.IO server in python-socketio's style.
 
-    client_manager: an AsyncManager; one is made if none is given. logger, engineio_logger: True prints what is
-    noted to stderr, a logger gets it; errors are always logged. json: a module with dumps and loads.
+    client_manager: an AsyncManager; AsyncRedisManager and its kind join servers. logger, engineio_logger: True prints
+    what is noted to stderr, a logger gets it; errors are always logged. json: a module with dumps and loads.
     async_handlers=False: a client's events are handled strictly one after the other. namespaces: those that
     are accepted besides those with handlers ("/" if nothing is given, "*" for all). Further keyword arguments:
     async_mode ("asgi", "aiohttp"…: only kept), monitor_clients (clients always are), and the options of
@@ -60,8 +61,9 @@ class AsyncServer(FlowMethods, AsyncServerBase):
         self.async_mode = _checked_mode(kwargs.pop("async_mode", None))
         kwargs.pop("monitor_clients", None)
         engineio_logger = kwargs.pop("engineio_logger", False)
-        options = {name: value for name, value in kwargs.items() if name in Options.names()}
         manager = checked(client_manager)
+        options = {name: value for name, value in kwargs.items() if name in Options.names()}
+        options = with_bus(options, manager)
         hub = Hub(
             Options.of({"check_origin": True} | options | {
                 "json": json, "async_handlers": bool(async_handlers), "namespaces": namespaces or None,
@@ -172,7 +174,8 @@ class AsyncServer(FlowMethods, AsyncServerBase):
         those of a pattern such as "/room/{id}", whose namespaces clients may join then (see IO.of()). Plain or
         coroutine functions. The last one registered for an event wins. typed: whether annotations validate the
         arguments; None: as the server's option says. concurrency: how many such events of one client are handled at a
-        time, others wait in their order. Raises TypeError for a function that can't be called so.
+        time, others wait in their order. With an adapter, "bus_up" and "bus_down" are called with (lost, seconds), see
+        core.namespace.Namespace.on(). Raises TypeError for a function that can't be called so.
         """
         if handler is None:
             return lambda handler: self.on(
@@ -243,7 +246,7 @@ class AsyncServer(FlowMethods, AsyncServerBase):
         namespace: str | None = None, callback: Callable[..., Any] | None = None, ignore_queue: bool = False,
     ) -> None:  # fmt: skip
         """emit("message", data, …)."""
-        await self.emit("message", data, to, room, skip_sid, namespace, callback)
+        await self.emit("message", data, to, room, skip_sid, namespace, callback, ignore_queue)
 
     async def call(
         self, event: str, data: Any = None, to: str | None = None, sid: str | None = None,
@@ -261,17 +264,22 @@ class AsyncServer(FlowMethods, AsyncServerBase):
         if not self.async_handlers:
             raise RuntimeError("Cannot use call() when async_handlers is False.")
         if self.hub.is_elsewhere():
-            return await self.hub.hand_over(self.call(event, data, to, sid, namespace, timeout))
+            return await self.hub.hand_over(
+                self.call(event, data, to, sid, namespace, timeout, ignore_queue)
+            )
         check_event_name(event)
         target = self.hub.get(namespace or "/")
         room = to if to is not None else sid
         sockets = [] if target is None else list(target.everyone_in(room).values())
+        if not sockets and self.hub.cluster is not None and not ignore_queue:
+            args = [event, *_arguments(data)]
+            return await self.hub.cluster.call(namespace or "/", args, room, timeout)
         return await wait_for_first_ack(sockets, [event, *_arguments(data)], timeout)
 
     # --- rooms -------------------------------------------------------------------------------
 
     async def enter_room(self, sid: str, room: Any, namespace: str | None = None) -> None:
-        """Put a client into a room.
+        """Put a client into a room; with other servers it may be a client of any of these.
 
         Raises ValueError if the sid is not connected to the namespace, and for another client's own room.
         """
@@ -279,6 +287,9 @@ class AsyncServer(FlowMethods, AsyncServerBase):
             await self._elsewhere(self.enter_room, sid, room, namespace)
             return
         socket = self._find(sid, namespace)
+        if socket is None and self.hub.cluster is not None:
+            self.hub.cluster.join(namespace or "/", sid, room)
+            return
         if socket is None:
             raise ValueError("sid is not connected to requested namespace")
         if sid != room and socket.namespace.is_sid(room):
@@ -293,6 +304,8 @@ class AsyncServer(FlowMethods, AsyncServerBase):
         socket = self._find(sid, namespace)
         if socket is not None:
             socket.leave([room])
+        elif self.hub.cluster is not None:
+            self.hub.cluster.leave(namespace or "/", sid, room)
 
     async def close_room(self, room: Any, namespace: str | None = None) -> None:
         """Take everyone out of a room. Raises ValueError for a client's own room."""
@@ -304,6 +317,8 @@ class AsyncServer(FlowMethods, AsyncServerBase):
             if target.is_sid(room):
                 raise ValueError("cannot close a sid room")
             target.in_([room]).sockets_leave([room])
+        elif self.hub.cluster is not None:
+            self.hub.cluster.close_room(namespace or "/", room)
 
     def rooms(self, sid: str, namespace: str | None = None) -> list[Any]:
         """The rooms a client is in, its own sid among them; empty for an unknown sid."""
@@ -339,11 +354,13 @@ class AsyncServer(FlowMethods, AsyncServerBase):
         Its `disconnect` handler begins at once and is not waited for.
         """
         if self.hub.is_elsewhere():
-            await self._elsewhere(self.disconnect, sid, namespace)
+            await self._elsewhere(self.disconnect, sid, namespace, ignore_queue)
             return
         socket = self._find(sid, namespace)
         if socket is not None:
             socket.disconnect()
+        elif self.hub.cluster is not None and not ignore_queue:
+            self.hub.cluster.disconnect(namespace or "/", sid)
 
     def get_environ(self, sid: str, namespace: str | None = None) -> dict[str, Any] | None:
         """The request that opened the client's connection, as a WSGI environ; None for an unknown sid."""

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, overload
 
 from fastsio.api.engine_events import EngineEvents
+from fastsio.core.attendance import Attendance
 from fastsio.core.broadcasting import Broadcasting
+from fastsio.core.bus_state import BusState
 from fastsio.core.declaring import Declaring
 from fastsio.core.emitter import Emitter, Handlers
 from fastsio.core.hub import Hub
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from fastsio.serve import RunningServer
 
 
-class IO(Emitter, Broadcasting, Declaring):
+class IO(Emitter, Broadcasting, Declaring, Attendance):
     """A Socket.IO server in Node's style. Options: see fastsio.options.Options. `engine`: see EngineEvents.
 
     Raises TypeError for an option that does not exist, ValueError for one that can't be.
@@ -100,7 +102,9 @@ class IO(Emitter, Broadcasting, Declaring):
         """Call `fn(socket)` on "connection", of every client that joins "/". Works as a decorator.
 
         "new_namespace" calls `fn(namespace)`, a plain function, for each namespace that is made after that, by of() or
-        for a client: there it can add middleware and listeners in time. Other events: see Namespace.on().
+        for a client: there it can add middleware and listeners in time. "bus_up" and "bus_down" call
+        `fn(lost, seconds)` when the adapter has its connection, or has lost it. These, and other events: see
+        Namespace.on().
         """
         return self._listen(event, fn)
 
@@ -149,6 +153,17 @@ class IO(Emitter, Broadcasting, Declaring):
     async def server_side_emit_with_ack(self, event: str, *args: Any) -> list[Any]:
         """Send an event to the other servers and return their answers."""
         return await self.sockets.server_side_emit_with_ack(event, *args)
+
+    # --- other servers -----------------------------------------------------------------------
+
+    @property
+    def bus(self) -> BusState | None:
+        """How the adapter is that joins this server with others; None without one."""
+        return self.hub.bus_state
+
+    async def rooms(self) -> set[Any]:
+        """The rooms of "/" that have clients, on all servers: see Namespace.all_rooms()."""
+        return await self.all_rooms()
 
     # --- being served ------------------------------------------------------------------------
 

@@ -1,9 +1,10 @@
 """AsyncManager: python-socketio's client manager, as a view of the core. Clients and rooms are the core's.
 
 It is what `sio.manager` is. One that is given as client_manager= must not do more than this one: what it would
-change is done by compiled code that does not ask it. Servers in several processes are not joined by it.
+change is done by compiled code that does not ask it. Those that join servers are in fastsio/managers.
 """
 
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -79,6 +80,11 @@ class AsyncManager:
     def __init__(self) -> None:
         self.server: Any = None
         self.logger: Any = None
+
+    @property
+    def bus(self) -> Any:
+        """What joins its server with others, for IO(adapter=…); None: nothing."""
+        return None
 
     @property
     def _hub(self) -> Hub:
@@ -210,14 +216,16 @@ def checked(manager: Any, base: type[AsyncManager] = AsyncManager) -> AsyncManag
     """What was given as client_manager=, or a new `base`. Raises TypeError for one that does more than that."""
     if manager is None:
         return base()
-    if not isinstance(manager, base):
+    if not isinstance(manager, base) or (base is AsyncManager and not is_async(manager)):
         raise TypeError(
-            f"client_manager={manager!r}: only fastsio.{base.__name__} is supported; fastsio keeps clients and "
-            "rooms itself, and does not join servers through a message queue yet"
+            f"client_manager={manager!r}: a fastsio.{base.__name__}, or one of the managers for message queues "
+            f"that go with this server, such as {_EXAMPLES[base is AsyncManager]}"
         )
+    classes = type(manager).__mro__
+    known = next(cls for cls in classes if cls.__module__.startswith("fastsio."))
     own = [
         name
-        for cls in type(manager).__mro__[: type(manager).__mro__.index(base)]
+        for cls in classes[: classes.index(known)]
         for name in vars(cls)
         if hasattr(base, name) and name not in HOOKS and not name.startswith("__")
     ]
@@ -226,3 +234,23 @@ def checked(manager: Any, base: type[AsyncManager] = AsyncManager) -> AsyncManag
             f"client_manager={manager!r}: its {own[0]}() would never be called; fastsio keeps clients and rooms itself"
         )
     return manager
+
+
+_EXAMPLES = ("fastsio.RedisManager", "fastsio.AsyncRedisManager")
+
+
+def is_async(manager: AsyncManager) -> bool:
+    """Whether its emit() is a coroutine function."""
+    return inspect.iscoroutinefunction(manager.emit)
+
+
+def with_bus(options: dict[str, Any], manager: AsyncManager) -> dict[str, Any]:
+    """A server's options, with what its manager joins it to others by. Raises ValueError for two such things."""
+    bus = manager.bus
+    if bus is None:
+        return options
+    if options.get("adapter") is not None:
+        raise ValueError(
+            f"adapter={options['adapter']!r} and client_manager={manager!r}: only one can join servers"
+        )
+    return {**options, "adapter": bus}

@@ -17,8 +17,9 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from fastsio.api.aio import ARGUMENTS, AsyncServer
+from fastsio.api.attendance import SyncAttendanceMethods
 from fastsio.api.flow import SyncFlowMethods
-from fastsio.api.manager import checked
+from fastsio.api.manager import checked, with_bus
 from fastsio.api.namespace import BaseServerNamespace, methods_of
 from fastsio.api.sync_namespace import Namespace
 from fastsio.api.sync_views import Manager, SyncEngineView
@@ -49,7 +50,7 @@ GREEN_MODES = ("eventlet", "gevent", "gevent_uwsgi")
 NEEDED = ("thread", "threading", "socket", "select")
 
 
-class Server(SyncFlowMethods):
+class Server(SyncFlowMethods, SyncAttendanceMethods):
     """A Socket.IO server whose handlers are plain functions that may block.
 
     The arguments are python-socketio's and AsyncServer's, and `handler_threads`: how many handlers may run at a time,
@@ -78,7 +79,7 @@ class Server(SyncFlowMethods):
         manager = checked(client_manager, Manager)
         self._server = AsyncServer(
             logger=logger, json=json, async_handlers=async_handlers, namespaces=namespaces,
-            always_connect=always_connect, **kwargs,
+            always_connect=always_connect, **with_bus(kwargs, manager),
         )  # fmt: skip
         self.hub = self._server.hub
         self.hub.registry.adapt = self._in_thread
@@ -215,14 +216,16 @@ class Server(SyncFlowMethods):
         JSON can't hold, ValueError for a reserved name.
         """
         bridge = self._bridge_to_clients()
-        if bridge is None or bridge.is_here or callback is not None or self.hub.notes_events:
-            answer = None if callback is None else self._answer_to(callback)
-            self._do(self._server.emit, event, data, to, room, skip_sid, namespace, answer)
-            return
-        check_event_name(event)
         target = self.hub.get(namespace or "/")
-        if target is None:
+        is_special = callback is not None or ignore_queue or target is None or self.hub.notes_events
+        if bridge is None or bridge.is_here or is_special:
+            answer = None if callback is None else self._answer_to(callback)
+            self._do(
+                self._server.emit, event, data, to, room, skip_sid, namespace, answer, ignore_queue
+            )
             return
+        assert target is not None
+        check_event_name(event)
         packet, ticket = target.adapter.prepare([event, *_arguments(data)])
         recipients = room if to is None else to
         bridge.post(target.send_to_rooms, packet, _frozen(recipients), _frozen(skip_sid), ticket)
@@ -250,8 +253,10 @@ class Server(SyncFlowMethods):
             raise RuntimeError("Cannot use call() when async_handlers is False.")
         bridge = self._bridge_to_clients()
         if bridge is None:
-            return run_inline(self._server.call(event, data, to, sid, namespace, timeout))
-        return bridge.run(self._server.call, event, data, to, sid, namespace, timeout)
+            return run_inline(
+                self._server.call(event, data, to, sid, namespace, timeout, ignore_queue)
+            )
+        return bridge.run(self._server.call, event, data, to, sid, namespace, timeout, ignore_queue)
 
     def _answer_to(self, callback: Callable[..., Any]) -> Callable[..., None]:
         """`callback` for the loop to call: it runs in the pool."""
@@ -308,7 +313,7 @@ class Server(SyncFlowMethods):
 
         Its `disconnect` handler starts in the pool and may still run when this returns.
         """
-        self._do(self._server.disconnect, sid, namespace)
+        self._do(self._server.disconnect, sid, namespace, ignore_queue)
 
     def get_environ(self, sid: str, namespace: str | None = None) -> dict[str, Any] | None:
         """The WSGI environ of the request that opened the client's connection; None for an unknown sid."""

@@ -26,7 +26,12 @@ ROOM_EVENTS = ("create-room", "delete-room", "join-room", "leave-room")
 
 
 class Adapter:
-    """`rooms`: room to {sid: Socket}."""
+    """`rooms`: room to {sid: Socket}.
+
+    `has_way_round`: what is sent here comes to the clients here when it comes back from where others get it too.
+    """
+
+    has_way_round = False
 
     def __init__(self, namespace: "Namespace") -> None:
         self.namespace = namespace
@@ -36,6 +41,11 @@ class Adapter:
     def local(self) -> "Adapter":
         """The adapter of this server's clients alone."""
         return self
+
+    @property
+    def keeping(self) -> "Adapter":
+        """The adapter through which a packet for one client goes that is kept for it."""
+        return self.local
 
     def on(self, event: str, fn: Callable[..., Any] | None = None) -> Any:
         """Hear of rooms: "create-room" and "delete-room" call `fn(room)`, "join-room" and "leave-room" `fn(room, sid)`.
@@ -207,6 +217,20 @@ class Adapter:
         if not rooms:
             return None
         return {sid for room in rooms for sid in self._members_of(room)}
+
+    # --- who is where on all servers ---------------------------------------------------------
+
+    async def count_members(self, rooms: Rooms | None) -> int:
+        """How many clients are in any of the rooms (None: in the namespace)."""
+        return len(self._union(rooms))
+
+    async def list_members(self, rooms: Rooms | None) -> set[str]:
+        """Their ids."""
+        return set(self._union(rooms))
+
+    async def list_rooms(self) -> set[Any]:
+        """The rooms that have clients, without their own ones."""
+        return set(self.rooms)
 
     # --- what Node's adapter says ------------------------------------------------------------
 

@@ -10,15 +10,21 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from fastsio._codec import encode_packet
+from fastsio._codec import check_event_name, encode_packet
 from fastsio._encoded import Encoded, encode_engine_packet
 from fastsio._ids import new_id
+<<<<<<< HEAD
 from fastsio._joining import HubBase
+=======
+from fastsio.core.acks import PendingAck
+>>>>>>> int
 from fastsio.core.admissions import Admissions
+from fastsio.core.bus_state import BusState
 from fastsio.core.failures import Failures
 from fastsio.core.limits import Limits, Rule
 from fastsio.core.namespace import Namespace
 from fastsio.core.observer import Observer
+from fastsio.core.operator import NOBODY_EXCEPT, as_rooms
 from fastsio.core.parent import ParentNamespace, Parents
 from fastsio.core.parsers import make_json
 from fastsio.core.peer import CONNECT_ERROR, Peer
@@ -87,6 +93,12 @@ class Hub(HubBase):
             self.namespace(name)
         for limit in options.limits or ():
             self.limit(**limit)
+
+    def join_cluster(self, adapter: Any) -> None:
+        """Let an application without `adapter` be one of several servers, before it is served."""
+        self.cluster = adapter.join(self)
+        for namespace in self.namespaces.values():
+            namespace.join_cluster(self.cluster)
 
     def namespace(self, name: str) -> Namespace:
         """The namespace of that name, made if it is new; the leading "/" may be left out.
@@ -268,6 +280,34 @@ class Hub(HubBase):
             raise TypeError(f"a message of {type(data).__name__}: a str, a dict or a list")
         return encode_engine_packet(b"4" + data.encode())
 
+    def emit_apart(
+        self, name: str, args: list[Any], room: Any, skip: Any, callback: Callable[..., Any] | None, is_local: bool
+    ) -> None:  # fmt: skip
+        """Send an event to a namespace that other servers may have, or (is_local) to clients here alone.
+
+        Raises as Namespace.emit_to().
+        """
+        check_event_name(args[0])
+        rooms = None if room is None else as_rooms(list(room) if isinstance(room, tuple) else room)
+        excluded = (
+            NOBODY_EXCEPT
+            if skip is None
+            else as_rooms(list(skip) if isinstance(skip, tuple) else skip)
+        )
+        namespace = self.get(name)
+        if namespace is not None:
+            if callback is None:
+                namespace.deliver_here(args, rooms, excluded, False, False)
+            else:
+                namespace.adapter.local.ask(args, rooms, excluded, callback)
+        elif self.cluster is not None and not is_local:
+            if callback is None:
+                self.cluster.emit(name, args, rooms, excluded)
+            else:
+                self.cluster.ask_others(
+                    name, args, rooms, excluded, PendingAck(callback, self.tasks)
+                )
+
     # --- exception handlers ------------------------------------------------------------------
 
     def add_exception_handler(
@@ -296,6 +336,11 @@ class Hub(HubBase):
             self.cluster.served(self.loop)
         if engine is not None and self.on_served is not None:
             self.on_served()
+
+    @property
+    def bus_state(self) -> BusState | None:
+        """How the adapter is that joins this server with others; None without one."""
+        return None if self.cluster is None else self.cluster.state
 
     def is_elsewhere(self) -> bool:
         """Whether the caller runs in another thread than the engine; nothing here may be touched from there."""

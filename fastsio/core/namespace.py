@@ -9,11 +9,14 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from fastsio._codec import RESERVED_EVENTS, Parser, check_event_name
 from fastsio._dispatch import Handler, NamespaceBase
 from fastsio._eager import start_eager
-from fastsio._encoded import Encoded
+from fastsio._encoded import Encoded, encode_engine_packet
 from fastsio.core.adapter import Adapter
+from fastsio.core.attendance import Attendance
 from fastsio.core.broadcasting import Broadcasting
+from fastsio.core.bus_events import BUS_EVENTS
 from fastsio.core.declaring import Declaring
 from fastsio.core.emitter import Emitter, Handlers
 from fastsio.core.gather import calling, setting
@@ -37,21 +40,39 @@ Guard = Callable[["Socket"], Any]
 
 logger = logging.getLogger("fastsio.core")
 
-OWN_EVENTS = ("connection", "connect", "new_namespace")
+OWN_EVENTS = ("connection", "connect", "new_namespace", *BUS_EVENTS)
+RESERVED_NAMES = frozenset(name.encode() for name in RESERVED_EVENTS)
 
 
-class Namespace(Emitter, Broadcasting, Declaring, NamespaceBase):
+def event_head(name: str) -> bytes:
+    """Engine.IO's type and Socket.IO's, and the namespace: `42`, `42/chat,`."""
+    return b"42" if name == "/" else b"42%b," % name.encode()
+
+
+def is_plain_event(text: bytes) -> bool:
+    """Whether JSON is an array that begins with a string which is no reserved name, as all events do.
+
+    It may say no of one that has blanks, or escapes in its name.
+    """
+    if not text.startswith(b'["'):
+        return False
+    name = text[2 : text.index(b'"', 2)]
+    return name not in RESERVED_NAMES and b"\\" not in name
+
+
+class Namespace(Emitter, Broadcasting, Declaring, Attendance, NamespaceBase):
     """One namespace. `name` begins with "/"; `sockets` are those that joined, by id; `adapter` has the rooms.
 
     `joining`: not yet admitted, but reached by id and in the rooms that a guard put them into.
     """
 
     guards: list[Guard]
-    watch: Watch | None
     connection_handlers: Handlers
 
     def __init__(self, name: str, json: Any, tasks: set[Any], hub: "Hub") -> None:
         self.hub = hub
+        # What is in front of an event's JSON in a packet; None where a Parser makes packets.
+        self.event_head: bytes | None = None if isinstance(json, Parser) else event_head(name)
         self.max_running = hub.options.max_running_events
         # What those who are joining get when they are admitted, by id.
         self.held: dict[str, Held] = {}
@@ -61,9 +82,16 @@ class Namespace(Emitter, Broadcasting, Declaring, NamespaceBase):
             self.recovery = Recovery(self)
             self.asks_adapter = True
         if hub.cluster is not None:
+<<<<<<< HEAD
             self.adapter = hub.cluster.adapter_for(self, self.adapter)
             self.asks_adapter = True
+=======
+            self.join_cluster(hub.cluster)
+        self.guards: list[Guard] = []
+>>>>>>> int
         self._entry_guard: Guard | None = None
+        # Who hears of more than the hub's observer does, once there was anybody.
+        self.watch: Watch | None = None
         # Events that no handler got because of their arguments (typed.py).
         self.invalid_events = 0
         # Events that the server sends, by name, where the application declared them.
@@ -72,6 +100,11 @@ class Namespace(Emitter, Broadcasting, Declaring, NamespaceBase):
         # A child of a parent namespace, and what its name says of it: {"id": "7"} where that is /room/{id}.
         self.parent: ParentNamespace | None = None
         self.params: dict[str, Any] = {}
+
+    def join_cluster(self, cluster: Any) -> None:
+        """Let its clients be those of several servers (adapters/cluster.py)."""
+        self.adapter = cluster.adapter_for(self, self.adapter)
+        self.asks_adapter = True
 
     def observe(self, observer: Observer | None) -> None:
         """Tell `observer` of events and rooms, besides those who watch this namespace alone."""
@@ -92,6 +125,12 @@ class Namespace(Emitter, Broadcasting, Declaring, NamespaceBase):
         """What is told of events and rooms: the watch while it is used, else the hub's observer, if there is one."""
         assert self.watch is not None
         self.observer = self.watch if self.watch.is_used else self.watch.observer
+        others = tuple(one for one in self.attendants or () if one is not self.watch)
+        self.attendants = ((*others, self.watch) if self.watch.is_used else others) or None
+
+    def attend(self, attendant: Any) -> None:
+        """Tell `attendant` of clients that come and go: socket_joined(sid), socket_left(sid)."""
+        self.attendants = (*(self.attendants or ()), attendant)
 
     def find(self, sid: Any) -> "Socket | None":
         """The socket with that id, also while it joins or leaves."""
@@ -132,7 +171,9 @@ class Namespace(Emitter, Broadcasting, Declaring, NamespaceBase):
         """Call `fn(socket)` on "connection" (or "connect"), for every client that joins. Works as a decorator.
 
         Of "/", "new_namespace" calls `fn(namespace)`, a plain function, for each namespace that is made after that, by
-        the application or for a client. Any other event is one that another server sends with server_side_emit().
+        the application or for a client. With an adapter, "bus_up" and "bus_down" call `fn(lost, seconds)` when it has
+        its connection, or has lost it: how many messages were lost since the event before, and how long it was as it
+        was. Any other event is one that another server sends with server_side_emit().
         Events of clients are listened to on their sockets: socket.on().
         """
         return self._listen(event, fn)
@@ -219,6 +260,8 @@ class Namespace(Emitter, Broadcasting, Declaring, NamespaceBase):
 
         That is what it returns, or calls its parameter `ack` with; None where nobody listens.
         """
+        if args[0] in OWN_EVENTS:
+            raise ValueError(f"another server sends {args[0]!r}, which is this one's own")
         if answer is not None and not self.handlers_of(args[0]):
             answer(None)
         for handler in self.handlers_of(args[0]):
@@ -290,7 +333,11 @@ class Namespace(Emitter, Broadcasting, Declaring, NamespaceBase):
         """emit_to() of what the adapter has prepared (sync.py does that in the caller's thread)."""
         rooms = None if room is None else self._rooms_of(room)
         excluded = NOBODY_EXCEPT if skip is None else self._rooms_of(skip)
-        if not self.joining or not self._hold(encoded, room, excluded):
+        if (
+            not self.joining
+            or self.adapter.has_way_round
+            or not self._hold(encoded, room, excluded)
+        ):
             self.adapter.deliver(encoded, rooms, excluded, ticket=ticket)
         else:
             self.adapter.publish(rooms, excluded, ticket)
@@ -299,13 +346,42 @@ class Namespace(Emitter, Broadcasting, Declaring, NamespaceBase):
         self, args: list[Any], rooms: Rooms | None, excluded: Rooms, is_volatile: bool, is_plain: bool
     ) -> None:  # fmt: skip
         """Another server's broadcast: give it to the clients that are here."""
-        adapter = self.adapter.local
-        encoded, ticket = adapter.prepare(args, is_volatile)
+        check_event_name(args[0])  # clients close a connection on which a wrong one comes
+        encoded, ticket = self.adapter.local.prepare(args, is_volatile)
         encoded.is_plain = is_plain
+        self.give_here(encoded, rooms, excluded, is_volatile, ticket)
+        if self.observer is not None:
+            self.tell_sent_to(args, rooms, excluded)
+
+    def give_here(
+        self, encoded: Encoded, rooms: Rooms | None, excluded: Rooms, is_volatile: bool, ticket: Any
+    ) -> None:  # fmt: skip
+        """deliver_here() of what the adapter of the clients here has prepared."""
         room = None if rooms is None else [*rooms] if len(rooms) != 1 else next(iter(rooms))
         if is_volatile or not self.joining or not self._hold(encoded, room, excluded):
-            adapter.deliver(encoded, rooms, excluded, is_volatile, ticket)
-        self.tell_sent_to(args, rooms, excluded)
+            self.adapter.local.deliver(encoded, rooms, excluded, is_volatile, ticket)
+
+    def deliver_text(
+        self, text: bytes, rooms: Rooms | None, excluded: Rooms, is_volatile: bool, is_plain: bool
+    ) -> bool:  # fmt: skip
+        """deliver_here() of [event, *args] in JSON, which becomes the packet as it is.
+
+        False, and nothing is done, where somebody has to look into it.
+        """
+        adapter = self.adapter.local
+        if (
+            type(adapter) is not Adapter
+            or self.observer is not None
+            or self.joining
+            or self.event_head is None
+            or not is_plain_event(text)
+        ):
+            return False
+        encoded = encode_engine_packet(self.event_head + text)
+        encoded.is_event = True
+        encoded.is_plain = is_plain
+        adapter.deliver(encoded, rooms, excluded, is_volatile)
+        return True
 
     def _hold(self, encoded: Encoded, room: Any, excluded: Rooms) -> bool:
         """Keep a packet to everyone for those who are still asked about; True if it is for nobody else.

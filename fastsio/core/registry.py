@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastsio._dispatch import Handler
+from fastsio.core.bus_events import BUS_EVENTS
 from fastsio.core.errors import ConnectionRefusedError, InvalidArgumentError
 from fastsio.core.handlers import (
     PREFIX_EVENT,
@@ -82,6 +83,9 @@ class Registry:
         None is what the server's option says. concurrency: see turns.py. Raises TypeError if `fn` can't take what it
         will be called with, ValueError for a concurrency that can't be.
         """
+        if event in BUS_EVENTS and self._hub.cluster is not None:
+            self._listen_to_bus(event, fn, name)
+            return
         if concurrency is not None and event in RESERVED:
             raise ValueError(f"concurrency={concurrency!r}: {event!r} comes once for each client")
         name, prefix = self._place(name)
@@ -100,6 +104,14 @@ class Registry:
         handler = make_handler(fn, PREFIX_SOCKET, typed=typed, concurrency=concurrency)
         self.functions.setdefault(name, {})[event] = Entry(fn, handler)
         self._apply_to(name)
+
+    def _listen_to_bus(self, event: str, fn: Function, name: str) -> None:
+        """Of a namespace, "bus_up" or "bus_down" is the server's own: without a sid, and no client can send it."""
+        namespace = self._hub.root if name == ANY or is_pattern(name) else self._hub.namespace(name)
+        for handler in namespace.handlers_of(event):
+            namespace.forget(event, handler)
+        max_args = positional_count(fn)[1]
+        namespace.set_listeners(event, (Handler(self.adapt(fn), max_args=max_args),))
 
     def _place(self, name: str) -> tuple[str, int]:
         """A namespace's name as it is here, and what its functions get before an event's arguments; it exists then."""

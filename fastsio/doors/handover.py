@@ -72,7 +72,7 @@ class Takeover:
         theirs = [] if self._theirs is None else [self._theirs.fileno()]
         try:
             socket.send_fds(self._channel, [READY + b"\n"], theirs)
-            answer, _ = await _read_line(self._channel, ANSWER_S)
+            answer, _ = await read_line(self._channel, ANSWER_S)
         except OSError as error:  # TimeoutError too
             answer = repr(error).encode()
         finally:
@@ -98,16 +98,16 @@ async def ask(path: str) -> Takeover | None:
     """
     if not HAS_UNIX:
         raise ValueError(f"handover={path!r}: there are no Unix sockets here")
-    channel = await _connect(path)
+    channel = await connect_to(path)
     if channel is None:
         return None
     sockets: list[socket.socket] = []
     try:
-        _check_peer(channel)
+        check_peer(channel)
         hello = json.dumps({"fastsio": VERSION, "pid": os.getpid()}).encode()
         await asyncio.get_running_loop().sock_sendall(channel, hello + b"\n")
-        line, descriptors = await _read_line(channel, ANSWER_S)
-        sockets = [_socket_of(number) for number in descriptors]
+        line, descriptors = await read_line(channel, ANSWER_S)
+        sockets = [socket_of_number(number) for number in descriptors]
         if not line:
             raise HandoverFailed("it ended the conversation")
         said = _parsed(line)
@@ -124,7 +124,7 @@ async def ask(path: str) -> Takeover | None:
         raise HandoverFailed(f"the process at {path!r} does not hand over: {reason}") from error
 
 
-async def _connect(path: str) -> socket.socket | None:
+async def connect_to(path: str) -> socket.socket | None:
     """A connection to whoever listens at a path, None if nobody does."""
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     channel.setblocking(False)
@@ -141,7 +141,7 @@ async def _connect(path: str) -> socket.socket | None:
 
 
 async def _is_served(path: str) -> bool:
-    channel = await _connect(path)
+    channel = await connect_to(path)
     if channel is not None:
         channel.close()
     return channel is not None
@@ -202,21 +202,21 @@ class HandoverPoint:
 
     async def _hand_over(self, channel: socket.socket) -> bool:
         """Give the sockets to who asks; True once that serves them."""
-        _check_peer(channel)
-        line, _ = await _read_line(channel, ANSWER_S)
+        check_peer(channel)
+        line, _ = await read_line(channel, ANSWER_S)
         if not line:
             return False  # somebody looked whether this process is here
         pid = int(_parsed(line)["pid"])
         said = {"fastsio": VERSION, "pid": os.getpid(), "sockets": len(self._sockets)}
         descriptors = [one.fileno() for one in self._sockets]
         socket.send_fds(channel, [json.dumps(said).encode() + b"\n"], descriptors)
-        line, descriptors = await _read_line(channel, READY_S)
+        line, descriptors = await read_line(channel, READY_S)
         if line != READY:
             for number in descriptors:
                 os.close(number)
             logger.warning("process %d did not take the sockets: this one goes on serving", pid)
             return False
-        self._on_taken(pid, _socket_of(descriptors[0]) if descriptors else None)
+        self._on_taken(pid, socket_of_number(descriptors[0]) if descriptors else None)
         self._leave()
         # From here on the other process serves, whatever becomes of this line.
         with contextlib.suppress(OSError):
@@ -227,7 +227,7 @@ class HandoverPoint:
 # --- both ----------------------------------------------------------------------------------------
 
 
-async def _read_line(channel: socket.socket, within_s: float) -> tuple[bytes, list[int]]:
+async def read_line(channel: socket.socket, within_s: float) -> tuple[bytes, list[int]]:
     """The next line without its end, and the descriptors that came with it; b"" if the other side has gone.
 
     Raises TimeoutError, and ValueError for a line that is too long. What follows a line is not expected.
@@ -292,12 +292,12 @@ def _parsed(line: bytes) -> dict[str, Any]:
     return said
 
 
-def _socket_of(number: int) -> socket.socket:
+def socket_of_number(number: int) -> socket.socket:
     os.set_inheritable(number, False)
     return socket.socket(fileno=number)
 
 
-def _check_peer(channel: socket.socket) -> None:
+def check_peer(channel: socket.socket) -> None:
     """The sockets go to the same user's processes and root's, whatever the file's permissions have become."""
     if not hasattr(socket, "SO_PEERCRED"):
         return  # not Linux: the permissions say it

@@ -5,6 +5,7 @@ Source: unix(7), POSIX bind(); the options are called as uvicorn's and gunicorn'
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 import ssl
@@ -15,6 +16,8 @@ from typing import Any, NamedTuple
 
 from fastsio.doors.patience import make_patient
 from fastsio.doors.tls import listener_options
+
+logger = logging.getLogger("fastsio.serve")
 
 BACKLOG = 2048
 # Owner and group: a proxy in the server's group may connect.
@@ -34,7 +37,7 @@ class Listeners:
         self._servers = servers
         self.sockets: list[Any] = [one for server in servers for one in server.sockets]
         names = [one.getsockname() for one in self.sockets]
-        self.urls = [_url_of(name, scheme) for name in names]
+        self.urls = [url_of(name, scheme) for name in names]
         self.url = self.urls[0]
         self.host, self.port = _address_of(names[0])
         # Files that go when the server has stopped: (path, device, inode).
@@ -223,7 +226,39 @@ async def listen(
         raise
 
 
-def _url_of(name: Any, scheme: str) -> str:
+class Listening:
+    """Listens on sockets besides a server's own, from now on until close(). They stay open; copies are closed.
+
+    make, context, handshake_s: as for listen().
+    """
+
+    def __init__(
+        self, make: Callable[[], Any], context: ssl.SSLContext | None, handshake_s: float,
+        sockets: Sequence[socket.socket],
+    ) -> None:  # fmt: skip
+        self._listeners: Listeners | None = None
+        copies = [one.dup() for one in sockets]
+        self._task = asyncio.get_running_loop().create_task(
+            self._listen(make, copies, context, handshake_s)
+        )
+
+    async def _listen(
+        self, make: Callable[[], Any], copies: list[socket.socket], context: ssl.SSLContext | None, handshake_s: float
+    ) -> None:  # fmt: skip
+        try:
+            self._listeners = await listen(make, "", 0, copies, context, handshake_s)
+        except OSError as error:
+            logger.warning("can't listen for another worker: %s", error)
+
+    def close(self) -> None:
+        """Connections that were accepted are not touched."""
+        self._task.cancel()
+        if self._listeners is not None:
+            self._listeners.close()
+
+
+def url_of(name: Any, scheme: str) -> str:
+    """The URL of a listening socket's name, without a path."""
     if isinstance(name, tuple):
         host, port = name[:2]
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"

@@ -1,15 +1,18 @@
 """Connections that go over to another process, with the request that came on them.
 
-After a handover two processes serve one port for a while, and each has sessions that the other does not know. A
-client that polls may bring its next request on a new connection, which the new process accepts; a proxy may bring
-anybody's on one that the old process has kept. Then the connection itself is passed, and the other process answers on
-it. On the way (a pair of SOCK_SEQPACKET sockets, from the handover) a request is a packet with its size, 8 bytes in
-network order, and with the connection's descriptor, then its bytes in packets of 64 KiB at most. Not over TLS: its
-state can't be passed. Source: unix(7), SCM_RIGHTS.
+After a handover two processes serve one port for a while, and each has sessions that the other does not know; workers
+(fastsio/workers) do so all the time. A client that polls may bring its next request on a new connection, which another
+process accepts; a proxy may bring anybody's on one that any process has kept. Then the connection itself is passed, and
+the other process answers on it. On the way (a pair of SOCK_SEQPACKET sockets) a request is a packet with its size, 8
+bytes in network order, and what else is to be told in JSON, if anything, with the connection's descriptor; then its
+bytes in packets of 64 KiB at most. TLS has a state that can't be passed: such a connection is relayed (relay.py) where
+the processes stay together. Source: unix(7), SCM_RIGHTS.
 """
 
 import asyncio
 import errno
+import functools
+import json
 import logging
 import os
 import socket
@@ -20,6 +23,7 @@ from typing import Any
 
 from fastsio._conn import Conn
 from fastsio._http import Request
+from fastsio.doors.relay import Introduction, Origin, RelayedTransport, relay
 from fastsio.server import Server
 
 logger = logging.getLogger("fastsio.serve")
@@ -40,27 +44,33 @@ NOT_PASSED = (b"content-length", b"transfer-encoding", b"expect")
 
 
 class Neighbour:
-    """The other process of a handover, as long as it lives: give() it connections, and serve what it gives.
+    """The other one of two processes, as long as it lives: give() it connections, and serve what it gives.
 
-    `on_gone()` is called once, when it ends or close() is called.
+    `on_gone()` is called once, when it ends or close() is called. `given`: how many connections it was given.
     """
 
     def __init__(
-        self, server: Server, make: Callable[[], Any], channel: socket.socket, on_gone: Callable[[], None]
+        self, server: Server, make: Callable[[], Any], channel: socket.socket, on_gone: Callable[[], None],
+        *, relays: bool = False,
     ) -> None:  # fmt: skip
-        """`make()`: a connection of `server`. The channel is this one's."""
+        """`make()`: a connection of `server`. The channel is this one's. relays: what can't be passed is relayed."""
         channel.setblocking(False)
         self._server = server
         self._make = make
         self._channel = channel
         self._on_gone = on_gone
+        self._relays = relays
         self._is_closed = False
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[tuple[bytes, int]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
+        self.given = 0
         self._fed: Any = None
-        # The request that is coming: its connection, how long it is, what is here of it.
+        # Through whose hands the connection went that is fed now.
+        self.fed_through: tuple[str, ...] = ()
+        # The request that is coming: its connection, what was told of it, how long it is, what is here of it.
         self._fd = -1
+        self._told: dict[str, Any] = {}
         self._size = 0
         self._data = b""
         self._loop.add_reader(channel, self._receive)
@@ -88,29 +98,63 @@ class Neighbour:
 
     # --- giving ------------------------------------------------------------------------------
 
-    def give(self, conn: Conn, request: Request) -> bool:
-        """Let the other process answer `request` and have the connection; False if it can't be, and nothing happens."""
-        can_go = not (
-            self._is_closed or conn.is_secure or request.is_too_large or self.has_given(conn)
-        )
-        # What is unsent would be lost.
-        if not can_go or conn.buffered_bytes or conn.transport.get_write_buffer_size():
+    def give(self, conn: Conn, request: Request, through: tuple[str, ...] = ()) -> bool:
+        """Let the other process answer `request` and have the connection; False if it can't be, and nothing happens.
+
+        `through`: whose hands it has gone through, where it may go on from there.
+        """
+        if self._is_closed or self.has_given(conn) or len(self._waiting) >= MAX_WAITING:
             return False
-        if len(self._waiting) >= MAX_WAITING:
+        # What has come behind the request, or waits to be sent from our own queue, would be lost.
+        if conn.buffered_bytes or has_more(conn, request):
             return False
+        transport = conn.transport
+        relayed = transport if isinstance(transport, RelayedTransport) else None
+        told: dict[str, Any] = {"through": through} if through else {}
         try:
-            fd = os.dup(conn.transport.get_extra_info("socket").fileno())
+            if transport.get_write_buffer_size() or (conn.is_secure and relayed is None):
+                return self._relays and self._give_relayed(conn, request, told)
+            fd = os.dup(transport.get_extra_info("socket").fileno())
         except OSError as error:
             logger.warning("a connection can't be passed on: %s", error)
             return False
+        if relayed is not None:
+            told["origin"] = relayed.origin
         # Not read here any more; the connection itself stays open, by the descriptor.
         conn.abort()
-        data = bytes_of(request)
-        self._waiting.append((SIZE.pack(len(data)), fd))
+        self._post(request, fd, told)
+        return True
+
+    def _give_relayed(self, conn: Conn, request: Request, told: dict[str, Any]) -> bool:
+        """Give one end of a pair of sockets, and let the connection's bytes go through the other."""
+        near, far = socket.socketpair()
+        near.setblocking(False)
+        transport = conn.transport
+        told["origin"] = Origin.of(transport, conn.is_secure)
+        # The protocol lets go: for it the connection has ended.
+        conn.connection_lost(None)
+        self._post(request, far.detach(), told)
+        task = self._loop.create_task(self._relay(transport, near))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return True
+
+    async def _relay(self, transport: Any, near: socket.socket) -> None:
+        try:
+            await relay(transport, near)
+        except OSError as error:
+            logger.warning("a connection can't be relayed: %s", error)
+            near.close()
+
+    def _post(self, request: Request, fd: int, told: dict[str, Any]) -> None:
+        """A request and its connection, on their way."""
+        self.given += 1
+        data = bytes_of(request, self._server.max_message_bytes + 1)
+        head = SIZE.pack(len(data)) + (json.dumps(told).encode() if told else b"")
+        self._waiting.append((head, fd))
         for at in range(0, len(data), PACKET_BYTES):
             self._waiting.append((data[at : at + PACKET_BYTES], -1))
         self._send()
-        return True
 
     def _send(self) -> None:
         """Send what waits, as far as the other process takes it."""
@@ -165,43 +209,81 @@ class Neighbour:
             if self._fd >= 0:
                 os.close(self._fd)
             (self._fd,), self._data = fds, b""
-            if len(data) != SIZE.size:
+            try:
+                self._size, self._told = head_of(data)
+            except ValueError:
                 self._lost(OSError(f"no request begins with {data[:20]!r}"))
                 return
-            (self._size,) = SIZE.unpack(data)
         else:
             self._data += data
         if self._fd >= 0 and self._data and len(self._data) >= self._size:
             fd, self._fd = self._fd, -1
-            task = self._loop.create_task(self._serve(socket.socket(fileno=fd), self._data))
+            task = self._loop.create_task(
+                self._serve(socket.socket(fileno=fd), self._data, self._told)
+            )
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _serve(self, sock: socket.socket, data: bytes) -> None:
+    async def _serve(self, sock: socket.socket, data: bytes, told: dict[str, Any]) -> None:
         """Serve a connection from the request on that came with it."""
+        through = tuple(told.get("through", ()))
+
+        def feed(conn: Any) -> None:
+            self._fed, self.fed_through = conn, through
+            try:
+                conn.data_received(data)
+            finally:
+                self._fed, self.fed_through = None, ()
+
         try:
-            _, conn = await self._loop.connect_accepted_socket(self._make, sock)
-        except OSError as error:
+            origin = None if "origin" not in told else Origin.read(told["origin"])
+            make = functools.partial(Introduction, self._make, origin, feed)
+            await self._loop.connect_accepted_socket(make, sock)
+        except (OSError, TypeError, ValueError) as error:
             logger.warning("a connection that was passed on can't be served: %s", error)
             sock.close()
-            return
-        self._fed = conn
-        try:
-            conn.data_received(data)
-        finally:
-            self._fed = None
 
 
-def bytes_of(request: Request) -> bytes:
-    """A request as it is sent; its body is whole, and told by its length."""
+def head_of(data: bytes) -> tuple[int, dict[str, Any]]:
+    """The size of a request that is to come, and what is told of it. Raises ValueError for what is none."""
+    if len(data) < SIZE.size:
+        raise ValueError(f"{len(data)} bytes")
+    (size,) = SIZE.unpack(data[: SIZE.size])
+    told = json.loads(data[SIZE.size :]) if len(data) > SIZE.size else {}
+    if not isinstance(told, dict):
+        raise ValueError(f"{told!r}")
+    return size, told
+
+
+def has_more(conn: Conn, request: Request) -> bool:
+    """Whether more has come than `request`, which is being served: of the next one, or ahead of its turn."""
+    http = conn.http
+    if http is not None and (http.ready or (http.is_reading and not request.is_too_large)):
+        return True
+    return getattr(conn, "held", None) is not None
+
+
+def bytes_of(request: Request, too_large: int = 0) -> bytes:
+    """A request as it is sent; its body is whole, and told by its length.
+
+    `too_large`: how many bytes a body has that is too large; nothing of it is here, and nobody will read it.
+    """
     headers = [pair for pair in request.raw_headers if pair[0].lower() not in NOT_PASSED]
     if not request.keep_alive and not any(name.lower() == b"connection" for name, _ in headers):
         headers.append((b"Connection", b"close"))
-    if request.body or request.method not in ("GET", "HEAD"):
-        headers.append((b"Content-Length", b"%d" % len(request.body)))
+    body = bytes(too_large) if request.is_too_large else request.body
+    if body or request.method not in ("GET", "HEAD"):
+        size = max(len(body), declared_size(request)) if request.is_too_large else len(body)
+        headers.append((b"Content-Length", b"%d" % size))
     head = b"%s %s HTTP/1.1\r\n" % (request.method.encode(), request.target)
     fields = b"".join([b"%s: %s\r\n" % pair for pair in headers])
-    return head + fields + b"\r\n" + request.body
+    return head + fields + b"\r\n" + body
+
+
+def declared_size(request: Request) -> int:
+    """What a request's head says about its body's size, 0 for nothing."""
+    said = request.header("content-length") or ""
+    return int(said) if said.isascii() and said.isdigit() else 0
 
 
 class Doorman:
@@ -244,6 +326,9 @@ class Doorman:
         self._server.divert(None)
         self._used.clear()
 
+    async def dismiss(self) -> None:
+        """Nothing is joined with other processes any more; end() was called before."""
+
     def _older_gone(self) -> None:
         self.older = None
         self._attend()
@@ -253,8 +338,10 @@ class Doorman:
 
     def _attend(self) -> None:
         """Begin, or end where there is nothing to say any more: a server alone pays nothing."""
-        is_needed = self._is_leaving or self.older is not None
-        self._server.divert(self.takes if is_needed else None)
+        self._server.divert(self.takes if self._is_needed() else None)
+
+    def _is_needed(self) -> bool:
+        return self._is_leaving or self.older is not None
 
     def leave(self) -> None:
         """Nothing new begins here."""
@@ -273,7 +360,7 @@ class Doorman:
             return True
         if not self._is_leaving:
             return False
-        was_passed = self.newer is not None and self.newer.has_given(conn)
+        was_passed = self._was_passed(conn)
         if is_engines and not sid and conn in self._used and not was_passed:
             # RFC 9112 9.3.1, 9.6: a connection without a request under way may be closed, and the client sends the
             # request again that it had just sent, on a new one.
@@ -285,6 +372,10 @@ class Doorman:
             conn.retire()
         self._used.add(conn)
         return False
+
+    def _was_passed(self, conn: Conn) -> bool:
+        """Whether the request that a connection brings came from the process behind."""
+        return self.newer is not None and self.newer.has_given(conn)
 
     def _gives(self, conn: Conn, request: Request, has_sid: bool) -> bool:
         """Give what is not ours to the process behind, else what names a session to the one before."""

@@ -183,6 +183,7 @@ class RunningServer:
             self.webtransport.stop()
         await self._server.close(self._stop.shutdown_timeout_s)
         self._doorman.end()
+        await self._doorman.dismiss()
         if self.webtransport is not None:
             await self.webtransport.close()
         if self._lifespan is not None:

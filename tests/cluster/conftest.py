@@ -1,4 +1,4 @@
-"""A Redis server for these tests, and clusters of two servers with a client each."""
+"""A Redis server for these tests, and clusters of two or three servers with a client each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,21 @@ import fastsio
 from .servers import Redis, Server, node, ours
 
 MAKERS = {"node": node, "ours": ours}
-PAIRS = [("node", "ours"), ("ours", "node"), ("ours", "ours")]
+# The servers of each cluster; the first one acts.
+PAIRS = [
+    ("node", "ours"),
+    ("ours", "node"),
+    ("ours", "ours"),
+    ("node", "ours", "node"),
+    ("ours", "node", "ours"),
+]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    line = (
+        "scenario(row): a row of docs/cluster-table.md, which this test plays in each of its cells"
+    )
+    config.addinivalue_line("markers", line)
 
 
 @pytest.fixture(scope="session")
@@ -29,14 +43,17 @@ def redis() -> Iterator[Redis]:
 class Client:
     """A client of one of the servers, and what it got. `answer`: what it answers to "question"."""
 
-    def __init__(self) -> None:
+    def __init__(self, namespace: str = "/") -> None:
         self.io = fastsio.AsyncClient()
+        self.namespace = namespace
         self.got: list[tuple[Any, ...]] = []
         # Of Cluster.quiet(): those that have come.
         self.rounds: set[int] = set()
         self.answer: Any = None
         self._came = asyncio.Event()
-        self.io.on("*", self._event)
+        self.io.on("*", self._event, namespace=namespace)
+        self.gone = asyncio.Event()
+        self.io.on("disconnect", lambda reason: self.gone.set(), namespace=namespace)
 
     async def _event(self, event: str, *args: Any) -> Any:
         if event == "quiet":
@@ -47,12 +64,14 @@ class Client:
         return self.answer if event == "question" else None
 
     async def connect(self, server: Server) -> Client:
-        await self.io.connect(server.url, auth={"name": "client"}, transports=["websocket"])
+        await self.io.connect(
+            server.url, auth={"name": "client"}, transports=["websocket"], namespaces=[self.namespace]
+        )  # fmt: skip
         return self
 
     @property
     def sid(self) -> str:
-        return self.io.get_sid()
+        return self.io.get_sid(self.namespace)
 
     async def came(self, seconds: float) -> None:
         """Wait until something comes, but no longer than that."""
@@ -62,44 +81,61 @@ class Client:
 
     async def until(self, *events: tuple[Any, ...]) -> None:
         """Wait until just these have come, in this order."""
-        async with asyncio.timeout(20):
-            while len(self.got) < len(events):
-                self._came.clear()
-                await self._came.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(20):
+                while len(self.got) < len(events):
+                    self._came.clear()
+                    await self._came.wait()
         assert self.got == list(events)
         self.got.clear()
 
 
 class Cluster:
-    """Servers `a` and `b` with the clients `on_a` and `on_b`."""
+    """Servers `a`, `b` and maybe one more, each with a client: `on_a` and so on, `clients` all of them."""
 
     def __init__(self, servers: list[Server], clients: list[Client]) -> None:
-        self.a, self.b = servers
-        self.on_a, self.on_b = clients
+        self.servers, self.clients = servers, clients
+        self.a, self.b = servers[:2]
+        self.on_a, self.on_b = clients[:2]
+        # Those of the servers that do not act, and their clients.
+        self.others, self.on_others = servers[1:], clients[1:]
         self._rounds = 0
 
-    async def quiet(self) -> None:
+    async def quiet(self, namespace: str = "/") -> None:
         """What was sent before has come by now: a message of each server has gone round.
 
         Sent again where it does not come: a server of Node listens before it hears the stream.
         """
-        for server, client in ((self.a, self.on_b), (self.b, self.on_a)):
+        clients = [client for client in self.clients if client.namespace == namespace]
+        for server in self.servers:
+            self._rounds += 1
             async with asyncio.timeout(20):
-                self._rounds += 1
-                while self._rounds not in client.rounds:
-                    await server.do(["to", client.sid], ["emit", "quiet", self._rounds])
-                    await client.came(0.5)
+                while late := [one for one in clients if self._rounds not in one.rounds]:
+                    await server.do(["of", namespace], ["emit", "quiet", self._rounds])
+                    await late[0].came(0.5)
+
+    async def until_all(self, *events: tuple[Any, ...]) -> None:
+        """Wait until all clients have got just these, in this order."""
+        for client in self.clients:
+            await client.until(*events)
+
+    def take(self) -> list[list[tuple[Any, ...]]]:
+        """What the clients have got since they were asked last."""
+        taken = [client.got[:] for client in self.clients]
+        for client in self.clients:
+            client.got.clear()
+        return taken
 
 
 @pytest.fixture(scope="module", params=PAIRS, ids=["-".join(pair) for pair in PAIRS])
-def pair(request: pytest.FixtureRequest) -> tuple[str, str]:
+def pair(request: pytest.FixtureRequest) -> tuple[str, ...]:
     return request.param
 
 
 @pytest.fixture(scope="module")
-def servers(redis: Redis, kind: str, pair: tuple[str, str]) -> Iterator[list[Server]]:
-    servers = [MAKERS[name](kind, redis.url).start() for name in pair]
-    yield servers
+def servers(redis: Redis, kind: str, pair: tuple[str, ...]) -> Iterator[list[Server]]:
+    servers = [MAKERS[name](kind, redis.url).begin() for name in pair]
+    yield [server.started() for server in servers]
     for server in servers:
         server.stop()
 
@@ -110,7 +146,8 @@ async def cluster(servers: list[Server]) -> AsyncIterator[Cluster]:
     cluster = Cluster(servers, clients)
     await cluster.quiet()
     yield cluster
-    for client in clients:
+    for client in cluster.clients:
         await client.io.disconnect()
     for server in servers:
         await server.call("empty")
+        await server.call("heard")

@@ -5,54 +5,43 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import re
 import sys
 from typing import Any
 
 import uvloop
+from steps import follow, freeze
 
 import fastsio
+from fastsio.adapters import RedisAdapter, RedisStreamsAdapter, ShardedRedisAdapter
 from fastsio.core.errors import PartialAnswersError
 from harness import until
 
-
-def make_adapter(kind: str, url: str) -> Any:
-    if kind == "classic":
-        from fastsio.adapters.redis import RedisAdapter
-
-        return RedisAdapter(url)
-    if kind == "sharded":
-        from fastsio.adapters.sharded import ShardedRedisAdapter
-
-        return ShardedRedisAdapter(url)
-    if kind == "streams":
-        from fastsio.adapters.streams import RedisStreamsAdapter
-
-        return RedisStreamsAdapter(url)
-    raise SystemExit(f"no adapter {kind}")
-
-
-def revive(value: Any) -> Any:
-    if isinstance(value, list):
-        return [revive(one) for one in value]
-    if isinstance(value, dict):
-        if "$bytes" in value:
-            return bytes.fromhex(value["$bytes"])
-        return {key: revive(one) for key, one in value.items()}
-    return value
-
-
-def snake(name: str) -> str:
-    name = re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", name)
-    return f"{name}_" if name in ("in", "except") else name
+NAMESPACES = ("/", "/chat")
+MAKERS = {
+    "classic": RedisAdapter,
+    "classic apart": RedisAdapter,
+    "classic 7": RedisAdapter,
+    "sharded": ShardedRedisAdapter,
+    "sharded private": ShardedRedisAdapter,
+    "sharded static": ShardedRedisAdapter,
+    "streams": RedisStreamsAdapter,
+}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "classic apart": {"publish_on_specific_response_channel": True, "key": "apart"},
+    "classic 7": {"key": "seven"},
+    "sharded private": {"subscription_mode": "dynamic-private", "channel_prefix": "private"},
+    "sharded static": {"subscription_mode": "static", "channel_prefix": "static"},
+}
 
 
 class App:
     def __init__(self, kind: str, url: str) -> None:
-        self.io = fastsio.IO(adapter=make_adapter(kind, url))
+        self.io = fastsio.IO(adapter=MAKERS[kind](url, **OPTIONS.get(kind, {})))
         self.heard: list[Any] = []
-        self.io.on("connection", self.connection)
-        self.io.on("from server", self.from_server)
+        for name in NAMESPACES:
+            self.io.of(name).on("connection", self.connection)
+            self.io.of(name).on("from server", self.from_server)
+        self.io.of("/room-{n:int}").on("connection", self.connection)
 
     def connection(self, socket: Any) -> None:
         socket.data = {"from": "fastsio"}
@@ -67,23 +56,33 @@ class App:
             heard, self.heard = self.heard, []
             return heard
         if name == "empty":
-            await until(lambda: not self.io.sockets.sockets, "no client is left")
+            await until(lambda: not any(self.count().values()), "no client is left")
             return []
         if name == "fetch":
-            found = await (self.io.in_(args[0]) if args else self.io).fetch_sockets()
             return [
-                {"id": one.id, "data": one.data, "rooms": sorted(one.rooms), "auth": one.handshake.auth}
-                for one in found
+                {"id": one.id, "data": one.data, "rooms": sorted(one.rooms, key=str), "auth": one.handshake.auth}
+                for one in await self.fetch(*args)
             ]  # fmt: skip
+        if name == "remote":
+            return await self.remote(*args)
         raise ValueError(name)
 
+    def count(self) -> dict[str, int]:
+        return {name: len(one.sockets) for name, one in self.io.hub.namespaces.items()}
+
+    async def fetch(self, rooms: Any = None, name: str = "/") -> list[Any]:
+        namespace = self.io.of(name)
+        found: list[Any] = await (namespace.in_(rooms) if rooms else namespace).fetch_sockets()
+        return found
+
+    async def remote(self, sid: str, *steps: list[Any]) -> Any:
+        """Steps of the socket with that id as fetch_sockets() shows it."""
+        [socket] = [one for one in await self.fetch() if one.id == sid]
+        value = follow(socket, list(steps))
+        return await value if asyncio.iscoroutine(value) else None
+
     async def chain(self, steps: list[list[Any]]) -> Any:
-        value: Any = self.io
-        for method, *args in steps:
-            name = snake(method)
-            given = [one / 1000 for one in args] if name == "timeout" else revive(args)
-            member = getattr(value, name)
-            value = member(*given) if callable(member) else member
+        value = follow(self.io, steps)
         return await value if asyncio.iscoroutine(value) else value
 
     async def answer(self, line: bytes) -> dict[str, Any]:
@@ -92,11 +91,11 @@ class App:
         try:
             if "call" in request:
                 value = await self.special(request["call"], request["args"])
-            else:
-                value = await self.chain(request["chain"])
-            return {**answer, "value": value if isinstance(value, list) else None}
+                return {**answer, "value": freeze(value)}
+            value = await self.chain(request["chain"])
+            return {**answer, "value": freeze(value) if isinstance(value, list) else None}
         except PartialAnswersError as error:
-            return {**answer, "error": str(error), "responses": error.responses}
+            return {**answer, "error": str(error), "responses": freeze(error.responses)}
         except (ValueError, TypeError, AttributeError) as error:
             return {**answer, "error": repr(error)}
 

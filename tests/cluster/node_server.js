@@ -1,81 +1,80 @@
 // A server of Node in a cluster, told what to do by lines of JSON: node node_server.js KIND REDIS_URL
 // In: {id, call, chain: [[method, ...args], ...]}; out: {id, value | error}. The last method's result is the answer.
 "use strict";
-const readline = require("node:readline");
 const { Server } = require("socket.io");
 const { createClient } = require("redis");
-const redisAdapter = require("@socket.io/redis-adapter");
+const { answerLines, follow } = require("./node_lines.js");
 
 const [kind, url] = process.argv.slice(2);
-
-const revive = (value) => {
-  if (Array.isArray(value)) return value.map(revive);
-  if (value && typeof value === "object") {
-    if (typeof value.$bytes === "string") return Buffer.from(value.$bytes, "hex");
-    return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, revive(one)]));
-  }
-  return value;
+const OPTIONS = {
+  "classic apart": { publishOnSpecificResponseChannel: true, key: "apart" },
+  "classic 7": { key: "seven" },
+  "sharded private": { subscriptionMode: "dynamic-private", channelPrefix: "private" },
+  "sharded static": { subscriptionMode: "static", channelPrefix: "static" },
 };
 
-async function makeAdapter() {
+async function connected() {
   const client = createClient({ url });
+  client.on("error", () => {}); // it connects again by itself
   await client.connect();
+  return client;
+}
+
+async function makeAdapter() {
+  const client = await connected();
   if (kind === "streams") {
     return require("@socket.io/redis-streams-adapter").createAdapter(client);
   }
-  const sub = client.duplicate();
-  await sub.connect();
-  return kind === "sharded" ? redisAdapter.createShardedAdapter(client, sub) : redisAdapter.createAdapter(client, sub);
+  const { createAdapter, createShardedAdapter } = require(
+    kind === "classic 7" ? "redis-adapter-7" : "@socket.io/redis-adapter"
+  );
+  const make = kind.startsWith("sharded") ? createShardedAdapter : createAdapter;
+  return make(client, await connected(), OPTIONS[kind]);
 }
 
 async function main() {
   const io = new Server({ adapter: await makeAdapter() });
   const heard = [];
-  io.on("connection", (socket) => {
+  const connection = (socket) => {
     socket.data = { from: "node" };
     socket.on("join", (...rooms) => socket.join(rooms));
-  });
-  io.on("from server", (...args) => {
-    const last = args[args.length - 1];
-    const ack = typeof last === "function" ? args.pop() : undefined;
-    heard.push(args);
-    if (ack) ack(["node", ...args]);
-  });
+  };
+  for (const name of ["/", "/chat"]) {
+    io.of(name).on("connection", connection);
+    io.of(name).on("from server", (...args) => {
+      const last = args[args.length - 1];
+      const ack = typeof last === "function" ? args.pop() : undefined;
+      heard.push(args);
+      if (ack) ack(["node", ...args]);
+    });
+  }
+  io.of(/^\/room-\d+$/).on("connection", connection);
+
+  const fetch = async (rooms, name = "/") => {
+    const namespace = io.of(name);
+    return (rooms ? namespace.in(rooms) : namespace).fetchSockets();
+  };
   const special = {
     heard: () => heard.splice(0),
     empty: async () => {
-      while (io.of("/").sockets.size) await new Promise((resolve) => setTimeout(resolve, 5));
+      while (io.engine.clientsCount) await new Promise((resolve) => setTimeout(resolve, 5));
       return [];
     },
-    fetch: async (rooms) => {
-      const found = await (rooms ? io.in(rooms) : io).fetchSockets();
+    fetch: async (...args) => {
+      const found = await fetch(...args);
       return found.map(({ id, data, rooms, handshake }) => ({ id, data, rooms: [...rooms].sort(), auth: handshake.auth }));
     },
+    remote: async (sid, ...steps) => {
+      const socket = (await fetch()).find(({ id }) => id === sid);
+      const value = await follow(socket, steps);
+      return steps.at(-1)[0] === "emitWithAck" ? value : null;
+    },
     count: () => io.of("/").adapter.serverCount(),
-    close: () => io.close(),
   };
-  const lines = readline.createInterface({ input: process.stdin });
-  lines.on("line", async (line) => {
-    const { id, call, args, chain } = JSON.parse(line);
-    let answer;
-    try {
-      let value = io;
-      if (call) value = await special[call](...(args ?? []));
-      else for (const [method, ...given] of chain) {
-        value = typeof value[method] === "function" ? value[method](...revive(given)) : value[method];
-      }
-      value = await value;
-      answer = { id, value: call || Array.isArray(value) ? value : null };
-    } catch (error) {
-      answer = { id, error: String(error), responses: error.responses };
-    }
-    process.stdout.write(`${JSON.stringify(answer)}\n`);
-  });
-  lines.on("close", () => process.exit(0));
   io.httpServer?.close();
   const http = require("node:http").createServer();
   io.attach(http);
-  http.listen(0, "127.0.0.1", () => process.stdout.write(`${JSON.stringify({ port: http.address().port })}\n`));
+  http.listen(0, "127.0.0.1", () => answerLines({ port: http.address().port }, io, special));
 }
 
 main();

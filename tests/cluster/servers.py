@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +15,10 @@ import threading
 import time
 from pathlib import Path
 from typing import Any
+
+import fastsio
+
+from .steps import follow
 
 HERE = Path(__file__).parent
 START_S = 20
@@ -31,11 +36,12 @@ def free_port() -> int:
 
 
 class Redis:
-    """A Redis server of its own, which keeps nothing on disk."""
+    """A Redis server of its own, which keeps nothing on disk; `options` are of its command line."""
 
-    def __init__(self) -> None:
+    def __init__(self, *options: str) -> None:
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}"
+        self._options = options
         self._folder = tempfile.mkdtemp()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -47,7 +53,8 @@ class Redis:
                 "these tests need redis-server on the PATH: apt-get install redis-server"
             )
         self._process = subprocess.Popen(
-            [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
+            [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+             *self._options],
             cwd=self._folder, stdout=subprocess.DEVNULL,
         )  # fmt: skip
         for _ in range(START_S * 50):
@@ -65,6 +72,15 @@ class Redis:
         assert self._process is not None
         self._process.kill() if kill else self._process.terminate()
         self._process.wait(10)
+
+    def pause(self) -> None:
+        """Let it be there and answer nothing, until go_on()."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def close(self) -> None:
         self.stop()
@@ -84,13 +100,21 @@ class Server:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self) -> Server:
+    def begin(self) -> Server:
+        """Start the process, and do not wait for it."""
         self._process = subprocess.Popen(
             self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             env={**os.environ, **PATHS},
         )  # fmt: skip
+        return self
+
+    def started(self) -> Server:
+        """Wait until it serves."""
         self.port = self._line()["port"]
         return self
+
+    def start(self) -> Server:
+        return self.begin().started()
 
     def _line(self) -> dict[str, Any]:
         assert self._process.stdout is not None
@@ -138,6 +162,30 @@ class ServerError(Exception):
     def __init__(self, text: str, responses: Any) -> None:
         super().__init__(text)
         self.responses = responses
+
+
+class Local:
+    """An emitter of fastsio in this process, with a Server's do()."""
+
+    def __init__(self, emitter: Any) -> None:
+        self.emitter = emitter
+
+    async def do(self, *chain: list[Any]) -> None:
+        if isinstance(self.emitter, fastsio.Emitter):
+            await asyncio.to_thread(follow, self.emitter, list(chain))
+        else:
+            await follow(self.emitter, list(chain))
+
+    async def close(self) -> None:
+        if isinstance(self.emitter, fastsio.Emitter):
+            self.emitter.close()
+        else:
+            await self.emitter.aclose()
+
+
+def npm_emitter(package: str, url: str) -> Server:
+    """An emitter of npm, in a process of its own."""
+    return Server(["node", str(HERE / "node_emitter.js"), package, url])
 
 
 def node(kind: str, url: str) -> Server:

@@ -18,6 +18,10 @@ EVERY = "13"
     "memory runs out at any allocation while a client's bytes are handled, or written, or its time is up",
     "that connection ends, its `disconnect` runs; the server and all others go on, nothing is left",
 )
+@pytest.mark.skipif(
+    sys.version_info >= (3, 13),
+    reason="CPython 3.13.0 itself crashes when a function has no memory (PyFunction_NewWithQualName)",
+)
 @pytest.mark.parametrize(
     "name", ["websocket", "polling", "upgrade", "held get", "EIO3", "recovery", "strings"]
 )

@@ -19,10 +19,28 @@ enum { COUNTERS = 1 << 14 };
 __attribute__((section("__libfuzzer_extra_counters"))) static uint8_t counters[COUNTERS];
 
 static PyObject *target;
+/* What every share-th input is given to instead: it compares more, and takes longer. */
+static PyObject *oracle;
+static unsigned long share, compared;
+
+/* FNV-1a: whether an input is compared depends on nothing but its bytes, so that it is again when it is repeated. */
+static int is_chosen(const uint8_t *data, size_t size) {
+    uint32_t hash = 2166136261u;
+    size_t i;
+    for (i = 0; i < size; i++) hash = (hash ^ data[i]) * 16777619u;
+    return hash % share == 0;
+}
+
+static void tell_compared(void) {
+    fprintf(stderr, "stat::compared_units: %lu\n", compared);
+}
 
 static int run_one(const uint8_t *data, size_t size) {
     PyObject *input = PyBytes_FromStringAndSize((const char *)data, (Py_ssize_t)size);
-    PyObject *result = input == NULL ? NULL : PyObject_CallOneArg(target, input);
+    PyObject *called = target, *result;
+    if (share > 1 && is_chosen(data, size)) called = oracle;
+    if (called == oracle) compared++;
+    result = input == NULL ? NULL : PyObject_CallOneArg(called, input);
     Py_XDECREF(input);
     if (result == NULL) {
         /* For libFuzzer a failure is an abort: it keeps the input then. */
@@ -100,7 +118,7 @@ static PyObject *fuzz_run(PyObject *self, PyObject *args) {
     char **argv;
     int argc, status;
     (void)self;
-    if (!PyArg_ParseTuple(args, "OO!n", &target, &PyList_Type, &arguments, &parts_at)) return NULL;
+    if (!PyArg_ParseTuple(args, "OO!nOk", &target, &PyList_Type, &arguments, &parts_at, &oracle, &share)) return NULL;
     count = PyList_GET_SIZE(arguments);
     argv = calloc((size_t)count + 1, sizeof(char *));
     if (argv == NULL) return PyErr_NoMemory();
@@ -110,6 +128,8 @@ static PyObject *fuzz_run(PyObject *self, PyObject *args) {
         if (argv[i] == NULL) return argument == NULL ? NULL : PyErr_NoMemory();
     }
     Py_INCREF(target);
+    Py_INCREF(oracle);
+    atexit(tell_compared);
     argc = (int)count;
     /* Returns only after a list of single inputs; a campaign ends the process. argv stays: libFuzzer keeps it. */
     status = LLVMFuzzerRunDriver(&argc, &argv, run_one);
@@ -132,7 +152,7 @@ static PyObject *fuzz_allocated_bytes(PyObject *self, PyObject *none) {
 }
 
 static PyMethodDef methods[] = {
-    {"run", fuzz_run, METH_VARARGS, "run(target, arguments, parts_at): libFuzzer, with its command line."},
+    {"run", fuzz_run, METH_VARARGS, "run(target, arguments, parts_at, oracle, share): libFuzzer, with its command line."},
     {"hit", fuzz_hit, METH_O, "hit(number): count one more run of that branch."},
     {"allocated_bytes", fuzz_allocated_bytes, METH_NOARGS, "What malloc() has given out and not got back."},
     {NULL, NULL, 0, NULL},

@@ -11,13 +11,15 @@ from fastsio._client import PacketReader, masked_frame
 from fastsio._deflate import Compression, Deflate
 from fastsio._encoded import encode_messages
 from fastsio._frames import FrameReader, ProtocolError, build_frame
-from fuzz.tools import parts, pieces
+from fuzz.tools import few_pieces, parts, pieces
 
 LIMITS = (1000, 125, 70_000, 0)
 TOO_BIG = 1009
 # What the longest unfinished head still lacks before its first broken rule is seen.
 REST_OF_HEAD = bytes(13)
 LARGEST_BUILT = 300_000
+# Where the frame's form is another: in quick runs only there, and in shorter ones.
+SHORT_BUILT = 1000
 
 
 def read(
@@ -52,6 +54,17 @@ def frames(data: bytes) -> None:
         assert read([stream, REST_OF_HEAD], limit, expect_mask) == theirs
 
 
+def quick_frames(data: bytes) -> None:
+    """The same without the reference, and with fewer cuts."""
+    if len(data) < 2:
+        return
+    flags, how, stream = data[0], data[1], data[2:]
+    given = LIMITS[flags & 3], not flags & 4, bool(flags & 8)
+    whole = read([stream], *given)
+    if how:
+        assert read(few_pieces(stream, how), *given) == whole
+
+
 def builder(data: bytes) -> None:
     """A frame of any size up to 300,000 bytes, built, and read in pieces."""
     if len(data) < 8:
@@ -75,6 +88,31 @@ def builder(data: bytes) -> None:
         assert read([frame], len(payload), is_masked) == expected
         if payload:
             assert read([frame], len(payload) - 1, is_masked) == ([], TOO_BIG)
+    if len(payload) <= 125:
+        ping = masked_frame(reference.PING, payload)
+        assert read([ping], 0, True) == ([("ping", payload)], None)
+
+
+def quick_builder(data: bytes) -> None:
+    """The same with a short payload, read in two pieces."""
+    if len(data) < 8:
+        return
+    flags, mask, payload = data[0], data[4:8], data[8:]
+    opcode, fin, is_masked = flags & 15, bool(flags & 16), bool(flags & 32)
+    if flags & 64:
+        size = (data[2] << 8 | data[3]) % SHORT_BUILT
+        payload = ((payload or b"\0") * (size // max(len(payload), 1) + 1))[:size]
+    frame = build_frame(opcode, payload, mask if is_masked else None, fin)
+    limit = max(len(payload) - (data[1] & 1), 0)
+    cut = min(len(frame), data[1])
+    found = read([frame[:cut], frame[cut:]], limit, is_masked)
+    if fin and opcode in (reference.TEXT, reference.BINARY):
+        if limit < len(payload):
+            assert found == ([], TOO_BIG)
+        elif opcode == reference.BINARY or is_utf8(payload):
+            assert found == ([(reference.KINDS[opcode], payload)], None)
+        else:
+            assert found == ([], 1007)
     if len(payload) <= 125:
         ping = masked_frame(reference.PING, payload)
         assert read([ping], 0, True) == ([("ping", payload)], None)
@@ -146,6 +184,31 @@ def deflate(data: bytes) -> None:
             return
 
 
+def quick_deflate(data: bytes) -> None:
+    """The same without zlib beside it: what is inflated is within its limit, and our own messages are compressed."""
+    if len(data) < 3:
+        return
+    flags, limit = data[0], INFLATED_LIMITS[data[2] % 3]
+    window_bits, peer_bits = 9 + data[1] % 7, 8 + data[1] // 7 % 8
+    ours = Deflate(
+        COMPRESSIONS[flags >> 2 & 3], window_bits, bool(flags & 1), peer_bits, bool(flags & 2)
+    )
+    is_packed = False
+    for kind, message in parts(data[3:]):
+        if kind & 1:
+            # Most of the time that this takes is a compressor's beginning.
+            if not is_packed:
+                is_packed = True
+                assert ours.compress([encode_messages([message * (1 + kind // 2 % 4)])])
+            continue
+        try:
+            plain = ours.decompress(bool(kind & 2), message, limit)
+        except ProtocolError:
+            return
+        assert len(plain) <= limit
+        assert not kind & 2 or is_utf8(plain)
+
+
 def inflates_alike(
     ours: Deflate, peer: SlowInflater, is_text: bool, packed: bytes, limit: int
 ) -> bool:
@@ -205,3 +268,16 @@ def client(data: bytes) -> None:
     if is_raw and whole[1] is None:
         messages = [text[0][1:].decode() for text in texts if text[0][:1] == b"4"]
         assert [m[1] for m in whole[0] if m[0] == "message" and isinstance(m[1], str)] == messages
+
+
+def quick_client(data: bytes) -> None:
+    """The same with fewer cuts, and without the frame reader."""
+    if len(data) < 2:
+        return
+    flags, how, stream = data[0], data[1], data[2:]
+    limit, is_raw = LIMITS[flags & 3], bool(flags & 4)
+    whole = client_reads([stream], limit, is_raw)
+    if how:
+        again = client_reads(few_pieces(stream, how), limit, is_raw)
+        # repr: NaN is not equal to itself.
+        assert again == whole or repr(again) == repr(whole)

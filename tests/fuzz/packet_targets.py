@@ -14,7 +14,7 @@ from fastsio._client import masked_packets
 from fastsio._codec import NO_DATA, Decoder, encode_packet
 from fastsio._frames import ProtocolError
 from fastsio._msgpack import ExtType, MsgPack, node_value
-from fuzz.frame_targets import read
+from fuzz.frame_targets import is_utf8, read
 from fuzz.tools import as_json_keeps_it, count_bytes
 from packet_table import same_value
 
@@ -59,6 +59,32 @@ def packets(data: bytes) -> None:
     assert ours == theirs or same_value(ours, theirs), (ours, theirs)
     if type(ours) is list:
         again(*ours)
+
+
+def quick_packets(data: bytes) -> None:
+    """The same without the reference and the frames."""
+    text, *buffers = data.split(SEPARATOR)
+    ours = decoded(_Ours, ProtocolError, text, buffers)
+    if type(ours) is list and is_utf8(text):
+        kind, namespace, number, value = ours
+        value = NO_DATA if value is None else value[0]
+        if has_infinite_name(value):
+            return
+        try:
+            encoded = encode_packet(
+                kind - BINARY_EVENT + EVENT if kind >= BINARY_EVENT else kind,
+                value,
+                namespace,
+                number,
+            )
+        except ValueError as error:
+            assert "nested" in str(error), error
+            return
+        # The same value named twice is two attachments then, and more than ten are refused.
+        if len(encoded.attachments) <= 10:
+            found = decoded(_Ours, ProtocolError, encoded.text[1:], encoded.attachments)
+            assert type(found) is list or has_placeholder(value), found
+            assert found[1:3] == ours[1:3] or has_placeholder(value), (found, ours)
 
 
 def again(kind: int, namespace: str, number: int | None, data: Any) -> None:
@@ -122,6 +148,15 @@ def msgpacks(data: bytes) -> None:
         expected = None
     if expected is not None:
         assert_read_alike(packet, expected)
+    pack_again(packet)
+
+
+def quick_msgpacks(data: bytes) -> None:
+    """The same without the msgpack package."""
+    try:
+        packet = parser().new_decoder().decode(data)
+    except ProtocolError:
+        return
     pack_again(packet)
 
 

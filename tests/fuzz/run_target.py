@@ -1,5 +1,6 @@
 """Run one target under the fuzzing interpreter (driver.c): `run_target.py TARGET [libFuzzer's arguments]`.
 
+`run_target.py --quick TARGET ...` compares most inputs in fewer ways (targets.py), and a share of them fully.
 `run_target.py --leaks TARGET FILE...` runs inputs again and again instead and says which of them leave memory behind.
 `run_target.py --words TARGET` writes the target's dictionary, `run_target.py --seeds TARGET FOLDER` the inputs to
 begin with.
@@ -20,9 +21,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+# Every how many-th input of a quick run is compared fully.
+SHARE = 32
+# Objects that are made before Python looks for cycles among them.
+GC_THRESHOLD = 20_000
 # What caches of Python's and ours take is taken in these rounds; what grows later is a leak.
+MODES = ("--quick", "--leaks", "--words", "--seeds")
 WARM_ROUNDS = 20
 LEAK_ROUNDS = 20
+# A table grows now and then, and what Python keeps of dates and times grows slower and slower; a leak goes on.
+ATTEMPTS = 20
 # Bytes of the smallest object; less than that each time is what the measuring itself keeps.
 SMALLEST = 16
 
@@ -42,12 +50,11 @@ def find_leaks(
     leaky = 0
     for name in files:
         data = Path(name).read_bytes()
-        grown = growth(run, data, allocated_bytes)
-        if grown >= LEAK_ROUNDS * SMALLEST:  # a table may have grown: a leak grows again
-            grown = min(
-                grown, growth(run, data, allocated_bytes), growth(run, data, allocated_bytes)
-            )
-        if grown >= LEAK_ROUNDS * SMALLEST:
+        for _ in range(ATTEMPTS):
+            grown = growth(run, data, allocated_bytes)
+            if grown < LEAK_ROUNDS * SMALLEST:
+                break
+        else:
             print(f"{name}: {grown / LEAK_ROUNDS:.0f} bytes each time", flush=True)
             leaky += 1
     print(f"{len(files)} inputs, {leaky} leak", flush=True)
@@ -91,11 +98,11 @@ def import_nothing_else() -> None:
 
 
 def main(arguments: list[str]) -> int:
-    mode = arguments.pop(0) if arguments[0] in ("--leaks", "--words", "--seeds") else ""
+    mode = arguments.pop(0) if arguments[0] in MODES else ""
     name, *rest = arguments
     fuzz: Any = importlib.import_module("_fuzz")
     watched = importlib.import_module("fuzz.names").WATCHED.get(name, ())
-    if watched and not mode:
+    if watched and mode in ("", "--quick"):
         importlib.import_module("fuzz.watch").watch(watched, fuzz.hit)
     target = importlib.import_module("fuzz.targets").TARGETS[name]
     if mode == "--words":
@@ -107,14 +114,18 @@ def main(arguments: list[str]) -> int:
     if name not in ("cluster", "sessions"):
         import_nothing_else()
     run = target.run
+    quick, share = (target.quick, SHARE) if mode == "--quick" else (run, 1)
     quiet()
+    if mode == "--quick":
+        gc.set_threshold(GC_THRESHOLD)
     gc.collect()
     gc.freeze()
     if mode == "--leaks":
         return 1 if find_leaks(run, rest, fuzz.allocated_bytes) else 0
     # libFuzzer starts itself again to merge, by a shell.
     itself = shlex.join([sys.executable, sys.argv[0], name])
-    status: int = fuzz.run(run, [itself, f"-max_len={target.max_len}", *rest], target.parts_at)
+    given = [itself, f"-max_len={target.max_len}", *rest]
+    status: int = fuzz.run(quick, given, target.parts_at, run, share)
     return status
 
 

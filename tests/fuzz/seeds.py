@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -9,6 +10,7 @@ import msgpack
 
 import deflate_tools
 from eio3_peer import octets, text_payload
+from fastsio.adapters.local import framed
 from frame_tools import client_frame
 from fuzz.session_targets import NAMES
 from fuzz.tools import part
@@ -193,31 +195,98 @@ def of_shared() -> list[bytes]:
     return [how + one for one in streams for how in (WHOLE, BYTE_BY_BYTE, IRREGULAR)]
 
 
+OPTS = {"rooms": [], "except": [], "flags": {}}
+TOLD = {"type": 2, "data": ["e", 1]}
+NEWS = ["news", 1]
+ANSWERED = [{"id": "x", "rooms": [], "handshake": {}, "data": {}}]
+# As the adapters of one family have them: memory, sharded, streams.
+MESSAGES: list[dict[str, Any]] = [
+    {"type": 1}, {"type": 2}, {"type": 13},
+    {"type": 3, "data": {"opts": OPTS, "packet": TOLD}},
+    {"type": 3, "data": {"opts": {**OPTS, "flags": {"timeout": 50}}, "packet": TOLD, "requestId": "x"}},
+    {"type": 3, "data": {"opts": {**OPTS, "flags": {"volatile": True, "latest": "k"}}, "packet": TOLD}},
+    {"type": 4, "data": {"opts": OPTS, "rooms": ["s"]}},
+    {"type": 5, "data": {"opts": {**OPTS, "rooms": ["r"]}, "rooms": ["r"]}},
+    {"type": 6, "data": {"opts": {**OPTS, "except": ["r"]}, "close": True}},
+    {"type": 7, "data": {"opts": OPTS, "requestId": "x"}},
+    {"type": 8, "data": {"requestId": "b", "sockets": ANSWERED}},
+    {"type": 9, "data": {"packet": NEWS}},
+    {"type": 9, "data": {"packet": NEWS, "requestId": "x"}},
+    {"type": 10, "data": {"packet": 1, "requestId": "c"}},
+    {"type": 11, "data": {"requestId": "a", "clientCount": 2}},
+    {"type": 12, "data": {"requestId": "a", "packet": [1]}},
+]  # fmt: skip
+# And as the classic Redis adapter has them, with the number of the channel (cluster_stage.CLASSIC_CHANNELS).
+CLASSIC: list[tuple[int, Any]] = [
+    (0, ["other", {**TOLD, "nsp": "/"}, OPTS]),
+    (1, ["other", {**TOLD, "nsp": "/"}, {**OPTS, "rooms": ["r"]}]),
+    (2, {"uid": "other", "type": 2, "opts": OPTS, "rooms": ["s"]}),
+    (2, {"uid": "other", "type": 3, "opts": OPTS, "rooms": ["r"]}),
+    (2, {"uid": "other", "type": 4, "opts": {"rooms": ["r"]}, "close": True}),
+    (2, {"uid": "other", "type": 5, "opts": OPTS, "requestId": "x"}),
+    (2, {"uid": "other", "type": 6, "data": NEWS, "requestId": "x"}),
+    (2, {"uid": "other", "type": 7, "packet": TOLD, "opts": {**OPTS, "flags": {"timeout": 50}}, "requestId": "x"}),
+    (2, {"uid": "other", "type": 0, "rooms": ["r"], "requestId": "x"}),
+    (6, {"uid": "other", "type": 1, "requestId": "x"}),
+    (3, {"requestId": "b", "sockets": ANSWERED}),
+    (3, {"requestId": "c", "type": 6, "data": 1}),
+    (3, {"requestId": "a", "type": 8, "clientCount": 2}),
+    (3, {"requestId": "a", "type": 9, "packet": [1]}),
+]  # fmt: skip
+
+
+# Of presence, on its own channel.
+PRESENCE: list[dict[str, Any]] = [
+    {"what": "hello", "seq": 0, "digest": "0", "count": 0},
+    {"what": "beat", "seq": 1, "digest": "1", "count": 1},
+    {"what": "state", "seq": 1, "part": 0, "is_last": True, "rows": [["/", None, ["x"]], ["/", "r", ["x"]]]},
+    {"what": "change", "seq": 2, "rows": [["/", "r", ["y"], ["x"]]]},
+    {"what": "ask"},
+    {"what": "bye"},
+]  # fmt: skip
+
+
+# As python-socketio's managers write them.
+PUBSUB: list[dict[str, Any]] = [
+    {"method": "emit", "event": "e", "data": [1], "binary": False, "room": None, "skip_sid": None, "callback": None},
+    {"method": "emit", "event": "e", "data": [[{"_placeholder": True, "num": 0}], "AQI="], "binary": True,
+     "room": "r", "skip_sid": ["x"], "callback": ["r", "/", 1]},
+    {"method": "callback", "host_id": "here", "sid": "r", "id": 1, "args": [1]},
+    {"method": "disconnect", "sid": "x"},
+    {"method": "enter_room", "sid": "x", "room": "s"},
+    {"method": "leave_room", "sid": "x", "room": "r"},
+    {"method": "close_room", "room": "r"},
+    {"method": "fastsio", "type": 9, "content": {"packet": NEWS, "requestId": "x"}, "content_binary": False},
+    {"method": "fastsio", "type": 3, "content": {"opts": OPTS, "requestId": "x"}, "event": "e", "data": [1]},
+    {"method": "fastsio", "type": 8, "content": {"requestId": "b", "sockets": ANSWERED}},
+]  # fmt: skip
+
+
 def of_cluster() -> list[bytes]:
-    opts = {"rooms": [], "except": [], "flags": {}}
-    told = {"type": 2, "data": ["e", 1]}
-    messages: list[dict[str, Any]] = [
-        {"type": 1}, {"type": 2}, {"type": 13},
-        {"type": 3, "data": {"opts": opts, "packet": told}},
-        {"type": 3, "data": {"opts": {**opts, "flags": {"timeout": 50}}, "packet": told, "requestId": "a"}},
-        {"type": 3, "data": {"opts": {**opts, "flags": {"volatile": True, "latest": "k"}}, "packet": told}},
-        {"type": 4, "data": {"opts": opts, "rooms": ["r"]}},
-        {"type": 5, "data": {"opts": {**opts, "rooms": ["r"]}, "rooms": ["r"]}},
-        {"type": 6, "data": {"opts": {**opts, "except": ["r"]}, "close": True}},
-        {"type": 7, "data": {"opts": opts, "requestId": "b"}},
-        {"type": 8, "data": {"requestId": "b", "sockets": [{"id": "x", "rooms": [], "handshake": {}, "data": {}}]}},
-        {"type": 9, "data": {"packet": ["news", 1]}},
-        {"type": 9, "data": {"packet": ["news", 1], "requestId": "c"}},
-        {"type": 11, "data": {"requestId": "a", "clientCount": 2}},
-        {"type": 12, "data": {"requestId": "a", "packet": [1]}},
-    ]  # fmt: skip
-    whole = [{"uid": "other", "nsp": "/", "data": {}} | message for message in messages]
+    memory, classic, sharded, streams, local, pubsub = (bytes([way]) for way in range(6))
+    whole = [{"uid": "other", "nsp": "/", "data": {}} | message for message in MESSAGES]
     packed = [msgpack.packb(message) for message in whole]
-    return [
-        *packed,
-        *(json.dumps(message).encode() for message in whole),
-        b"\xc1".join(packed[3:8]),
-    ]
+    told = [b"\x40" + msgpack.packb(["other", one]) for one in PRESENCE]
+    made = [memory + b"\0" + one for one in packed] + [sharded + one for one in told]
+    made += [way + b"\0" + json.dumps(one).encode() for one in whole for way in (memory, sharded)]
+    made += [memory + b"\0" + b"\xc1\0".join(packed[3:8]), sharded + b"\xc1".join(told[:4])]
+    made += [streams + b"\x40" + one for one in packed]
+    for message in MESSAGES:
+        where, data = bytes([message["type"]]), message.get("data", {})
+        event = [b'\x012["e",1]'] if message["type"] == 3 else []
+        made += [
+            streams + where + json.dumps(data).encode(),
+            streams + where + base64.b64encode(msgpack.packb(data)),
+            local + b"\0" + framed(message["type"], [b"/", json.dumps(data).encode(), *event])[4:],
+        ]
+    for message in PUBSUB:
+        text = json.dumps({"host_id": "other", "namespace": "/"} | message)
+        made.append(pubsub + b"\0" + text.encode())
+    for channel, message in CLASSIC:
+        made.append(classic + bytes([channel]) + msgpack.packb(message))
+        if channel > 1:
+            made.append(classic + bytes([channel]) + json.dumps(message).encode())
+    return made
 
 
 def of_stream() -> list[bytes]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import httptools
 
-from fuzz.tools import pieces
+from fuzz.tools import few_pieces, pieces
 from memory_conn import Router, answer
 from shared_tools import Beside, SharedRouter
 
@@ -58,6 +59,12 @@ class LoggingRouter(SharedRouter):
         super().__init__()
         self.serve = self._serve
 
+    def forget(self) -> None:
+        """What it has noted, for the next connection."""
+        self.log = []
+        for noted in (self.requests, self.announced, self.cut, self.besides, self.given_away):
+            noted.clear()
+
     def _serve(self, conn: Any, request: Any) -> None:
         self.log.append((request.method, request.target, request.body))
         answer(conn, request)
@@ -67,9 +74,8 @@ class LoggingRouter(SharedRouter):
         return self.besides[-1]
 
 
-def play(stream: list[bytes]) -> tuple[Log, bytes, bytes]:
+def play(stream: list[bytes], router: LoggingRouter) -> tuple[Log, bytes, bytes]:
     """The requests that came, what the other server got, and what it was given for good."""
-    router = LoggingRouter()
     transport = router.connect()
     for piece in stream:
         transport.feed(piece)
@@ -85,8 +91,8 @@ def play(stream: list[bytes]) -> tuple[Log, bytes, bytes]:
 def shared(data: bytes) -> None:
     """Any bytes: the same requests to the same side however they are cut, and the ones that one server alone reads."""
     how, stream = data[:1], data[1:]
-    whole = play([stream])
-    assert play(pieces(stream, how[0] if how else 0)) == whole
+    whole = play([stream], LoggingRouter())
+    assert play(pieces(stream, how[0] if how else 0), LoggingRouter()) == whole
     if whole[2]:
         return
     alone = Router(serve=lambda conn, request: answer(conn, request))
@@ -96,3 +102,19 @@ def shared(data: bytes) -> None:
     # Either may see before the other that what follows is none.
     count = min(len(requests), len(whole[0]))
     assert requests[:count] == whole[0][:count], (requests, whole[0])
+
+
+@functools.cache
+def lasting_router() -> LoggingRouter:
+    """One for all quick runs."""
+    return LoggingRouter()
+
+
+def quick_shared(data: bytes) -> None:
+    """The same with fewer cuts, and without the server that is alone."""
+    router, how, stream = lasting_router(), data[0] if data else 0, data[1:]
+    whole = play([stream], router)
+    router.forget()
+    if how:
+        assert play(few_pieces(stream, how), router) == whole
+        router.forget()

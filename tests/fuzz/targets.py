@@ -27,6 +27,13 @@ class Target(NamedTuple):
         found: Any = getattr(importlib.import_module(f"fuzz.{self.module}"), self.function)
         return found
 
+    @property
+    def quick(self) -> Callable[[bytes], None]:
+        """The same code is run, and what is made of the input compared with less: what takes long is left out."""
+        module = importlib.import_module(f"fuzz.{self.module}")
+        found: Any = getattr(module, f"quick_{self.function}")
+        return found
+
     def seeds(self) -> list[bytes]:
         """Inputs to begin with."""
         made: Any = getattr(importlib.import_module("fuzz.seeds"), f"of_{self.function}")
@@ -81,7 +88,7 @@ TARGETS = {
     "dialects": Target("payload_targets", "dialects", 400, parts_at=0),
     "http": Target("http_targets", "http", 1200, HEADERS),
     "shared": Target("shared_targets", "shared", 600, ("/ours/", *HEADERS)),
-    "stream": Target("cluster_targets", "stream", 400),
+    "stream": Target("stream_targets", "stream", 400),
     "cluster": Target("cluster_targets", "cluster", 600, MESSAGES),
     "sessions": Target("session_targets", "sessions", 800, (*QUERY, *HEADERS), parts_at=1
     ),

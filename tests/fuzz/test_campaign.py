@@ -22,6 +22,7 @@ stat::average_exec_per_sec:     1666
 def counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     path = tmp_path / "counts.json"
     monkeypatch.setattr(campaign, "COUNTS", path)
+    monkeypatch.setattr(campaign, "WORK", tmp_path / "work")
     return path
 
 
@@ -31,8 +32,32 @@ def test_executions_of_all_campaigns_are_added(counts):
     assert row["last"] == 5000
     kept = json.loads(counts.read_text())
     assert kept == {
-        "frames": {"executions": 10_000, "seconds": 6, "coverage": 110, "features": 250}
-    }
+        "frames": {
+            "executions": 10_000, "compared": 10_000, "seconds": 6, "coverage": 110, "features": 250,
+        }
+    }  # fmt: skip
+
+
+def test_of_a_fast_run_what_was_compared_fully_is_counted_apart(counts):
+    row = campaign.note("frames", LOG + "stat::compared_units: 160\n", 3, "quick")
+    assert (row["executions"], row["compared"], row["last"]) == (5000, 160, 5000)
+    # Its build has other branches.
+    assert (row["coverage"], row["seen"]) == (0, 110)
+
+
+def test_a_fast_run_has_long_inputs_and_short_ones_and_looks_at_what_is_new():
+    long, short, check = campaign.runs_of("http", 80, True, 1000)
+    assert (long.executions, long.seconds, long.max_len) == (125, 10, 0)
+    assert (short.executions, short.seconds, short.max_len) == (875, 70, names.SHORT["http"])
+    assert (check.kind, check.executions) == ("fuzz", 0)
+    assert [one.executions for one in campaign.runs_of("http", 80, True, -1)] == [-1, -1, 0]
+
+
+def test_what_a_target_lacks_is_told_from_all_its_campaigns(counts):
+    campaign.note("frames", LOG, 3)
+    assert campaign.lacking_of("frames", 12_000) == 7000
+    assert campaign.lacking_of("frames", 5000) == 0
+    assert campaign.lacking_of("http", 12_000) == 12_000
 
 
 def test_a_campaign_that_was_killed_counts_as_far_as_it_has_told(counts):
@@ -43,7 +68,7 @@ def test_a_campaign_that_was_killed_counts_as_far_as_it_has_told(counts):
 def test_one_that_never_began_counts_nothing(counts):
     campaign.note("frames", "ImportError: no module", 1)
     assert json.loads(counts.read_text())["frames"] == {
-        "executions": 0, "seconds": 1, "coverage": 0, "features": 0,
+        "executions": 0, "compared": 0, "seconds": 1, "coverage": 0, "features": 0,
     }  # fmt: skip
 
 
@@ -63,7 +88,7 @@ def test_the_report_replaces_its_own_table_alone(counts, monkeypatch, tmp_path):
     assert lines[-1] == "after"
     assert "old" not in lines
     assert [line.split("|")[1].strip() for line in lines if "|" in line][2:] == list(names.NAMES)
-    assert "| frames | 5,000 | 3 | 110 | 250 |" in document.read_text()
+    assert "| frames | 5,000 | 5,000 | 3 | 110 | 250 |" in document.read_text()
 
 
 def test_a_corpus_is_read_as_it_was_written(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 from fuzz import corpus, names
 from fuzz.session_targets import OPTIONS, Stage
 from fuzz.targets import TARGETS
-from fuzz.tools import part, parts
+from fuzz.tools import FEW, few_pieces, part, parts
 
 # Rounds over all inputs of a target: what caches take they have after these.
 WARM_ROUNDS = 10
@@ -39,6 +39,11 @@ def test_every_kept_input_is_read_as_it_should(name):
     assert inputs, f"{name} has no corpus"
     for data in inputs:
         run(name, data)
+
+
+def test_kept_inputs_are_read_in_quick_runs_too(name):
+    for data in corpus.kept(name):
+        TARGETS[name].quick(data)
 
 
 def test_what_a_fuzzer_begins_with_is_read_as_it_should(name):
@@ -106,3 +111,13 @@ def test_seeds_are_no_longer_than_what_is_fuzzed(name):
 def test_a_part_is_read_as_it_was_written():
     written = part(7, b"abc") + part(0, b"") + part(255, b"x" * 255)
     assert list(parts(written)) == [(7, b"abc"), (0, b""), (255, b"x" * 255)]
+
+
+@pytest.mark.parametrize("size", [*range(20), 600])
+def test_few_pieces_are_the_whole_and_none_is_empty(size):
+    data = bytes(range(256)) * 3
+    for how in range(256):
+        cut = few_pieces(data[:size], how)
+        assert b"".join(cut) == data[:size]
+        assert all(cut) or size == 0
+        assert len(cut) <= FEW + 1

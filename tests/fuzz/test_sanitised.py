@@ -64,3 +64,9 @@ def test_a_missing_compiler_is_named_with_what_brings_it(monkeypatch):
         SystemExit, match=r"no-such-compiler is not on the PATH.*apt-get install clang"
     ):
         sanitised.build("fuzz")
+
+
+def test_what_a_compiler_is_told_of_is_there():
+    assert set(sanitised.COMPILERS) == set(sanitised.PACKAGES) == set(sanitised.SANITIZERS)
+    named = [flag.partition("ignorelist=")[2] for flag in sanitised.MORE_FLAGS["quick"]]
+    assert [(sanitised.ROOT / name).read_text()[:1] for name in named if name] == ["#"]

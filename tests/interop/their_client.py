@@ -51,6 +51,31 @@ def shown(value: Any) -> Any:
     return value
 
 
+def keep_order() -> None:
+    """Their sync clients handle messages in the order in which they came.
+
+    Each message gets a thread of its own (engineio.Client._receive_packet), and a binary event is lost when the thread
+    with its bytes overtakes the one with its packet. Here each thread waits for the one before.
+    """
+    engineio = importlib.import_module("engineio")
+    start = engineio.Client.start_background_task
+
+    def start_in_order(self: Any, target: Any, *args: Any, **kwargs: Any) -> Any:
+        if getattr(target, "__name__", "") != "_handle_eio_message":
+            return start(self, target, *args, **kwargs)
+        before = vars(self).get("last_message")
+
+        def run() -> None:
+            if before is not None:
+                before.join()
+            target(*args, **kwargs)
+
+        self.last_message = start(self, run)
+        return self.last_message
+
+    engineio.Client.start_background_task = start_in_order
+
+
 async def play(make: Any, url: str, transports: Any) -> dict[str, Any]:
     """The scenario, for both styles."""
     seen: dict[str, Any] = {}
@@ -119,6 +144,8 @@ async def play_simple(client: Any, url: str, transports: Any) -> dict[str, Any]:
 
 async def main(style: str, url: str, transports_json: str, *_: str) -> None:
     transports = json.loads(transports_json)
+    if socketio.__name__ == "socketio":
+        keep_order()
     if style == "async":
         seen = await play(socketio.AsyncClient, url, transports)
     elif style == "sync":

@@ -53,8 +53,8 @@ async def connect(sid, environ):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("import socketio as s\nx = s.RedisManager()", (2, "socketio.RedisManager", "unsupported")),
-        ("from socketio import KombuManager", (1, "from socketio import KombuManager", "unsupported")),
+        ("import socketio as s\nx = s.RedisManager()", (2, "socketio.RedisManager", "same")),
+        ("from socketio import KombuManager", (1, "from socketio import KombuManager", "same")),
         ("from socketio import AsyncServer as A\nA().instrument()",
          (2, "AsyncServer.instrument", "same")),
         ("import socketio\nsio = socketio.AsyncServer()\nsio._trigger_event('x')",
@@ -78,7 +78,7 @@ async def connect(sid, environ):
         ("import socketio.packet as p\np.EVENT", (2, "socketio.packet.EVENT", "same")),
         ("from socketio.base_manager import BaseManager",
          (1, "from socketio.base_manager import BaseManager", "differs")),
-        ("import socketio.redis_manager", (1, "import socketio.redis_manager", "unsupported")),
+        ("import socketio.redis_manager", (1, "import socketio.redis_manager", "differs")),
         ("from flask_socketio import SocketIO, emit", (1, "from flask_socketio", "unsupported")),
         ("import flask_socketio", (1, "import flask_socketio", "unsupported")),
         ("from engineio.payload import Payload\nPayload.max_decode_packets = 50",
@@ -167,7 +167,7 @@ def test_exit_status_and_text_say_what_is_not_supported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "app.py"
-    path.write_text("import socketio\nx = socketio.RedisManager()\ny = socketio.RedisManager()\n")
+    path.write_text("import socketio\nx = socketio.ZmqManager()\ny = socketio.ZmqManager()\n")
     assert cli.main(["check-swap", str(path)]) == 1
     out = capsys.readouterr().out
     assert out.index("Not supported:") < out.index("The same:")
@@ -186,14 +186,14 @@ def test_json_has_every_use_with_its_place(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "app.py"
-    path.write_text("import socketio\nx = socketio.RedisManager()\n")
+    path.write_text("import socketio\nx = socketio.ZmqManager()\n")
     assert cli.main(["check-swap", "--json", str(path)]) == 1
     said = json.loads(capsys.readouterr().out)
     assert said["files"] == 1
     assert said["counts"] == {"unsupported": 1, "differs": 0, "same": 1}
     assert said["uses"][1] == {
-        "file": str(path), "line": 2, "what": "socketio.RedisManager", "status": "unsupported",
-        "note": swap_table.NAMES["RedisManager"].note,
+        "file": str(path), "line": 2, "what": "socketio.ZmqManager", "status": "unsupported",
+        "note": swap_table.NAMES["ZmqManager"].note,
     }  # fmt: skip
 
 
@@ -245,7 +245,7 @@ def test_what_is_the_same_is_here() -> None:
         "AsyncServer": "fastsio.api.aio", "AsyncNamespace": "fastsio.api.namespace", "Server": "fastsio.api.sync",
         "AsyncManager": "fastsio.api.manager", "Namespace": "fastsio.api.sync_namespace",
         "Manager": "fastsio.api.sync_views", "ASGIApp": "fastsio.asgi", "WSGIApp": "fastsio.wsgi",
-        "Middleware": "fastsio.wsgi",
+        "Middleware": "fastsio.wsgi", **dict.fromkeys(swap_table.QUEUE_MANAGERS, "fastsio.managers"),
     }  # fmt: skip
     for name, verdict in swap_table.NAMES.items():
         if verdict.status != swap_table.SAME or name not in swap_table.MEMBERS:

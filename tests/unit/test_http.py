@@ -200,6 +200,17 @@ def test_connection_is_kept_as_the_client_asks(line, version, keep_alive):
     assert (b"Connection: keep-alive" in sent) is keep_alive
 
 
+@pytest.mark.parametrize("end", [b"\r\n", b"\n"])
+@pytest.mark.parametrize("cut", [True, False])
+def test_first_line_without_a_version_ends_all_the_same(cut, end):
+    """HTTP/0.9: what looks like one is further down, and the target would have a line break in it."""
+    data = b"GET /a" + end + b"X: b HTTP/1.1\r\nHost: x\r\n\r\n"
+    requests, _ = read([data[at : at + 1] for at in range(len(data))] if cut else [data])
+    assert [(one.target, one.header("x"), one.keep_alive) for one in requests] == [
+        (b"/a", "b HTTP/1.1", False)
+    ]
+
+
 @pytest.mark.parametrize(
     "connection", [b"Upgrade", b"upgrade", b"keep-alive, Upgrade", b"Upgrade, keep-alive"]
 )

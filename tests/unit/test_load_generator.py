@@ -6,6 +6,7 @@ It is run against a server that lies (lying_server.py). What it measures is not 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -262,6 +263,37 @@ def test_heartbeats_are_answered(load: Load, transport: tuple[str, str]) -> None
 
     result = load(ping_once, *ECHO, "--in-flight", "1", *transport)
     assert result["ok"], result
+
+
+def test_the_first_connection_is_of_the_first_server_and_the_others_are_of_the_rest(
+    program: Path,
+) -> None:
+    wrong, reason = LIES_OF_ECHO["no id"]
+    with lying_server(truth, 0) as a, lying_server(truth, 0) as b, lying_server(wrong, 0) as c:
+        command = [program, "--warmup", "0", "--seconds", "0.05", *ECHO[:2], "--connections"]
+        ports = f"{a},{b},{c}"
+        done = subprocess.run([*command, "2", "--port", ports], capture_output=True, timeout=30)
+        assert json.loads(done.stdout)["ok"], done.stdout
+        done = subprocess.run([*command, "3", "--port", ports], capture_output=True, timeout=30)
+        error = json.loads(done.stdout)["error"]
+        assert "connection 2" in error and reason in error
+        done = subprocess.run(
+            [*command, "9", "--port", f"{c},{a}"], capture_output=True, timeout=30
+        )
+        assert "connection 0" in json.loads(done.stdout)["error"]
+
+
+def test_cpu_of_other_processes_is_told_in_their_order(load: Load) -> None:
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
+        try:
+            result = load(truth, *ECHO, "--seconds", "0.3", "--watch", f"{os.getpid()},{busy.pid}")
+            assert result["ok"], result
+            _, spent_us = result["watched_cpu_us"]
+            assert 10_000 < spent_us <= 1.1e6 * result["seconds"]
+        finally:
+            busy.kill()
+    result = load(truth, *ECHO, "--watch", str(busy.pid))
+    assert result == {"ok": False, "error": f"no process {busy.pid}"}
 
 
 @pytest.mark.parametrize("name", LIES_OF_ECHO)

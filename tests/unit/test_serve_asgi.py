@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -163,7 +164,7 @@ asyncio.run(main())
 def test_uvicorn_is_needed_only_for_another_application_and_named_then():
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_UVICORN],
-        env={"PYTHONPATH": PACKAGE_ROOT}, capture_output=True, text=True, timeout=60,
+        env=os.environ | {"PYTHONPATH": PACKAGE_ROOT}, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     beside, protocol = done.stdout.splitlines()
@@ -177,7 +178,8 @@ def test_uvicorn_is_needed_only_for_another_application_and_named_then():
 def test_serving_without_another_application_imports_no_uvicorn():
     code = "import sys, fastsio.serve, fastsio.cli; print(sorted(n for n in sys.modules if n[:7] == 'uvicorn'))"
     done = subprocess.run(
-        [sys.executable, "-c", code], env={"PYTHONPATH": PACKAGE_ROOT}, capture_output=True, text=True, timeout=60,
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": PACKAGE_ROOT}, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert done.stdout == "[]\n", done.stderr
 

@@ -1,0 +1,347 @@
+"""Workers in the test's process: each has its own port, so that a test says which worker a request reaches.
+
+With processes, on one port: tests/workers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+import fastsio
+from asgi_pages import Pages
+from fastsio.asgi import ASGIApp
+from fastsio.workers.crew import Crew, prefixed
+from harness import FakePeer, RawConnection, http, until
+
+POLL = "/socket.io/?EIO=4&transport=polling"
+
+
+class Worker:
+    """A server of the crew; `came` and `gone` are the ids of clients."""
+
+    def __init__(self, number: int, folder: str, **options: Any) -> None:
+        self.io = fastsio.IO(**options)
+        self.crew = Crew(folder, number)
+        self.number = number
+        self.came: list[str] = []
+        self.gone: list[str] = []
+        self.server: Any = None
+        self.io.on("connection", self.connected)
+
+    @property
+    def url(self) -> str:
+        return str(self.server.url)
+
+    def connected(self, socket: Any) -> None:
+        self.came.append(socket.id)
+        socket.on("disconnect", lambda reason: self.gone.append(socket.id))
+        socket.on("who", lambda: self.number)
+        socket.on("size", len)
+        socket.on("join", socket.join)
+
+
+Make = Callable[..., Awaitable[list[Worker]]]
+
+
+@pytest_asyncio.fixture
+async def crew(serve: Any, tmp_path: Path) -> Any:
+    """`workers = await crew(count, **options)`; at the end each client has had one disconnect."""
+    workers: list[Worker] = []
+
+    async def make(
+        count: int = 3, start: dict[str, Any] | None = None, app: Any = None, **options: Any
+    ) -> list[Worker]:
+        for number in range(count):
+            worker = Worker(number, str(tmp_path), **options)
+            shown = worker.io if app is None else app(worker.io)
+            worker.server = await serve(shown, crew=worker.crew, **(start or {}))
+            workers.append(worker)
+        await until(
+            lambda: all(len(one.crew.others) == count - 1 for one in workers), "all have met"
+        )
+        return workers
+
+    yield make
+    for worker in workers:
+        await until(lambda worker=worker: sorted(worker.came) == sorted(worker.gone), "the ledger")
+
+
+async def joined(worker: Worker, transport: str = "polling") -> FakePeer:
+    peer = await FakePeer(worker.url, transport).open()
+    await peer.connect()
+    return peer
+
+
+async def ask(peer: FakePeer, *event: Any) -> Any:
+    await peer.send(f"420{json.dumps(event)}")
+    packet = str(await peer.receive())
+    assert packet.startswith("430"), packet
+    return json.loads(packet[3:])[0]
+
+
+def at(peer: FakePeer, worker: Worker) -> FakePeer:
+    """The same client, whose requests reach that worker from now on."""
+    peer.url = worker.url
+    return peer
+
+
+# --- whose a request is ---------------------------------------------------------------------------
+
+
+async def test_any_worker_takes_a_clients_requests_to_its_owner(crew: Make) -> None:
+    workers = await crew()
+    peer = await joined(workers[0])
+    assert peer.handshake["sid"].startswith(workers[0].crew.id)
+    for worker in (*workers, *workers):
+        assert await ask(at(peer, worker), "who") == 0
+    await peer.close()
+
+
+async def test_a_held_get_and_its_post_may_reach_two_others(crew: Make) -> None:
+    workers = await crew()
+    peer = await joined(workers[0])
+    held = asyncio.ensure_future(at(peer, workers[1]).get())
+    session = next(iter(workers[0].server.engine.sessions.values()))
+    await until(lambda: session.polling.held is not None, "the GET is held by the owner")
+    await at(peer, workers[2]).send('420["who"]')
+    assert (await held).body == b"430[0]"
+    await peer.close()
+
+
+@pytest.mark.parametrize("size", [10, 70_000, 900_000])
+async def test_posts_and_upgrades_of_any_size_reach_the_owner(crew: Make, size: int) -> None:
+    workers = await crew(2)
+    peer = at(await joined(workers[0]), workers[1])
+    assert await ask(peer, "size", "x" * size) == size
+    await peer.upgrade()
+    assert await ask(peer, "size", "x" * size) == size
+    await peer.close()
+
+
+async def test_jsonp_reaches_the_owner(crew: Make) -> None:
+    workers = await crew(2, allow_eio3=True)
+    target = "/socket.io/?EIO=3&transport=polling&j=0"
+    opened = (await http(workers[0].url, "GET", target)).body.decode()
+    (sid,) = re.findall(r'sid\\":\\"([^\\]+)', opened)
+    body = b"d=10%3A420%5B%22who%22%5D"
+    answer = await http(workers[1].url, "POST", f"{target}&sid={sid}", body)
+    assert answer.status == 200
+    answer = await http(workers[1].url, "GET", f"{target}&sid={sid}")
+    assert b"430[0]" in answer.body
+    await http(workers[1].url, "POST", f"{target}&sid={sid}", b"d=1%3A1")
+
+
+async def test_a_connection_that_mixes_clients_goes_to_and_fro(crew: Make) -> None:
+    """As a reverse proxy has them, that keeps its connections."""
+    workers = await crew()
+    peers = [await joined(worker) for worker in workers]
+    connection = await RawConnection.open(workers[0].url)
+    for turn in range(3):
+        for number, peer in enumerate(peers):
+            answer = await connection.request("POST", peer.target(), f'42{turn}["who"]'.encode())
+            assert answer.body == b"ok"
+            answer = await connection.request("GET", peer.target())
+            assert answer.body == f"43{turn}[{number}]".encode()
+    sid = json.loads((await connection.request("GET", POLL)).body[1:])["sid"]
+    await connection.request("POST", f"{POLL}&sid={sid}", b"1")
+    await connection.close()
+    for peer in peers:
+        await peer.close()
+
+
+async def test_a_session_that_nobody_has_is_refused_as_by_one_server(crew: Make) -> None:
+    workers = await crew(2)
+    ids = [worker.crew.id + "x" * 18 for worker in workers]
+    for sid in ("x", "x" * 20, "%22", *ids):
+        for worker in workers:
+            answer = await http(worker.url, "GET", f"{POLL}&sid={sid}")
+            assert (answer.status, answer.json()["code"]) == (400, 1)
+
+
+async def test_a_body_that_is_too_large_is_the_owners_to_refuse(crew: Make) -> None:
+    workers = await crew(2, max_http_buffer_size=10_000)
+    peer = at(await joined(workers[0]), workers[1])
+    answer = await http(workers[1].url, "POST", peer.target(), b"4" + b"x" * 10_001)
+    assert answer.status == 413
+    assert await ask(peer, "who") == 0
+    await peer.close()
+
+
+async def test_ids_that_the_application_makes_are_looked_for(crew: Make) -> None:
+    made = iter(range(100))
+    workers = await crew(4, generate_id=lambda request: f"mine{next(made)}")
+    peers = [await joined(worker) for worker in workers]
+    assert [peer.handshake["sid"] for peer in peers] == ["mine0", "mine1", "mine2", "mine3"]
+    for worker in workers:
+        for number, peer in enumerate(peers):
+            assert await ask(at(peer, worker), "who") == number
+        answer = await http(worker.url, "GET", f"{POLL}&sid=mine99")
+        assert (answer.status, answer.json()["code"]) == (400, 1)
+    for peer in peers:
+        await peer.close()
+
+
+async def test_beside_another_application(crew: Make) -> None:
+    workers = await crew(2, app=lambda io: ASGIApp(io, Pages()))
+    peer = at(await joined(workers[0]), workers[1])
+    assert await ask(peer, "size", "x" * 70_000) == 70_000
+    connection = await RawConnection.open(workers[1].url)
+    for _ in range(2):
+        assert (await connection.request("GET", "/hello")).body == b"hello"
+        assert (await connection.request("POST", peer.target(), b"3")).body == b"ok"
+    await connection.close()
+    await peer.upgrade()
+    assert await ask(peer, "who") == 0
+    await peer.close()
+
+
+async def test_sessions_over_tls_are_relayed(crew: Make, certificate: tuple[str, str]) -> None:
+    cert, key = certificate
+    workers = await crew(3, start={"ssl_certfile": cert, "ssl_keyfile": key})
+    peers = [await joined(worker) for worker in workers]
+    connection = await RawConnection.open(workers[0].url)
+    for peer in (*peers, *peers):
+        assert (await connection.request("POST", peer.target(), b'420["who"]')).body == b"ok"
+        answer = await connection.request("GET", peer.target())
+        assert answer.body == f"430[{peers.index(peer)}]".encode()
+    await connection.close()
+    for number, peer in enumerate(peers):
+        assert await ask(at(peer, workers[number - 1]), "size", "x" * 300_000) == 300_000
+        await peer.upgrade()
+        assert await ask(peer, "size", "x" * 300_000) == 300_000
+        await peer.close()
+
+
+async def test_who_is_relayed_is_known_by_its_own_address(crew: Make, certificate: Any) -> None:
+    cert, key = certificate
+    workers = await crew(2, start={"ssl_certfile": cert, "ssl_keyfile": key})
+    peer = at(await joined(workers[0]), workers[1])
+    connection = await RawConnection.open(workers[1].url)
+    held = asyncio.ensure_future(connection.request("GET", peer.target()))
+    session = next(iter(workers[0].server.engine.sessions.values()))
+    await until(lambda: session.polling.held is not None, "the GET is held by the owner")
+    assert session.polling.held.remote == "127.0.0.1"
+    assert session.polling.held.is_secure
+    await at(peer, workers[0]).send('420["who"]')
+    assert (await held).body == b"430[0]"
+    await connection.close()
+    await peer.close()
+
+
+# --- rooms ----------------------------------------------------------------------------------------
+
+
+async def test_rooms_and_answers_span_the_workers(crew: Make) -> None:
+    workers = await crew()
+    peers = [await joined(worker, "websocket") for worker in workers]
+    for peer in peers[1:]:
+        await peer.send('42["join","r"]')
+    await until(lambda: workers[2].io.sockets.adapter.rooms.get("r"), "all are in the room")
+    await until(lambda: workers[1].io.sockets.adapter.rooms.get("r"), "all are in the room")
+    workers[0].io.to("r").emit("news", 1, {"a": b"\x00\xff"})
+    for peer in peers[1:]:
+        assert await peer.receive() == '451-["news",1,{"a":{"_placeholder":true,"num":0}}]'
+        assert await peer.receive() == b"\x00\xff"
+    assert len(await workers[1].io.fetch_sockets()) == 3
+    asked = asyncio.ensure_future(workers[2].io.timeout(5).emit_with_ack("question"))
+    for number, peer in enumerate(peers):
+        question = str(await peer.receive())
+        await peer.send(f"43{question[2 : question.index('[')]}[{number}]")
+    assert sorted(await asked) == [0, 1, 2]
+    workers[0].io.disconnect_sockets()
+    for peer in peers:
+        assert await peer.receive() == "41"
+        await peer.close()
+
+
+async def test_bytes_go_with_events_between_servers(crew: Make) -> None:
+    workers = await crew(2)
+    workers[1].io.on("sum", lambda data: [data["parts"], b"end"])
+    answers = await workers[0].io.server_side_emit_with_ack("sum", {"parts": [b"a", 1]})
+    assert answers == [[[b"a", 1], b"end"]]
+
+
+async def test_an_application_with_an_adapter_keeps_it(serve: Any, tmp_path: Path) -> None:
+    from fastsio.adapters import MemoryHub
+
+    bus = MemoryHub().bus()
+    io = fastsio.IO(adapter=bus)
+    await serve(io, crew=Crew(str(tmp_path), 0))
+    assert io.hub.cluster.bus is bus
+
+
+# --- coming and going -----------------------------------------------------------------------------
+
+
+@pytest.mark.fault(
+    "the sockets between two workers end though both live",
+    "they are joined anew at once; requests of each other's sessions are unknown in between",
+)
+async def test_workers_that_lose_each_other_meet_again(crew: Make, caplog: Any) -> None:
+    caplog.set_level(logging.CRITICAL, "fastsio.workers")
+    workers = await crew(2)
+    peer = at(await joined(workers[0]), workers[1])
+    (other,) = workers[0].crew.others.values()
+    other.link.transport.abort()
+    await until(lambda: other not in workers[0].crew.others.values(), "the end of the link")
+    await until(lambda: all(one.crew.others for one in workers), "a new one")
+    await until(lambda: len(workers[0].io.hub.cluster.members.alive) == 1, "the cluster")
+    assert await ask(peer, "who") == 0
+    await peer.close()
+
+
+async def test_a_worker_that_leaves_gives_new_clients_to_one_that_stays(crew: Make) -> None:
+    workers = await crew(3)
+    kept = await RawConnection.open(workers[0].url)
+    assert (await kept.request("GET", "/missing")).status == 404
+    peer = at(await joined(workers[0]), workers[1])
+    workers[0].server._doorman.leave()
+    await until(
+        lambda: all(one.is_leaving for one in (workers[1].crew.others[workers[0].crew.id],)),
+        "the others know",
+    )
+    answer = await kept.request("GET", POLL)
+    sid = json.loads(answer.body[1:])["sid"]
+    assert sid[:2] in [worker.crew.id for worker in workers[1:]]
+    assert await ask(peer, "who") == 0  # it goes on for now
+    await kept.request("POST", f"{POLL}&sid={sid}", b"1")
+    await kept.close()
+    await peer.close()
+
+
+async def test_a_worker_that_ends_is_gone_for_the_others_at_once(crew: Make) -> None:
+    workers = await crew(2)
+    peers = [await joined(worker, "websocket") for worker in workers]
+    assert len(await workers[1].io.fetch_sockets()) == 2
+    await workers[0].server.close()
+    await until(lambda: not workers[1].crew.others, "its end is seen")
+    assert len(await workers[1].io.fetch_sockets()) == 1
+    for peer in peers:
+        await peer.close()
+
+
+async def test_worker_that_cant_pass_answers_as_one_that_does_not_know(
+    crew: Make, monkeypatch: Any
+) -> None:
+    from fastsio.doors import passing
+
+    workers = await crew(2)
+    peer = at(await joined(workers[0]), workers[1])
+    monkeypatch.setattr(passing, "MAX_WAITING", 0)
+    assert (await peer.get()).status == 400
+    monkeypatch.undo()
+    assert await ask(peer, "who") == 0
+    await peer.close()
+
+
+def test_an_id_with_a_prefix_is_as_long_as_it_was():
+    assert prefixed(lambda: "abcdefgh", "XY")() == "XYcdefgh"

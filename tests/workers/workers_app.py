@@ -1,0 +1,63 @@
+"""The application of the tests of workers: `fastsio serve workers_app:io`, `workers_app:app` for ASGI servers.
+
+It prints a line of JSON for what happens, in one write: ["up", pid, number] when a worker begins, ["in", pid, sid] and
+["gone", pid, sid, reason] for clients. $WORKERS_OPTIONS: options of IO as JSON, and `own_ids`, for ids that it makes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import fastsio
+from fastsio.workers import worker_number
+
+settings = json.loads(os.environ.get("WORKERS_OPTIONS", "{}"))
+if os.environ.get("WORKERS_FAIL"):
+    raise ValueError(os.environ["WORKERS_FAIL"])
+
+
+def note(word: str, *values: Any) -> None:
+    os.write(1, (json.dumps([word, os.getpid(), *values]) + "\n").encode())
+
+
+if settings.pop("own_ids", False):
+    settings["generate_id"] = lambda request: f"mine-{os.getpid()}-{os.urandom(8).hex()}"
+
+io = fastsio.IO(**settings)
+app = fastsio.ASGIApp(io)
+
+
+@io.on("connection")
+def connection(socket: Any) -> None:
+    note("in", socket.id)
+    socket.on("disconnect", lambda reason: note("gone", socket.id, reason))
+    socket.on("echo", lambda value: value)
+    socket.on("who", lambda: [os.getpid(), worker_number()])
+    socket.on("join", lambda room: socket.join(room))
+    socket.on("size", len)
+
+    @socket.on("tell")
+    def tell(room: str | None, *values: Any) -> None:
+        (io if room is None else io.to(room)).emit("told", *values)
+
+    @socket.on("ask")
+    async def ask(value: Any) -> list[Any]:
+        return sorted(await io.timeout(5).emit_with_ack("question", value))
+
+    @socket.on("everyone")
+    async def everyone() -> list[str]:
+        return sorted(one.id for one in await io.fetch_sockets())
+
+    @socket.on("servers")
+    async def servers() -> list[Any]:
+        return sorted(await io.server_side_emit_with_ack("pid"))
+
+
+@io.on("pid")
+def pid() -> int:
+    return os.getpid()
+
+
+note("up", worker_number())
