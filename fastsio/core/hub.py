@@ -13,11 +13,8 @@ from typing import Any
 from fastsio._codec import check_event_name, encode_packet
 from fastsio._encoded import Encoded, encode_engine_packet
 from fastsio._ids import new_id
-<<<<<<< HEAD
 from fastsio._joining import HubBase
-=======
 from fastsio.core.acks import PendingAck
->>>>>>> int
 from fastsio.core.admissions import Admissions
 from fastsio.core.bus_state import BusState
 from fastsio.core.failures import Failures

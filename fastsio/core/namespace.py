@@ -82,13 +82,7 @@ class Namespace(Emitter, Broadcasting, Declaring, Attendance, NamespaceBase):
             self.recovery = Recovery(self)
             self.asks_adapter = True
         if hub.cluster is not None:
-<<<<<<< HEAD
-            self.adapter = hub.cluster.adapter_for(self, self.adapter)
-            self.asks_adapter = True
-=======
             self.join_cluster(hub.cluster)
-        self.guards: list[Guard] = []
->>>>>>> int
         self._entry_guard: Guard | None = None
         # Who hears of more than the hub's observer does, once there was anybody.
         self.watch: Watch | None = None

@@ -274,33 +274,6 @@ class Peer(LeavingPeer):
             return error
         return None
 
-<<<<<<< HEAD
-=======
-    def _welcome(self, namespace: Namespace, socket: Socket) -> None:
-        sid = socket.id
-        if namespace.joining:
-            namespace.joining.pop(sid, None)
-        # First of all: from then on the end of the session takes it out again, whatever fails here.
-        self.attach(socket)
-        namespace.sockets[sid] = socket
-        socket.is_connected = True
-        self.session.clear_deadline()
-        if namespace.attendants is not None:
-            for one in namespace.attendants:
-                one.socket_joined(sid)
-        if namespace.recovery is None:
-            if self.protocol == 5:  # likely
-                socket.send_packet(namespace.encode_connect(sid))
-            else:
-                socket.send_packet(self.connect_packet(socket))
-        else:
-            namespace.recovery.welcome(socket)
-        if self.hub.observer is not None:
-            self.hub.observer.socket_joined(socket)
-        if namespace.connection_handlers:
-            namespace.run_connection(socket)
-
->>>>>>> int
     async def _ask_afterwards(self, namespace: Namespace, socket: Socket) -> None:
         """always_connect: the guards of a client that is in already; it goes if they refuse it."""
         error = await self._ask_guards(namespace, socket)
@@ -367,46 +340,6 @@ class Peer(LeavingPeer):
 
     # --- leaving -----------------------------------------------------------------------------
 
-<<<<<<< HEAD
-=======
-    def leave(self, socket: Socket, reason: str, description: str | None = None) -> None:
-        """Take a socket out of its namespace and tell its handlers, once.
-
-        Order: "disconnecting" (rooms still joined), the namespace's `disconnect` handler (a coroutine sees
-        the rooms and the session until it ends), then, out of all rooms, "disconnect".
-        """
-        namespace = socket.namespace
-        if self.find(namespace.name) is not socket:
-            return
-        self.detach(socket)
-        sid = socket.id
-        try:
-            if self.line is not None:
-                self.resume(sid)
-            if socket.by_event is not None:
-                socket.run_listeners("disconnecting", reason, description)
-            if namespace.recovery is not None:
-                namespace.recovery.left(socket, reason)
-        finally:  # whatever an adapter or an observer raises, it has gone, and its handlers are told
-            socket.is_connected = False
-            namespace.sockets.pop(sid, None)
-            try:
-                namespace.leaving[sid] = socket
-                # Looked at before the calls, which few need: 0.3 % of a connect each.
-                if socket._joined is not None:
-                    socket.stop_receiving()
-                if (
-                    namespace.attendants is not None
-                    or self.hub.observer is not None
-                    or socket.acks is not None
-                ):
-                    self._take_out(namespace, socket, reason)
-            finally:
-                self._run_disconnect(socket, reason)
-                if socket.by_event is not None:
-                    self._tell_listeners(socket, reason, description)
-
->>>>>>> int
     def _take_out(self, namespace: Namespace, socket: Socket, reason: str) -> None:
         """Who looks on is told; nobody waits for its answers."""
         for one in namespace.attendants or ():
