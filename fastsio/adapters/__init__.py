@@ -21,12 +21,14 @@ from fastsio.adapters.local import LocalBus
 from fastsio.adapters.memory import MemoryBus, MemoryHub
 
 if TYPE_CHECKING:
+    from fastsio.adapters.forwarding import Forwarding
     from fastsio.adapters.redis import RedisAdapter
     from fastsio.adapters.sharded import ShardedRedisAdapter
     from fastsio.adapters.streams import RedisStreamsAdapter
 
 __all__ = [
     "Bus",
+    "Forwarding",
     "LocalBus",
     "MemoryBus",
     "MemoryHub",
@@ -36,6 +38,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Forwarding": "forwarding",
     "RedisAdapter": "redis",
     "RedisFormat": "redis",
     "ShardedRedisAdapter": "sharded",
