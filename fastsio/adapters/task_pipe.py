@@ -53,6 +53,10 @@ class TaskPipe(Pipe):
         return self._lost
 
     @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    @property
     def is_behind(self) -> bool:
         return not self._all_sent.is_set()
 

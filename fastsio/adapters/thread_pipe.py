@@ -49,6 +49,10 @@ class ThreadPipe(Pipe):
         return self._lost_here + self._lost_there
 
     @property
+    def waiting(self) -> int:
+        return self._waiting.qsize()
+
+    @property
     def is_behind(self) -> bool:
         return self._waiting.unfinished_tasks > 0
 

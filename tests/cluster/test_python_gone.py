@@ -84,6 +84,9 @@ async def pair(mortal: Redis) -> AsyncIterator[Pair]:
 )
 async def test_managers_find_each_other_again(pair: Pair, mortal: Redis, caplog):
     caplog.set_level(logging.INFO, "fastsio.adapters")
+    told: list[tuple[str, int]] = []
+    pair.a.on("bus_down", lambda lost: told.append(("down", lost)))
+    pair.a.on("bus_up", lambda lost: told.append(("up", lost)))
     mortal.stop(kill=True)
     await pair.state(False)
     for n in range(7):
@@ -95,6 +98,8 @@ async def test_managers_find_each_other_again(pair: Pair, mortal: Redis, caplog)
     await until(lambda: not pair.bus.is_behind, "all is sent")
     await pair.a.emit("together", 1)
     assert (await pair.clients[1].expect("together", timeout=10)).args == (1,)
+    assert told == [("down", 0), ("up", 7)]
+    assert pair.a.bus.is_up and pair.a.bus.lost == 7
     assert "the adapter is down" in caplog.text and "the adapter is up" in caplog.text
     assert "messages are lost" in caplog.text
 
