@@ -7,18 +7,19 @@ the order of the calls, wherever it is. Source: socket.io-adapter's ClusterAdapt
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from fastsio._eager import start_eager
 from fastsio._encoded import Encoded
 from fastsio._json import DEFAULT_JSON, Json
+from fastsio.adapters.asking import Asking
 from fastsio.adapters.broken import Broken
-from fastsio.adapters.bus import Bus, Peers
+from fastsio.adapters.bus import Bus
 from fastsio.adapters.inbox import Inbox
 from fastsio.adapters.members import Members
 from fastsio.adapters.messages import Kind, Message, make_opts
 from fastsio.adapters.presence import Presence
+from fastsio.adapters.presence_adapter import PresentAdapter
 from fastsio.adapters.remote import ClusterSocket
 from fastsio.adapters.requests import Calling, ClusterGathering, Request
 from fastsio.core import errors
@@ -41,7 +42,7 @@ LOOK_S = 1.0
 WRONG = (TypeError, ValueError, KeyError, AttributeError, IndexError, OverflowError)
 
 
-class Cluster:
+class Cluster(Asking):
     """One server in its cluster. `uid`: its name there, 16 hex digits; `members`: the others that it has heard of.
 
     `requests`: what has been asked and is not answered yet, by the request's id.
@@ -158,7 +159,9 @@ class Cluster:
                 if message.kind == Kind.ADAPTER_CLOSE:
                     self.members.left(message.uid)
                     return
-                self.members.heard(message.uid, self.bus.loop.time())
+                is_new = self.members.heard(message.uid, self.bus.loop.time())
+                if is_new and self.presence is not None:
+                    self.presence.met(message.uid)
             if message.kind != Kind.PRESENCE:
                 self._inbox.take(message)
             elif self.presence is not None:
@@ -281,48 +284,6 @@ class Cluster:
         opts = make_opts(frozenset((sid,)), frozenset(), {"is_sid": True})
         self.send(kind, name, {"opts": opts, **data})
 
-    # --- requests ----------------------------------------------------------------------------
-
-    def ask(
-        self, kind: Kind, nsp: str, data: dict[str, Any], done: Done, timeout_s: float | None
-    ) -> None:
-        """Ask the other servers that have the namespace; `done` gets an answer of each."""
-        seconds = self.bus.request_timeout if timeout_s is None else timeout_s
-        request_id = secrets.token_hex(8)
-        request = Request(kind, done, lambda: self.forget_request(request_id))
-        self.requests[request_id] = request
-        request.start(seconds)
-        self.send(kind, nsp, {**data, "requestId": request_id})
-        self.with_peers(nsp, request.expect, None)
-
-    def forget_request(self, request_id: str) -> None:
-        """It has ended."""
-        self.requests.pop(request_id, None)
-
-    def with_peers(
-        self, nsp: str, expect: Callable[[Peers], None], otherwise: Peers | None
-    ) -> None:
-        """Say from whom answers are due to what has been sent: `expect(peers)`, at once if the bus knows it.
-
-        `otherwise`: what is said if the bus can't find out; None: nothing.
-        """
-        found = self.bus.peers(nsp)
-        if isinstance(found, (set, int)):
-            expect(found)
-            return
-
-        async def wait(asked: Awaitable[Peers]) -> None:
-            try:
-                peers = await asked
-            except Exception:  # of whatever the bus is made of
-                logger.warning("the servers of the cluster could not be counted", exc_info=True)
-                if otherwise is not None:
-                    expect(otherwise)
-            else:
-                expect(peers)
-
-        start_eager(wait(found), self.hub.tasks, "counting the servers of a cluster")
-
 
 class _Named:
     """A namespace that is not here, as far as Bus.pack() looks at one."""
@@ -342,7 +303,7 @@ class Ticket:
         self.flags = flags
 
 
-class ClusterAdapter(Adapter):
+class ClusterAdapter(PresentAdapter):
     """A namespace whose clients are on several servers. `local` is the adapter of those that are here."""
 
     def __init__(self, namespace: "Namespace", local: Adapter, cluster: Cluster) -> None:
@@ -484,46 +445,6 @@ class ClusterAdapter(Adapter):
             self.cluster.send(Kind.SERVER_SIDE_EMIT, name, data)
         else:
             self.cluster.ask(Kind.SERVER_SIDE_EMIT, name, data, done, timeout_s)
-
-    # --- who is where ------------------------------------------------------------------------
-
-    def socket_joined(self, sid: str) -> None:
-        """A client is in the namespace here."""
-        assert self._presence is not None
-        self._presence.entered(self.namespace.name, None, sid)
-
-    def socket_left(self, sid: str) -> None:
-        """It has left the namespace."""
-        assert self._presence is not None
-        self._presence.left(self.namespace.name, None, sid)
-
-    async def count_members(self, rooms: Rooms | None) -> int:
-        if rooms is None or len(rooms) == 1:
-            room = None if rooms is None else next(iter(rooms))
-            elsewhere = [
-                len(sids) for sids in (await self._told()).elsewhere(self.namespace.name, room)
-            ]
-            return await self._local.count_members(rooms) + sum(elsewhere)
-        return len(await self.list_members(rooms))
-
-    async def list_members(self, rooms: Rooms | None) -> set[str]:
-        presence = await self._told()
-        found = await self._local.list_members(rooms)
-        for room in (None,) if rooms is None else rooms:
-            found.update(*presence.elsewhere(self.namespace.name, room))
-        return found
-
-    async def list_rooms(self) -> set[Any]:
-        presence = await self._told()
-        return await self._local.list_rooms() | presence.rooms_elsewhere(self.namespace.name)
-
-    async def _told(self) -> Presence:
-        if self._presence is None:
-            raise RuntimeError(
-                f"who is on other servers is not known: give presence=True to {self.cluster.bus!r}"
-            )
-        await self._presence.settled()
-        return self._presence
 
     # --- the rest is that of the clients here ------------------------------------------------
 

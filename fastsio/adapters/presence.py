@@ -210,6 +210,11 @@ class Presence:
         if is_up and self._beating is not None:
             self._say("hello", self._figures())
 
+    def met(self, uid: str) -> None:
+        """The bus knows of one more server: not to wait for a heartbeat."""
+        if self._beating is not None:
+            self._say("hello", self._figures(), uid)
+
     def _audit(self) -> None:
         """What was noted must be what is there; else all are told anew, as if a message were lost."""
         real = 0

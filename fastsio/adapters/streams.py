@@ -125,7 +125,7 @@ class RedisStreamsAdapter(RedisBus):
     stream_name, max_len (about how many messages the stream keeps), read_count (how many are read at once),
     channel_prefix, session_key_prefix: Node's options; the names must be the same on all servers. request_timeout:
     seconds. save_ahead: with connection_state_recovery, sessions are saved while their clients are there, so that these
-    can come back though their server was killed. presence: see presence.py; forward: see forwarding.py.
+    can come back though their server was killed. forward: see forwarding.py.
     silence_timeout, max_waiting, max_waiting_bytes: see RedisLink. Other keyword arguments are redis-py's. Raises
     ImportError without redis-py or msgspec: pip install "fastsio[redis]".
     """
@@ -133,11 +133,10 @@ class RedisStreamsAdapter(RedisBus):
     def __init__(
         self, url: str = "redis://localhost:6379", *, stream_name: str = "socket.io", max_len: int = 10_000,
         read_count: int = 100, channel_prefix: str = "socket.io", request_timeout: float = 5.0,
-        presence: bool = False, session_key_prefix: str = "sio:session:", save_ahead: bool = True,
+        session_key_prefix: str = "sio:session:", save_ahead: bool = True,
         forward: bool | Forwarding = False, **options: Any,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.presence = presence
         self.channel_root = channel_prefix
         self.request_timeout = request_timeout
         self.format = StreamsFormat(stream_name, max_len, channel_prefix)
