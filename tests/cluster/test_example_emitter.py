@@ -31,8 +31,8 @@ class Programs:
 
     def start(self, name: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-u", name], cwd=self._folder, env={**os.environ, **PATHS}, text=True, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            [sys.executable, "-u", name], cwd=self._folder, env={**os.environ, **PATHS}, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         self._running.append(process)
         return process
