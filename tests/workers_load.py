@@ -110,11 +110,13 @@ class Outcome:
 
     def summary(self) -> dict[str, Any]:
         seen = {**self.seen}
-        back = sorted(one["ms"] for one in seen.pop("back"))
+        came = seen.pop("back")
         seen["heard_all"] = max(seen.pop("heard").values(), default=0)
         seen["workers"] = list(seen["workers"].values())
-        if back:
-            seen["back_ms"] = {"median": statistics.median(back), "most": back[-1]}
+        for name, key in (("back_ms", "ms"), ("back_after_first_attempt_ms", "afterAttempt")):
+            if came:
+                times = [one[key] for one in came]
+                seen[name] = {"median": statistics.median(times), "most": max(times)}
         return {**seen, "told": self.told, "seconds": self.seconds, "worker_cpu_s": self.cpu_s}
 
 

@@ -8,8 +8,9 @@ from fastsio.adapters.messages import Message
 
 if TYPE_CHECKING:
     from fastsio._encoded import Encoded
-    from fastsio.adapters.cluster import Cluster
+    from fastsio.adapters.cluster import Cluster, ClusterAdapter
     from fastsio.core.acks import PendingAck
+    from fastsio.core.adapter import Adapter
     from fastsio.core.hub import Hub
     from fastsio.core.namespace import Namespace
 
@@ -127,6 +128,17 @@ class Bus:
     def peers(self, name: str) -> "Peers | Awaitable[Peers]":
         """The other servers that will answer a request about a namespace: their uids, or how many there are."""
         return set(self.cluster.members.alive)
+
+    def adapter_for(
+        self, namespace: "Namespace", local: "Adapter", cluster: "Cluster"
+    ) -> "ClusterAdapter":
+        """The adapter of a new namespace; `local` has the clients that are here."""
+        from fastsio.adapters.cluster import ClusterAdapter  # it needs this module
+
+        return ClusterAdapter(namespace, local, cluster)
+
+    def serving(self, is_served: bool) -> None:
+        """An engine serves the server now, and has no sessions yet; or no longer. start(), or stop(), follows."""
 
     @property
     def lost(self) -> int:

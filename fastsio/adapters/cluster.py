@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fastsio._encoded import Encoded
 from fastsio._json import DEFAULT_JSON, Json
 from fastsio.adapters.asking import Asking
+from fastsio.adapters.broken import Broken
 from fastsio.adapters.bus import Bus
 from fastsio.adapters.inbox import Inbox
 from fastsio.adapters.members import Members
@@ -65,6 +66,7 @@ class Cluster(Asking):
         # Who is where on all servers; None: nobody has asked for that.
         self.presence = Presence(self) if bus.presence else None
         self.state = BusState(self)
+        self.broken = Broken()
         self._inbox = Inbox(self)
         self._starting: asyncio.Task[None] | None = None
         self._beat: asyncio.TimerHandle | None = None
@@ -72,7 +74,7 @@ class Cluster(Asking):
 
     def adapter_for(self, namespace: "Namespace", local: Adapter) -> "ClusterAdapter":
         """The adapter of a new namespace; `local` has the clients that are here."""
-        adapter = self.adapters[namespace.name] = ClusterAdapter(namespace, local, self)
+        adapter = self.adapters[namespace.name] = self.bus.adapter_for(namespace, local, self)
         if self._starting is not None:
             self.bus.namespace_added(namespace.name)
         return adapter
@@ -86,8 +88,11 @@ class Cluster(Asking):
 
     def served(self, loop: asyncio.AbstractEventLoop | None) -> None:
         """An engine serves the application now, on this loop; None: no longer, and stop() follows."""
+        self.bus.serving(loop is not None)
         if loop is not None and self._starting is None:
             self.loop = loop
+            if self.presence is not None:
+                self.presence.begin()
             self._starting = loop.create_task(self._start())
             self._starting.add_done_callback(_log_failure)
 
@@ -163,8 +168,8 @@ class Cluster(Asking):
                 self._inbox.take(message)
             elif self.presence is not None:
                 self.presence.take(message)
-        except WRONG:
-            logger.warning("message of server %s is none: %r", message.uid, message, exc_info=True)
+        except WRONG as error:
+            self.broken.message_came(message, error)
 
     def take(self, message: Message) -> None:
         """Do what a message says that came from where nobody answers requests: its sender becomes no member.
@@ -184,8 +189,9 @@ class Cluster(Asking):
             if self.bus.heartbeat_interval is not None:
                 self.members.heard(uid, self.bus.loop.time())
             self._inbox.event(nsp, packet, opts)
-        except WRONG:
-            logger.warning("broadcast of server %s is none: %.200r", uid, packet, exc_info=True)
+        except WRONG as error:
+            message = Message(Kind.BROADCAST, uid, nsp, {"opts": opts}, packet)
+            self.broken.message_came(message, error)
 
     def bus_changed(self, is_up: bool, lost: int) -> None:
         """The bus has its connection, or has it no longer; `lost`: how many messages it could not send so far."""

@@ -78,6 +78,10 @@ class PubSubBus(Bus):
         self._calls.clear()
         await self._pipe.stop()
 
+    def keep(self, data: bytes) -> None:
+        """Send a message when the server is served."""
+        self._pipe.send(data)
+
     def _state_changed(self, is_up: bool) -> None:
         self.cluster.bus_changed(is_up, self.lost)
 
@@ -241,6 +245,8 @@ class PubSubBus(Bus):
             content = wire.bytes_in(content)
         if not isinstance(content, dict):
             raise ValueError(f"content is no object: {content!r:.50}")
+        if not found["host_id"]:
+            raise ValueError("a server without a name")
         packet = [found["event"], *wire.read_args(found)] if "event" in found else None
         kind = Kind(found["type"])
         self.receive(Message(kind, found["host_id"], found["namespace"], content, packet))

@@ -9,7 +9,7 @@ import logging
 import random
 import secrets
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from fastsio.adapters.ending import end
@@ -149,7 +149,11 @@ class RedisLink:
         note(names)
         # A connection that is being made subscribes to all of them.
         if self._wire is not None and not self._wire.lost.done() and names:
-            self._wire.send((command, *names))
+            self._wire.send(*self._commands(command, names))
+
+    def _commands(self, command: str, names: Iterable[str]) -> list[Command]:
+        """To subscribe to these, or no longer. In a Redis cluster the channels of one command must be of one slot."""
+        return [(command, name) for name in names] if self._shard else [(command, *names)]
 
     async def _keep_listening(self) -> None:
         delay_s = FIRST_RETRY_S
@@ -201,7 +205,7 @@ class RedisLink:
         if self.patterns:
             commands.append(("psubscribe", *self.patterns))
         if self.channels:
-            commands.append((f"{self._shard}subscribe", *self.channels))
+            commands += self._commands(f"{self._shard}subscribe", self.channels)
         return [*commands, ("ping",)]
 
     async def _watch(self, wire: RedisWire) -> None:
@@ -250,7 +254,7 @@ class RedisLink:
         try:
             self.on_message(channel, data)
         except Exception:
-            logger.exception("a message on %r could not be taken: %.200r", channel, data)
+            logger.exception("a message on %r could not be taken: %d bytes", channel, len(data))
 
     async def subscribers(self, channel: str) -> int:
         """How many connections are subscribed to a channel, by its name. Raises what Redis raises."""

@@ -24,14 +24,15 @@ class TaskPipe(Pipe):
     """publish(data) sends one message or raises; listen() yields what comes, for ever.
 
     tells: listen() yields None when it is subscribed; otherwise that counts from its beginning. If it raises, it is
-    called again, after 0.1 to 10 seconds. listen=None: nothing is heard.
+    called again, after 0.1 to 10 seconds. listen=None: nothing is heard. close() lets go of what publish() has opened.
     """
 
     def __init__(
         self, publish: Callable[[bytes], Awaitable[None]], listen: Callable[[], AsyncIterator[Any]] | None,
-        name: str, tells: bool = False,
+        name: str, close: Callable[[], Awaitable[None]], tells: bool = False,
     ) -> None:  # fmt: skip
         self._publish = publish
+        self._close = close
         self._listen = listen
         self._name = name
         self._tells = tells
@@ -69,6 +70,11 @@ class TaskPipe(Pipe):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
+        self._is_up = False
+        try:
+            await self._close()
+        except Exception as error:  # noqa: BLE001 - of any library: the connection is gone, one way or the other
+            logger.warning("%s: %r while its connection was closed", self._name, error)
 
     # --- out ---------------------------------------------------------------------------------
 

@@ -69,7 +69,7 @@ class AsyncAioPikaManager(AsyncPubSubManager):
                 return
             except (aio_pika.exceptions.AMQPError, OSError, RuntimeError):
                 # A connection that has died unnoticed is found out by the first message: another one is tried.
-                await self._close_publisher()
+                await self._close()
                 if is_last:
                     raise
 
@@ -86,7 +86,8 @@ class AsyncAioPikaManager(AsyncPubSubManager):
                 self.publisher_exchange = await self._exchange(self.publisher_channel)
             return self.publisher_exchange
 
-    async def _close_publisher(self) -> None:
+    async def _close(self) -> None:
+        """Let go of the connection that publishes."""
         connection, self.publisher_connection = self.publisher_connection, None
         self.publisher_exchange = None
         if connection is not None and not connection.is_closed:

@@ -95,6 +95,23 @@ asyncio.run(main())
 """
 
 
+FORKS = """
+import os
+manager = library.KombuManager(args[0], write_only=True)
+manager.emit("before", 1)
+if os.fork() == 0:
+    manager.emit("script", ("x", b"\\x01"), room=args[1])
+    os._exit(0)
+assert os.wait()[1] == 0
+"""
+
+
+@pytest.mark.parametrize("both", ["their aio_pika, our kombu"], indirect=True)
+async def test_a_process_that_has_forked_publishes(both: Both, rabbit: RabbitMQ):
+    await asyncio.to_thread(script, FORKS, rabbit.url, both.on_b.sid)
+    await both.on_b.until(("before", 1), ("script", "x", b"\1"))
+
+
 @pytest.mark.parametrize("code", [EMITS, ASYNC_EMITS], ids=["kombu", "aio_pika"])
 @pytest.mark.parametrize("both", ["their aio_pika, our kombu"], indirect=True)
 async def test_scripts_reach_both(both: Both, rabbit: RabbitMQ, code: str):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from fastsio._frames import ProtocolError
@@ -14,7 +15,10 @@ from fastsio.adapters.bus import Bus
 from fastsio.adapters.local import LocalBus
 from fastsio.adapters.memory import MemoryHub
 from fastsio.adapters.messages import Kind, make_opts
+from fastsio.adapters.pipe import Pipe, Took
+from fastsio.adapters.pubsub import PubSubBus
 from fastsio.adapters.requests import ClusterGathering
+from fastsio.core.acks import PendingAck
 from fuzz.session_targets import CONNECTIONS, Stage
 
 # What a wrong message makes wire.decode() raise, and buses catch.
@@ -26,7 +30,7 @@ TIMEOUT_S = 1.0
 PATIENCE, STEP_S = 4, 25
 NOBODY: frozenset[str] = frozenset()
 # ClusterStage.way
-MEMORY, CLASSIC, SHARDED, STREAMS, LOCAL = WAYS = range(5)
+MEMORY, CLASSIC, SHARDED, STREAMS, LOCAL, PUBSUB = WAYS = range(6)
 # By the number of a message's first byte.
 CLASSIC_CHANNELS = tuple(
     channel
@@ -80,6 +84,19 @@ class Worker(asyncio.Transport):
         return 0
 
 
+class NoPipe(Pipe):
+    """In the place of what python-socketio's managers publish on."""
+
+    async def start(self, took: Took, changed: Callable[[bool], None]) -> None:
+        changed(True)
+
+    async def stop(self) -> None:
+        pass
+
+    def send(self, data: bytes) -> None:
+        assert isinstance(json.loads(data), dict)
+
+
 def make_bus(way: int) -> Bus:
     if way == CLASSIC:
         return without_redis(RedisAdapter())
@@ -87,11 +104,13 @@ def make_bus(way: int) -> Bus:
         return without_redis(ShardedRedisAdapter())
     if way == STREAMS:
         return without_redis(RedisStreamsAdapter())
+    if way == PUBSUB:
+        return PubSubBus(NoPipe())
     return LocalBus() if way == LOCAL else MemoryHub().bus()
 
 
 class ClusterStage(Stage):
-    """A Stage with one of five buses. Messages come from servers named as they like."""
+    """A Stage with one of six buses. Messages come from servers named as they like."""
 
     way = 0
 
@@ -124,7 +143,9 @@ class ClusterStage(Stage):
         self._spin()
         assert len(self.here) == 2
         self.io.hub.namespaces["/"].adapter.local.add_sockets(None, NOBODY, ["r"])
-        if self.way in (MEMORY, LOCAL):
+        if self.way == PUBSUB:  # a client's answer is awaited
+            self.bus._calls[1] = PendingAck(lambda *args: None, self.io.hub.tasks)
+        if self.way in (MEMORY, LOCAL, PUBSUB):
             self.cluster.members.heard("other", self.loop.time())
         self._ask()
         self._spin()
@@ -158,6 +179,8 @@ class ClusterStage(Stage):
             if not where & 32:
                 fields[b"data"] = data
             self.bus._entered(b"1-1", fields)
+        elif self.way == PUBSUB:
+            self.bus._arrived(data)
         elif self.way == LOCAL:
             with contextlib.suppress(*WRONG):
                 self.bus.arrived("other", data)
@@ -194,6 +217,7 @@ class ClusterStage(Stage):
             [len(one.acks or ()) for one in self.here],
             [(name, *answers_of(one)) for name, one in cluster.requests.items()],
             list(cluster.members.alive), presence_of(cluster),
+            len(self.bus._calls) if self.way == PUBSUB else 0,
             len(hub.tasks), self.engine.wheel.count, len(self.loop._scheduled),
         )  # fmt: skip
 

@@ -246,8 +246,24 @@ PRESENCE: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 
+# As python-socketio's managers write them.
+PUBSUB: list[dict[str, Any]] = [
+    {"method": "emit", "event": "e", "data": [1], "binary": False, "room": None, "skip_sid": None, "callback": None},
+    {"method": "emit", "event": "e", "data": [[{"_placeholder": True, "num": 0}], "AQI="], "binary": True,
+     "room": "r", "skip_sid": ["x"], "callback": ["r", "/", 1]},
+    {"method": "callback", "host_id": "here", "sid": "r", "id": 1, "args": [1]},
+    {"method": "disconnect", "sid": "x"},
+    {"method": "enter_room", "sid": "x", "room": "s"},
+    {"method": "leave_room", "sid": "x", "room": "r"},
+    {"method": "close_room", "room": "r"},
+    {"method": "fastsio", "type": 9, "content": {"packet": NEWS, "requestId": "x"}, "content_binary": False},
+    {"method": "fastsio", "type": 3, "content": {"opts": OPTS, "requestId": "x"}, "event": "e", "data": [1]},
+    {"method": "fastsio", "type": 8, "content": {"requestId": "b", "sockets": ANSWERED}},
+]  # fmt: skip
+
+
 def of_cluster() -> list[bytes]:
-    memory, classic, sharded, streams, local = (bytes([way]) for way in range(5))
+    memory, classic, sharded, streams, local, pubsub = (bytes([way]) for way in range(6))
     whole = [{"uid": "other", "nsp": "/", "data": {}} | message for message in MESSAGES]
     packed = [msgpack.packb(message) for message in whole]
     told = [b"\x40" + msgpack.packb(["other", one]) for one in PRESENCE]
@@ -263,6 +279,9 @@ def of_cluster() -> list[bytes]:
             streams + where + base64.b64encode(msgpack.packb(data)),
             local + b"\0" + framed(message["type"], [b"/", json.dumps(data).encode(), *event])[4:],
         ]
+    for message in PUBSUB:
+        text = json.dumps({"host_id": "other", "namespace": "/"} | message)
+        made.append(pubsub + b"\0" + text.encode())
     for channel, message in CLASSIC:
         made.append(classic + bytes([channel]) + msgpack.packb(message))
         if channel > 1:

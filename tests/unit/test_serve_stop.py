@@ -47,7 +47,7 @@ async def test_clients_of_a_server_that_drains_are_told_within_the_time(serve, s
         assert await peer.ws.receive() == (CLOSE, b"")
         await peer.close()
     await closing
-    assert now() - began_at < 1
+    assert now() - began_at < 1000 * MS
     assert reasons == ["server disconnect"] * 6
     assert not server.connections
 
@@ -156,7 +156,7 @@ async def test_io_that_listens_drains_when_it_is_closed(watch):
         assert await peer.ws.receive() == (CLOSE, b"")
         await peer.close()
     await closing
-    assert 100 * MS < now() - began_at < 1
+    assert 100 * MS < now() - began_at < 1000 * MS
 
 
 async def test_example_of_the_manual_runs(serve, tmp_path, monkeypatch):

@@ -12,6 +12,7 @@ import pytest
 from crew_process import END_S, ask, command, environment, is_alive, running
 
 from drain_process import Server
+from handover_load import Fleet
 from harness import DEADLINE_S, FakePeer, RawConnection, http, until
 
 pytestmark = pytest.mark.asyncio(loop_factories=["asyncio"])
@@ -87,34 +88,29 @@ async def test_a_worker_that_is_killed_is_started_again_and_its_sockets_are_gone
         workers.check_ledger(killed={killed})
 
 
+@pytest.mark.timeout(120)
 @pytest.mark.fault(
-    "SIGHUP to the supervisor of workers",
+    "SIGHUP to the supervisor of workers under load",
     "one worker after the other is replaced; no connect is refused, sessions go on until their worker's turn",
 )
 async def test_workers_are_replaced_one_by_one_without_a_refused_connect() -> None:
-    async with running(2) as workers:
+    async with running(2, "--drain-seconds", "0.5") as workers:
         before = workers.pids
-        peer = await workers.peer_at(1)
-        is_over = asyncio.Event()
-
-        async def knock() -> int:
-            count = 0
-            while not is_over.is_set():
-                assert (await http(workers.url, "GET", POLL)).status == 200
-                count += 1
-            return count
-
-        knocking = asyncio.ensure_future(knock())
-        workers.server.send_signal(signal.SIGHUP)
-        await until(lambda: "all 2 workers are new" in workers.server.text, "new workers", END_S)
-        is_over.set()
-        assert await knocking > 5
+        fleet = await Fleet.start(workers.url, 20)
+        try:
+            workers.server.send_signal(signal.SIGHUP)
+            await until(
+                lambda: "all 2 workers are new" in workers.server.text, "new workers", END_S
+            )
+            seen = await fleet.stop()
+        finally:
+            await fleet.kill()
         assert not set(before.values()) & set(workers.pids.values())
         assert not any(map(is_alive, before.values()))
-        assert (await peer.get()).json()["code"] == 1
-        fresh = await workers.peer()
-        assert await ask(fresh, "echo", 1) == 1
-        await fresh.close()
+        assert (seen["fresh"]["failed"], seen["tcp"]["refused"], seen["errors"]) == ({}, {}, {})
+        assert set(seen["disconnects"]) <= {"transport close", "io client disconnect"}
+        assert seen["fresh"]["tries"] > 10
+        assert seen["tcp"]["tries"] > 10
         await workers.stop()
         workers.check_ledger()
 

@@ -60,7 +60,7 @@ async def test_emit_returns_when_handlers_that_do_not_wait_have_ended(sio, trans
 async def test_handler_that_waits_for_time_is_waited_for_by_expect_only(sio):
     @sio.event
     async def later(sid):
-        await asyncio.sleep(20 * MS)
+        await asyncio.sleep(300 * MS)
         await sio.emit("late", to=sid)
 
     async with TestClient(sio) as client:

@@ -18,6 +18,7 @@ import pytest_asyncio
 
 import fastsio
 from asgi_pages import Pages
+from fastsio.adapters import LocalBus
 from fastsio.asgi import ASGIApp
 from fastsio.workers.crew import Crew, prefixed
 from harness import FakePeer, RawConnection, http, until
@@ -268,6 +269,22 @@ async def test_bytes_go_with_events_between_servers(crew: Make) -> None:
     workers[1].io.on("sum", lambda data: [data["parts"], b"end"])
     answers = await workers[0].io.server_side_emit_with_ack("sum", {"parts": [b"a", 1]})
     assert answers == [[[b"a", 1], b"end"]]
+
+
+async def test_presence_is_known_at_once_and_goes_with_a_worker(serve: Any, tmp_path: Path) -> None:
+    workers, peers = [], []
+    for number in range(2):
+        workers.append(Worker(number, str(tmp_path), adapter=LocalBus(presence=True)))
+        workers[-1].server = await serve(workers[-1].io, crew=workers[-1].crew)
+        peers.append(await joined(workers[-1], "websocket"))
+        assert await workers[-1].io.count() == number + 1
+    (other,) = workers[0].crew.others.values()
+    workers[1].crew._meeting._is_closed = True  # it does not come back
+    other.link.transport.abort()
+    await until(lambda: not workers[0].crew.others, "the end of the link")
+    assert await workers[0].io.count() == 1
+    for peer in peers:
+        await peer.close()
 
 
 async def test_an_application_with_an_adapter_keeps_it(serve: Any, tmp_path: Path) -> None:
