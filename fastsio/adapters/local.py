@@ -52,17 +52,16 @@ class LocalBus(Bus):
     """The bus of workers, made for an application without `adapter`; `IO(adapter=LocalBus(…))` says more.
 
     max_waiting_bytes: what may wait for a worker that does not read; what comes beyond it is lost to it, and counted
-    (`lost`). request_timeout, presence: as of other adapters.
+    (`lost`). request_timeout: as of other adapters.
     A worker that ends is gone at once, as its sockets end; one that hangs, when it has not been heard of for
     heartbeat_timeout seconds. Without workers its server is the only one.
     """
 
     def __init__(
-        self, *, max_waiting_bytes: int = MAX_WAITING_BYTES, request_timeout: float = 5.0, presence: bool = False
+        self, *, max_waiting_bytes: int = MAX_WAITING_BYTES, request_timeout: float = 5.0
     ) -> None:  # fmt: skip
         super().__init__()
         self.request_timeout = request_timeout
-        self.presence = presence
         self._max_waiting_bytes = max_waiting_bytes
         # Set once the workers that were here are linked; None: nobody makes links.
         self._joined: asyncio.Event | None = None

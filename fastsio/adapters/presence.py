@@ -273,8 +273,8 @@ class Presence:
             server.state.change(seq, data["rows"])
 
     def _ask(self, uid: str, server: Server) -> None:
-        if not self._cluster.is_up:  # what is said then makes the others say where they stand, and that asks
-            return
+        if not self._cluster.is_up:
+            return  # when it is, all say where they stand, and that asks again
         server.asked_at = self._loop.time()
         server.taking = None
         server.held.clear()

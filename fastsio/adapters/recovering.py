@@ -7,6 +7,7 @@ Source: @socket.io/redis-streams-adapter 0.3, which gives its own server's messa
 Redis has them, so that these may get two messages in another order than the stream's.
 """
 
+import itertools
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,8 @@ logger = logging.getLogger("fastsio.adapters")
 
 # What a handler does with a client's data is saved so much later.
 DATA_S = 0.5
+# So many sessions are saved before others on the loop have their turn.
+SAVED_A_TURN = 200
 
 
 class Place:
@@ -141,14 +144,18 @@ class SharedSessions(SessionAwareAdapter):
             self.session_changed(socket)
 
     def _save_changed(self) -> None:
-        changed, self._changed = self._changed, {}
         self._is_due = self._is_due_soon = False
+        changed = list(itertools.islice(self._changed, SAVED_A_TURN))
         for socket in changed:
+            del self._changed[socket]
             session = socket.as_session()
             if session is not None:
                 value = self._packed(session, self._recovery.uid)
                 if value is not None:
                     self._recovery.keeper.save(session.pid, value)
+        if self._changed:
+            self._is_due_soon = True
+            self._recovery.loop.call_soon(self._save_changed)
 
     def _packed(self, session: "SavedSession", on: str | None) -> bytes | None:
         try:

@@ -106,8 +106,7 @@ class RedisAdapter(RedisBus):
 
     def __init__(
         self, url: str = "redis://localhost:6379", *, key: str = "socket.io", request_timeout: float = 5.0,
-        publish_on_specific_response_channel: bool = False,
-        forward: bool | Forwarding = False, **options: Any,
+        publish_on_specific_response_channel: bool = False, forward: bool | Forwarding = False, **options: Any,
     ) -> None:  # fmt: skip
         super().__init__()
         self.channel_root = key

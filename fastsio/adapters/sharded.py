@@ -90,8 +90,8 @@ class ShardedRedisAdapter(RedisBus):
 
     def __init__(
         self, url: str = "redis://localhost:6379", *, channel_prefix: str = "socket.io",
-        subscription_mode: str = "dynamic", request_timeout: float = 5.0,
-        forward: bool | Forwarding = False, **options: Any,
+        subscription_mode: str = "dynamic", request_timeout: float = 5.0, forward: bool | Forwarding = False,
+        **options: Any,
     ) -> None:  # fmt: skip
         super().__init__()
         self.channel_root = channel_prefix

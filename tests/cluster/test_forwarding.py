@@ -63,7 +63,7 @@ class Stage:
             assert (counts["here"], counts["passed"], counts["held"]) == (0, 0, 0), counts
 
 
-@pytest.fixture(params=["classic", "sharded", "streams"])
+@pytest.fixture
 def stage(redis: Redis, request: pytest.FixtureRequest) -> Iterator[Stage]:
     servers = [server(request.param, redis) for _ in range(3)]
     with round_robin([one.port for one in servers]) as balancer:
@@ -75,6 +75,7 @@ def stage(redis: Redis, request: pytest.FixtureRequest) -> Iterator[Stage]:
         one.stop()
 
 
+@pytest.mark.parametrize("stage", ["sharded", "streams"], indirect=True)
 async def test_clients_that_poll_need_no_sticky_sessions(stage: Stage):
     clients = stage.start_clients("polling")
     await clients.call("work", ROUNDS)

@@ -18,7 +18,6 @@ import pytest_asyncio
 
 import fastsio
 from asgi_pages import Pages
-from fastsio.adapters import LocalBus
 from fastsio.asgi import ASGIApp
 from fastsio.workers.crew import Crew, prefixed
 from harness import FakePeer, RawConnection, http, until
@@ -274,7 +273,7 @@ async def test_bytes_go_with_events_between_servers(crew: Make) -> None:
 async def test_presence_is_known_at_once_and_goes_with_a_worker(serve: Any, tmp_path: Path) -> None:
     workers, peers = [], []
     for number in range(2):
-        workers.append(Worker(number, str(tmp_path), adapter=LocalBus(presence=True)))
+        workers.append(Worker(number, str(tmp_path), presence=True))
         workers[-1].server = await serve(workers[-1].io, crew=workers[-1].crew)
         peers.append(await joined(workers[-1], "websocket"))
         assert await workers[-1].io.count() == number + 1
