@@ -90,6 +90,8 @@ class Cluster(Elsewhere):
         self.bus.serving(loop is not None)
         if loop is not None and self._starting is None:
             self.loop = loop
+            if self.presence is not None:
+                self.presence.begin()
             self._starting = loop.create_task(self._start())
             self._starting.add_done_callback(_log_failure)
 
