@@ -43,10 +43,9 @@ cdef class NamespaceBase:
     cdef public bint asks_adapter   # each packet is its adapter's, which keeps it or takes it to other servers
     cdef public unsigned long home  # the thread of the loop that serves this; 0 while none does
     cdef public dict leaving        # gone, with a `disconnect` handler still at work, by id: only looked up
-    cdef public tuple attendants    # who is told that clients come and go, besides the observer; None: nobody
     cdef public list guards         # who is asked about those who want to join
     cdef public object connection_handlers  # a tuple of those of "connection"
-    cdef public object watch        # who hears of more than the observer does (core/watch.py), once there was anybody
+    cdef public tuple attendants    # who is told that clients come and go, besides the hub's observer; None: nobody
     cdef public bint is_passing     # forgotten when nobody is in it any more: only clients have asked for it
     cdef bytes prefix
     cdef bytes connect_head         # of its CONNECT packets, up to the id

@@ -55,7 +55,6 @@ class NamespaceBase:
     guards: list[Callable[..., Any]]
     connection_handlers: tuple[Handler, ...]
     attendants: tuple[Any, ...] | None
-    watch: Any
     is_passing: bool
     def emit_to(self, args: list[Any], room: Any, skip: Any, callback: Any) -> None: ...
     def encode_event(self, args: list[Any], id: int = -1) -> Encoded: ...

@@ -165,6 +165,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     "adapters": [
         "core",
         "rarely",
+        "logged",
         "_eager",
         "_encoded",
         "_fanout",

@@ -35,7 +35,7 @@ class Bus:
     heartbeat_timeout: float = 10.0
     # Of presence: seconds between two heartbeats. Its servers are gone after heartbeat_timeout too.
     presence_interval: float = 5.0
-    # Whether this server takes part in presence, and whether there is a way for it on this bus.
+    # Whether this server takes part in presence (its option of that name), and whether this bus has a way for it.
     presence: bool = False
     carries_presence: bool = True
     # Whether it says by cluster.bus_changed() when its connection comes and goes; else it is up from start() on.
@@ -52,6 +52,7 @@ class Bus:
 
         if self._cluster is not None:
             raise RuntimeError(f"{self!r} is the adapter of a server already: give each its own")
+        self.presence = self.presence or hub.options.presence
         self._cluster = Cluster(hub, self)
         return self._cluster
 

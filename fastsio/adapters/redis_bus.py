@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from fastsio.adapters.bus import Bus
+from fastsio.adapters.ending import end
 from fastsio.adapters.forwarding import Forwarder, Forwarding
 from fastsio.adapters.messages import Kind, Message
 from fastsio.adapters.redis_link import RedisLink
@@ -75,8 +76,7 @@ class RedisBus(Bus):
         if self._forwarder is not None:
             await self._forwarder.stop()
         if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
+            await end([self._watching])
         await self._link.stop()
         if self.presence:
             self._link.on_message = self._others
@@ -106,8 +106,8 @@ class RedisBus(Bus):
         try:
             uid, content = unpack(data)
             message = Message(Kind.PRESENCE, uid, "/", dict(content))
-        except (TypeError, ValueError):
-            logger.warning("no message of presence, on %r: %.200r", channel, data, exc_info=True)
+        except (TypeError, ValueError) as error:
+            self.cluster.broken.bytes_came(channel, len(data), error)
             return
         self.receive(message)
 

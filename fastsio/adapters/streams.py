@@ -125,7 +125,7 @@ class RedisStreamsAdapter(RedisBus):
     stream_name, max_len (about how many messages the stream keeps), read_count (how many are read at once),
     channel_prefix, session_key_prefix: Node's options; the names must be the same on all servers. request_timeout:
     seconds. save_ahead: with connection_state_recovery, sessions are saved while their clients are there, so that these
-    can come back though their server was killed. presence: see presence.py; forward: see forwarding.py.
+    can come back though their server was killed. forward: see forwarding.py.
     silence_timeout, max_waiting, max_waiting_bytes: see RedisLink. Other keyword arguments are redis-py's. Raises
     ImportError without redis-py or msgspec: pip install "fastsio[redis]".
     """
@@ -133,11 +133,10 @@ class RedisStreamsAdapter(RedisBus):
     def __init__(
         self, url: str = "redis://localhost:6379", *, stream_name: str = "socket.io", max_len: int = 10_000,
         read_count: int = 100, channel_prefix: str = "socket.io", request_timeout: float = 5.0,
-        presence: bool = False, session_key_prefix: str = "sio:session:", save_ahead: bool = True,
+        session_key_prefix: str = "sio:session:", save_ahead: bool = True,
         forward: bool | Forwarding = False, **options: Any,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.presence = presence
         self.channel_root = channel_prefix
         self.request_timeout = request_timeout
         self.format = StreamsFormat(stream_name, max_len, channel_prefix)
@@ -214,8 +213,9 @@ class RedisStreamsAdapter(RedisBus):
                 )
             elif uid != self.cluster.uid:  # what is this server's own is not read
                 self._take(uid, fields)
-        except (TypeError, ValueError, KeyError, AttributeError):
-            logger.warning("no message of a server, at %r of the stream", position, exc_info=True)
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            size = sum(map(len, fields.values()))
+            self.cluster.broken.bytes_came(position, size, error)
 
     def _take(self, uid: str, fields: dict[bytes, bytes]) -> None:
         data = fields.get(b"data")
@@ -275,8 +275,8 @@ class RedisStreamsAdapter(RedisBus):
     def _arrived(self, channel: bytes, data: bytes) -> None:
         try:
             message = message_of(unpack(data))
-        except (TypeError, ValueError, KeyError, AttributeError):
-            logger.warning("no message of a server, on %r: %.200r", channel, data, exc_info=True)
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            self.cluster.broken.bytes_came(channel, len(data), error)
             return
         if message.kind == Kind.SESSION_TAKEN:
             if self._recovery is not None:

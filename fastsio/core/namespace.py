@@ -67,7 +67,6 @@ class Namespace(Emitter, Broadcasting, Declaring, Attendance, NamespaceBase):
     """
 
     guards: list[Guard]
-    watch: Watch | None
     connection_handlers: Handlers
 
     def __init__(self, name: str, json: Any, tasks: set[Any], hub: "Hub") -> None:
@@ -85,6 +84,8 @@ class Namespace(Emitter, Broadcasting, Declaring, Attendance, NamespaceBase):
         if hub.cluster is not None:
             self.join_cluster(hub.cluster)
         self._entry_guard: Guard | None = None
+        # Who hears of more than the hub's observer does, once there was anybody.
+        self.watch: Watch | None = None
         # Events that no handler got because of their arguments (typed.py).
         self.invalid_events = 0
         # Events that the server sends, by name, where the application declared them.

@@ -34,13 +34,13 @@ class App:
     def __init__(self, name: str, kind: str, url: str, settings: dict[str, float]) -> None:
         make, prefix = KINDS[kind]
         bus = make(
-            url, presence=True, silence_timeout=settings["silence_timeout"],
+            url, silence_timeout=settings["silence_timeout"],
             request_timeout=settings["request_timeout"], **{prefix: f"cut-{kind}"},
         )  # fmt: skip
         bus.presence_interval = settings["presence_interval"]
         bus.heartbeat_timeout = settings["heartbeat_timeout"]
         self.name = name
-        self.io = fastsio.IO(adapter=bus)
+        self.io = fastsio.IO(adapter=bus, presence=True)
         self.sent = 0
         self.told: list[Any] = []
         # Connects, and disconnects by their reason: there must be one for each.

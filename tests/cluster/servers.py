@@ -151,6 +151,9 @@ class Server:
             self._process.kill()
             self._process.wait(10)
 
+    def signal(self, number: int) -> None:
+        self._process.send_signal(number)
+
     def kill(self) -> None:
         self._process.kill()
         self._process.wait(10)

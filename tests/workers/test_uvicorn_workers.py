@@ -25,24 +25,31 @@ class UvicornServer(Server):
 
     port = 0
     count = 0
+    says = "startup complete"
 
     async def _read_errors(self) -> None:
         assert self.process.stderr is not None
         async for line in self.process.stderr:
             self.errors.append(line.decode())
-            if self.text.count("startup complete") >= self.count:
+            if self.text.count(self.says) >= self.count:
                 self.url = f"http://127.0.0.1:{self.port}"
 
 
 @contextlib.asynccontextmanager
 async def under_uvicorn(count: int, *words: str, **options: object) -> AsyncIterator[Workers]:
+    """So many workers; `words`: another command that starts them."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    kind = type("UvicornServer", (UvicornServer,), {"port": port, "count": count})
-    command = [
-        sys.executable, "-m", "uvicorn", "workers_app:app", "--port", str(port), "--workers", str(count),
-        "--http", "fastsio.uvicorn:SioHttpProtocol", "--no-access-log", *words,
-    ]  # fmt: skip
+    settings = {"port": port, "count": count}
+    if words:
+        command = [*words, "-b", f"127.0.0.1:{port}", "-w", str(count)]
+        settings["says"] = "Booting worker"
+    else:
+        command = [
+            sys.executable, "-m", "uvicorn", "workers_app:app", "--port", str(port), "--workers", str(count),
+            "--http", "fastsio.uvicorn:SioHttpProtocol", "--no-access-log",
+        ]  # fmt: skip
+    kind = type("UvicornServer", (UvicornServer,), settings)
     server = await kind.start(command, env=environment(**options))
     try:
         yield Workers(server)
@@ -80,6 +87,21 @@ async def test_workers_of_uvicorn_serve_each_others_sessions() -> None:
         await workers.server.ended(END_S)
         workers.check_ledger()
     assert folders() <= before
+
+
+async def test_workers_of_gunicorn_serve_each_others_sessions() -> None:
+    words = [sys.executable, "-m", "gunicorn", "workers_app:app", "-k", "gunicorn_worker.Worker"]
+    async with under_uvicorn(2, *words) as workers:
+        peers = [await workers.peer() for _ in range(8)]
+        assert len({(await ask(peer, "who"))[0] for peer in peers}) > 1, "all came to one worker"
+        for peer in peers:
+            assert await ask(peer, "echo", 1) == 1
+        assert len(await ask(peers[0], "everyone")) == 8
+        for peer in peers:
+            await peer.close()
+        workers.server.send_signal(signal.SIGTERM)
+        await workers.server.ended(END_S)
+        workers.check_ledger()
 
 
 @pytest.mark.fault(
