@@ -32,7 +32,6 @@ from nginx_process import nginx_before
 CLIENTS = str(Path(__file__).parent / "workers" / "load_clients.js")
 # Of ten clients.
 GENERATIONS = {"client-newest": 7, "client-3.1.3": 1, "client-4.0.2": 1, "client-2.5.0": 1}
-TOLD_EVERY_S = 0.5
 
 
 @contextlib.contextmanager
@@ -86,6 +85,7 @@ class Outcome:
 
     seen: dict[str, Any] = field(default_factory=dict)
     told: int = 0
+    told_every_s: float = 0.5
     seconds: dict[str, float] = field(default_factory=dict)
     cpu_s: dict[int, float] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
@@ -122,13 +122,14 @@ class Outcome:
 
 async def play(
     workers: int, clients: int, *, before: Any = nobody_before, kill: bool = True, delay_s: float = 1.0,
-    pause_s: float = 2.0, settle_s: float = 1.0, ramp_ms: float = 2.0, patience_s: float = 12 * DEADLINE_S,
+    pause_s: float = 2.0, settle_s: float = 1.0, ramp_ms: float = 2.0, told_every_s: float = 0.5,
+    patience_s: float = 12 * DEADLINE_S,
 ) -> Outcome:  # fmt: skip
     """So many clients; one worker is killed while they speak, and each must be back by its first attempt.
 
     `before`: a context manager of a proxy's URL, given the server's address.
     """
-    outcome = Outcome()
+    outcome = Outcome(told_every_s=told_every_s)
     counts = {name: clients * share // 10 for name, share in GENERATIONS.items()}
     counts["client-newest"] += clients - sum(counts.values())
     settings = {
@@ -173,7 +174,7 @@ async def _play(crew: Workers, fleet: Fleet, outcome: Outcome, kill: bool, settl
         os.kill(pid, signal.SIGKILL)
         back = asyncio.ensure_future(fleet.ask("back"))
         while not back.done():
-            await _tell(teller, outcome, TOLD_EVERY_S)
+            await _tell(teller, outcome, outcome.told_every_s)
         await back
         outcome.seconds["until all were back"] = round(time.monotonic() - clock, 1)
         await crew.count_up(len(crew.pids) + 1)
@@ -199,7 +200,7 @@ async def _tell(teller: Any, outcome: Outcome, seconds: float) -> None:
         outcome.told += 1
         if time.monotonic() >= ends_at:
             return
-        await asyncio.sleep(TOLD_EVERY_S)
+        await asyncio.sleep(outcome.told_every_s)
 
 
 def _cpu_s(pid: int) -> float:
@@ -217,13 +218,14 @@ def main() -> int:
     parser.add_argument(
         "--pause", type=float, default=2.0, help="seconds between a client's events"
     )
+    parser.add_argument("--tell", type=float, default=2.0, help="seconds between what all are told")
     given = parser.parse_args()
     problems = []
     for name, before in (("directly", nobody_before), ("nginx", nginx_before)):
         outcome = asyncio.run(
             play(
                 given.workers, given.clients, before=before, pause_s=given.pause, settle_s=given.settle,
-                ramp_ms=4, patience_s=300,
+                ramp_ms=4, told_every_s=given.tell, patience_s=300,
             )
         )  # fmt: skip
         print(json.dumps({name: outcome.summary()}, indent=2))

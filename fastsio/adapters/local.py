@@ -65,6 +65,8 @@ class LocalBus(Bus):
         self._max_waiting_bytes = max_waiting_bytes
         # Set once the workers that were here are linked; None: nobody makes links.
         self._joined: asyncio.Event | None = None
+        # What comes before start() has ended, by uid; None from then on.
+        self._early: list[tuple[str, bytes]] | None = None
         self._transports: dict[str, Any] = {}
         self._lost = 0
         self._is_full: set[str] = set()
@@ -74,6 +76,7 @@ class LocalBus(Bus):
     def expect(self) -> None:
         """Somebody will link the workers, and calls joined() then: before that there is nobody to speak to."""
         self._joined = asyncio.Event()
+        self._early = []
 
     def joined(self) -> None:
         """Those that are here are linked."""
@@ -93,6 +96,9 @@ class LocalBus(Bus):
 
     def arrived(self, uid: str, frame: bytes) -> None:
         """A frame has come from it, without its size. Raises ValueError for what is none."""
+        if self._early is not None:
+            self._early.append((uid, frame))
+            return
         self.receive(decode(frame, uid, self.cluster.json, self.cluster.hub.json))
 
     # --- the bus -----------------------------------------------------------------------------
@@ -100,6 +106,13 @@ class LocalBus(Bus):
     async def start(self) -> None:
         if self._joined is not None:
             await self._joined.wait()
+            # Behind what the server does next, which is to begin.
+            self.loop.call_soon(self._take_early)
+
+    def _take_early(self) -> None:
+        early, self._early = self._early, None
+        for uid, frame in early or ():
+            self.arrived(uid, frame)
 
     async def stop(self) -> None:
         """Whoever made the sockets closes them, behind what was written."""

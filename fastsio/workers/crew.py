@@ -46,7 +46,8 @@ class Other:
 class Crew:
     """Made for each worker; attach(application), then doorman() of its server, `await join()`, and close() at last.
 
-    `others` by id, `id` is this one's. `spare` has every worker's listening sockets, by number, where each has its own.
+    `others` by id, `id` is this one's. `spare` has every worker's listening sockets, by number, where each has its own;
+    those of the others are closed here when this one leaves.
     """
 
     def __init__(
@@ -254,6 +255,10 @@ class Crew:
         if not self.is_leaving:
             self.is_leaving = True
             self._stand_in()
+            # A socket is open as long as any process has it.
+            for number, of_worker in enumerate(self._spare):
+                for one in of_worker if number != self.number else ():
+                    one.close()
             for other in self.others.values():
                 other.link.tell({"leaves": True})
 

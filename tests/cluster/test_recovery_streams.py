@@ -336,6 +336,45 @@ async def test_what_was_sent_before_a_disconnect_comes_before_it(apps):
     assert a.told[-1] == (other.sid, "disconnect", "server namespace disconnect")
 
 
+async def test_a_client_is_back_before_its_disconnect_handler_has_ended(own_redis: Redis):
+    sio = fastsio.AsyncServer(
+        adapter=RedisStreamsAdapter(own_redis.url), connection_state_recovery={}
+    )
+    may_end = asyncio.Event()
+    told: list[tuple[str, str]] = []
+
+    @sio.event
+    async def connect(sid: str, environ: dict[str, Any], auth: Any) -> None:
+        told.append(("connect", sid))
+        if sio.is_recovered(sid):
+            assert (await sio.get_session(sid))["name"] == "Ann"
+        else:
+            await sio.save_session(sid, {"name": "Ann"})
+
+    @sio.event
+    async def disconnect(sid: str, reason: str) -> None:
+        told.append(("disconnect", sid))
+        await may_end.wait()
+
+    async with TestServer(sio) as server:
+        await sio.hub.cluster.ready()
+        lost = await server.connect()
+        await sio.emit("seen")
+        await lost.expect("seen")
+        client = await comes_back_at_once(server, lost)
+        assert client.sid == lost.sid
+        assert told == [("connect", lost.sid), ("disconnect", lost.sid), ("connect", lost.sid)]
+        may_end.set()
+    assert told[-1] == ("disconnect", lost.sid) and len(told) == 4
+
+
+async def comes_back_at_once(server: TestServer, lost: Any) -> Any:
+    """A client whose connection ends, and whose handlers are still at work when it is back."""
+    lost._wire.lose()
+    await asyncio.sleep(0.05)
+    return await server.connect(auth=lost.recovery)
+
+
 async def test_who_leaves_does_not_come_back(apps):
     a, b = apps
     client = await a.server.connect()

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,33 @@ async def test_workers_are_replaced_one_by_one_without_a_refused_connect() -> No
 
 
 @pytest.mark.fault(
+    "new code that can't be imported, when workers are to be replaced, or one has died",
+    "the old workers go on; a dead one is tried again after ever longer pauses until it can start",
+)
+async def test_code_that_is_broken_leaves_the_workers_that_are_there(tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    async with running(2, env={"WORKERS_BROKEN": str(broken)}) as workers:
+        peer = await workers.peer_at(1)
+        before = workers.pids
+        broken.touch()
+        workers.server.send_signal(signal.SIGHUP)
+        await until(lambda: "the old ones go on" in workers.server.text, "it is said", END_S)
+        assert "the application is broken" in workers.server.text
+        assert await ask(peer, "echo", 1) == 1
+        os.kill(before[0], signal.SIGKILL)
+        await until(lambda: workers.server.text.count("the others go on") == 2, "two tries", END_S)
+        assert await ask(peer, "echo", 1) == 1
+        broken.unlink()
+        await workers.count_up(3)
+        assert workers.pids[1] == before[1]
+        fresh = await workers.peer_at(0)
+        for one in (peer, fresh):
+            await one.close()
+        await workers.stop()
+        workers.check_ledger()
+
+
+@pytest.mark.fault(
     "the supervisor of workers is killed",
     "its workers see that, drain and end: the port is free",
 )
@@ -152,12 +180,28 @@ async def test_a_command_whose_workers_cant_start_ends_with_their_error() -> Non
         assert "Traceback" not in str(caught.value)
 
 
-async def test_the_port_of_another_command_is_taken_and_not_shared() -> None:
-    async with running(2) as workers:
+async def test_the_port_is_not_shared_and_a_second_signal_lets_workers_hurry() -> None:
+    async with running(2, "--drain-seconds", "600") as workers:
         port = workers.url.rpartition(":")[2]
         with pytest.raises(AssertionError, match="Address already in use"):
             await Server.start(command("--port", port, "--workers", "2"), env=environment())
-        await workers.stop()
+        peer = await workers.peer("websocket")
+        workers.server.send_signal(signal.SIGTERM)
+        assert await ask(peer, "echo", 1) == 1
+        await until(lambda: is_refused(int(port)), "nobody listens")
+        assert await ask(peer, "echo", 2) == 2
+        await workers.stop()  # which is the second
+        await peer.ws.receive_close()
+        await peer.close()
+        workers.check_ledger()
+
+
+def is_refused(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 async def test_workers_on_a_unix_socket(tmp_path: Path) -> None:

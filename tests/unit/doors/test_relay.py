@@ -6,7 +6,7 @@ import asyncio
 import socket
 from typing import Any
 
-from fastsio.doors.relay import Introduction, Origin, RelayedTransport, relay
+from fastsio.doors.relay import Introduction, Origin, RelayedTransport, client_side, relay
 from harness import until
 
 
@@ -41,7 +41,7 @@ class Relayed:
             one.setblocking(False)
         transport, _ = await loop.create_unix_connection(asyncio.Protocol, sock=ours)
         made.far.send(before)
-        await relay(transport, near)
+        await relay(client_side(transport), near)
         return made
 
     client: socket.socket
