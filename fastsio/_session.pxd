@@ -44,4 +44,3 @@ cdef class SessionCore(SessionBase):
     cdef public flag _awaits_pong
     cdef public flag has_said_goodbye
     cdef int drop_deadline(self) except -1
-    cdef int finish(self, str reason, object description) except -1

@@ -135,11 +135,11 @@ cdef class SessionCore(SessionBase):
                 self.polling.is_closed = True
             try:
                 if self.is_open:
-                    self.finish(reason, description)
+                    self._finish(reason, description)
             finally:
                 self.forget()
 
-    cdef int finish(self, str reason, object description) except -1:
+    def _finish(self, str reason, description) -> None:
         """Tell the handler."""
         if description is None and self.polling is not None:
             description = self.polling.complaint
@@ -153,11 +153,6 @@ cdef class SessionCore(SessionBase):
         finally:
             if handler is not None:  # None: the handshake itself has failed
                 handler.closed(reason, description)
-        return 0
-
-    def _finish(self, str reason, description) -> None:
-        """finish() for callers in Python."""
-        self.finish(reason, description)
 
     def forget(self) -> None:
         """The id is known no longer, and nothing refers back to this: it is freed without the cyclic collector."""

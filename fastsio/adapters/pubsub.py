@@ -90,6 +90,10 @@ class PubSubBus(Bus):
         return self._pipe.lost
 
     @property
+    def waiting(self) -> int:
+        return self._pipe.waiting
+
+    @property
     def is_behind(self) -> bool:
         return self._pipe.is_behind
 
@@ -221,7 +225,9 @@ class PubSubBus(Bus):
             else:
                 self._take(wire.read(self._json, data))
         except Exception as error:  # noqa: BLE001 - anything may be on the channel, and is told in the log
-            self._rarely.note("invalid", "no message of a server: %r: %.200r", error, data)
+            # Not what is in it, which may be large, and somebody's.
+            text = "no message of a server, on the managers' channel: %d bytes (%s)"
+            self._rarely.note("invalid", text, len(data), type(error).__name__)
 
     def _take(self, found: dict[str, Any]) -> None:
         uid, method = found["host_id"], found["method"]

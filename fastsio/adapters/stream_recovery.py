@@ -167,7 +167,7 @@ class StreamRecovery:
         joined = [at for at in session.rooms.values() if at is not None]
         await self._reach(max(start, *joined) if joined else start)
         missed = await self._missed(local, session, start)
-        if missed is None or namespace.find(session.sid) is not None:
+        if missed is None or namespace.is_sid(session.sid):
             return None
         session.missed_packets = missed
         session.since = start

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from fastsio.adapters.pipe import Pipe, Took
+from fastsio.rarely import RareLog
 
 logger = logging.getLogger("fastsio.adapters")
 
@@ -39,12 +40,17 @@ class ThreadPipe(Pipe):
         self._name = name
         self._waiting: queue.Queue[bytes | None] = queue.Queue(MAX_WAITING)
         self._lost_here = self._lost_there = 0
+        self._log = RareLog(logger)
         self._publisher: threading.Thread | None = None
         self._ear: Ear | None = None
 
     @property
     def lost(self) -> int:
         return self._lost_here + self._lost_there
+
+    @property
+    def waiting(self) -> int:
+        return self._waiting.qsize()
 
     @property
     def is_behind(self) -> bool:
@@ -85,7 +91,7 @@ class ThreadPipe(Pipe):
                 self._publish(data)
             except Exception as error:  # noqa: BLE001 - of any library: counted, and logged
                 self._lost_there += 1
-                logger.warning("%s: a message is lost: %r", self._name, error)
+                self._log.note("lost", "%s: messages are lost: %r", self._name, error)
             self._waiting.task_done()
         self._waiting.task_done()
         try:

@@ -183,6 +183,8 @@ class AsyncPubSubManager(AsyncManager):
     name = "asyncpubsub"
     # Whether _listen() yields None when it is subscribed.
     _tells = False
+    # How many messages are published at a time: see TaskPipe.
+    _at_a_time = 1
 
     def __init__(
         self, channel: str = "socketio", write_only: bool = False, logger: Any = None, json: Any = None
@@ -216,7 +218,7 @@ class AsyncPubSubManager(AsyncManager):
 
     def _pipe(self) -> Pipe:
         listen = None if self.write_only else self._listen
-        return TaskPipe(self._send, listen, self.name, self._close, self._tells)
+        return TaskPipe(self._send, listen, self.name, self._close, self._tells, self._at_a_time)
 
     async def _send(self, data: bytes) -> None:
         """Publish a message as bytes, or raise."""

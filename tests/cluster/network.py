@@ -72,7 +72,10 @@ class Network:
         self._cables = f"10.{64 + os.getpid() % 128}"
         self._numbers = {name: number for number, name in enumerate([*serving, *others], 1)}
         self._made: list[str] = []
-        self._add(self._switch)
+        try:
+            self._add(self._switch)
+        except RuntimeError as error:  # root of a container, perhaps, which may not do that
+            raise RuntimeError(f"{error}; {NEEDS}") from error
         ip("link", "add", "br0", "type", "bridge", host=self._switch)
         ip("link", "set", "br0", "up", host=self._switch)
         for name in self._numbers:

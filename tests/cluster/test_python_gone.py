@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import pickle
+import socket
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -84,6 +85,9 @@ async def pair(mortal: Redis) -> AsyncIterator[Pair]:
 )
 async def test_managers_find_each_other_again(pair: Pair, mortal: Redis, caplog):
     caplog.set_level(logging.INFO, "fastsio.adapters")
+    told: list[tuple[str, int]] = []
+    pair.a.on("bus_down", lambda lost: told.append(("down", lost)))
+    pair.a.on("bus_up", lambda lost: told.append(("up", lost)))
     mortal.stop(kill=True)
     await pair.state(False)
     for n in range(7):
@@ -95,6 +99,8 @@ async def test_managers_find_each_other_again(pair: Pair, mortal: Redis, caplog)
     await until(lambda: not pair.bus.is_behind, "all is sent")
     await pair.a.emit("together", 1)
     assert (await pair.clients[1].expect("together", timeout=10)).args == (1,)
+    assert told == [("down", 0), ("up", 7)]
+    assert pair.a.bus.is_up and pair.a.bus.lost == 7
     assert "the adapter is down" in caplog.text and "the adapter is up" in caplog.text
     assert "messages are lost" in caplog.text
 
@@ -314,6 +320,23 @@ async def test_a_script_goes_on_without_redis(mortal: Redis, caplog):
         await asyncio.to_thread(manager.emit, "c", 3)
         assert (await client.expect("c", timeout=10)).args == (3,)
     assert caplog.text.count("Cannot publish to redis") == 1
+
+
+@pytest.mark.fault(
+    "Redis stands still while a script publishes",
+    "emit() logs an error after 10 seconds, or what redis_options say, and returns",
+)
+async def test_a_script_does_not_wait_for_ever(caplog):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}"
+        given = fastsio.RedisManager(url, write_only=True)
+        assert given.redis.connection_pool.connection_kwargs["socket_timeout"] == 10
+        options = {"socket_timeout": 0.2}
+        manager = fastsio.RedisManager(url, write_only=True, redis_options=options)
+        await asyncio.wait_for(asyncio.to_thread(manager.emit, "e", 1), 5)
+        coroutines = fastsio.AsyncRedisManager(url, write_only=True, redis_options=options)
+        await asyncio.wait_for(coroutines.emit("e", 1), 5)
+    assert "Cannot publish to redis" in caplog.text and "publish to aioredis" in caplog.text
 
 
 async def test_a_missing_extra_is_named(monkeypatch):

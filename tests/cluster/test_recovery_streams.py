@@ -336,6 +336,45 @@ async def test_what_was_sent_before_a_disconnect_comes_before_it(apps):
     assert a.told[-1] == (other.sid, "disconnect", "server namespace disconnect")
 
 
+async def test_a_client_is_back_before_its_disconnect_handler_has_ended(own_redis: Redis):
+    sio = fastsio.AsyncServer(
+        adapter=RedisStreamsAdapter(own_redis.url), connection_state_recovery={}
+    )
+    may_end = asyncio.Event()
+    told: list[tuple[str, str]] = []
+
+    @sio.event
+    async def connect(sid: str, environ: dict[str, Any], auth: Any) -> None:
+        told.append(("connect", sid))
+        if sio.is_recovered(sid):
+            assert (await sio.get_session(sid))["name"] == "Ann"
+        else:
+            await sio.save_session(sid, {"name": "Ann"})
+
+    @sio.event
+    async def disconnect(sid: str, reason: str) -> None:
+        told.append(("disconnect", sid))
+        await may_end.wait()
+
+    async with TestServer(sio) as server:
+        await sio.hub.cluster.ready()
+        lost = await server.connect()
+        await sio.emit("seen")
+        await lost.expect("seen")
+        client = await comes_back_at_once(server, lost)
+        assert client.sid == lost.sid
+        assert told == [("connect", lost.sid), ("disconnect", lost.sid), ("connect", lost.sid)]
+        may_end.set()
+    assert told[-1] == ("disconnect", lost.sid) and len(told) == 4
+
+
+async def comes_back_at_once(server: TestServer, lost: Any) -> Any:
+    """A client whose connection ends, and whose handlers are still at work when it is back."""
+    lost._wire.lose()
+    await asyncio.sleep(0.05)
+    return await server.connect(auth=lost.recovery)
+
+
 async def test_who_leaves_does_not_come_back(apps):
     a, b = apps
     client = await a.server.connect()
@@ -634,3 +673,54 @@ async def test_joins_and_leaves_of_many_keep_their_place_among_the_events(apps):
     await b.quiet()
     for client in clients:
         assert names(await client.received()) == [("in",), ("end",)]
+
+
+async def test_what_other_threads_send_comes_in_order_too(apps):
+    a, b = apps
+    client = await a.server.connect()
+    socket = a.sockets[client.sid]
+
+    def send() -> None:
+        for n in range(20):
+            a.io.emit("all", n)
+            socket.emit("one", n)
+            socket.data["n"] = n
+
+    await asyncio.to_thread(send)
+    await a.server.settle()
+    await a.quiet()
+    got = names(await client.received())
+    assert got == [(name, n) for n in range(20) for name in ("all", "one")]
+    await client.drop()
+    again = await b.server.connect(auth=client.recovery)
+    assert b.sockets[again.sid].data == {"n": 19}
+
+
+@pytest.mark.parametrize("is_back", [False, True])
+async def test_what_is_sent_while_a_client_is_asked_about_comes_once(apps, is_back: bool):
+    a, b = apps
+    asked, may_go = asyncio.Event(), asyncio.Event()
+    lost = await a.server.connect()
+    a.io.emit("seen")
+    await lost.expect("seen")
+    await lost.drop()
+    await b.quiet()
+
+    @b.io.use
+    async def guard(socket: Any) -> None:
+        asked.set()
+        await may_go.wait()
+
+    b.io.sockets.recovery._skips_middlewares = False
+    coming = asyncio.create_task(b.server.connect(auth=lost.recovery if is_back else None))
+    await asked.wait()
+    before = b.recovery.position
+    a.io.emit("meanwhile")
+    await until(lambda: b.recovery.position > before, "it is there", 10)
+    may_go.set()
+    client = await coming
+    a.io.emit("later")
+    await a.quiet()
+    await b.quiet()
+    assert (client.sid == lost.sid) == is_back
+    assert names(await client.received()) == [("meanwhile",), ("later",)]

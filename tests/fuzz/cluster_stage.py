@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import functools
 import json
+import secrets
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from fastsio._frames import ProtocolError
-from fastsio.adapters import RedisAdapter, RedisStreamsAdapter, ShardedRedisAdapter, cluster, wire
+from fastsio.adapters import RedisAdapter, RedisStreamsAdapter, ShardedRedisAdapter, wire
 from fastsio.adapters.bus import Bus
 from fastsio.adapters.local import LocalBus
 from fastsio.adapters.memory import MemoryHub
@@ -245,22 +246,12 @@ def answers_of(request: Any) -> tuple[Any, ...]:
 @contextlib.contextmanager
 def named_requests() -> Iterator[None]:
     """Questions are named "a", "b" and so on meanwhile, so that answers can be made up."""
-    before = cluster.secrets
-    cluster.secrets = Letters()
+    before, letters = secrets.token_hex, iter("abcdef")
+    secrets.token_hex = lambda size: next(letters)
     try:
         yield
     finally:
-        cluster.secrets = before
-
-
-class Letters:
-    """In the place of the module `secrets`."""
-
-    def __init__(self) -> None:
-        self._letters = iter("abcdef")
-
-    def token_hex(self, size: int) -> str:
-        return next(self._letters)
+        secrets.token_hex = before
 
 
 @functools.cache
