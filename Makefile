@@ -10,7 +10,7 @@ PY = $(VENV)/bin/python
 
 .PHONY: build bundle venv run test test-all lint lint-ruff lint-format lint-cython lint-mypy debug features \
 	cluster-table faults autobahn fuzz fuzz-sessions starve asan soak misbehave stopped-reader handover workers-load \
-	cuts bench-cluster bench-scaling bench bench-quick bench-micro gate gate-update dist clean distclean
+	cuts bench-cluster bench-workers bench-scaling bench bench-quick bench-micro gate gate-update dist clean distclean
 
 build: venv bundle
 	@$(PY) -W ignore setup.py --quiet build_ext --inplace
@@ -111,6 +111,9 @@ cuts: build
 
 bench-cluster: build
 	@$(PY) -m bench.cluster $(ARGS)
+
+bench-workers: build
+	@$(PY) -m bench.cluster.workers $(ARGS)
 
 # docs/scaling.md, from what bench-cluster has measured.
 bench-scaling: venv
