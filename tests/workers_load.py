@@ -33,6 +33,11 @@ CLIENTS = str(Path(__file__).parent / "workers" / "load_clients.js")
 # Of ten clients.
 GENERATIONS = {"client-newest": 7, "client-3.1.3": 1, "client-4.0.2": 1, "client-2.5.0": 1}
 
+# A request that the killed worker had accepted and not passed on dies with it: its client connects again. That is the
+# work of a turn of its loop, and few requests come in one.
+CAUGHT = ": disconnect: transport error"
+MOST_CAUGHT = 0.03
+
 
 @contextlib.contextmanager
 def nobody_before(upstream: str) -> Iterator[str]:
@@ -90,26 +95,33 @@ class Outcome:
     cpu_s: dict[int, float] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
+    @property
+    def caught(self) -> int:
+        """Clients of other workers whose request the killed one had accepted, and not passed on yet."""
+        troubles = self.seen["troubles"].items()
+        return sum(count for what, count in troubles if what.endswith(CAUGHT))
+
     def judge(self, clients: int, delay_s: float) -> None:
-        seen = self.seen
+        seen, caught = self.seen, self.caught
         affected, back = seen["affected"], seen["back"]
-        if seen["troubles"]:
+        others = {what: n for what, n in seen["troubles"].items() if not what.endswith(CAUGHT)}
+        if others or caught > clients * MOST_CAUGHT:
             self.problems.append(f"clients that nothing had happened to: {seen['troubles']}")
-        if seen["connects"] != clients + affected:
+        if seen["connects"] != clients + affected + caught:
             self.problems.append(
                 f"{seen['connects']} connects of {clients} clients, {affected} affected"
             )
         late = [one for one in back if one["attempts"] > 1]
-        if late or len(back) != affected:
+        if late or len(back) != affected + caught:
             self.problems.append(f"{len(back)} of {affected} came back, {len(late)} not at once")
         complete = json.dumps(list(range(self.told)), separators=(",", ":"))
-        if seen["heard"] != {complete: clients - affected}:
+        if seen["heard"].get(complete, 0) < clients - affected - caught:
             self.problems.append(f"not all that stayed heard all of {self.told}: {seen['heard']}")
         if not seen["answered"]:
             self.problems.append("no event was answered")
 
     def summary(self) -> dict[str, Any]:
-        seen = {**self.seen}
+        seen = {**self.seen, "caught": self.caught}
         came = seen.pop("back")
         seen["heard_all"] = max(seen.pop("heard").values(), default=0)
         seen["workers"] = list(seen["workers"].values())
