@@ -33,7 +33,7 @@ part. This page is made by `make cluster-table` from `tests/cluster`: every word
 | `@socket.io/redis-emitter` 5, `socket.io-emitter` 3.2 | classic |
 | fastsio's `Emitter` and `AsyncEmitter` | classic, sharded, streams |
 | Node's streams emitter, which npm does not have | streams: its entries, byte by byte |
-| python-socketio's managers | their own, which Node does not know: see [cluster.md](cluster.md) |
+| python-socketio's managers | their own, unknown to Node: [cluster.md](cluster.md), `test_python_socketio.py` |
 """
 
 

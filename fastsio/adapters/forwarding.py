@@ -10,6 +10,7 @@ of it. It knows nothing of Socket.IO, and of the engine only handle(), refuse() 
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -160,6 +161,8 @@ class Forwarder:
         self._timeout_s = 0.0
         self._passed: dict[int, Passed] = {}
         self._numbers = 0
+        # A request was answered.
+        self._news = asyncio.Event()
         # When each server was heard last that has requests of ours, or of which there are some here.
         self._heard: dict[str, float] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -210,9 +213,15 @@ class Forwarder:
 
     async def stop(self) -> None:
         """The server has ended."""
-        await self._calls.stop(GOODBYE_S)
+        # What leave() has asked for comes by the subscription.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GOODBYE_S if self._link.is_up else 0):
+                while self._passed:
+                    self._news.clear()
+                    await self._news.wait()
         for number in list(self._passed):
             self._fail(number)
+        await self._calls.stop(GOODBYE_S)
         if self._asking is not None:
             self._asking.cancel()
         for end in list(self._ends):
@@ -302,6 +311,7 @@ class Forwarder:
         if passed is not None:
             passed.timer.cancel()
             passed.exchange.on_abort = None
+            self._news.set()
         return passed
 
     def _fail(self, number: int) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from fastsio.adapters.ending import end
 from fastsio.adapters.redis_link import RedisLink
 from fastsio.adapters.redis_wire import RedisBatches
 
@@ -74,8 +75,7 @@ class RedisCalls:
         if self._running is not None:
             await asyncio.wait([self._running], timeout=seconds)
         if self._running is not None:
-            self._running.cancel()
-            await asyncio.wait([self._running])
+            await end([self._running])
         waiting, self._waiting = self._waiting, []
         for _, future in waiting:
             future.cancel()

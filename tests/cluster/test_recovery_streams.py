@@ -673,3 +673,54 @@ async def test_joins_and_leaves_of_many_keep_their_place_among_the_events(apps):
     await b.quiet()
     for client in clients:
         assert names(await client.received()) == [("in",), ("end",)]
+
+
+async def test_what_other_threads_send_comes_in_order_too(apps):
+    a, b = apps
+    client = await a.server.connect()
+    socket = a.sockets[client.sid]
+
+    def send() -> None:
+        for n in range(20):
+            a.io.emit("all", n)
+            socket.emit("one", n)
+            socket.data["n"] = n
+
+    await asyncio.to_thread(send)
+    await a.server.settle()
+    await a.quiet()
+    got = names(await client.received())
+    assert got == [(name, n) for n in range(20) for name in ("all", "one")]
+    await client.drop()
+    again = await b.server.connect(auth=client.recovery)
+    assert b.sockets[again.sid].data == {"n": 19}
+
+
+@pytest.mark.parametrize("is_back", [False, True])
+async def test_what_is_sent_while_a_client_is_asked_about_comes_once(apps, is_back: bool):
+    a, b = apps
+    asked, may_go = asyncio.Event(), asyncio.Event()
+    lost = await a.server.connect()
+    a.io.emit("seen")
+    await lost.expect("seen")
+    await lost.drop()
+    await b.quiet()
+
+    @b.io.use
+    async def guard(socket: Any) -> None:
+        asked.set()
+        await may_go.wait()
+
+    b.io.sockets.recovery._skips_middlewares = False
+    coming = asyncio.create_task(b.server.connect(auth=lost.recovery if is_back else None))
+    await asked.wait()
+    before = b.recovery.position
+    a.io.emit("meanwhile")
+    await until(lambda: b.recovery.position > before, "it is there", 10)
+    may_go.set()
+    client = await coming
+    a.io.emit("later")
+    await a.quiet()
+    await b.quiet()
+    assert (client.sid == lost.sid) == is_back
+    assert names(await client.received()) == [("meanwhile",), ("later",)]

@@ -347,6 +347,18 @@ async def test_a_server_without_the_namespace_answers_for_it(pair):
     assert await only_here.fetch_sockets() == []
 
 
+async def test_other_servers_messages_make_no_namespace_here(pair):
+    for io in pair.ios:
+        io.of("/room-{n:int}").on("connection", lambda socket: None)
+    there = await pair.servers[1].connect(namespace="/room-1")
+    for n in range(3):
+        pair.a.of(f"/room-{n}").emit("into", n)
+        pair.a.of(f"/room-{n}").in_("x").sockets_join("y")
+    await pair.settle()
+    assert [event.args for event in await there.received()] == [(1,)]
+    assert set(pair.b.hub.namespaces) == {"/", "/room-1"}
+
+
 async def test_its_own_messages_that_come_back_are_nothing(pair):
     here = await pair.servers[0].connect()
     cluster = pair.a.hub.cluster
