@@ -83,11 +83,17 @@ class App:
             "waiting": bus.waiting, "replayed": bus.replayed, "gaps": bus.gaps, "told": self.told,
             "connects": self.connects, "ends": self.ends, "here": len(self.io.sockets.sockets),
             "requests": len(self.io.hub.cluster.requests), "reads": not self._is_cut(),
+            "position": self._position(),
         }  # fmt: skip
 
     def _is_cut(self) -> bool:
         reader = getattr(self.io.hub.cluster.bus, "_reader", None)
         return reader is not None and bool(reader.is_cut)
+
+    def _position(self) -> str:
+        """Up to where the stream is read."""
+        reader = getattr(self.io.hub.cluster.bus, "_reader", None)
+        return "" if reader is None else str(reader.position)
 
     async def fetch(self) -> dict[str, Any]:
         """What fetch_sockets() brings, and in how many seconds."""
