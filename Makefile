@@ -33,6 +33,7 @@ test: build
 	@scripts/chromium.sh
 	@scripts/redis-server.sh
 	@scripts/rabbitmq-server.sh
+	@scripts/iproute2.sh
 	@scripts/python-socketio.sh $(VENV) 5.11.4
 	$(PY) -m pytest $(ARGS)
 
