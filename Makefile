@@ -103,7 +103,8 @@ handover: build
 
 # 2,000 official clients of three generations at four workers, one of which is killed; with nginx where there is one.
 workers-load: build
-	@PYTHONPATH=.:tests $(PY) tests/workers_load.py $(ARGS)
+	@scripts/npm-ci.sh tests/clients
+	@PYTHONPATH=.:tests $(PY) tests/workers_load.py --clients 2000 --settle 10 --pause 10 --tell 5 $(ARGS)
 
 # Hosts of a cluster in network namespaces, cut off and healed again and again; needs root.
 CUTS_SECONDS ?= 900
