@@ -9,7 +9,8 @@ ARGS ?=
 PY = $(VENV)/bin/python
 
 .PHONY: build bundle venv run test test-all lint lint-ruff lint-format lint-cython lint-mypy debug features \
-	faults autobahn fuzz fuzz-sessions starve asan soak misbehave stopped-reader handover bench bench-quick bench-micro gate gate-update dist clean distclean
+	cluster-table faults autobahn fuzz fuzz-sessions starve asan soak misbehave stopped-reader handover workers-load \
+	cuts bench-cluster bench-workers bench-scaling bench bench-quick bench-micro gate gate-update dist clean distclean
 
 build: venv bundle
 	@$(PY) -W ignore setup.py --quiet build_ext --inplace
@@ -31,6 +32,8 @@ test: build
 	@scripts/npm-ci.sh examples/chat
 	@scripts/chromium.sh
 	@scripts/redis-server.sh
+	@scripts/rabbitmq-server.sh
+	@scripts/iproute2.sh
 	@scripts/python-socketio.sh $(VENV) 5.11.4
 	$(PY) -m pytest $(ARGS)
 
@@ -58,6 +61,10 @@ features: venv
 # docs/reliability.md, from the marks of the tests and the results of the long runs.
 faults: venv
 	@$(PY) scripts/fault_table.py
+
+# The table in docs/cluster.md of what is tested with which servers, from the tests.
+cluster-table: venv
+	@$(PY) scripts/cluster_table.py
 
 debug:
 	@$(MAKE) --no-print-directory build FASTSIO_DEBUG=1
@@ -93,6 +100,25 @@ fuzz-sessions: build
 
 handover: build
 	@PYTHONPATH=.:tests $(PY) tests/handover_load.py $(ARGS)
+
+# 2,000 official clients of three generations at four workers, one of which is killed; with nginx where there is one.
+workers-load: build
+	@PYTHONPATH=.:tests $(PY) tests/workers_load.py $(ARGS)
+
+# Hosts of a cluster in network namespaces, cut off and healed again and again; needs root.
+CUTS_SECONDS ?= 900
+cuts: build
+	@PYTHONPATH=.:tests $(PY) -m cluster.cut_soak --seconds $(CUTS_SECONDS) $(ARGS)
+
+bench-cluster: build
+	@$(PY) -m bench.cluster $(ARGS)
+
+bench-workers: build
+	@$(PY) -m bench.cluster.workers $(ARGS)
+
+# docs/scaling.md, from what bench-cluster has measured.
+bench-scaling: venv
+	@$(PY) -m bench.cluster.scaling
 
 bench: build
 	@$(PY) -m bench.run $(ARGS)

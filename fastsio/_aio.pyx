@@ -45,12 +45,16 @@ cdef class AsyncServerBase:
             whom = short_ids(to or room) if to or room else "all"
             logger.info("emit of %r to %s in %r", event, whom, namespace or "/")
         cdef NamespaceBase target = self.root if namespace is None else self.hub.get(namespace)
-        if target is None or ignore_queue:  # unlikely
-            args = [event] if data is None else [event, *data] if isinstance(data, tuple) else [event, data]
-            self.hub.emit_apart(namespace or "/", args, room if to is None else to, skip_sid, callback, ignore_queue)
+        if target is None or ignore_queue is not False:  # unlikely
+            self.emit_apart(event, data, room if to is None else to, skip_sid, namespace, callback, ignore_queue)
         elif data is None:
             target.emit_to([event], room if to is None else to, skip_sid, callback)
         elif isinstance(data, tuple):
             target.emit_to([event, *data], room if to is None else to, skip_sid, callback)
         else:
             target.emit_to([event, data], room if to is None else to, skip_sid, callback)
+
+    cdef object emit_apart(self, event, data, room, skip, namespace, callback, is_local):
+        """emit() to a namespace that is not here, or to clients here alone."""
+        args = [event] if data is None else [event, *data] if isinstance(data, tuple) else [event, data]
+        self.hub.emit_apart(namespace or "/", args, room, skip, callback, bool(is_local))

@@ -337,7 +337,7 @@ cdef Encoded encode(int type, bytes namespace, int64_t id, object data, Json jso
     return encoded
 
 
-cdef unsigned char* write_start(
+cdef inline unsigned char* write_start(
     Encoded encoded, char* head, int prefix, bytes namespace, int64_t id, Py_ssize_t body_size
 ) except NULL:
     """Make a packet's frame: type and count (`prefix` bytes of `head`), namespace, id; returns where the body goes."""

@@ -25,8 +25,8 @@ from cpython.pythread cimport PyThread_get_thread_ident
 from fastsio._dialects cimport EIO3
 from fastsio._fanout cimport MessageHandler, SessionBase
 from fastsio._frames cimport CLOSE, COMPRESSED, PONG, TEXT, Sink, frame_of, reader_clear, reader_feed, reader_init
-from fastsio._http cimport Request, RequestReader, accept_key, chosen_protocol
-from fastsio._http cimport response_head, switch_head, whole_request
+from fastsio._handshake cimport accept_key, chosen_protocol, switch_head
+from fastsio._http cimport Request, RequestReader, response_head, whole_request
 from fastsio._stream cimport LOOKS, Stream, most_descriptors
 
 from fastsio._frames import ProtocolError

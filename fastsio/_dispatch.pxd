@@ -42,8 +42,14 @@ cdef class NamespaceBase:
     cdef public object recovery     # brings clients back to their sessions (core/recovery.py); None: nobody comes back
     cdef public bint asks_adapter   # each packet is its adapter's, which keeps it or takes it to other servers
     cdef public unsigned long home  # the thread of the loop that serves this; 0 while none does
+    cdef public dict leaving        # gone, with a `disconnect` handler still at work, by id: only looked up
+    cdef public list guards         # who is asked about those who want to join
+    cdef public object connection_handlers  # a tuple of those of "connection"
+    cdef public tuple attendants    # who is told that clients come and go, besides the hub's observer; None: nobody
+    cdef public bint is_passing     # forgotten when nobody is in it any more: only clients have asked for it
     cdef bytes prefix
     cdef bytes connect_head         # of its CONNECT packets, up to the id
+    cdef Encoded connect_packet(self, str sid)
     cpdef object emit_to(self, list args, object room, object skip, object callback)
     cdef bint emit_to_room(self, list args, str room) except -1
     cpdef Encoded encode_event(self, list args, int64_t id=*)
@@ -56,6 +62,12 @@ cdef class SocketBase(Member):
     cdef public dict acks           # id -> core.acks.PendingAck; None if there are none
     cdef public dict turns          # Handler -> core.turns.Turns, Rule -> core.limits.Bucket; None if there are none
     cdef public object middleware   # core.packets.PacketMiddleware; None if there is none
+    cdef public object peer         # whose it is
+    cdef public object _auth        # what the client sent along with its CONNECT
+    cdef public object _handshake   # core.handshake.Handshake, once somebody asked for it
+    cdef public set _joined         # the rooms besides its own; None until there was one
+    cdef public object _data        # the application's; None until it has any
+    cdef public int64_t _ack_count  # of events that ask for an answer
     cdef public double issued       # Unix time in seconds; a float of Python's would be 32 bytes more for each
     cdef public flag is_connected
     cdef public flag is_dropped     # disconnect() was called; if before it was admitted, it will be refused

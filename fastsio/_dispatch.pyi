@@ -51,6 +51,11 @@ class NamespaceBase:
     sockets: dict[str, Any]
     joining: dict[str, Any]
     rooms: dict[Any, dict[str, Any]]
+    leaving: dict[str, Any]
+    guards: list[Callable[..., Any]]
+    connection_handlers: tuple[Handler, ...]
+    attendants: tuple[Any, ...] | None
+    is_passing: bool
     def emit_to(self, args: list[Any], room: Any, skip: Any, callback: Any) -> None: ...
     def encode_event(self, args: list[Any], id: int = -1) -> Encoded: ...
     def encode_connect(self, sid: str) -> Encoded: ...
@@ -59,6 +64,12 @@ class NamespaceBase:
 
 class SocketBase(Member):
     namespace: Any
+    peer: Any
+    _auth: dict[str, Any] | None
+    _handshake: Any
+    _joined: set[Any] | None
+    _data: dict[str, Any] | None
+    _ack_count: int
     by_event: dict[str, tuple[Handler, ...]] | None
     of_any: tuple[Handler, ...] | None
     acks: dict[int, Any] | None

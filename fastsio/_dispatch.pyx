@@ -9,6 +9,7 @@ import logging
 
 from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.ref cimport PyObject
+from cpython.time cimport time
 from libc.stdint cimport int64_t
 
 from fastsio._codec cimport ACK, CONNECT, EVENT, check_event_name, encode, encode_one, namespace_prefix
@@ -128,6 +129,9 @@ cdef class NamespaceBase:
         self.sockets = {}
         self.joining = {}
         self.rooms = {}
+        self.leaving = {}
+        self.guards = []
+        self.connection_handlers = ()
 
     cpdef Encoded encode_event(self, list args, int64_t id=-1):
         """Encode [name, *arguments] once, for one client or for many.
@@ -138,6 +142,9 @@ cdef class NamespaceBase:
 
     def encode_connect(self, str sid) -> Encoded:
         """The CONNECT packet that tells a client its id."""
+        return self.connect_packet(sid)
+
+    cdef Encoded connect_packet(self, str sid):
         if not self.json.is_builtin:
             return encode(CONNECT, self.prefix, -1, {"sid": sid}, self.json)
         return encode_engine_packet(self.connect_head + sid.encode() + b'"}')
@@ -193,10 +200,13 @@ async def awaiting(awaitable):
 cdef class SocketBase(Member):
     """The compiled part of a socket: from an event to its handlers, from their result to the ack."""
 
-    def __cinit__(self, str id, SessionBase session, NamespaceBase namespace, *args, **kwargs):
+    def __cinit__(self, str id, SessionBase session, NamespaceBase namespace, peer=None, auth=None):
         self.id = id
         self.session = session
         self.namespace = namespace
+        self.peer = peer
+        self._auth = auth
+        self.issued = time()
 
     cdef int dispatch(self, list args, int64_t id) except -1:
         """Run the handlers of an event, in order: the namespace's, then this socket's listeners."""

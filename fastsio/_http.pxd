@@ -20,6 +20,7 @@ cdef class Request:
     cdef bytes head                 # the request line, the header lines and maybe what follows them
     cdef Py_ssize_t target_at       # where in it the target is
     cdef Py_ssize_t target_size
+    cdef unsigned int name_sizes    # a bit for each size that its headers' names have; 0: nobody has looked
     cdef readonly bint is_upgrade       # asks for another protocol
     cdef readonly bint keep_alive
     cdef readonly bint is_too_large     # the body was over the limit and is not here
@@ -41,9 +42,6 @@ cdef class Judge:
 
 cdef Request whole_request(bytes data, Py_ssize_t max_head_bytes, int max_headers, Py_ssize_t max_body_bytes)
 cpdef bytes response_head(int status, headers, Py_ssize_t content_length, bint keep_alive)
-cpdef bytes switch_head(headers, bytes accept)
-cpdef list chosen_protocol(Request request)
-cpdef accept_key(Request request)
 
 
 cdef class RequestReader:

@@ -1,34 +1,25 @@
-"""HTTP/1.1 requests on httptools, response heads, and the opening handshake of a WebSocket.
+"""HTTP/1.1 requests on httptools, and response heads.
 
 Pure: bytes in, Request objects out. Knows nothing of sockets or Engine.IO. HTTP is parsed by httptools
 (llhttp) alone; this collects what it reports and keeps the limits.
-Source: RFC 9112 (messages), RFC 6455 4.2 (server's opening handshake).
+Source: RFC 9112 (messages).
 """
 from http import HTTPStatus
 from urllib.parse import parse_qsl
 
 import httptools
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING
 from libc.string cimport memchr, memcmp
 
 cdef extern from "Python.h":
     Py_ssize_t PY_SSIZE_T_MAX
     const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
 
-cdef extern from "accept.h":
-    Py_ssize_t FASTSIO_KEY_BYTES
-    Py_ssize_t FASTSIO_ACCEPT_BYTES
-    bint fastsio_is_key(const char* key) noexcept
-    void fastsio_accept(const char* key, char* out) noexcept
-
 cdef enum:
     VERSION_BYTES = 11  # " HTTP/1.1\r\n"
 
 cdef dict STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
-SWITCH_HEAD = (
-    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
-)
 STATUS_LINES[413] = "HTTP/1.1 413 Payload Too Large\r\n"  # its phrase changes with Python's version; this is Node's
 
 
@@ -71,6 +62,10 @@ cdef bint is_named(const Field* field, const char* name, Py_ssize_t n) noexcept:
         if c != name[i] and (not c"A" <= c <= c"Z" or c | 0x20 != name[i]):
             return False
     return True
+
+
+cdef inline unsigned int size_bit(Py_ssize_t n) noexcept:
+    return <unsigned int> 1 << min(n, 31)
 
 
 cdef class Request:
@@ -190,7 +185,10 @@ cdef class Request:
         cdef const char* end = PyBytes_AS_STRING(self.head) + len(self.head)
         cdef Field field
         cdef bytes found = None
-        cdef const char* p = read_field(self.first_field(), end, &field)
+        cdef const char* p
+        if self.name_sizes and not self.name_sizes & size_bit(n):  # most that are asked for are not there
+            return None
+        p = read_field(self.first_field(), end, &field)
         while p != NULL:
             if is_named(&field, name, n):
                 value = field.value[: field.value_size]
@@ -200,6 +198,9 @@ cdef class Request:
 
 
 # --- reading them ----------------------------------------------------------------------------
+
+cdef object HttpParserUpgrade = httptools.HttpParserUpgrade
+
 
 cdef class Judge:
     """Has httptools say whether the requests that it is given whole are valid. It is its protocol.
@@ -217,8 +218,8 @@ cdef class Judge:
         self.completed = 0
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            (size,) = upgrade.args
+        except HttpParserUpgrade as upgrade:
+            size = upgrade.args[0]
         except httptools.HttpParserError:
             return False
         return self.completed == 1 and size == len(data)
@@ -293,6 +294,7 @@ cdef Py_ssize_t find_parts(bytes data, Request request, int max_headers, Py_ssiz
         if p == NULL or is_named(&field, "transfer-encoding", 17) or is_named(&field, "expect", 6):
             return 0
         count += 1
+        request.name_sizes |= size_bit(field.name_size)
         if is_named(&field, "host", 4):
             hosts += 1
         elif is_named(&field, "content-length", 14):
@@ -463,35 +465,3 @@ cpdef bytes response_head(int status, headers, Py_ssize_t content_length, bint k
         text += f"Content-Length: {content_length}\r\n"
     text += "Connection: keep-alive\r\n\r\n" if keep_alive else "Connection: close\r\n\r\n"
     return text.encode("latin-1")
-
-
-cpdef bytes switch_head(headers, bytes accept):
-    """The response that opens a WebSocket."""
-    lines = "".join([f"{name}: {value}\r\n" for name, value in headers]).encode("latin-1") if headers else b""
-    return SWITCH_HEAD + accept + b"\r\n" + lines + b"\r\n"
-
-
-cpdef list chosen_protocol(Request request):
-    """The header that accepts the first subprotocol offered, as Node's server does; none if none is."""
-    cdef bytes offered = request.header_("sec-websocket-protocol", 22)
-    first = offered.decode("latin-1").partition(",")[0].strip() if offered else ""
-    return [("Sec-WebSocket-Protocol", first)] if first else []
-
-
-cpdef accept_key(Request request):
-    """The Sec-WebSocket-Accept for a request, or why there is none: (status, text, headers).
-
-    RFC 6455 4.2.1 for what is checked, 4.4 for the version; extensions offered are declined.
-    """
-    cdef bytes key = request.header_("sec-websocket-key", 17)
-    cdef bytes accept
-    upgrade = request.header_("upgrade", 7)
-    if upgrade is None or upgrade.lower() != b"websocket":
-        return 400, "Invalid Upgrade header", []
-    if key is None or len(key) != FASTSIO_KEY_BYTES or not fastsio_is_key(PyBytes_AS_STRING(key)):
-        return 400, "Missing or invalid Sec-WebSocket-Key header", []
-    if request.header_("sec-websocket-version", 21) != b"13":
-        return 426, "Missing or invalid Sec-WebSocket-Version header", [("Sec-WebSocket-Version", "13")]
-    accept = PyBytes_FromStringAndSize(NULL, FASTSIO_ACCEPT_BYTES)
-    fastsio_accept(PyBytes_AS_STRING(key), PyBytes_AS_STRING(accept))
-    return accept

@@ -149,6 +149,10 @@ cdef list strings_of(const char** starts, Py_ssize_t* sizes, int count):
 
 cdef Py_ssize_t string_size(object item) noexcept:
     """The length of a plain string; -1 if it is anything else."""
+    return plain_size(item)
+
+
+cdef inline Py_ssize_t plain_size(object item) noexcept:
     cdef Py_ssize_t n
     if type(item) is not str or not PyUnicode_IS_COMPACT_ASCII(item):
         return -1
@@ -167,7 +171,7 @@ cdef Py_ssize_t strings_size(object data, int* attachments) noexcept:
     if type(data) is not list:
         return 0
     for item in <list> data:
-        n = string_size(item)
+        n = plain_size(item)
         if n >= 0:  # likely
             size += n + 3
         elif type(item) is bytes and attachments[0] < MAX_PLACEHOLDERS:

@@ -32,3 +32,5 @@ cdef class PeerBase(MessageHandler):
     cdef int take_text(self, const char* data, Py_ssize_t n) except -1
     cdef int take_message(self, object message) except -1
     cdef int receive(self, int type, str namespace, int64_t id, object data) except -1
+    cdef int add(self, SocketBase socket) except -1
+    cdef int remove(self, SocketBase socket) except -1

@@ -151,6 +151,9 @@ cdef class PeerBase(MessageHandler):
 
     def attach(self, SocketBase socket) -> None:
         """Packets of the socket's namespace reach it from now on."""
+        self.add(socket)
+
+    cdef int add(self, SocketBase socket) except -1:
         cdef str name = socket.namespace.name
         if name != "/" and self.joined is None:
             self.joined = self.sockets
@@ -158,13 +161,18 @@ cdef class PeerBase(MessageHandler):
             self.joined[name] = socket
         if name == "/":
             self.root = socket
+        return 0
 
     def detach(self, SocketBase socket) -> None:
+        self.remove(socket)
+
+    cdef int remove(self, SocketBase socket) except -1:
         socket.turns = None  # they refer back
         if socket is self.root:
             self.root = None
         if self.joined is not None:
             self.joined.pop(socket.namespace.name, None)
+        return 0
 
     def drop_partial(self) -> None:
         """Forget a binary packet whose attachments will not come."""

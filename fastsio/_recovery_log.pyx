@@ -59,10 +59,12 @@ cdef class RecoveryLog:
     """The packets of the last `keep_s` seconds, at most `max_packets` and `max_bytes` of them.
 
     `position` is that of the newest packet, 0 for none. Times are given by the caller, in seconds, never earlier
-    than the last one given. `bytes`: what the packets take in memory.
+    than the last one given. `bytes`: what the packets take in memory. `floor`: what was sent up to that position may be
+    here no more.
     """
 
     cdef readonly int64_t position
+    cdef readonly int64_t floor
     cdef readonly Py_ssize_t bytes
     cdef Py_ssize_t count
     cdef Py_ssize_t max_packets
@@ -103,10 +105,17 @@ cdef class RecoveryLog:
                 break
         return (self.prefix + text[at:MAX_OFFSET]).decode("ascii")
 
-    def append(self, Encoded encoded, str offset, rooms, excluded, double now) -> None:
-        """Keep a packet behind those that are here; `rooms` None is everyone, else a set of them."""
+    def begin(self, int64_t position) -> None:
+        """What was sent up to there was never here. Only of a log that is empty."""
+        self.position = self.floor = position
+
+    def append(self, Encoded encoded, str offset, rooms, excluded, double now, int64_t position=0) -> None:
+        """Keep a packet behind those that are here; `rooms` None is everyone, else a set of them.
+
+        `position`: that of the packet, where somebody else counts; larger than those before.
+        """
         cdef Entry entry = Entry.__new__(Entry)
-        self.position += 1
+        self.position = position if position else self.position + 1
         entry.encoded = encoded
         entry.excluded = excluded
         entry.offset = offset
@@ -154,6 +163,7 @@ cdef class RecoveryLog:
     cdef int drop_first(self) except -1:
         cdef Entry entry = self.first
         cdef Link link
+        self.floor = entry.position
         self.first = entry.next
         if self.first is None:
             self.last = None
@@ -182,10 +192,14 @@ cdef class RecoveryLog:
         cdef Entry last = None if offset is None else self.by_offset.get(offset)
         cdef int64_t start = since if last is None else max(since, last.position)
         cdef int64_t first = self.position + 1 if self.first is None else self.first.position
-        cdef dict found = {}
         # What only its age has driven out, the client has had: it was connected then.
         if start < first - 1 and self.dropped_until >= now - self.keep_s:
             return None
+        return self.behind(start, rooms)
+
+    cpdef list behind(self, int64_t start, rooms):
+        """What of the log lies behind a position and is for one of these rooms, or for everyone; see missed()."""
+        cdef dict found = {}
         self.look(EVERYONE, start, rooms, found)
         for room, joined_at in rooms.items():
             self.look(room, max(start, <int64_t> joined_at), rooms, found)

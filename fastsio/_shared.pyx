@@ -131,7 +131,13 @@ cdef class SharedConn(Conn):
             self.take_back()
         self.body = head.body
         size += take_body(&self.body, PyBytes_AS_STRING(data) + size, len(data) - size)
-        Conn.read_http(self, data if size == len(data) else data[:size])
+        if size == len(data):  # likely
+            Conn.read_http(self, data)
+            return b""
+        # Whoever serves this can see that there is more.
+        self.held = data[size:]
+        Conn.read_http(self, data[:size])
+        self.held = None
         return data[size:]
 
     cdef bytes serve_beside(self, bytes data, Head* head):

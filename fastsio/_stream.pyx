@@ -83,6 +83,7 @@ cdef enum:
     # tenth of GPRS.
     MIN_TAKEN_BYTES = 16384
 
+cdef object last_remote = ""
 cdef bint CAN_SEND_DIRECTLY = sys.platform != "win32"
 # A connection whose descriptor is above it takes one of those that are kept for others; see descriptors.py.
 cdef int most_descriptors = INT_MAX
@@ -122,8 +123,14 @@ cdef class Stream(Outlet):
     @property
     def remote(self) -> str:
         """The client's address, "" where there is none (Unix sockets)."""
+        global last_remote
         name = self.transport.get_extra_info("peername") if self.transport is not None else None
-        return name[0] if isinstance(name, tuple) else ""
+        if not isinstance(name, tuple):
+            return ""
+        # Behind a proxy all have the same, and each session keeps it: 64 bytes less for each.
+        if name[0] != last_remote:
+            last_remote = name[0]
+        return last_remote
 
     def pause_writing(self) -> None:
         """The kernel takes no more. The wheel looks whether it does so again: not here, this may happen often."""

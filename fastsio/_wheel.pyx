@@ -27,16 +27,6 @@ cdef class Wheel:
     `on_stall`, if there is one, is then called with how late it is, in seconds.
     """
 
-    cdef object loop
-    cdef object time                # the loop's
-    cdef double tick_s
-    cdef dict slots                 # number -> set of entries; an entry's wheel_slot is the set that it is in
-    cdef int64_t next_slot
-    cdef object timer
-    cdef readonly Py_ssize_t count
-    cdef public object on_stall
-    cdef bint has_waited            # this turn is late, and what waited has been read
-
     def __cinit__(self, loop, double shortest_s):
         """`shortest_s`: the shortest delay that matters; a tick is a tenth of it, 10 ms to 1 s."""
         self.loop = loop
@@ -46,6 +36,10 @@ cdef class Wheel:
 
     def add(self, entry, double delay_s) -> None:
         """Call entry.on_due() after `delay_s`; an entry that waits already is moved, or stays if memory runs out."""
+        self.put(entry, delay_s)
+
+    cdef double put(self, object entry, double delay_s) except? -1:
+        """add(); returns what time it is."""
         cdef double now = self.time()
         cdef set slot
         cdef set before
@@ -58,13 +52,14 @@ cdef class Wheel:
             self.start_timer()
         before = entry.wheel_slot
         if before is slot:
-            return
+            return now
         slot.add(entry)
         entry.wheel_slot = slot
         if before is None:
             self.count += 1
         else:
             before.discard(entry)
+        return now
 
     cpdef remove(self, entry):
         cdef set slot = entry.wheel_slot

@@ -16,6 +16,7 @@ from fastsio import adapters
 from fastsio._codec import check_event_name, encode_packet
 from fastsio._json import DEFAULT_JSON, Json
 from fastsio.adapters.messages import EMITTER, Kind, Message, make_opts
+from fastsio.adapters.redis_url import connect
 from fastsio.core.namespace import OWN_EVENTS
 
 if TYPE_CHECKING:
@@ -184,16 +185,17 @@ class BaseEmitter(EmitOperator[R_co]):
 class Emitter(BaseEmitter[None]):
     """An emitter of plain calls: each returns when Redis has the message. From any thread, and after a fork.
 
-    redis: a URL (redis://, rediss://, unix://), whose connections are the emitter's, or a client of redis-py, which
-    stays its owner's; its pipeline() too, then `pipeline.execute()` sends all.
+    redis: a URL (redis://, rediss://, unix://, valkey://, valkeys://, or redis+sentinel://host:port,…/db/service),
+    whose connections are the emitter's, or a client of redis-py, which stays its owner's; its pipeline() too, then
+    `pipeline.execute()` sends all.
     adapter: whose format, "redis" (RedisAdapter, and Node's classic adapter), "sharded" or "streams". What has to be
     the same as the adapter's, as far as it has it: key; channel_prefix, subscription_mode; stream_name, max_len.
     json: the servers' option. Other keyword arguments are redis-py's, for a URL.
 
     One thread's events reach each client in the order of the calls. Raises redis-py's errors (redis.RedisError) if
     Redis can't be reached or does not answer within five seconds; what was to be sent then may have been, and is not
-    tried again. ImportError without redis-py or msgspec (pip install "fastsio[redis]"), ValueError for an adapter that
-    there is not, TypeError for what is no client.
+    tried again. ImportError without redis-py or msgspec (pip install "fastsio[redis]"), ValueError for an adapter or
+    a kind of URL that there is not, TypeError for what is no client.
     """
 
     __slots__ = ()
@@ -394,7 +396,7 @@ def _connect(module: str, url: str, options: dict[str, Any]) -> Any:
     ours = {
         "socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S, "retry": retry.Retry(backoff, 0),
     }  # fmt: skip
-    return redis.Redis.from_url(url, **{**ours, **options})
+    return connect(redis, url, {**ours, **options})
 
 
 def _is_async(client: Any) -> bool:

@@ -165,6 +165,10 @@ async def _listen(
     takeover: Takeover | None = None
     try:
         settings = quic(server.options.transports)
+        if settings is not None and crew is not None:
+            raise ValueError(
+                "webtransport does not go with workers, its UDP port is one process's: webtransport=False"
+            )
         open_door = None if settings is None else _find_webtransport()
         health = _health_of(server, *page)
         takeover = None if handover is None else await ask(handover)

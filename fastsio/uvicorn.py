@@ -10,7 +10,7 @@ import functools
 import logging
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastsio._http import Request
 from fastsio._shared import SecureSharedConn, SharedConn
@@ -23,8 +23,6 @@ from fastsio.doors.signals import ExitWatch
 from fastsio.logged import url_without_sid
 from fastsio.options import parse_proxies
 from fastsio.server import GOODBYE_S
-from fastsio.workers.crew import Crew
-from fastsio.workers.siblings import siblings_folder
 
 try:
     from uvicorn.config import Config
@@ -32,6 +30,9 @@ try:
     from uvicorn.server import ServerState
 except ModuleNotFoundError as missing:
     raise missing_uvicorn("fastsio.uvicorn", missing) from missing
+
+if TYPE_CHECKING:
+    from fastsio.workers.crew import Crew
 
 logger = logging.getLogger("fastsio.serve")
 access_logger = logging.getLogger("uvicorn.access")
@@ -89,14 +90,18 @@ class SioHttpProtocol:
         return server
 
     @classmethod
-    def _make_crew(cls, config: Config, application: Any) -> Crew | None:
+    def _make_crew(cls, config: Config, application: Any) -> "Crew | None":
         """What joins this process with its siblings, None where it has none, or can't be joined with them."""
         joins = (config.workers or 1) > 1 if cls.joins_siblings is None else cls.joins_siblings
         if not joins:
             return None
         try:
+            # Here, as they are for Linux.
+            from fastsio.workers.crew import Crew
+            from fastsio.workers.siblings import siblings_folder
+
             crew = Crew(siblings_folder(), os.getpid())
-        except OSError as error:
+        except (ImportError, OSError) as error:
             _warn_alone(error)
             return None
         crew.attach(application)
@@ -109,7 +114,7 @@ class CrewHttpProtocol(SioHttpProtocol):
     joins_siblings = True
 
 
-def _warn_alone(error: OSError) -> None:
+def _warn_alone(error: Exception) -> None:
     logger.error(
         "this worker can't join the others, so clients need sticky sessions, and rooms are its own: %s",
         error,
@@ -180,7 +185,7 @@ class UvicornServer(SharedServer):
 
     # --- its siblings ------------------------------------------------------------------------
 
-    def join_crew(self, crew: Crew, make: Callable[[], Any]) -> None:
+    def join_crew(self, crew: "Crew", make: Callable[[], Any]) -> None:
         """Be one of several workers. Until the others are found, requests wait; `make()`: a connection of ours."""
         self._crew = crew
         doorman = crew.doorman(self, make)
@@ -193,7 +198,7 @@ class UvicornServer(SharedServer):
         self.divert(hold)
         self._joining = self.engine.loop.create_task(self._join(crew, doorman, held))
 
-    async def _join(self, crew: Crew, doorman: Doorman, held: list[tuple[Any, Request]]) -> None:
+    async def _join(self, crew: "Crew", doorman: Doorman, held: list[tuple[Any, Request]]) -> None:
         try:
             await crew.join()
         except OSError as error:

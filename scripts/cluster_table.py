@@ -16,6 +16,8 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "cluster-table.md"
 TESTS = ROOT / "tests" / "cluster"
+# How the scenarios begin that are played with each emitter.
+OURS = "emitter: "
 NAMES = {"node": "Node", "ours": "fastsio"}
 
 HEAD = """# What is tested in mixed clusters
@@ -30,7 +32,8 @@ part. This page is made by `make cluster-table` from `tests/cluster`: every word
 | Node's `@socket.io/redis-streams-adapter` 0.3 | streams |
 | `@socket.io/redis-emitter` 5, `socket.io-emitter` 3.2 | classic |
 | fastsio's `Emitter` and `AsyncEmitter` | classic, sharded, streams |
-| python-socketio's managers | their own, see [cluster.md](cluster.md); Node knows none of it |
+| Node's streams emitter, which npm does not have | streams: its entries, byte by byte |
+| python-socketio's managers | their own, unknown to Node: [cluster.md](cluster.md), `test_python_socketio.py` |
 """
 
 
@@ -61,7 +64,9 @@ def table(first: str, columns: dict[str, str], rows: list[tuple[str, str]], file
     """A row for each scenario, and a column for each cluster or emitter with the adapters that it is played on."""
     lines = [f"\n| {first} | {' | '.join(columns)} | test |\n", f"|---|{'---|' * len(columns)}---|\n"]  # fmt: skip
     for scenario, test in rows:
-        lines.append(f"| {scenario} | {' | '.join(columns.values())} | `{file}::{test}` |\n")
+        lines.append(
+            f"| {scenario.removeprefix(OURS)} | {' | '.join(columns.values())} | `{file}::{test}` |\n"
+        )
     return "".join(lines)
 
 
@@ -77,10 +82,18 @@ def page(tests: Path = TESTS) -> str:
     )
     parts += [f"- {kind}: {what}\n" for kind, what in variants.items()]
     reached = {name: ", ".join(kinds) for name, kinds in constants(emitters)["EMITTERS"].items()}
+    rows = scenarios(emitters)
     parts += ["\n## Emitters\n\nTo a cluster Node + fastsio.\n"]
-    parts += [table("scenario", reached, scenarios(emitters), emitters.name)]
-    parts += [f"\n- {name}: {why}" for name, why in constants(emitters)["ABSENT"].items()]
-    return "".join(parts) + "\n"
+    parts += [
+        table("scenario", reached, [row for row in rows if row[0].startswith(OURS)], emitters.name)
+    ]
+    parts += [
+        f"\n{text}: `{emitters.name}::{test}`.\n"
+        for text, test in rows
+        if not text.startswith(OURS)
+    ]
+    parts.append("\nWhat happens when something fails is in [reliability.md](reliability.md).\n")
+    return "".join(parts)
 
 
 def main(arguments: list[str]) -> int:

@@ -41,6 +41,9 @@ LOWER = [
     "packet",
     "msgpack_packet",
     "_http",
+    "_handshake",
+    "_session",
+    "_joining",
     "_deflate",
     "_stream",
     "_conn",
@@ -74,6 +77,15 @@ MAY_IMPORT: dict[str, list[str]] = {
     "packet": ["_codec", "_json", "_frames"],  # python-socketio's module of that name
     "msgpack_packet": ["packet", "_msgpack", "_codec"],
     "_http": [],  # requests and response heads, pure like those above
+    "_handshake": ["_http"],  # a WebSocket's, as pure
+    "_session": [
+        "_fanout",
+        "_flag",
+        "_wheel",
+        "_http",
+        "_encoded",
+    ],  # the part of a session that all go through
+    "_joining": ["_peer", "_dispatch", "_session", "_ids"],  # how a client joins and leaves
     "_wheel": [],  # deadlines of whatever has them
     "_ids": [],  # random, and no more
     "_recovery_log": ["_encoded", "_ids"],  # packets for clients that come back
@@ -92,6 +104,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "_codec",
         "_fanout",
         "_http",
+        "_handshake",
     ],
     "_shared": ["_conn", "_stream", "_http"],  # as _conn, and whose a request is
     "_hosted": [
@@ -121,6 +134,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "_payload",
         "_frames",
         "_http",
+        "_session",
         "_wheel",
         "_ids",
         "options",
@@ -132,6 +146,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "rarely",
         "logged",
         "_flow",
+        "_joining",
         "_peer",
         "_dispatch",
         "_eager",
@@ -150,8 +165,12 @@ MAY_IMPORT: dict[str, list[str]] = {
     "adapters": [
         "core",
         "rarely",
+        "logged",
         "_eager",
         "_encoded",
+        "_fanout",
+        "_http",
+        "_ids",
         "_json",
         "models",
         "_codec",  # the last three: python-socketio's format, which has packets' JSON in it
@@ -254,6 +273,7 @@ MUST_NOT_IMPORT = {
     "rarely": IO | HTTP,
     "logged": IO | HTTP,
     "_http": IO,
+    "_handshake": IO,
     "_wheel": IO | HTTP,
     "_client": IO | HTTP,
     "_ids": IO | HTTP,

@@ -32,7 +32,11 @@ from nginx_process import nginx_before
 CLIENTS = str(Path(__file__).parent / "workers" / "load_clients.js")
 # Of ten clients.
 GENERATIONS = {"client-newest": 7, "client-3.1.3": 1, "client-4.0.2": 1, "client-2.5.0": 1}
-TOLD_EVERY_S = 0.5
+
+# A request that the killed worker had accepted and not passed on dies with it: its client connects again. That is the
+# work of a turn of its loop, and few requests come in one.
+CAUGHT = ": disconnect: transport error"
+MOST_CAUGHT = 0.03
 
 
 @contextlib.contextmanager
@@ -86,47 +90,58 @@ class Outcome:
 
     seen: dict[str, Any] = field(default_factory=dict)
     told: int = 0
+    told_every_s: float = 0.5
     seconds: dict[str, float] = field(default_factory=dict)
     cpu_s: dict[int, float] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
+    @property
+    def caught(self) -> int:
+        """Clients of other workers whose request the killed one had accepted, and not passed on yet."""
+        troubles = self.seen["troubles"].items()
+        return sum(count for what, count in troubles if what.endswith(CAUGHT))
+
     def judge(self, clients: int, delay_s: float) -> None:
-        seen = self.seen
+        seen, caught = self.seen, self.caught
         affected, back = seen["affected"], seen["back"]
-        if seen["troubles"]:
+        others = {what: n for what, n in seen["troubles"].items() if not what.endswith(CAUGHT)}
+        if others or caught > clients * MOST_CAUGHT:
             self.problems.append(f"clients that nothing had happened to: {seen['troubles']}")
-        if seen["connects"] != clients + affected:
+        if seen["connects"] != clients + affected + caught:
             self.problems.append(
                 f"{seen['connects']} connects of {clients} clients, {affected} affected"
             )
         late = [one for one in back if one["attempts"] > 1]
-        if late or len(back) != affected:
+        if late or len(back) != affected + caught:
             self.problems.append(f"{len(back)} of {affected} came back, {len(late)} not at once")
         complete = json.dumps(list(range(self.told)), separators=(",", ":"))
-        if seen["heard"] != {complete: clients - affected}:
+        if seen["heard"].get(complete, 0) < clients - affected - caught:
             self.problems.append(f"not all that stayed heard all of {self.told}: {seen['heard']}")
         if not seen["answered"]:
             self.problems.append("no event was answered")
 
     def summary(self) -> dict[str, Any]:
-        seen = {**self.seen}
-        back = sorted(one["ms"] for one in seen.pop("back"))
+        seen = {**self.seen, "caught": self.caught}
+        came = seen.pop("back")
         seen["heard_all"] = max(seen.pop("heard").values(), default=0)
         seen["workers"] = list(seen["workers"].values())
-        if back:
-            seen["back_ms"] = {"median": statistics.median(back), "most": back[-1]}
+        for name, key in (("back_ms", "ms"), ("back_after_first_attempt_ms", "afterAttempt")):
+            if came:
+                times = [one[key] for one in came]
+                seen[name] = {"median": statistics.median(times), "most": max(times)}
         return {**seen, "told": self.told, "seconds": self.seconds, "worker_cpu_s": self.cpu_s}
 
 
 async def play(
     workers: int, clients: int, *, before: Any = nobody_before, kill: bool = True, delay_s: float = 1.0,
-    pause_s: float = 2.0, settle_s: float = 1.0, ramp_ms: float = 2.0, patience_s: float = 12 * DEADLINE_S,
+    pause_s: float = 2.0, settle_s: float = 1.0, ramp_ms: float = 2.0, told_every_s: float = 0.5,
+    patience_s: float = 12 * DEADLINE_S,
 ) -> Outcome:  # fmt: skip
     """So many clients; one worker is killed while they speak, and each must be back by its first attempt.
 
     `before`: a context manager of a proxy's URL, given the server's address.
     """
-    outcome = Outcome()
+    outcome = Outcome(told_every_s=told_every_s)
     counts = {name: clients * share // 10 for name, share in GENERATIONS.items()}
     counts["client-newest"] += clients - sum(counts.values())
     settings = {
@@ -171,7 +186,7 @@ async def _play(crew: Workers, fleet: Fleet, outcome: Outcome, kill: bool, settl
         os.kill(pid, signal.SIGKILL)
         back = asyncio.ensure_future(fleet.ask("back"))
         while not back.done():
-            await _tell(teller, outcome, TOLD_EVERY_S)
+            await _tell(teller, outcome, outcome.told_every_s)
         await back
         outcome.seconds["until all were back"] = round(time.monotonic() - clock, 1)
         await crew.count_up(len(crew.pids) + 1)
@@ -197,7 +212,7 @@ async def _tell(teller: Any, outcome: Outcome, seconds: float) -> None:
         outcome.told += 1
         if time.monotonic() >= ends_at:
             return
-        await asyncio.sleep(TOLD_EVERY_S)
+        await asyncio.sleep(outcome.told_every_s)
 
 
 def _cpu_s(pid: int) -> float:
@@ -215,13 +230,14 @@ def main() -> int:
     parser.add_argument(
         "--pause", type=float, default=2.0, help="seconds between a client's events"
     )
+    parser.add_argument("--tell", type=float, default=2.0, help="seconds between what all are told")
     given = parser.parse_args()
     problems = []
     for name, before in (("directly", nobody_before), ("nginx", nginx_before)):
         outcome = asyncio.run(
             play(
                 given.workers, given.clients, before=before, pause_s=given.pause, settle_s=given.settle,
-                ramp_ms=4, patience_s=300,
+                ramp_ms=4, told_every_s=given.tell, patience_s=300,
             )
         )  # fmt: skip
         print(json.dumps({name: outcome.summary()}, indent=2))

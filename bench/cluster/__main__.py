@@ -19,7 +19,7 @@ from bench.cluster.nodes import Redis
 from bench.cluster.plot import plot
 from bench.cluster.report import document
 from bench.cluster.tables import page
-from bench.install import BENCH, SetupError, npm_packages
+from bench.install import BENCH, MODULES, SetupError, node, npm_packages, run
 from bench.output import RESULTS
 from bench.prepare import prepare
 from bench.report import pretty
@@ -51,10 +51,18 @@ def main() -> int:
     if not runs.results:
         return 1
     command = " ".join(["python -m bench.cluster", *sys.argv[1:]])
-    result = document(command, tools, plan, runs, redis.version)
+    result = document(command, tools, plan, runs, {"redis": redis.version, **npm_versions()})
     for path in write(result, WHOLE if is_whole else PART):
         print(f"written: {path.relative_to(BENCH.parent)}")
     return 1 if any(kind.startswith(FASTSIO) for kind, _, _ in runs.errors) else 0
+
+
+def npm_versions() -> dict[str, str]:
+    found = {"node": run(node(), "--version", what="asking for Node's version")}
+    for name in ("socket.io", "@socket.io/redis-adapter", "@socket.io/redis-streams-adapter"):
+        package = json.loads((MODULES / name / "package.json").read_text())
+        found[name.removeprefix("@socket.io/")] = package["version"]
+    return found
 
 
 def write(result: dict, stem: str) -> list[Path]:

@@ -102,9 +102,8 @@ class Redis(Process):
         command = [program, "--port", str(port), "--bind", "127.0.0.1", *keep_nothing]
         super().__init__("redis", [*command, "--loglevel", "warning"], port, dict(os.environ))
         self.url = f"redis://127.0.0.1:{port}"
-        self.version = subprocess.run(
-            [program, "--version"], capture_output=True, text=True
-        ).stdout.strip()
+        said = subprocess.run([program, "--version"], capture_output=True, text=True).stdout
+        self.version = said.partition("v=")[2].partition(" ")[0]
 
     def stop(self) -> None:
         super().stop()
@@ -146,7 +145,7 @@ class Cluster:
         """
         pids = [one.pid for one in (*self.nodes, self._redis)]
         command = [str(self._tools.load), "--watch", ",".join(map(str, pids)), *arguments]
-        run = f"{self.kind.name}: {' '.join(command)}"
+        run = f"{self.kind.name}: load {' '.join(arguments)}"
         try:
             done = subprocess.run(
                 command,

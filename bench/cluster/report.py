@@ -15,13 +15,13 @@ from bench.report import host
 Spread = dict[str, float]
 
 
-def document(command: str, tools: Tools, plan: Plan, runs: Runs, redis: str) -> dict:
+def document(command: str, tools: Tools, plan: Plan, runs: Runs, versions: dict[str, str]) -> dict:
     return {
         "made_by": command,
         "date": time.strftime("%Y-%m-%d %H:%M"),
         "host": host(),
         "load_average": [min(runs.loads), max(runs.loads)] if runs.loads else None,
-        "versions": {**tools.versions, "redis": redis},
+        "versions": {**tools.versions, **versions},
         "rounds": runs.rounds,
         "window": {"warmup_s": plan.warmup_s, "seconds": plan.seconds},
         "kinds": [kind.name for kind in plan.kinds],

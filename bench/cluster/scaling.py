@@ -282,28 +282,28 @@ def private(m: Measured) -> str:
     """A message of its own for each client each second, sent by a server that does not have it."""
     n = CLIENTS // PER_PROCESS
     lines = [HEAD]
+    # The sharded adapter has no channel for ids as long as Node's: each server reads the message, as if for itself.
+    reading_us = {**m.elsewhere_us, "sharded": m.receive_us["sharded"]}
     for name in ADAPTERS:
         base, each = m.redis[name]
-        redis_us = base + each * n
         lines += [
             line(
                 f"{name}: Redis is full at",
                 f"1 s / ({base:.1f} + {each:.2f} x {n}) us",
-                f"{1e6 / redis_us:,.0f} /s",
+                f"{1e6 / (base + each * n):,.0f} /s",
             ),
             line(
                 f"{name}: every server is, of reading what is not for it, at",
-                f"1 s / {m.elsewhere_us[name]:.1f} us",
-                f"{1e6 / m.elsewhere_us[name]:,.0f} /s" if m.elsewhere_us[name] > 0.5 else "never",
+                f"1 s / {reading_us[name]:.1f} us",
+                f"{1e6 / reading_us[name]:,.0f} /s",
             ),
         ]
     base, each = m.redis["sharded"]
-    alone = base + each
     lines.append(
         line(
             'sharded, `subscription_mode="dynamic-private"`: Redis is full at',
             f"1 s / ({base:.1f} + {each:.2f}) us",
-            f"{1e6 / alone:,.0f} /s",
+            f"{1e6 / (base + each):,.0f} /s",
         )
     )
     return "\n".join(lines)

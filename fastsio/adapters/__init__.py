@@ -7,6 +7,7 @@
 | RedisAdapter | servers of fastsio and of Node, by Redis' publish and subscribe |
 | ShardedRedisAdapter | the same by the sharded pub/sub of Redis 7 |
 | RedisStreamsAdapter | the same by a stream: a server that was cut off misses nothing |
+| LocalBus | workers of one machine (fastsio/workers), which need not name it |
 | MemoryBus | servers in one process, for tests |
 
 Those for Redis are imported when they are asked for: they need the extra `redis`. docs/cluster.md says more.
@@ -16,15 +17,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from fastsio.adapters.bus import Bus
+from fastsio.adapters.local import LocalBus
 from fastsio.adapters.memory import MemoryBus, MemoryHub
 
 if TYPE_CHECKING:
+    from fastsio.adapters.forwarding import Forwarding
     from fastsio.adapters.redis import RedisAdapter
     from fastsio.adapters.sharded import ShardedRedisAdapter
     from fastsio.adapters.streams import RedisStreamsAdapter
 
 __all__ = [
     "Bus",
+    "Forwarding",
+    "LocalBus",
     "MemoryBus",
     "MemoryHub",
     "RedisAdapter",
@@ -33,6 +38,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Forwarding": "forwarding",
     "RedisAdapter": "redis",
     "RedisFormat": "redis",
     "ShardedRedisAdapter": "sharded",

@@ -8,8 +8,9 @@ from fastsio.adapters.messages import Message
 
 if TYPE_CHECKING:
     from fastsio._encoded import Encoded
-    from fastsio.adapters.cluster import Cluster
+    from fastsio.adapters.cluster import Cluster, ClusterAdapter
     from fastsio.core.acks import PendingAck
+    from fastsio.core.adapter import Adapter
     from fastsio.core.hub import Hub
     from fastsio.core.namespace import Namespace
 
@@ -34,7 +35,7 @@ class Bus:
     heartbeat_timeout: float = 10.0
     # Of presence: seconds between two heartbeats. Its servers are gone after heartbeat_timeout too.
     presence_interval: float = 5.0
-    # Whether this server takes part in presence, and whether there is a way for it on this bus.
+    # Whether this server takes part in presence (its option of that name), and whether this bus has a way for it.
     presence: bool = False
     carries_presence: bool = True
     # Whether it says by cluster.bus_changed() when its connection comes and goes; else it is up from start() on.
@@ -51,6 +52,7 @@ class Bus:
 
         if self._cluster is not None:
             raise RuntimeError(f"{self!r} is the adapter of a server already: give each its own")
+        self.presence = self.presence or hub.options.presence
         self._cluster = Cluster(hub, self)
         return self._cluster
 
@@ -126,6 +128,17 @@ class Bus:
     def peers(self, name: str) -> "Peers | Awaitable[Peers]":
         """The other servers that will answer a request about a namespace: their uids, or how many there are."""
         return set(self.cluster.members.alive)
+
+    def adapter_for(
+        self, namespace: "Namespace", local: "Adapter", cluster: "Cluster"
+    ) -> "ClusterAdapter":
+        """The adapter of a new namespace; `local` has the clients that are here."""
+        from fastsio.adapters.cluster import ClusterAdapter  # it needs this module
+
+        return ClusterAdapter(namespace, local, cluster)
+
+    def serving(self, is_served: bool) -> None:
+        """An engine serves the server now, and has no sessions yet; or no longer. start(), or stop(), follows."""
 
     @property
     def lost(self) -> int:

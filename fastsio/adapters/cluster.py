@@ -7,21 +7,22 @@ the order of the calls, wherever it is. Source: socket.io-adapter's ClusterAdapt
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from fastsio._eager import start_eager
 from fastsio._encoded import Encoded
 from fastsio._json import DEFAULT_JSON, Json
-from fastsio.adapters.bus import Bus, Peers
+from fastsio.adapters.broken import Broken
+from fastsio.adapters.bus import Bus
+from fastsio.adapters.elsewhere import Elsewhere
 from fastsio.adapters.inbox import Inbox
 from fastsio.adapters.members import Members
 from fastsio.adapters.messages import Kind, Message, make_opts
 from fastsio.adapters.presence import Presence
+from fastsio.adapters.presence_adapter import PresentAdapter
 from fastsio.adapters.remote import ClusterSocket
-from fastsio.adapters.requests import Calling, ClusterGathering, Request
-from fastsio.core import errors
-from fastsio.core.acks import AwaitedAck, PendingAck, value_of
+from fastsio.adapters.requests import ClusterGathering, Request
+from fastsio.core.acks import PendingAck
 from fastsio.core.adapter import Adapter
 from fastsio.core.bus_state import BusState
 from fastsio.core.gather import Done, Gathering, gather, setting
@@ -40,7 +41,7 @@ LOOK_S = 1.0
 WRONG = (TypeError, ValueError, KeyError, AttributeError, IndexError, OverflowError)
 
 
-class Cluster:
+class Cluster(Elsewhere):
     """One server in its cluster. `uid`: its name there, 16 hex digits; `members`: the others that it has heard of.
 
     `requests`: what has been asked and is not answered yet, by the request's id.
@@ -64,6 +65,7 @@ class Cluster:
         # Who is where on all servers; None: nobody has asked for that.
         self.presence = Presence(self) if bus.presence else None
         self.state = BusState(self)
+        self.broken = Broken()
         self._inbox = Inbox(self)
         self._starting: asyncio.Task[None] | None = None
         self._beat: asyncio.TimerHandle | None = None
@@ -71,7 +73,7 @@ class Cluster:
 
     def adapter_for(self, namespace: "Namespace", local: Adapter) -> "ClusterAdapter":
         """The adapter of a new namespace; `local` has the clients that are here."""
-        adapter = self.adapters[namespace.name] = ClusterAdapter(namespace, local, self)
+        adapter = self.adapters[namespace.name] = self.bus.adapter_for(namespace, local, self)
         if self._starting is not None:
             self.bus.namespace_added(namespace.name)
         return adapter
@@ -85,8 +87,11 @@ class Cluster:
 
     def served(self, loop: asyncio.AbstractEventLoop | None) -> None:
         """An engine serves the application now, on this loop; None: no longer, and stop() follows."""
+        self.bus.serving(loop is not None)
         if loop is not None and self._starting is None:
             self.loop = loop
+            if self.presence is not None:
+                self.presence.begin()
             self._starting = loop.create_task(self._start())
             self._starting.add_done_callback(_log_failure)
 
@@ -155,13 +160,15 @@ class Cluster:
                 if message.kind == Kind.ADAPTER_CLOSE:
                     self.members.left(message.uid)
                     return
-                self.members.heard(message.uid, self.bus.loop.time())
+                is_new = self.members.heard(message.uid, self.bus.loop.time())
+                if is_new and self.presence is not None:
+                    self.presence.met(message.uid)
             if message.kind != Kind.PRESENCE:
                 self._inbox.take(message)
             elif self.presence is not None:
                 self.presence.take(message)
-        except WRONG:
-            logger.warning("message of server %s is none: %r", message.uid, message, exc_info=True)
+        except WRONG as error:
+            self.broken.message_came(message, error)
 
     def take(self, message: Message) -> None:
         """Do what a message says that came from where nobody answers requests: its sender becomes no member.
@@ -173,7 +180,7 @@ class Cluster:
     def receive_event(self, uid: str, nsp: str, packet: Any, opts: Any) -> None:
         """receive() of a broadcast that wants no answers, as nearly all are, without a Message made for it.
 
-        packet: see Message; opts: as another server has sent them. 3.5 -> 2.6 us (bench/cluster).
+        packet: see Message; opts: as another server has sent them. 3.5 -> 2.4 us (bench/cluster/receive.py).
         """
         if uid == self.uid:
             return
@@ -181,8 +188,9 @@ class Cluster:
             if self.bus.heartbeat_interval is not None:
                 self.members.heard(uid, self.bus.loop.time())
             self._inbox.event(nsp, packet, opts)
-        except WRONG:
-            logger.warning("broadcast of server %s is none: %.200r", uid, packet, exc_info=True)
+        except WRONG as error:
+            message = Message(Kind.BROADCAST, uid, nsp, {"opts": opts}, packet)
+            self.broken.message_came(message, error)
 
     def bus_changed(self, is_up: bool, lost: int) -> None:
         """The bus has its connection, or has it no longer; `lost`: how many messages it could not send so far."""
@@ -205,127 +213,6 @@ class Cluster:
         for request in list(self.requests.values()):
             request.gone(uid)
 
-    # --- clients that are not here -----------------------------------------------------------
-
-    def emit(self, name: str, args: list[Any], rooms: Rooms | None, excluded: Rooms) -> None:
-        """Send an event to the clients of a namespace that this server does not have; errors as of broadcast()."""
-        packed = self._pack(name, args)
-        if rooms is None or rooms:
-            self.send(Kind.BROADCAST, name, {"opts": make_opts(rooms, excluded, {})}, packed)
-
-    def _pack(self, name: str, args: list[Any]) -> Any:
-        namespace: Any = self.hub.get(name) or _Named(name)
-        return self.bus.pack(namespace, args, self.hub.root.encode_event(args))
-
-    def ask_others(
-        self, name: str, args: list[Any], rooms: Rooms | None, excluded: Rooms, pending: PendingAck
-    ) -> Callable[[], None]:
-        """Send it to the clients of other servers, and give `pending` their answers, one by one; it fails when there is
-        nobody more to answer, where that is known. Returns what ends it.
-        """  # fmt: skip
-        packed = self._pack(name, args)
-        opts = make_opts(rooms, excluded, {})
-        stop = self.bus.ask(name, opts, packed, pending)
-        if stop is not None:
-            return stop
-        request_id = secrets.token_hex(8)
-        gathering = Calling(pending, lambda: self.forget_request(request_id))
-        self.ask_all(name, gathering, {"opts": opts, "requestId": request_id}, packed)
-        return gathering.stop
-
-    def ask_all(
-        self, name: str, gathering: ClusterGathering, data: dict[str, Any], packed: Any
-    ) -> None:
-        """Let the clients of other servers answer too."""
-        self.requests[data["requestId"]] = gathering
-        self.send(Kind.BROADCAST, name, data, packed)
-        # Without a time limit it must end all the same when nobody else can be asked.
-        self.with_peers(name, gathering.expect_servers, 0)
-
-    async def call(self, name: str, args: list[Any], room: Any, timeout_s: float | None) -> Any:
-        """The first answer of a client that is not here: None, one value, or a tuple. Raises TimeoutError after
-        `timeout_s` seconds, ClientGoneError when no server has such a client, where the bus can say that.
-        """  # fmt: skip
-        pending = AwaitedAck()
-        stop = self.ask_others(name, args, frozenset((room,)), frozenset(), pending)
-        try:
-            async with asyncio.timeout(timeout_s):
-                return value_of(await pending.future)
-        except TimeoutError:
-            raise errors.TimeoutError("operation has timed out") from None
-        finally:
-            stop()
-
-    def join(self, name: str, sid: str, room: Any) -> None:
-        """Let a client that is not here enter a room, if there is one with that id."""
-        self._act(Kind.SOCKETS_JOIN, name, sid, {"rooms": [room]})
-
-    def leave(self, name: str, sid: str, room: Any) -> None:
-        """Let it leave one."""
-        self._act(Kind.SOCKETS_LEAVE, name, sid, {"rooms": [room]})
-
-    def disconnect(self, name: str, sid: str) -> None:
-        """Let it leave the namespace."""
-        self._act(Kind.DISCONNECT_SOCKETS, name, sid, {"close": False})
-
-    def close_room(self, name: str, room: Any) -> None:
-        """Let everyone who is not here leave a room."""
-        opts = make_opts(frozenset((room,)), frozenset(), {})
-        self.send(Kind.SOCKETS_LEAVE, name, {"opts": opts, "rooms": [room]})
-
-    def _act(self, kind: Kind, name: str, sid: str, data: dict[str, Any]) -> None:
-        opts = make_opts(frozenset((sid,)), frozenset(), {"is_sid": True})
-        self.send(kind, name, {"opts": opts, **data})
-
-    # --- requests ----------------------------------------------------------------------------
-
-    def ask(
-        self, kind: Kind, nsp: str, data: dict[str, Any], done: Done, timeout_s: float | None
-    ) -> None:
-        """Ask the other servers that have the namespace; `done` gets an answer of each."""
-        seconds = self.bus.request_timeout if timeout_s is None else timeout_s
-        request_id = secrets.token_hex(8)
-        request = Request(kind, done, lambda: self.forget_request(request_id))
-        self.requests[request_id] = request
-        request.start(seconds)
-        self.send(kind, nsp, {**data, "requestId": request_id})
-        self.with_peers(nsp, request.expect, None)
-
-    def forget_request(self, request_id: str) -> None:
-        """It has ended."""
-        self.requests.pop(request_id, None)
-
-    def with_peers(
-        self, nsp: str, expect: Callable[[Peers], None], otherwise: Peers | None
-    ) -> None:
-        """Say from whom answers are due to what has been sent: `expect(peers)`, at once if the bus knows it.
-
-        `otherwise`: what is said if the bus can't find out; None: nothing.
-        """
-        found = self.bus.peers(nsp)
-        if isinstance(found, (set, int)):
-            expect(found)
-            return
-
-        async def wait(asked: Awaitable[Peers]) -> None:
-            try:
-                peers = await asked
-            except Exception:  # of whatever the bus is made of
-                logger.warning("the servers of the cluster could not be counted", exc_info=True)
-                if otherwise is not None:
-                    expect(otherwise)
-            else:
-                expect(peers)
-
-        start_eager(wait(found), self.hub.tasks, "counting the servers of a cluster")
-
-
-class _Named:
-    """A namespace that is not here, as far as Bus.pack() looks at one."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
 
 class Ticket:
     """What prepare() of a ClusterAdapter has for deliver()."""
@@ -338,7 +225,7 @@ class Ticket:
         self.flags = flags
 
 
-class ClusterAdapter(Adapter):
+class ClusterAdapter(PresentAdapter):
     """A namespace whose clients are on several servers. `local` is the adapter of those that are here."""
 
     def __init__(self, namespace: "Namespace", local: Adapter, cluster: Cluster) -> None:
@@ -480,46 +367,6 @@ class ClusterAdapter(Adapter):
             self.cluster.send(Kind.SERVER_SIDE_EMIT, name, data)
         else:
             self.cluster.ask(Kind.SERVER_SIDE_EMIT, name, data, done, timeout_s)
-
-    # --- who is where ------------------------------------------------------------------------
-
-    def socket_joined(self, sid: str) -> None:
-        """A client is in the namespace here."""
-        assert self._presence is not None
-        self._presence.entered(self.namespace.name, None, sid)
-
-    def socket_left(self, sid: str) -> None:
-        """It has left the namespace."""
-        assert self._presence is not None
-        self._presence.left(self.namespace.name, None, sid)
-
-    async def count_members(self, rooms: Rooms | None) -> int:
-        if rooms is None or len(rooms) == 1:
-            room = None if rooms is None else next(iter(rooms))
-            elsewhere = [
-                len(sids) for sids in (await self._told()).elsewhere(self.namespace.name, room)
-            ]
-            return await self._local.count_members(rooms) + sum(elsewhere)
-        return len(await self.list_members(rooms))
-
-    async def list_members(self, rooms: Rooms | None) -> set[str]:
-        presence = await self._told()
-        found = await self._local.list_members(rooms)
-        for room in (None,) if rooms is None else rooms:
-            found.update(*presence.elsewhere(self.namespace.name, room))
-        return found
-
-    async def list_rooms(self) -> set[Any]:
-        presence = await self._told()
-        return await self._local.list_rooms() | presence.rooms_elsewhere(self.namespace.name)
-
-    async def _told(self) -> Presence:
-        if self._presence is None:
-            raise RuntimeError(
-                f"who is on other servers is not known: give presence=True to {self.cluster.bus!r}"
-            )
-        await self._presence.settled()
-        return self._presence
 
     # --- the rest is that of the clients here ------------------------------------------------
 

@@ -1,19 +1,23 @@
 """What other servers' messages do here. Source: socket.io-adapter's ClusterAdapter.onMessage()."""
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from fastsio.adapters.messages import Kind, Message, read_opts
-from fastsio.adapters.remote import describe
+from fastsio.adapters.remote import describe, leave_out_what_is_no_json
 from fastsio.adapters.requests import ClusterGathering, Request
 from fastsio.core.errors import PartialAnswersError
 from fastsio.core.gather import Gathering, gather
 from fastsio.core.latest import latest_packet
 from fastsio.core.operator import Rooms
+from fastsio.rarely import RareLog
 
 if TYPE_CHECKING:
     from fastsio.adapters.cluster import Cluster
     from fastsio.core.namespace import Namespace
+
+logger = logging.getLogger("fastsio.adapters")
 
 
 class Inbox:
@@ -21,6 +25,7 @@ class Inbox:
 
     def __init__(self, cluster: "Cluster") -> None:
         self._cluster = cluster
+        self._rarely = RareLog(logger)
         self._take: dict[Kind, Callable[[Namespace, Message], None]] = {
             Kind.SOCKETS_JOIN: self._join,
             Kind.SOCKETS_LEAVE: self._leave,
@@ -90,6 +95,8 @@ class Inbox:
             self._respond(message, Kind.BROADCAST_CLIENT_COUNT, {"clientCount": 0})
         elif message.kind == Kind.FETCH_SOCKETS:
             self._respond(message, Kind.FETCH_SOCKETS_RESPONSE, {"sockets": []})
+        elif message.kind == Kind.SERVER_SIDE_EMIT:  # as where nobody listens
+            self._respond(message, Kind.SERVER_SIDE_EMIT_RESPONSE, {"packet": None})
 
     def _respond(self, message: Message, kind: Kind, data: dict[str, Any]) -> None:
         cluster = self._cluster
@@ -145,7 +152,16 @@ class Inbox:
     def _fetch(self, namespace: "Namespace", message: Message) -> None:
         rooms, excluded, _ = read_opts(message.data.get("opts"))
         sockets = [describe(one) for one in namespace.adapter.local.members(rooms, excluded)]
-        self._respond(message, Kind.FETCH_SOCKETS_RESPONSE, {"sockets": sockets})
+        try:
+            self._respond(message, Kind.FETCH_SOCKETS_RESPONSE, {"sockets": sockets})
+        except TypeError:
+            # An application may keep anything there, and who asks waits for all of us.
+            left = {
+                name for one in sockets for name in leave_out_what_is_no_json(one, self._cluster.json)
+            }  # fmt: skip
+            names = ", ".join(sorted(left))
+            self._rarely.note("data", "other servers can't be told of socket.data: %s", names)
+            self._respond(message, Kind.FETCH_SOCKETS_RESPONSE, {"sockets": sockets})
 
     def _server_event(self, namespace: "Namespace", message: Message) -> None:
         if message.request_id is None:

@@ -7,6 +7,7 @@ bytes of size each: the namespace, the data as JSON; of a broadcast the packet's
 as {"_placeholder": true, "num": n}. Both ends are of one version: they are started by the same process.
 """
 
+import asyncio
 import logging
 import struct
 from collections.abc import Callable
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("fastsio.adapters")
 
-# What may wait for a worker that does not read, in bytes; what comes beyond it is lost to it, and counted.
 MAX_WAITING_BYTES = 16 * 1024 * 1024
 SIZE = struct.Struct("!I")
 KIND = struct.Struct("!B")
@@ -49,20 +49,39 @@ class Packed:
 
 
 class LocalBus(Bus):
-    """The bus of workers. `lost`: how many messages found a full queue.
+    """The bus of workers, made for an application without `adapter`; `IO(adapter=LocalBus(…))` says more.
 
+    max_waiting_bytes: what may wait for a worker that does not read; what comes beyond it is lost to it, and counted
+    (`lost`). request_timeout: as of other adapters.
     A worker that ends is gone at once, as its sockets end; one that hangs, when it has not been heard of for
-    heartbeat_timeout seconds.
+    heartbeat_timeout seconds. Without workers its server is the only one.
     """
 
-    def __init__(self, max_waiting_bytes: int = MAX_WAITING_BYTES) -> None:
+    def __init__(
+        self, *, max_waiting_bytes: int = MAX_WAITING_BYTES, request_timeout: float = 5.0
+    ) -> None:  # fmt: skip
         super().__init__()
+        self.request_timeout = request_timeout
         self._max_waiting_bytes = max_waiting_bytes
+        # Set once the workers that were here are linked; None: nobody makes links.
+        self._joined: asyncio.Event | None = None
+        # What comes before start() has ended, by uid; None from then on.
+        self._early: list[tuple[str, bytes]] | None = None
         self._transports: dict[str, Any] = {}
         self._lost = 0
         self._is_full: set[str] = set()
 
     # --- the workers -------------------------------------------------------------------------
+
+    def expect(self) -> None:
+        """Somebody will link the workers, and calls joined() then: before that there is nobody to speak to."""
+        self._joined = asyncio.Event()
+        self._early = []
+
+    def joined(self) -> None:
+        """Those that are here are linked."""
+        if self._joined is not None:
+            self._joined.set()
 
     def added(self, uid: str, transport: Any) -> None:
         """There is a worker whose cluster has this uid: what is for it is written to `transport`."""
@@ -77,15 +96,29 @@ class LocalBus(Bus):
 
     def arrived(self, uid: str, frame: bytes) -> None:
         """A frame has come from it, without its size. Raises ValueError for what is none."""
+        if self._early is not None:
+            self._early.append((uid, frame))
+            return
         self.receive(decode(frame, uid, self.cluster.json, self.cluster.hub.json))
 
     # --- the bus -----------------------------------------------------------------------------
 
     async def start(self) -> None:
-        self.cluster.bus_changed(True, self._lost)
+        if self._joined is not None:
+            await self._joined.wait()
+            # Behind what the server does next, which is to begin.
+            self.loop.call_soon(self._take_early)
+
+    def _take_early(self) -> None:
+        early, self._early = self._early, None
+        for uid, frame in early or ():
+            self.arrived(uid, frame)
 
     async def stop(self) -> None:
         """Whoever made the sockets closes them, behind what was written."""
+
+    async def presence_peers(self) -> int:
+        return len(self._transports)
 
     def pack(self, namespace: "Namespace", args: list[Any], encoded: "Encoded") -> Any:
         return Packed(encoded)

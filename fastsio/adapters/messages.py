@@ -29,6 +29,8 @@ class Kind(IntEnum):
     ADAPTER_CLOSE = 13  # I go
     # Of fastsio alone, and nothing that a server of Node gets: see Bus.tell().
     PRESENCE = 100  # [what, and what belongs to that: presence.py]
+    # Of fastsio alone too, and left alone by Node's: a client of yours has come back to me. [pid]
+    SESSION_TAKEN = 110
 
 
 @dataclass(slots=True)

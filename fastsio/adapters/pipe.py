@@ -19,8 +19,13 @@ class Pipe:
         return 0
 
     @property
+    def waiting(self) -> int:
+        """How many wait to be sent, as far as it is known."""
+        return 0
+
+    @property
     def is_behind(self) -> bool:
-        """Whether messages wait to be sent."""
+        """Whether any wait, or are on their way."""
         return False
 
     async def start(self, took: Took, changed: Callable[[bool], None]) -> None:

@@ -47,6 +47,7 @@ class Presence:
         self._flushing: asyncio.TimerHandle | None = None
         self._beating: asyncio.TimerHandle | None = None
         self._answering: asyncio.TimerHandle | None = None
+        self._waiting: asyncio.TimerHandle | None = None
         self._askers: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._beats = 0
@@ -68,9 +69,13 @@ class Presence:
     def _loop(self) -> asyncio.AbstractEventLoop:
         return self._bus.loop
 
+    def begin(self) -> None:
+        """The bus is being started: who asks waits, for request_timeout at most."""
+        self._settled.clear()
+        self._waiting = self._loop.call_later(self._bus.request_timeout, self._settled.set)
+
     def start(self) -> None:
         """Messages come and go now."""
-        self._settled.clear()
         self._say("hello", self._figures())
         self._beating = self._loop.call_later(self._bus.presence_interval, self._beat)
         task = self._loop.create_task(self._settle())
@@ -79,7 +84,7 @@ class Presence:
 
     def stop(self) -> None:
         """The server ends: the others forget it at once."""
-        for timer in (self._flushing, self._beating, self._answering):
+        for timer in (self._flushing, self._beating, self._answering, self._waiting):
             if timer is not None:
                 timer.cancel()
         self._flushing = self._beating = self._answering = None
@@ -210,6 +215,11 @@ class Presence:
         if is_up and self._beating is not None:
             self._say("hello", self._figures())
 
+    def met(self, uid: str) -> None:
+        """The bus knows of one more server: not to wait for a heartbeat."""
+        if self._beating is not None:
+            self._say("hello", self._figures(), uid)
+
     def _audit(self) -> None:
         """What was noted must be what is there; else all are told anew, as if a message were lost."""
         real = 0
@@ -263,6 +273,8 @@ class Presence:
             server.state.change(seq, data["rows"])
 
     def _ask(self, uid: str, server: Server) -> None:
+        if not self._cluster.is_up:
+            return  # when it is, all say where they stand, and that asks again
         server.asked_at = self._loop.time()
         server.taking = None
         server.held.clear()

@@ -78,12 +78,20 @@ class PubSubBus(Bus):
         self._calls.clear()
         await self._pipe.stop()
 
+    def keep(self, data: bytes) -> None:
+        """Send a message when the server is served."""
+        self._pipe.send(data)
+
     def _state_changed(self, is_up: bool) -> None:
         self.cluster.bus_changed(is_up, self.lost)
 
     @property
     def lost(self) -> int:
         return self._pipe.lost
+
+    @property
+    def waiting(self) -> int:
+        return self._pipe.waiting
 
     @property
     def is_behind(self) -> bool:
@@ -217,7 +225,9 @@ class PubSubBus(Bus):
             else:
                 self._take(wire.read(self._json, data))
         except Exception as error:  # noqa: BLE001 - anything may be on the channel, and is told in the log
-            self._rarely.note("invalid", "no message of a server: %r: %.200r", error, data)
+            # Not what is in it, which may be large, and somebody's.
+            text = "no message of a server, on the managers' channel: %d bytes (%s)"
+            self._rarely.note("invalid", text, len(data), type(error).__name__)
 
     def _take(self, found: dict[str, Any]) -> None:
         uid, method = found["host_id"], found["method"]
@@ -241,6 +251,8 @@ class PubSubBus(Bus):
             content = wire.bytes_in(content)
         if not isinstance(content, dict):
             raise ValueError(f"content is no object: {content!r:.50}")
+        if not found["host_id"]:
+            raise ValueError("a server without a name")
         packet = [found["event"], *wire.read_args(found)] if "event" in found else None
         kind = Kind(found["type"])
         self.receive(Message(kind, found["host_id"], found["namespace"], content, packet))

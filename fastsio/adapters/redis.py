@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fastsio.adapters.bus import Peers
+from fastsio.adapters.forwarding import Forwarding
 from fastsio.adapters.messages import EMITTER, Kind, Message
 from fastsio.adapters.redis_bus import RedisBus
 from fastsio.adapters.redis_link import RedisLink
@@ -98,22 +99,22 @@ class RedisAdapter(RedisBus):
 
     url: redis://, rediss:// or unix://. key: Node's option of that name, the prefix of all channels. request_timeout:
     seconds, Node's requestsTimeout. publish_on_specific_response_channel: as Node's option. All servers must have the
-    same key and the last option. presence: see presence.py. silence_timeout, max_waiting, max_waiting_bytes: see
+    same key and the last option. silence_timeout, max_waiting, max_waiting_bytes: see
     RedisLink. Other keyword arguments are redis-py's. Raises ImportError without redis-py or
     msgspec: pip install "fastsio[redis]".
     """
 
     def __init__(
         self, url: str = "redis://localhost:6379", *, key: str = "socket.io", request_timeout: float = 5.0,
-        publish_on_specific_response_channel: bool = False, presence: bool = False, **options: Any,
+        publish_on_specific_response_channel: bool = False, forward: bool | Forwarding = False, **options: Any,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.presence = presence
         self.channel_root = key
         self.request_timeout = request_timeout
         self.format = RedisFormat(key)
         self._answers_apart = publish_on_specific_response_channel
         self._link = RedisLink(url, self._arrived, self._state_changed, options=options)
+        self._forward(forward, url, key, options)
         # Answers do not say whose they are.
         self._numbers = itertools.count()
         # What the channels of our namespaces are for; rooms' are not among them.
@@ -178,8 +179,8 @@ class RedisAdapter(RedisBus):
                 self._request(name, self._read(data))
             else:
                 self._response(name, self._read(data))
-        except (TypeError, ValueError, KeyError, AttributeError, IndexError):
-            logger.warning("no message of a server, on %r: %.200r", channel, data, exc_info=True)
+        except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
+            self.cluster.broken.bytes_came(channel, len(data), error)
 
     def _where(self, channel: str) -> tuple[str, str, str]:
         """What a channel is for, its namespace, and the room or uid behind that. Raises ValueError for another's."""

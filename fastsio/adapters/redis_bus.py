@@ -2,10 +2,13 @@
 
 import asyncio
 import logging
+from typing import Any
 
 import msgspec
 
 from fastsio.adapters.bus import Bus
+from fastsio.adapters.ending import end
+from fastsio.adapters.forwarding import Forwarder, Forwarding
 from fastsio.adapters.messages import Kind, Message
 from fastsio.adapters.redis_link import RedisLink
 from fastsio.adapters.redis_reach import Reach
@@ -30,6 +33,23 @@ class RedisBus(Bus):
     _link: RedisLink
     _reach: Reach | None = None
     _watching: asyncio.Task[None] | None = None
+    # None unless requests that reach the wrong server are passed on.
+    _forwarder: Forwarder | None = None
+
+    def _forward(
+        self, given: bool | Forwarding, url: str, prefix: str, options: dict[str, Any]
+    ) -> None:  # fmt: skip
+        """The option `forward`. Raises TypeError for what it can't be."""
+        settings = Forwarding.of(given)
+        if settings is not None:
+            self._forwarder = Forwarder(settings, url, prefix, options)
+
+    def serving(self, is_served: bool) -> None:
+        if self._forwarder is not None:
+            if is_served:
+                self._forwarder.serve(self.cluster.hub.engine)
+            else:
+                self._forwarder.leave()
 
     def own_channel(self) -> str:
         """A channel that this server alone subscribes to, as long as it serves."""
@@ -53,9 +73,10 @@ class RedisBus(Bus):
         return peers if isinstance(peers, int) else len(peers)
 
     async def stop(self) -> None:
+        if self._forwarder is not None:
+            await self._forwarder.stop()
         if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
+            await end([self._watching])
         await self._link.stop()
         if self.presence:
             self._link.on_message = self._others
@@ -85,8 +106,8 @@ class RedisBus(Bus):
         try:
             uid, content = unpack(data)
             message = Message(Kind.PRESENCE, uid, "/", dict(content))
-        except (TypeError, ValueError):
-            logger.warning("no message of presence, on %r: %.200r", channel, data, exc_info=True)
+        except (TypeError, ValueError) as error:
+            self.cluster.broken.bytes_came(channel, len(data), error)
             return
         self.receive(message)
 

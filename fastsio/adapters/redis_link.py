@@ -9,9 +9,10 @@ import logging
 import random
 import secrets
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
+from fastsio.adapters.ending import end
 from fastsio.adapters.redis_queue import (
     FIRST_RETRY_S,
     LAST_RETRY_S,
@@ -54,7 +55,7 @@ class RedisLink:
     options: redis-py's, and these. silence_timeout: seconds in which Redis must answer; a connection on which it does
     not, or where TCP gets no acknowledgement, is given up (TCP_USER_TIMEOUT, keepalive, and redis-py's socket_timeout,
     where they are not given). max_waiting, max_waiting_bytes: what may wait for a connection; what is over that is
-    lost. Raises ValueError for values that can't be.
+    lost. Raises ValueError for values that can't be, TypeError for options that there are not.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class RedisLink:
         self.errors = (redis.exceptions.RedisError, OSError, RuntimeError)
         given = _defaults(url, self.silence_s) | options
         self.client = connect(redis.asyncio, url, given, service)
+        self.client.connection_pool.make_connection()  # raises TypeError for options that there are not
         passing = (redis.exceptions.ReadOnlyError, redis.exceptions.ClusterDownError)
         self.queue = RedisQueue(
             self.client,
@@ -107,10 +109,8 @@ class RedisLink:
         """Send what waits, if there is a connection, and close both."""
         if self.is_up:
             await self.queue.flush(1)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks = []
+        tasks, self._tasks = self._tasks, []
+        await end(tasks)
         await self.queue.abandon()
         await self.client.aclose()
 
@@ -126,7 +126,8 @@ class RedisLink:
             await asyncio.sleep(seconds)
             return
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._up.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._up.wait()
 
     # --- in ----------------------------------------------------------------------------------
 
@@ -148,7 +149,11 @@ class RedisLink:
         note(names)
         # A connection that is being made subscribes to all of them.
         if self._wire is not None and not self._wire.lost.done() and names:
-            self._wire.send((command, *names))
+            self._wire.send(*self._commands(command, names))
+
+    def _commands(self, command: str, names: Iterable[str]) -> list[Command]:
+        """To subscribe to these, or no longer. In a Redis cluster the channels of one command must be of one slot."""
+        return [(command, name) for name in names] if self._shard else [(command, *names)]
 
     async def _keep_listening(self) -> None:
         delay_s = FIRST_RETRY_S
@@ -200,7 +205,7 @@ class RedisLink:
         if self.patterns:
             commands.append(("psubscribe", *self.patterns))
         if self.channels:
-            commands.append((f"{self._shard}subscribe", *self.channels))
+            commands += self._commands(f"{self._shard}subscribe", self.channels)
         return [*commands, ("ping",)]
 
     async def _watch(self, wire: RedisWire) -> None:
@@ -238,14 +243,18 @@ class RedisLink:
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.append(task)
-        task.add_done_callback(self._tasks.remove)
+        task.add_done_callback(self._forget)
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        if task in self._tasks:
+            self._tasks.remove(task)
 
     def _give(self, channel: bytes, data: bytes) -> None:
         """Whatever goes wrong with a message, the next is one of its own."""
         try:
             self.on_message(channel, data)
         except Exception:
-            logger.exception("a message on %r could not be taken: %.200r", channel, data)
+            logger.exception("a message on %r could not be taken: %d bytes", channel, len(data))
 
     async def subscribers(self, channel: str) -> int:
         """How many connections are subscribed to a channel, by its name. Raises what Redis raises."""

@@ -34,6 +34,10 @@ class RedisPipe(Pipe):
         return self._link.queue.lost
 
     @property
+    def waiting(self) -> int:
+        return self._link.queue.count
+
+    @property
     def is_behind(self) -> bool:
         return self._link.queue.is_behind
 

@@ -19,7 +19,7 @@ from fastsio.rarely import RareLog
 logger = logging.getLogger("fastsio.adapters")
 
 FIRST_RETRY_S = 0.1
-LAST_RETRY_S = 10.0
+LAST_RETRY_S = 5.0
 MAX_WAITING = 10_000
 MAX_WAITING_BYTES = 64 * 1024 * 1024
 # Commands in one pipeline: what is lost, or in doubt, together.
@@ -98,7 +98,8 @@ class RedisQueue:
     async def flush(self, seconds: float) -> None:
         """Wait until all is sent, at most so long."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._all_sent.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._all_sent.wait()
 
     async def abandon(self) -> None:
         """Nothing is sent any more: what waits is lost."""

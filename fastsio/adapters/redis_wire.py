@@ -1,7 +1,8 @@
 """A connection to Redis that redis-py makes (TLS, password, database), read and written by hiredis alone from then on.
 
-redis-py's way takes a future, a timer and some coroutines for each reply: 40 us for a message of a subscription, where
-reading it takes less than 1 (bench/cluster). Here the event loop calls on_reply() for each reply as it comes.
+redis-py's way takes a future, a timer and some coroutines for each reply: a message of a subscription, delivered to one
+client, took a server 23 us of CPU, and takes 8 so (bench/cluster, 16 at once). Here the event loop calls on_reply()
+for each reply.
 """
 
 import asyncio

@@ -8,6 +8,7 @@ from fastsio.core.operator import BroadcastOperator
 from fastsio.core.remote import RemoteSocket
 
 if TYPE_CHECKING:
+    from fastsio._json import Json
     from fastsio.core.namespace import Namespace
     from fastsio.core.socket import Socket
 
@@ -31,6 +32,20 @@ def describe(socket: "RemoteSocket | Socket") -> dict[str, Any]:
         "rooms": list(socket.rooms),
         "data": socket.data,
     }
+
+
+def leave_out_what_is_no_json(description: dict[str, Any], json: "Json") -> list[str]:
+    """Take out of a description's data what JSON can't hold; the names of that."""
+    data, told, left = description["data"], {}, []
+    for name, value in data.items() if isinstance(data, dict) else ():
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError):
+            left.append(str(name))
+        else:
+            told[name] = value
+    description["data"] = told
+    return left if isinstance(data, dict) else ["all of it"]
 
 
 class ToldHandshake:

@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from fastsio.adapters.bus import Peers
+from fastsio.adapters.forwarding import Forwarding
 from fastsio.adapters.messages import Kind, Message
 from fastsio.adapters.redis_bus import RedisBus
 from fastsio.adapters.redis_link import RedisLink
@@ -80,7 +81,7 @@ class ShardedRedisAdapter(RedisBus):
 
     subscription_mode: Node's option. "dynamic": a channel for each room that has clients here, except for those of one
     client; "dynamic-private": for these too; "static": none. channel_prefix: Node's option. Both must be the same on
-    all servers. request_timeout: seconds. presence: see presence.py. silence_timeout, max_waiting, max_waiting_bytes:
+    all servers. request_timeout: seconds. silence_timeout, max_waiting, max_waiting_bytes:
     see RedisLink. Other keyword arguments are redis-py's. Raises ImportError without redis-py
     or msgspec (pip install "fastsio[redis]"), ValueError for a mode that there is not.
     """
@@ -89,10 +90,10 @@ class ShardedRedisAdapter(RedisBus):
 
     def __init__(
         self, url: str = "redis://localhost:6379", *, channel_prefix: str = "socket.io",
-        subscription_mode: str = "dynamic", request_timeout: float = 5.0, presence: bool = False, **options: Any,
+        subscription_mode: str = "dynamic", request_timeout: float = 5.0, forward: bool | Forwarding = False,
+        **options: Any,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.presence = presence
         self.channel_root = channel_prefix
         self.format = ShardedFormat(channel_prefix, subscription_mode)
         self.request_timeout = request_timeout
@@ -101,6 +102,7 @@ class ShardedRedisAdapter(RedisBus):
         self._link = RedisLink(
             url, self._arrived, self._state_changed, sharded=True, options=options
         )
+        self._forward(forward, url, channel_prefix, options)
 
     # --- channels ----------------------------------------------------------------------------
 
@@ -154,7 +156,7 @@ class ShardedRedisAdapter(RedisBus):
                     self.cluster.receive_event(*found)
                     return
             message = decode(data, self.cluster.json)
-        except (TypeError, ValueError, KeyError, AttributeError):
-            logger.warning("no message of a server, on %r: %.200r", channel, data, exc_info=True)
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            self.cluster.broken.bytes_came(channel, len(data), error)
             return
         self.receive(message)

@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from fastsio.adapters.ending import end
 from fastsio.adapters.redis_link import RedisLink
 from fastsio.adapters.redis_queue import FIRST_RETRY_S, LAST_RETRY_S, Command, said
 from fastsio.adapters.redis_wire import RedisBatches
@@ -61,8 +62,7 @@ class StreamReader:
 
     async def stop(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end([self._task])
             await self._batches.close()
 
     async def _newest(self) -> bytes:

@@ -3,6 +3,8 @@
 A server that has lost its connection reads on where it stopped, and what was published meanwhile waits: as long as the
 stream still has it nothing is lost. Questions and their answers go by publish and subscribe. One stream for all
 namespaces: Node's streamCount loses those whose name hashes to a negative number.
+
+With connection_state_recovery clients come back to any server: see recovering.py.
 """
 
 import base64
@@ -13,11 +15,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fastsio.adapters.bus import Peers
+from fastsio.adapters.cluster import Cluster, ClusterAdapter
+from fastsio.adapters.forwarding import Forwarding
 from fastsio.adapters.messages import Kind, Message
+from fastsio.adapters.recovering import RecoveringAdapter
 from fastsio.adapters.redis_bus import RedisBus
 from fastsio.adapters.redis_link import RedisLink
 from fastsio.adapters.redis_queue import Command
 from fastsio.adapters.stream_reader import StreamReader, add_command
+from fastsio.adapters.stream_recovery import StreamRecovery
 from fastsio.adapters.wire import (
     EVENT,
     Packed,
@@ -33,6 +39,8 @@ from fastsio.adapters.wire import (
 if TYPE_CHECKING:
     from fastsio._encoded import Encoded
     from fastsio._json import Json
+    from fastsio.core.adapter import Adapter
+    from fastsio.core.hub import Hub
     from fastsio.core.namespace import Namespace
 
 logger = logging.getLogger("fastsio.adapters")
@@ -115,33 +123,61 @@ class RedisStreamsAdapter(RedisBus):
     """`IO(adapter=RedisStreamsAdapter("redis://localhost"))`.
 
     stream_name, max_len (about how many messages the stream keeps), read_count (how many are read at once),
-    channel_prefix: Node's options; the names must be the same on all servers. request_timeout: seconds. presence: see
-    presence.py. silence_timeout, max_waiting, max_waiting_bytes: see RedisLink. Other keyword arguments are redis-py's.
-    Raises ImportError without redis-py or msgspec: pip install "fastsio[redis]".
+    channel_prefix, session_key_prefix: Node's options; the names must be the same on all servers. request_timeout:
+    seconds. save_ahead: with connection_state_recovery, sessions are saved while their clients are there, so that these
+    can come back though their server was killed. forward: see forwarding.py.
+    silence_timeout, max_waiting, max_waiting_bytes: see RedisLink. Other keyword arguments are redis-py's. Raises
+    ImportError without redis-py or msgspec: pip install "fastsio[redis]".
     """
 
     def __init__(
         self, url: str = "redis://localhost:6379", *, stream_name: str = "socket.io", max_len: int = 10_000,
         read_count: int = 100, channel_prefix: str = "socket.io", request_timeout: float = 5.0,
-        presence: bool = False, **options: Any,
+        session_key_prefix: str = "sio:session:", save_ahead: bool = True,
+        forward: bool | Forwarding = False, **options: Any,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.presence = presence
         self.channel_root = channel_prefix
         self.request_timeout = request_timeout
         self.format = StreamsFormat(stream_name, max_len, channel_prefix)
         self._link = RedisLink(url, self._arrived, self._state_changed, options=options)
         self._reader = StreamReader(self._link, stream_name, read_count, self._entered)
         # Entries are numbered: so it is known whether one was added before the connection broke.
-        self._numbers = itertools.count()
+        self._numbers = itertools.count(1)
         self._link.queue.check = self._not_added
+        self._forward(forward, url, channel_prefix, options)
+        self._session_prefix = session_key_prefix
+        self._save_ahead = save_ahead
+        self._recovery: StreamRecovery | None = None
+
+    def join(self, hub: "Hub") -> Cluster:
+        cluster = super().join(hub)
+        recovery = hub.options.connection_state_recovery
+        if isinstance(recovery, dict):
+            keep_s = recovery["max_disconnection_duration"]
+            self._recovery = StreamRecovery(
+                cluster, self._link, self.format.stream, self._session_prefix, keep_s, self._save_ahead, self._read
+            )  # fmt: skip
+        return cluster
+
+    def adapter_for(
+        self, namespace: "Namespace", local: "Adapter", cluster: Cluster
+    ) -> ClusterAdapter:  # fmt: skip
+        store = cluster.hub.lost_sessions
+        if self._recovery is None or store is None:
+            return super().adapter_for(namespace, local, cluster)
+        return RecoveringAdapter(namespace, store, cluster, self._recovery)
 
     async def start(self) -> None:
         await super().start()
         await self._reader.start()
+        if self._recovery is not None:
+            self._recovery.begin(self._reader.position.decode())
 
     async def stop(self) -> None:
         await self._reader.stop()
+        if self._recovery is not None:
+            await self._recovery.stop()
         await super().stop()
 
     @property
@@ -155,28 +191,46 @@ class RedisStreamsAdapter(RedisBus):
     async def _not_added(self, commands: list[Command]) -> list[Command]:
         return await self._reader.not_added(commands, self.cluster.uid)
 
+    def _state_changed(self, is_up: bool) -> None:
+        super()._state_changed(is_up)
+        if is_up and self._recovery is not None:
+            self._recovery.redis_is_back()
+
     # --- the stream --------------------------------------------------------------------------
 
     def _entered(self, position: bytes, fields: dict[bytes, bytes]) -> None:
         """An entry of the stream; what is none of ours, or of Node's, is logged and left."""
+        recovery = self._recovery
         try:
+            if recovery is not None:
+                recovery.passed(position.decode())
             if b"nsp" not in fields:
                 return
             uid = fields[b"uid"].decode()
-            if uid != self.cluster.uid:  # what is this server's own is not read
+            if recovery is not None:
+                recovery.entered(
+                    self._read(uid, fields), position.decode(), int(fields.get(b"n", 0))
+                )
+            elif uid != self.cluster.uid:  # what is this server's own is not read
                 self._take(uid, fields)
-        except (TypeError, ValueError, KeyError, AttributeError):
-            logger.warning("no message of a server, at %r of the stream", position, exc_info=True)
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            size = sum(map(len, fields.values()))
+            self.cluster.broken.bytes_came(position, size, error)
 
     def _take(self, uid: str, fields: dict[bytes, bytes]) -> None:
-        kind, nsp, data = fields[b"type"], fields[b"nsp"].decode(), fields.get(b"data")
-        if kind == BROADCAST and data is not None and data[:1] == b"{":
+        data = fields.get(b"data")
+        if fields[b"type"] == BROADCAST and data is not None and data[:1] == b"{":
             found = read_event_content(data)
             if found is not None:  # likely
-                self.cluster.receive_event(uid, nsp, *found)
+                self.cluster.receive_event(uid, fields[b"nsp"].decode(), *found)
                 return
+        self.receive(self._read(uid, fields))
+
+    def _read(self, uid: str, fields: dict[bytes, bytes]) -> Message:
+        """The message of an entry. Raises what a wrong one makes: KeyError, TypeError, ValueError."""
+        kind, nsp, data = int(fields[b"type"]), fields[b"nsp"].decode(), fields.get(b"data")
         content = None if data is None else self._content(data)
-        self.receive(message_of({"type": int(kind), "uid": uid, "nsp": nsp, "data": content}))
+        return message_of({"type": kind, "uid": uid, "nsp": nsp, "data": content})
 
     def _content(self, data: bytes) -> Any:
         if data[:1] == b"{":
@@ -210,6 +264,8 @@ class RedisStreamsAdapter(RedisBus):
             number = next(self._numbers)
             command = add_command(self.format.stream, self.format.max_len, number, fields)
             self._link.queue.put(command, is_kept=True)
+            if self._recovery is not None:
+                self._recovery.sent(number, message)
         else:
             self._link.send(*self.format.command(message, self.cluster.json))
 
@@ -219,7 +275,11 @@ class RedisStreamsAdapter(RedisBus):
     def _arrived(self, channel: bytes, data: bytes) -> None:
         try:
             message = message_of(unpack(data))
-        except (TypeError, ValueError, KeyError, AttributeError):
-            logger.warning("no message of a server, on %r: %.200r", channel, data, exc_info=True)
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            self.cluster.broken.bytes_came(channel, len(data), error)
+            return
+        if message.kind == Kind.SESSION_TAKEN:
+            if self._recovery is not None:
+                self._recovery.taken(message)
             return
         self.receive(message)

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from fastsio.adapters.pipe import Pipe, Took
+from fastsio.rarely import RareLog
 
 logger = logging.getLogger("fastsio.adapters")
 
@@ -23,29 +24,37 @@ STOP_S = 2.0
 class TaskPipe(Pipe):
     """publish(data) sends one message or raises; listen() yields what comes, for ever.
 
+    at_a_time: how many calls of publish() may wait together, where those that begin in an order are sent in that.
     tells: listen() yields None when it is subscribed; otherwise that counts from its beginning. If it raises, it is
-    called again, after 0.1 to 10 seconds. listen=None: nothing is heard.
+    called again, after 0.1 to 10 seconds. listen=None: nothing is heard. close() lets go of what publish() has opened.
     """
 
     def __init__(
         self, publish: Callable[[bytes], Awaitable[None]], listen: Callable[[], AsyncIterator[Any]] | None,
-        name: str, tells: bool = False,
+        name: str, close: Callable[[], Awaitable[None]], tells: bool = False, at_a_time: int = 1,
     ) -> None:  # fmt: skip
         self._publish = publish
+        self._close = close
         self._listen = listen
         self._name = name
         self._tells = tells
+        self._at_a_time = at_a_time
         self._waiting: deque[bytes] = deque()
         self._wakes = asyncio.Event()
         self._all_sent = asyncio.Event()
         self._all_sent.set()
         self._lost = 0
         self._is_up = False
+        self._log = RareLog(logger)
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def lost(self) -> int:
         return self._lost
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
 
     @property
     def is_behind(self) -> bool:
@@ -69,6 +78,11 @@ class TaskPipe(Pipe):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
+        self._is_up = False
+        try:
+            await self._close()
+        except Exception as error:  # noqa: BLE001 - of any library: the connection is gone, one way or the other
+            logger.warning("%s: %r while its connection was closed", self._name, error)
 
     # --- out ---------------------------------------------------------------------------------
 
@@ -85,11 +99,22 @@ class TaskPipe(Pipe):
             await self._wakes.wait()
             self._wakes.clear()
             while self._waiting:
-                try:
-                    await self._publish(self._waiting.popleft())
-                except Exception as error:  # noqa: BLE001 - of any library: counted, and logged
-                    self._lost += 1
-                    logger.warning("%s: a message is lost: %r", self._name, error)
+                count = min(len(self._waiting), self._at_a_time)
+                batch = [self._publish(self._waiting.popleft()) for _ in range(count)]
+                failed = [
+                    one
+                    for one in await asyncio.gather(*batch, return_exceptions=True)
+                    if isinstance(one, BaseException)
+                ]
+                if failed:
+                    self._lost += len(failed)
+                    self._log.note(
+                        "lost",
+                        "%s: messages are lost: %r",
+                        self._name,
+                        failed[0],
+                        count=len(failed),
+                    )
                     await asyncio.sleep(FIRST_RETRY_S)
             self._all_sent.set()
 

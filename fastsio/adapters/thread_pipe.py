@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from fastsio.adapters.pipe import Pipe, Took
+from fastsio.rarely import RareLog
 
 logger = logging.getLogger("fastsio.adapters")
 
@@ -25,23 +26,31 @@ class ThreadPipe(Pipe):
     """publish(data) sends one message or raises; listen(ear) yields what comes, for ever.
 
     listen() calls ear.up() when it is subscribed, and ends soon when ear.is_stopping, which stop() does not wait for.
-    If it raises, it is called again, after 0.1 to 10 seconds. listen=None: nothing is heard. The threads are daemons.
+    If it raises, it is called again, after 0.1 to 10 seconds. listen=None: nothing is heard. close() lets go of what
+    publish() has opened, in its thread. The threads are daemons.
     """
 
     def __init__(
-        self, publish: Callable[[bytes], None], listen: "Callable[[Ear], Iterator[Any]] | None", name: str
+        self, publish: Callable[[bytes], None], listen: "Callable[[Ear], Iterator[Any]] | None", name: str,
+        close: Callable[[], None],
     ) -> None:  # fmt: skip
         self._publish = publish
+        self._close = close
         self._listen = listen
         self._name = name
         self._waiting: queue.Queue[bytes | None] = queue.Queue(MAX_WAITING)
         self._lost_here = self._lost_there = 0
+        self._log = RareLog(logger)
         self._publisher: threading.Thread | None = None
         self._ear: Ear | None = None
 
     @property
     def lost(self) -> int:
         return self._lost_here + self._lost_there
+
+    @property
+    def waiting(self) -> int:
+        return self._waiting.qsize()
 
     @property
     def is_behind(self) -> bool:
@@ -82,9 +91,13 @@ class ThreadPipe(Pipe):
                 self._publish(data)
             except Exception as error:  # noqa: BLE001 - of any library: counted, and logged
                 self._lost_there += 1
-                logger.warning("%s: a message is lost: %r", self._name, error)
+                self._log.note("lost", "%s: messages are lost: %r", self._name, error)
             self._waiting.task_done()
         self._waiting.task_done()
+        try:
+            self._close()
+        except Exception as error:  # noqa: BLE001 - of any library: the connection is gone, one way or the other
+            logger.warning("%s: %r while its connection was closed", self._name, error)
 
 
 class Ear:

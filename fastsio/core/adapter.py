@@ -26,7 +26,12 @@ ROOM_EVENTS = ("create-room", "delete-room", "join-room", "leave-room")
 
 
 class Adapter:
-    """`rooms`: room to {sid: Socket}."""
+    """`rooms`: room to {sid: Socket}.
+
+    `has_way_round`: what is sent here comes to the clients here when it comes back from where others get it too.
+    """
+
+    has_way_round = False
 
     def __init__(self, namespace: "Namespace") -> None:
         self.namespace = namespace
@@ -36,6 +41,11 @@ class Adapter:
     def local(self) -> "Adapter":
         """The adapter of this server's clients alone."""
         return self
+
+    @property
+    def keeping(self) -> "Adapter":
+        """The adapter through which a packet for one client goes that is kept for it."""
+        return self.local
 
     def on(self, event: str, fn: Callable[..., Any] | None = None) -> Any:
         """Hear of rooms: "create-room" and "delete-room" call `fn(room)`, "join-room" and "leave-room" `fn(room, sid)`.

@@ -13,6 +13,7 @@ from typing import Any
 from fastsio._codec import check_event_name, encode_packet
 from fastsio._encoded import Encoded, encode_engine_packet
 from fastsio._ids import new_id
+from fastsio._joining import HubBase
 from fastsio.core.acks import PendingAck
 from fastsio.core.admissions import Admissions
 from fastsio.core.bus_state import BusState
@@ -36,17 +37,21 @@ SHUTDOWN_REASON = "server shutting down"
 SHUTDOWN_S = 5.0
 
 
-class Hub:
+class Hub(HubBase):
     """`namespaces` by name; `tasks`: handlers that have not ended; `background`: the application's own tasks.
 
     `registry` has python-socketio's handlers, `failures` its exception handlers. `engine` is what serves it, None
     until it is served; `loop` and the thread it runs in are the engine's. `observer`: see observe().
     """
 
+    options: Options
+    namespaces: dict[str, Namespace]
+    observer: Observer | None
+
     def __init__(self, options: Options) -> None:
         self.options = options
         self.json = make_json(options)
-        self.namespaces: dict[str, Namespace] = {}
+        self.namespaces = {}
         self.tasks: set[asyncio.Task[Any]] = set()
         self.background: set[asyncio.Task[Any]] = set()
         self.admissions = Admissions()
@@ -57,7 +62,7 @@ class Hub:
         self._home = 0
         # Events are noted in the log (see trace()), or also told to an observer.
         self.is_traced = self.notes_events = False
-        self.observer: Observer | None = None
+        self.observer = None
         self._event_observer: Observer | None = None
         # Events that are not handled because they are too many; limits is None where there are none.
         self.refusals = Refusals()

@@ -66,17 +66,16 @@ class Namespace(Emitter, Broadcasting, Declaring, Attendance, NamespaceBase):
     `joining`: not yet admitted, but reached by id and in the rooms that a guard put them into.
     """
 
+    guards: list[Guard]
+    connection_handlers: Handlers
+
     def __init__(self, name: str, json: Any, tasks: set[Any], hub: "Hub") -> None:
         self.hub = hub
         # What is in front of an event's JSON in a packet; None where a Parser makes packets.
         self.event_head: bytes | None = None if isinstance(json, Parser) else event_head(name)
         self.max_running = hub.options.max_running_events
-        # Gone, with a `disconnect` handler still at work: only looked up.
-        self.leaving: dict[str, Socket] = {}
         # What those who are joining get when they are admitted, by id.
         self.held: dict[str, Held] = {}
-        # Who is told that clients come and go, besides the hub's observer.
-        self.attendants: tuple[Any, ...] | None = None
         self.adapter = Adapter(self)
         if hub.lost_sessions is not None:
             self.adapter = SessionAwareAdapter(self, hub.lost_sessions)
@@ -84,7 +83,6 @@ class Namespace(Emitter, Broadcasting, Declaring, Attendance, NamespaceBase):
             self.asks_adapter = True
         if hub.cluster is not None:
             self.join_cluster(hub.cluster)
-        self.guards: list[Guard] = []
         self._entry_guard: Guard | None = None
         # Who hears of more than the hub's observer does, once there was anybody.
         self.watch: Watch | None = None
@@ -93,12 +91,9 @@ class Namespace(Emitter, Broadcasting, Declaring, Attendance, NamespaceBase):
         # Events that the server sends, by name, where the application declared them.
         self.declared: dict[str, Any] = {}
         self.by_event = None
-        self.connection_handlers: Handlers = ()
         # A child of a parent namespace, and what its name says of it: {"id": "7"} where that is /room/{id}.
         self.parent: ParentNamespace | None = None
         self.params: dict[str, Any] = {}
-        # Forgotten when nobody is in it any more: only clients have asked for it.
-        self.is_passing = False
 
     def join_cluster(self, cluster: Any) -> None:
         """Let its clients be those of several servers (adapters/cluster.py)."""
@@ -332,7 +327,11 @@ class Namespace(Emitter, Broadcasting, Declaring, Attendance, NamespaceBase):
         """emit_to() of what the adapter has prepared (sync.py does that in the caller's thread)."""
         rooms = None if room is None else self._rooms_of(room)
         excluded = NOBODY_EXCEPT if skip is None else self._rooms_of(skip)
-        if not self.joining or not self._hold(encoded, room, excluded):
+        if (
+            not self.joining
+            or self.adapter.has_way_round
+            or not self._hold(encoded, room, excluded)
+        ):
             self.adapter.deliver(encoded, rooms, excluded, ticket=ticket)
         else:
             self.adapter.publish(rooms, excluded, ticket)
@@ -341,15 +340,20 @@ class Namespace(Emitter, Broadcasting, Declaring, Attendance, NamespaceBase):
         self, args: list[Any], rooms: Rooms | None, excluded: Rooms, is_volatile: bool, is_plain: bool
     ) -> None:  # fmt: skip
         """Another server's broadcast: give it to the clients that are here."""
-        adapter = self.adapter.local
         check_event_name(args[0])  # clients close a connection on which a wrong one comes
-        encoded, ticket = adapter.prepare(args, is_volatile)
+        encoded, ticket = self.adapter.local.prepare(args, is_volatile)
         encoded.is_plain = is_plain
-        room = None if rooms is None else [*rooms] if len(rooms) != 1 else next(iter(rooms))
-        if is_volatile or not self.joining or not self._hold(encoded, room, excluded):
-            adapter.deliver(encoded, rooms, excluded, is_volatile, ticket)
+        self.give_here(encoded, rooms, excluded, is_volatile, ticket)
         if self.observer is not None:
             self.tell_sent_to(args, rooms, excluded)
+
+    def give_here(
+        self, encoded: Encoded, rooms: Rooms | None, excluded: Rooms, is_volatile: bool, ticket: Any
+    ) -> None:  # fmt: skip
+        """deliver_here() of what the adapter of the clients here has prepared."""
+        room = None if rooms is None else [*rooms] if len(rooms) != 1 else next(iter(rooms))
+        if is_volatile or not self.joining or not self._hold(encoded, room, excluded):
+            self.adapter.local.deliver(encoded, rooms, excluded, is_volatile, ticket)
 
     def deliver_text(
         self, text: bytes, rooms: Rooms | None, excluded: Rooms, is_volatile: bool, is_plain: bool

@@ -38,8 +38,7 @@ NOT_ADMITTED = ConnectionRefusedError().error_args
 class Peer(LeavingPeer):
     """One client: its sockets by namespace (`sockets`), and those still waiting to be admitted."""
 
-    # `hub` is set by who makes it: an __init__ would be 1 % of a connect, and a compiled attribute is slower to read.
-    __slots__ = ("_crowd", "hub")
+    __slots__ = ("_crowd",)
 
     # The bound of the line; there is one where there is a line.
     _crowd: Crowd
@@ -48,6 +47,8 @@ class Peer(LeavingPeer):
     protocol = 5
 
     hub: "Hub"
+
+    socket_class = Socket
 
     @property
     def environ(self) -> dict[str, Any]:
@@ -117,34 +118,10 @@ class Peer(LeavingPeer):
         self.session.close(description=text)
         self.hub.admissions.cancel(self.session, seconds)
 
-    def _connect(
-        self, name: str, auth: dict[str, Any] | None, namespace: Namespace | None = None
-    ) -> None:
-        """A CONNECT; `namespace` is what was found for it, where that took time."""
-        if namespace is None:
-            if self.find(name) is not None or (self._joining and name in self._joining):
-                self.misplaced(CONNECT, name)
-                return
-            if name != "/" and self.namespace_count >= self.hub.options.max_namespaces:
-                self.session.note_limit("max_namespaces", "namespace refused (max_namespaces)")
-                self.hub.refuse(self.session, name, TOO_MANY_NAMESPACES)
-                return
-            # One that is there, mostly, and need not be looked for: that call would be 1 % of a connect.
-            namespace = self.hub.namespaces.get(name)
-            if namespace is None or self.hub.is_root_optional:
-                namespace = self.hub.find_namespace(name)
-            if namespace is None:
-                self._ask_parents(name, auth)
-                return
-        if namespace.recovery is not None:
-            namespace.recovery.connect(self, auth)
-            return
-        sid = new_id() if self.protocol == 5 else self.new_socket_id(namespace)
-        socket = Socket(sid, self.session, namespace, self, auth)
-        if namespace.guards:
-            self.enter(namespace, socket)
-        else:  # enter() would be a call more: 1 % of a connect
-            self._welcome(namespace, socket)
+    def refuse_another(self, name: str) -> None:
+        """The client is in as many namespaces as it may."""
+        self.session.note_limit("max_namespaces", "namespace refused (max_namespaces)")
+        self.hub.refuse(self.session, name, TOO_MANY_NAMESPACES)
 
     def _ask_parents(self, name: str, auth: dict[str, Any] | None) -> None:
         """A CONNECT to a namespace that is not there."""
@@ -297,30 +274,6 @@ class Peer(LeavingPeer):
             return error
         return None
 
-    def _welcome(self, namespace: Namespace, socket: Socket) -> None:
-        sid = socket.id
-        if namespace.joining:
-            namespace.joining.pop(sid, None)
-        # First of all: from then on the end of the session takes it out again, whatever fails here.
-        self.attach(socket)
-        namespace.sockets[sid] = socket
-        socket.is_connected = True
-        self.session.clear_deadline()
-        if namespace.attendants is not None:
-            for one in namespace.attendants:
-                one.socket_joined(sid)
-        if namespace.recovery is None:
-            if self.protocol == 5:  # likely
-                socket.send_packet(namespace.encode_connect(sid))
-            else:
-                socket.send_packet(self.connect_packet(socket))
-        else:
-            namespace.recovery.welcome(socket)
-        if self.hub.observer is not None:
-            self.hub.observer.socket_joined(socket)
-        if namespace.connection_handlers:
-            namespace.run_connection(socket)
-
     async def _ask_afterwards(self, namespace: Namespace, socket: Socket) -> None:
         """always_connect: the guards of a client that is in already; it goes if they refuse it."""
         error = await self._ask_guards(namespace, socket)
@@ -387,43 +340,6 @@ class Peer(LeavingPeer):
 
     # --- leaving -----------------------------------------------------------------------------
 
-    def leave(self, socket: Socket, reason: str, description: str | None = None) -> None:
-        """Take a socket out of its namespace and tell its handlers, once.
-
-        Order: "disconnecting" (rooms still joined), the namespace's `disconnect` handler (a coroutine sees
-        the rooms and the session until it ends), then, out of all rooms, "disconnect".
-        """
-        namespace = socket.namespace
-        if self.find(namespace.name) is not socket:
-            return
-        self.detach(socket)
-        sid = socket.id
-        try:
-            if self.line is not None:
-                self.resume(sid)
-            if socket.by_event is not None:
-                socket.run_listeners("disconnecting", reason, description)
-            if namespace.recovery is not None:
-                namespace.recovery.left(socket, reason)
-        finally:  # whatever an adapter or an observer raises, it has gone, and its handlers are told
-            socket.is_connected = False
-            namespace.sockets.pop(sid, None)
-            try:
-                namespace.leaving[sid] = socket
-                # Looked at before the calls, which few need: 0.3 % of a connect each.
-                if socket._joined is not None:
-                    socket.stop_receiving()
-                if (
-                    namespace.attendants is not None
-                    or self.hub.observer is not None
-                    or socket.acks is not None
-                ):
-                    self._take_out(namespace, socket, reason)
-            finally:
-                self._run_disconnect(socket, reason)
-                if socket.by_event is not None:
-                    self._tell_listeners(socket, reason, description)
-
     def _take_out(self, namespace: Namespace, socket: Socket, reason: str) -> None:
         """Who looks on is told; nobody waits for its answers."""
         for one in namespace.attendants or ():
@@ -440,16 +356,3 @@ class Peer(LeavingPeer):
         for socket in self.sockets.values():
             socket.disconnect()
         self.session.close()
-
-    def closed(self, reason: str, description: str | None) -> None:
-        """The session has ended: every socket leaves with the engine's reason, whatever fails for another."""
-        while (socket := self.first()) is not None:
-            try:
-                self.leave(socket, reason, description)
-            except Exception:
-                logger.exception("%r has not left in order", socket)
-        self.drop_partial()
-        if self._conn is not None:
-            self._conn.tell("close", reason, description)
-        if self.hub.observer is not None:
-            self.hub.observer.session_closed(self.session, reason)

@@ -3,7 +3,7 @@
 What an application calls is in flow.py; the buffer and the reading themselves are the session's (engine/flow.py).
 """
 
-from fastsio._peer import PeerBase
+from fastsio._joining import JoiningPeer
 from fastsio.core.line import Line
 from fastsio.core.own_events import HIGH_WATER, LOW_WATER
 
@@ -11,7 +11,7 @@ from fastsio.core.own_events import HIGH_WATER, LOW_WATER
 PAUSED = "paused"
 
 
-class FlowingPeer(PeerBase):
+class FlowingPeer(JoiningPeer):
     """The part of a Peer that is about too much: of what is sent, of what comes."""
 
     __slots__ = ()

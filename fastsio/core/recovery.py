@@ -129,6 +129,7 @@ class Recovery:
         else:
             ids = {"sid": socket.id, "pid": socket.pid}
             socket.send_packet(self._namespace.encode_control(CONNECT, ids))
+            self._adapter.session_changed(socket)
 
     def put_back(self, socket: "Socket") -> None:
         """It is not admitted, or went while it was asked about: what it came back to stays as it was."""
@@ -144,6 +145,16 @@ class Recovery:
         if self._adapter.returning.get(socket.id) is socket:
             del self._adapter.returning[socket.id]
 
+    def taken_over(self, pid: str) -> None:
+        """A client that is thought to be here has come back to another server, and that has its session."""
+        socket = self.living.pop(pid, None)
+        if socket is not None:
+            logger.info(
+                "sid=%.6s… in %r is on another server by now", socket.id, socket.namespace.name
+            )
+            socket.pid = None
+            socket.session.abort("transport close", TAKEN_OVER)
+
     # --- leaving -----------------------------------------------------------------------------
 
     def left(self, socket: "Socket", reason: str) -> None:
@@ -151,7 +162,10 @@ class Recovery:
         socket = cast(RecoverableSocket, socket)
         pid = socket.pid
         self._forget(socket)
-        if pid is None or reason not in RECOVERABLE:
+        if pid is None:
+            return
+        if reason not in RECOVERABLE:
+            self._adapter.forget_session(pid)
             return
         # The dict itself: what a disconnect handler still writes into it is there too.
         self._persist(SavedSession(socket.id, pid, socket.rooms_since(), socket.data, socket.since))

@@ -1,9 +1,10 @@
 """An adapter that keeps what clients need who lose their connection and come back. Source: Node's SessionAwareAdapter.
 
-An adapter that reaches other servers overrides the log: prepare() and deliver(), position(), and restore_session() and
-persist_session(), which may be coroutine functions there.
+An adapter whose clients come back to any server (fastsio/adapters/recovering.py) overrides prepare() and deliver(),
+position(), what is below "sessions", of which restore_session() is a coroutine function there, and `saves_ahead`.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from fastsio._encoded import Encoded
@@ -25,6 +26,9 @@ class SessionAwareAdapter(Adapter):
     `log`: the packets. `returning`: clients that have come back and are still asked about, by id. They get nothing
     yet: what they have missed has to come first.
     """
+
+    # Sessions are saved while their clients are connected: session_changed() and data_touched() are to be called.
+    saves_ahead = False
 
     def __init__(self, namespace: "Namespace", store: "SessionStore") -> None:
         super().__init__(namespace)
@@ -49,11 +53,7 @@ class SessionAwareAdapter(Adapter):
         if not is_volatile:
             offset = self.log.new_offset()
             return self.namespace.encode_event([*args, offset]), offset
-        # The official client takes any string at the end for an offset, even the event's name: then it could not
-        # come back. Null is none.
-        if isinstance(args[-1], str):
-            args = [*args, None]
-        return self.namespace.encode_event(args), None
+        return self.namespace.encode_event(without_offset(args)), None
 
     def deliver(
         self, encoded: Encoded, rooms: Rooms | None, excluded: Rooms, is_volatile: bool = False, ticket: Any = None
@@ -66,6 +66,12 @@ class SessionAwareAdapter(Adapter):
             if not self.log:
                 self.store.watch()
             self.log.append(encoded, ticket, rooms, excluded, self.store.now())
+        return self.give(encoded, rooms, excluded, is_volatile)
+
+    def give(
+        self, encoded: Encoded, rooms: Rooms | None, excluded: Rooms, is_volatile: bool
+    ) -> int:  # fmt: skip
+        """Send a packet to those who are here, or come back just now."""
         if self.returning and not is_volatile:
             for socket in self.returning.values():
                 if socket.is_among(rooms, excluded):
@@ -73,7 +79,7 @@ class SessionAwareAdapter(Adapter):
         skip = self._ids(excluded) if excluded else None
         return fan_out(self._union(rooms), encoded, skip, is_volatile)
 
-    def position(self) -> int:
+    def position(self) -> Any:
         return self.log.position
 
     def expire(self, now: float) -> int:
@@ -95,6 +101,22 @@ class SessionAwareAdapter(Adapter):
         session.missed_packets = missed
         return session
 
+    def forget_session(self, pid: str) -> None:
+        """A client has gone that must not come back."""
+
+    def session_changed(self, socket: "RecoverableSocket") -> None:
+        """A client has joined, or its rooms are others now."""
+
+    def data_touched(self, socket: "RecoverableSocket") -> None:
+        """A client's data may be others now, or soon."""
+
+    def run_behind(self, call: Callable[[], Any]) -> None:
+        """Call it when what was sent before is with the clients here: at once, unless that takes a way round."""
+        call()
+
+    def hasten(self, socket: "RecoverableSocket") -> None:
+        """Send a client at once what is still on such a way: it goes, and does not come back."""
+
     # --- who is where ------------------------------------------------------------------------
 
     def add(self, socket: "Socket", room: Any) -> None:
@@ -110,3 +132,12 @@ class SessionAwareAdapter(Adapter):
         if self.returning and room in self.returning:
             return self.rooms.get(room, {})
         return super()._members_of(room)
+
+
+def without_offset(args: list[Any]) -> list[Any]:
+    """[event, *args] of a packet that has no offset.
+
+    The official client takes any string at the end for an offset, even the event's name: then it could not come back.
+    Null is none.
+    """
+    return [*args, None] if isinstance(args[-1], str) else args

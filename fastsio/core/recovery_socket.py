@@ -1,16 +1,17 @@
 """Sockets of clients that can come back: what they have besides others is only there with connection_state_recovery."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from fastsio._encoded import Encoded
 from fastsio.core.acks import PendingAck
 from fastsio.core.operator import NOBODY_EXCEPT, Rooms, as_rooms
+from fastsio.core.recovery_store import SavedSession
 from fastsio.core.socket import Socket
 
 if TYPE_CHECKING:
     from fastsio.core.namespace import Namespace
     from fastsio.core.peer import Peer
-    from fastsio.core.recovery_store import SavedSession
+    from fastsio.core.recovery_adapter import SessionAwareAdapter
 
 
 class RecoverableSocket(Socket):
@@ -25,7 +26,7 @@ class RecoverableSocket(Socket):
     def __init__(
         self, sid: str, session: Any, namespace: "Namespace", peer: "Peer", auth: dict[str, Any] | None
     ) -> None:  # fmt: skip
-        super().__init__(sid, session, namespace, peer, auth)
+        super().__init__()  # what it is given, the base has taken when it was made
         self.pid: str | None = None
         self.recovered = False
         self.returned_to: SavedSession | None = None
@@ -35,7 +36,7 @@ class RecoverableSocket(Socket):
 
     # --- coming back -------------------------------------------------------------------------
 
-    def return_to(self, session: "SavedSession") -> None:
+    def return_to(self, session: SavedSession) -> None:
         """Have the rooms and data of a session that was restored."""
         self.returned_to = session
         self.recovered = True
@@ -85,6 +86,12 @@ class RecoverableSocket(Socket):
         """The position behind which packets to everyone are its own."""
         return self._since
 
+    def as_session(self) -> SavedSession | None:
+        """What it comes back to, if its connection is lost now; None for one that can't, or has gone."""
+        if self.pid is None or not self.is_connected:
+            return None
+        return SavedSession(self.id, self.pid, self.rooms_since(), self._data or {}, self._since)
+
     # --- sending -----------------------------------------------------------------------------
 
     def send_event(
@@ -93,7 +100,7 @@ class RecoverableSocket(Socket):
         if pending is not None:
             return super().send_event(args, pending, is_volatile, is_plain)
         # As in Node: a broadcast to its own room, which is kept though the client has gone.
-        packet, ticket = self.namespace.adapter.local.prepare(args)
+        packet, ticket = self.namespace.adapter.keeping.prepare(args)
         packet.is_plain = is_plain
         if self.namespace.is_elsewhere():
             self.namespace.hub.call_soon(self._send_kept, packet, ticket, args)
@@ -103,7 +110,8 @@ class RecoverableSocket(Socket):
 
     def _send_kept(self, packet: Encoded, ticket: Any, args: list[Any]) -> None:
         namespace = self.namespace
-        namespace.adapter.local.deliver(packet, frozenset((self.id,)), NOBODY_EXCEPT, False, ticket)
+        only = frozenset((self.id,))
+        namespace.adapter.keeping.deliver(packet, only, NOBODY_EXCEPT, False, ticket)
         if namespace.observer is not None and self._can_receive:
             namespace.observer.event_sent([self], args)
 
@@ -115,6 +123,35 @@ class RecoverableSocket(Socket):
                 self._waiting = []
             self._waiting.append(encoded)
         return not is_volatile
+
+    def send_in_turn(self, encoded: Encoded, is_volatile: bool = False) -> bool:
+        self._keeper.run_behind(lambda: self.send_packet(encoded, is_volatile))
+        return True
+
+    def disconnect(self, close: bool = False) -> None:
+        if not close and self.is_connected and not self.namespace.is_elsewhere():
+            self._keeper.hasten(self)
+        super().disconnect(close)
+
+    @property
+    def _keeper(self) -> "SessionAwareAdapter":
+        return cast("SessionAwareAdapter", self.namespace.adapter.local)
+
+    # --- data --------------------------------------------------------------------------------
+
+    @property
+    def data(self) -> dict[str, Any]:
+        if self._keeper.saves_ahead:
+            self._keeper.data_touched(self)
+        if self._data is None:
+            self._data = {}
+        return self._data
+
+    @data.setter
+    def data(self, value: dict[str, Any]) -> None:
+        self._data = value
+        if self._keeper.saves_ahead:
+            self._keeper.data_touched(self)
 
     # --- rooms -------------------------------------------------------------------------------
 
@@ -140,8 +177,9 @@ class RecoverableSocket(Socket):
         if self.is_connected and rooms and self._joined:
             if self._joined_at is None:
                 self._joined_at = {}
-            position = self.namespace.adapter.local.position()
+            position = self._keeper.position()
             self._joined_at.update(dict.fromkeys(self._joined.intersection(rooms), position))
+            self._keeper.session_changed(self)
 
     def leave(self, room: Any) -> None:
         if self.is_returning and not self.namespace.is_elsewhere():
@@ -151,3 +189,4 @@ class RecoverableSocket(Socket):
         if self._joined_at is not None and not self.namespace.is_elsewhere():
             for one in as_rooms(room):
                 self._joined_at.pop(one, None)
+            self._keeper.session_changed(self)

@@ -23,7 +23,7 @@ from typing import Any
 
 from fastsio._conn import Conn
 from fastsio._http import Request
-from fastsio.doors.relay import Introduction, Origin, RelayedTransport, relay
+from fastsio.doors.relay import Introduction, Origin, RelayedTransport, Side, client_side, relay
 from fastsio.server import Server
 
 logger = logging.getLogger("fastsio.serve")
@@ -133,15 +133,16 @@ class Neighbour:
         told["origin"] = Origin.of(transport, conn.is_secure)
         # The protocol lets go: for it the connection has ended.
         conn.connection_lost(None)
+        client = client_side(transport)
         self._post(request, far.detach(), told)
-        task = self._loop.create_task(self._relay(transport, near))
+        task = self._loop.create_task(self._relay(client, near))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return True
 
-    async def _relay(self, transport: Any, near: socket.socket) -> None:
+    async def _relay(self, client: Side, near: socket.socket) -> None:
         try:
-            await relay(transport, near)
+            await relay(client, near)
         except OSError as error:
             logger.warning("a connection can't be relayed: %s", error)
             near.close()

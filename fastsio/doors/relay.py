@@ -149,15 +149,21 @@ class Side(asyncio.Protocol):
             other.transport.close()  # behind what was written to it
 
 
-async def relay(transport: Any, near: Any) -> None:
-    """Join a client's transport, whose protocol has let go of it, with the socket `near`; returns once they are.
-
-    Either one's end is the other's. Raises OSError if `near` can't be used: the client's connection is closed then.
-    """
-    client, inner = Side(), Side()
+def client_side(transport: Any) -> Side:
+    """The side of a client's transport, whose protocol has let go of it; nothing is read until relay()."""
+    client = Side()
     transport.set_protocol(client)
     client.connection_made(transport)
     transport.pause_reading()
+    return client
+
+
+async def relay(client: Side, near: Any) -> None:
+    """Join a client's side with the socket `near`; returns once they are.
+
+    Either one's end is the other's. Raises OSError if `near` can't be used: the client's connection is closed then.
+    """
+    inner, transport = Side(), client.transport
     # The answer may be there already: it is read at once.
     inner.other = client
     try:

@@ -15,6 +15,7 @@ from fastsio._dialects import dialect_of
 from fastsio._encoded import encode_engine_packet, encode_messages
 from fastsio._fanout import Flusher
 from fastsio._ids import new_id
+from fastsio._session import EngineBase
 from fastsio._wheel import Wheel
 from fastsio.engine.admission import Admission
 from fastsio.engine.bundle import Bundle
@@ -56,11 +57,18 @@ logger = logging.getLogger("fastsio.engine")
 BLOCKED_S = 1.0
 
 
-class Engine:
+class Engine(EngineBase):
     """Sessions by id (`sessions`), one timer for all (`wheel`), one flush a loop turn (`flusher`).
 
     It belongs to `loop`, and serves until it is closed (`is_open`); `doors` are the servers that bring it clients.
     """
+
+    session_class = Session
+    # Asked about requests of sessions that are not here: True if it answers them. Both are of the class: an engine with
+    # more attributes of its own is 2 % slower, as Python shares the keys of 30 at most.
+    elsewhere: Callable[[Request, Exchange], bool] | None = None
+    # What ids end with, those of an application too.
+    sid_suffix = ""
 
     def __init__(
         self, options: Options, handler: EngineHandler, loop: asyncio.AbstractEventLoop, head_timeout_s: float
@@ -84,6 +92,7 @@ class Engine:
         # Whose X-Forwarded-For is believed: the option, unless the server beneath has a list of its own.
         self.trusted_proxies: Any = options.trusted_proxies
         self.sessions: dict[str, Session] = {}
+        self.ping_interval_s = options.ping_interval
         # Called with a session that has gone from polling to a WebSocket.
         self.on_upgrade: Callable[[Session], None] | None = None
         self.now = loop.time
@@ -123,6 +132,12 @@ class Engine:
             "polling": _open_packet(options, upgrades if options.allow_upgrades else []),
             "websocket": _open_packet(options, []),
         }
+        self.use_open_packet(self._open_packets["websocket"])
+
+    def mark_ids(self, suffix: str) -> None:
+        """Let the ids of new sessions end with that: they say whose they are."""
+        made, self.sid_suffix = self.new_id, suffix
+        self.new_id = lambda: made() + suffix
 
     def use_hooks(self, hooks: Hooks | None) -> None:
         """What the application has hung in: see ports.py. Clients may be here already."""
@@ -134,6 +149,8 @@ class Engine:
 
     def handle(self, request: Request, exchange: Exchange) -> None:
         """Serve one request on the engine's path; its answer may come later."""
+        if self.serve_plainly(request, exchange):  # as nearly all are
+            return
         if self.front is not None and self.front.takes(request, exchange):
             return
         if request.method == "OPTIONS" and self.options.cors_allowed_origins is not None:
@@ -146,28 +163,14 @@ class Engine:
         session = self.sessions.get(sid) if sid else None
         # Node takes every other version, and none, for 3.
         protocol = 4 if request.argument("EIO") == "4" else 3
-        # First what nearly all requests are. Nothing that _refusal() looks at is wrong with them, and that call would
-        # be 2 % of a poll, 1 % of a connect.
-        is_upgrade = request.is_upgrade
-        if is_upgrade:
-            is_websocket = transport == "websocket"
-            is_new = is_websocket and not sid and request.method == "GET"
-            if is_new and protocol == 4 and self._opens_websockets:
-                self.open("websocket", request, exchange, protocol)
-                return
-            is_upgrade = is_websocket or (request.header("upgrade") or "").lower() == "websocket"
-        elif (
-            session is not None
-            and transport == "polling"
-            and session.polling is not None
-            and session.protocol == protocol
-        ):
-            session.polling.handle(request, exchange)
-            return
+        is_upgrade = asks_for_websocket(request)
         refusal = self._refusal(request, transport, sid, is_upgrade, protocol)
         if refusal is not None:
+            if refusal is UNKNOWN_SID:
+                if self.elsewhere is None or not self.elsewhere(request, exchange):
+                    self.refuse(refusal, request, exchange)
             # A file's request names no transport.
-            if self.bundle is None or not self.bundle.answers(request, exchange):
+            elif self.bundle is None or not self.bundle.answers(request, exchange):
                 self.refuse(refusal, request, exchange)
             return
         assert transport is not None
@@ -177,8 +180,19 @@ class Engine:
             self.open(transport, request, exchange, protocol)
         elif is_upgrade:
             self._upgrade(session, request, exchange)
+        elif session.polling is not None:
+            session.polling.handle(request, exchange)
         else:  # transport=websocket without an Upgrade, on a session that is one
             self.refuse(BAD_REQUEST, request, exchange)
+
+    def cors_headers(self, request: Request) -> Headers:
+        return cors_headers(self.options, request)
+
+    def accepts_origin(self, request: Request, origin: str, exchange: Exchange) -> bool:
+        """For serve_plainly(); False also where the application's function is to be asked: once, and not here."""
+        if callable(self.options.cors_allowed_origins):
+            return False
+        return is_accepted(self.options, request, origin, exchange.is_secure)
 
     def handle_connect(self, request: Request, exchange: Any) -> None:
         """Serve WebTransport's CONNECT: the session comes later, with the first packet of the stream."""
@@ -263,6 +277,10 @@ class Engine:
             headers.append(("Content-Type", "application/json"))
             is_head = request.method == "HEAD"
             exchange.respond(refusal.status, headers, refusal.body, is_head=is_head)
+
+    def refuse_unknown(self, request: Request, exchange: Exchange) -> None:
+        """Answer a request whose session nobody knows."""
+        self.refuse(UNKNOWN_SID, request, exchange)
 
     def tell_refused(self, request: Request, message: str, context: dict[str, Any]) -> None:
         """Somebody was refused who broke no rule of the protocol: listeners shall know."""

@@ -49,7 +49,7 @@ def _of_transport(transport: str | None, path: str, options: Options) -> str:
 
 def _of_sid(sid: str, options: Options) -> str:
     """An id that was never ours; one of ours has expired, which is nothing to say."""
-    if len(sid) == ID_SIZE or options.generate_id is not None:
+    if len(sid.partition(".")[0]) == ID_SIZE or options.generate_id is not None:
         return ""
     return "it sends a `sid` of its own in the query, where that is Engine.IO's name: call the parameter otherwise"
 

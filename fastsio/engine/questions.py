@@ -106,13 +106,13 @@ class Questions:
         if self._generate is None:
             return self._engine.new_id()
         sid = await self._wait_for(self._generate(request))
-        if not is_sid(sid) or sid in self._engine.sessions:
+        if not is_sid(sid) or sid + self._engine.sid_suffix in self._engine.sessions:
             # Not whole: it may be another client's, and this is logged.
             what = short_id(sid) if isinstance(sid, str) else sid
             raise ValueError(
                 f"{what!r}: a text is needed that no client has, fit for a URL and a cookie"
             )
-        return str(sid)
+        return str(sid) + self._engine.sid_suffix
 
     async def _wait_for(self, answer: Any) -> Any:
         if not hasattr(answer, "__await__"):

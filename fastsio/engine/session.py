@@ -5,13 +5,12 @@ no message. Source: engine.io-protocol v4, "Heartbeat", "Upgrade"; reasons as en
 """
 
 import logging
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from fastsio._encoded import encode_engine_packet
-from fastsio._fanout import SessionBase
 from fastsio._frames import ProtocolError
 from fastsio._payload import decode_base64
+from fastsio._session import SessionCore
 from fastsio.engine.flow import SessionFlow
 from fastsio.engine.origin import Origin, origin_of
 from fastsio.engine.polling import CLOSE, NOOP, PollingTransport
@@ -31,7 +30,7 @@ POLLING_CLOSE_S = 30.0
 MESSAGE_TOO_BIG = 1009
 
 
-class Session(SessionBase):
+class Session(SessionCore):
     """One client, over whatever transport it uses now.
 
     `request` is the handshake's; `transport` "polling", "websocket" or "webtransport". The session's id is a secret
@@ -39,33 +38,14 @@ class Session(SessionBase):
     packet. `protocol`: the Engine.IO revision that the client speaks, 4, or 3 (eio3.py).
     """
 
-    __slots__ = (
-        "_awaits_pong", "_deadline", "_deadline_at", "engine", "has_said_goodbye", "is_secure", "polling",
-        "probe", "remote", "request", "transport", "wheel_slot",
-    )  # fmt: skip
+    __slots__ = ()
 
     protocol = 4
 
-    def __init__(
-        self, engine: "Engine", sid: str, request: Request, remote: str, is_secure: bool
-    ) -> None:
-        self.engine = engine
-        self.id = sid
-        self.request = request
-        self.remote = remote
-        self.is_secure = is_secure
-        self.is_open = True
-        self.transport = ""
-        self.polling: PollingTransport | None = None
-        self.probe: Probe | None = None
-        self.wheel_slot: int | None = None
-        self._deadline_at = NEVER
-        self._deadline: Callable[[], None] | None = None
-        self._awaits_pong = False
-        self.has_said_goodbye = False
-        interval = engine.options.ping_interval
-        self.ping_at = engine.now() + interval
-        engine.wheel.add(self, interval)
+    engine: "Engine"
+    request: Request
+    polling: PollingTransport | None
+    probe: Probe | None
 
     @property
     def origin(self) -> Origin:
@@ -77,13 +57,6 @@ class Session(SessionBase):
         self.transport = "polling"
         self.outlet = self.polling = polling = PollingTransport(self)
         return polling
-
-    def start_websocket(self, conn: Any, transport: str = "websocket") -> None:
-        """Messages of `conn` go to the handler from now on, and everything sent goes to it."""
-        self.transport = transport
-        self.outlet = conn
-        conn.session = self
-        conn.receiver = self
 
     def flow_control(self) -> SessionFlow:
         """The flow of this session, made if there is none."""
@@ -161,9 +134,6 @@ class Session(SessionBase):
         else:
             self.abort("parse error", f"unknown Engine.IO packet {first!r}")
 
-    def websocket_closed(self, conn: Any, code: int) -> None:
-        self.end("transport close")
-
     def websocket_failed(self, conn: Any, error: ProtocolError) -> None:
         is_too_large = error.close_code == MESSAGE_TOO_BIG
         if error.option is not None:
@@ -182,9 +152,6 @@ class Session(SessionBase):
         """The client has met the limit of an option; the log has a line about that now and then, with `description`."""
         text = "%s (session %.6s…, from %s)"
         self.engine.rare_log.note(option, text, description, self.id, self.origin.address)
-
-    def connection_lost(self, conn: Any, error: Exception | None) -> None:
-        self.end("transport close", None if error is None else str(error))
 
     def write_failed(self, error: BaseException) -> None:
         self.end("transport error", f"write failed: {error!r}")
@@ -213,19 +180,6 @@ class Session(SessionBase):
         interval = self.engine.options.ping_interval
         self.ping_at = self.engine.now() + interval
         self.engine.wheel.add(self, interval)
-
-    def set_deadline(self, seconds: float, call: Callable[[], None]) -> None:
-        """Call `call` after `seconds`, unless clear_deadline() comes first. There is one at a time."""
-        now = self.engine.now()
-        self._deadline = call
-        self._deadline_at = now + seconds
-        # Else the wheel looks in time, for the next ping.
-        if self._awaits_pong or self._deadline_at < self.ping_at:
-            self.engine.wheel.add(self, min(seconds, max(0.0, self.ping_at - now)))
-
-    def clear_deadline(self) -> None:
-        self._deadline = None
-        self._deadline_at = NEVER
 
     def on_due(self) -> float:
         """The wheel's call: deadline, ping, or the end of a client that is silent."""
@@ -338,55 +292,12 @@ class Session(SessionBase):
             self.outlet.abort()  # it must not stay without a session
             raise
 
-    def end(self, reason: str, description: str | None = None) -> None:
-        """The transport is gone or told: forget the session and tell the handler, once.
-
-        That it does even if the client's other connection can't be closed, or the handler raises.
-        """
-        self.engine.sessions.pop(self.id, None)
-        try:
-            if self.probe is not None:
-                self.probe.drop()
-        finally:
-            if self.polling is not None:
-                self.polling.is_closed = True
-            try:
-                if self.is_open:
-                    self._finish(reason, description)
-            finally:
-                self.forget()
-
     def shut_down(self, reason: str) -> None:
         """The server stops: tell the handler why, then the client that the transport ends."""
         if self.is_open:
             self._finish(reason, None)
         self.abort(reason)
 
-    def _finish(self, reason: str, description: str | None) -> None:
-        if description is None and self.polling is not None:
-            description = self.polling.complaint
-        self.is_open = False
-        self._deadline = None
-        self._deadline_at = NEVER
-        handler = self.handler
-        self.handler = None
-        try:
-            if self.flow is not None:
-                self.flow.end()
-        finally:
-            if handler is not None:  # None: the handshake itself has failed
-                handler.closed(reason, description)
-
-    def forget(self) -> None:
-        """The id is known no longer, and nothing refers back to this: it is freed without the cyclic collector."""
-        engine = self.engine
-        engine.wheel.remove(self)
-        engine.sessions.pop(self.id, None)
-        if engine.arrivals is not None:
-            engine.arrivals.left(self)
-        if not self.is_open:
-            polling = self.polling
-            self.polling = self.outlet = None
-            if polling is not None:
-                # One that came in the same read, behind the one that was answered.
-                polling.end_poll(CLOSE)
+    def answer_last_poll(self, polling: PollingTransport) -> None:
+        """One that came in the same read, behind the one that was answered."""
+        polling.end_poll(CLOSE)

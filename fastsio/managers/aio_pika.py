@@ -12,6 +12,8 @@ from fastsio.managers.pubsub import AsyncPubSubManager
 
 # Seconds between heartbeats, unless the URL says `?heartbeat=`: two that do not come end a connection.
 HEARTBEAT_S = 10
+# When RabbitMQ could not be reached it is tried again so much later; messages of before are lost without a try.
+RETRY_S = 0.5
 # What has come and waits for the loop.
 MAX_COME = 1_000
 
@@ -35,6 +37,8 @@ class AsyncAioPikaManager(AsyncPubSubManager):
 
     name = "asyncaiopika"
     _tells = True
+    # Each waits for RabbitMQ's confirmation. They are written in the order in which they begin: aiormq's lock is fair.
+    _at_a_time = 200
 
     def __init__(
         self, url: str = "amqp://guest:guest@localhost:5672//", channel: str = "socketio", write_only: bool = False,
@@ -49,6 +53,7 @@ class AsyncAioPikaManager(AsyncPubSubManager):
         # A connection belongs to the loop it was made on, and is made once.
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock: asyncio.Lock | None = None
+        self._not_before = 0.0
 
     async def _connect(self) -> Any:
         query = {} if "heartbeat=" in self.url else {"heartbeat": HEARTBEAT_S}
@@ -69,7 +74,8 @@ class AsyncAioPikaManager(AsyncPubSubManager):
                 return
             except (aio_pika.exceptions.AMQPError, OSError, RuntimeError):
                 # A connection that has died unnoticed is found out by the first message: another one is tried.
-                await self._close_publisher()
+                if self.publisher_exchange is exchange:
+                    await self._close()
                 if is_last:
                     raise
 
@@ -77,16 +83,21 @@ class AsyncAioPikaManager(AsyncPubSubManager):
         """The exchange; it tells that it has taken a message, so none is lost unnoticed."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop or self._lock is None:
-            self._loop, self._lock = loop, asyncio.Lock()
+            self._loop, self._lock, self._not_before = loop, asyncio.Lock(), 0.0
             self.publisher_connection = self.publisher_exchange = None
         async with self._lock:
             if self.publisher_exchange is None or self.publisher_connection.is_closed:
+                if loop.time() < self._not_before:
+                    raise ConnectionError("RabbitMQ could not be reached just now")
+                self._not_before = loop.time() + RETRY_S
                 self.publisher_connection = await self._connect()
                 self.publisher_channel = await self.publisher_connection.channel()
                 self.publisher_exchange = await self._exchange(self.publisher_channel)
+                self._not_before = 0.0
             return self.publisher_exchange
 
-    async def _close_publisher(self) -> None:
+    async def _close(self) -> None:
+        """Let go of the connection that publishes."""
         connection, self.publisher_connection = self.publisher_connection, None
         self.publisher_exchange = None
         if connection is not None and not connection.is_closed:
@@ -94,6 +105,7 @@ class AsyncAioPikaManager(AsyncPubSubManager):
 
     async def _listen(self) -> AsyncIterator[Any]:
         connection = await self._connect()
+        self._not_before = 0.0  # it is there
         try:
             came: asyncio.Queue[Any] = asyncio.Queue(MAX_COME)
             ended = asyncio.get_running_loop().create_future()

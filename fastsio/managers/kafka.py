@@ -52,12 +52,22 @@ class KafkaManager(PubSubManager):
         with self._lock:
             if self.producer is None:
                 self.producer = require_kafka().KafkaProducer(bootstrap_servers=self.kafka_urls)
+            producer = self.producer
         # With a key all go into one partition, whatever the topic has: only so they stay in their order.
-        sent = self.producer.send(self.channel, key=self.host_id.encode(), value=data)
+        sent = producer.send(self.channel, key=self.host_id.encode(), value=data)
         sent.get(timeout=SEND_S)
 
+    def _close(self) -> None:
+        """Let go of the producer, which has a thread of its own."""
+        with self._lock:
+            producer, self.producer = self.producer, None
+        if producer is not None:
+            producer.close(timeout=SEND_S)
+
     def _pipe(self) -> Pipe:
-        return ThreadPipe(self._send, None if self.write_only else self._hear, self.name)
+        return ThreadPipe(
+            self._send, None if self.write_only else self._hear, self.name, self._close
+        )
 
     def _hear(self, ear: Ear) -> Iterator[Any]:
         consumer = require_kafka().KafkaConsumer(self.channel, bootstrap_servers=self.kafka_urls)

@@ -88,7 +88,7 @@ class KombuManager(PubSubManager):
                     return
                 except Exception:
                     # A connection that has died unnoticed is found out by the first message: another one is tried.
-                    self._forget_publisher()
+                    self._close()
                     if is_last:
                         raise
 
@@ -99,13 +99,16 @@ class KombuManager(PubSubManager):
             self._publisher = self.publisher_connection.Producer(**self.producer_options)
         return self._publisher
 
-    def _forget_publisher(self) -> None:
+    def _close(self) -> None:
+        """Let go of the connection that publishes."""
         connection, self.publisher_connection = self.publisher_connection, None
         if connection is not None:
             connection.release()
 
     def _pipe(self) -> Pipe:
-        return ThreadPipe(self._send, None if self.write_only else self._hear, self.name)
+        return ThreadPipe(
+            self._send, None if self.write_only else self._hear, self.name, self._close
+        )
 
     def _hear(self, ear: Ear) -> Iterator[Any]:
         came: list[Any] = []

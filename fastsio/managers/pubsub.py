@@ -95,11 +95,14 @@ class PubSubManager(Manager):
 
     def _pipe(self) -> Pipe:
         listen = None if self.write_only else _listening(self)
-        return ThreadPipe(self._send, listen, self.name)
+        return ThreadPipe(self._send, listen, self.name, self._close)
 
     def _send(self, data: bytes) -> None:
         """Publish a message as bytes, or raise."""
         self._publish(wire.read(self._messages._json, data))
+
+    def _close(self) -> None:
+        """Let go of what _send() has opened: its server has ended."""
 
     def _send_aside(self, data: bytes) -> None:
         """Publish it without a served server: what fails is logged, as python-socketio does."""
@@ -180,6 +183,8 @@ class AsyncPubSubManager(AsyncManager):
     name = "asyncpubsub"
     # Whether _listen() yields None when it is subscribed.
     _tells = False
+    # How many messages are published at a time: see TaskPipe.
+    _at_a_time = 1
 
     def __init__(
         self, channel: str = "socketio", write_only: bool = False, logger: Any = None, json: Any = None
@@ -212,13 +217,15 @@ class AsyncPubSubManager(AsyncManager):
         raise NotImplementedError("This method must be implemented in a subclass.")
 
     def _pipe(self) -> Pipe:
-        return TaskPipe(
-            self._send, None if self.write_only else self._listen, self.name, self._tells
-        )
+        listen = None if self.write_only else self._listen
+        return TaskPipe(self._send, listen, self.name, self._close, self._tells, self._at_a_time)
 
     async def _send(self, data: bytes) -> None:
         """Publish a message as bytes, or raise."""
         await self._publish(wire.read(self._messages._json, data))
+
+    async def _close(self) -> None:
+        """Let go of what _send() has opened: its server has ended."""
 
     async def _send_aside(self, data: bytes) -> None:
         """Publish it without a served server: what fails is logged, as python-socketio does."""
@@ -229,7 +236,11 @@ class AsyncPubSubManager(AsyncManager):
 
     def _send_later(self, data: bytes) -> None:
         """_send_aside() for who can't wait, behind what was to be sent before."""
-        loop = asyncio.get_running_loop()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # no loop runs here: it goes when the server is served
+            self.bus.keep(data)
+            return
         before = self._turn
 
         async def send() -> None:

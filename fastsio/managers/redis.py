@@ -16,6 +16,16 @@ from fastsio.managers.pubsub import AsyncPubSubManager, PubSubManager
 URL = "redis://localhost:6379/0"
 
 
+def _defaults(retry: Any) -> dict[str, Any]:
+    """What redis_options need not say: a Redis that stands still must not keep a script for ever.
+
+    Nor does redis-py try again by itself: each time a message may have been sent already.
+    """
+    from redis.backoff import NoBackoff
+
+    return {"socket_timeout": 10.0, "socket_connect_timeout": 5.0, "retry": retry(NoBackoff(), 0)}
+
+
 class RedisManager(PubSubManager):
     """`Server(client_manager=RedisManager("redis://"))`, or `RedisManager(url, write_only=True).emit(…)` from anywhere.
 
@@ -38,7 +48,10 @@ class RedisManager(PubSubManager):
         self.redis: Any = self._connect()
 
     def _connect(self) -> Any:
-        return connect(require_redis(), self.redis_url, self.redis_options, self.channel)
+        import redis.retry
+
+        options = _defaults(redis.retry.Retry) | self.redis_options
+        return connect(redis, self.redis_url, options, self.channel)
 
     def _pipe(self) -> Pipe:
         return RedisPipe(self.redis_url, self.channel, self.redis_options, self.write_only)
@@ -72,7 +85,10 @@ class AsyncRedisManager(AsyncPubSubManager):
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def _connect(self) -> Any:
-        return connect(require_redis().asyncio, self.redis_url, self.redis_options, self.channel)
+        import redis.asyncio.retry
+
+        options = _defaults(redis.asyncio.retry.Retry) | self.redis_options
+        return connect(redis.asyncio, self.redis_url, options, self.channel)
 
     def _pipe(self) -> Pipe:
         return RedisPipe(self.redis_url, self.channel, self.redis_options, self.write_only)

@@ -101,6 +101,8 @@ class Options:
     typed: the annotations of handlers validate and convert what clients send, with msgspec (the extra `typed`). None:
         in Node's style where it is installed, in python-socketio's not.
     adapter: what joins this server with others, so that rooms, broadcasts and acks span them: see fastsio.adapters.
+    presence: servers that are joined tell each other who is where, for count(), members() and rooms(): see
+        docs/cluster.md. Without another server these need no option.
     """
 
     ping_interval: float = 25.0
@@ -156,6 +158,7 @@ class Options:
     watchdog: float | None = None
     typed: bool | None = None
     adapter: Any = None
+    presence: bool = False
 
     def __post_init__(self) -> None:
         if self.initial_packet is not None and not isinstance(self.initial_packet, (str, bytes)):
@@ -192,6 +195,8 @@ class Options:
             object.__setattr__(self, "namespaces", tuple(self.namespaces))
         if self.adapter is not None and not hasattr(self.adapter, "publish"):
             raise ValueError(f"adapter={self.adapter!r}: one of fastsio.adapters, or None")
+        if self.presence not in (True, False):
+            raise ValueError(f"presence={self.presence!r}: True or False")
         if self.typed not in (None, True, False):
             raise ValueError(f"typed={self.typed!r}: True, False or None")
         if self.trusted_proxies is not None:

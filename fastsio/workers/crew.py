@@ -46,7 +46,8 @@ class Other:
 class Crew:
     """Made for each worker; attach(application), then doorman() of its server, `await join()`, and close() at last.
 
-    `others` by id, `id` is this one's. `spare` has every worker's listening sockets, by number, where each has its own.
+    `others` by id, `id` is this one's. `spare` has every worker's listening sockets, by number, where each has its own;
+    those of the others are closed here when this one leaves.
     """
 
     def __init__(
@@ -81,8 +82,11 @@ class Crew:
         hub = self._hub = application.hub
         # Engine.IO alone has no rooms.
         if hub.cluster is None and hasattr(hub, "join_cluster"):
-            self._bus = LocalBus()
-            hub.join_cluster(self._bus)
+            hub.join_cluster(LocalBus())
+        bus = None if hub.cluster is None else hub.cluster.bus
+        if isinstance(bus, LocalBus):
+            self._bus = bus
+            bus.expect()
         made = getattr(type(application), "generate_id", None)
         self._has_own_ids = made is not None and not made.__module__.startswith("fastsio.")
 
@@ -99,6 +103,8 @@ class Crew:
         self._meeting = Meeting(self._folder, self.number, uid, self._met)
         await self._meeting.join()
         await asyncio.gather(*self._work)
+        if self._bus is not None:
+            self._bus.joined()
         if self._hub.cluster is not None:
             await self._hub.cluster.ready()
         if not self._has_own_ids:
@@ -119,11 +125,10 @@ class Crew:
         task.add_done_callback(self._work.discard)
 
     async def _join_with(self, met: Met) -> None:
-        assert self._server is not None
-        assert self._make is not None
         word = met.word
         other = Other(word, met.has_called)
         link = other.link = Link(
+            lambda: self._linked(other, met),
             lambda frame: self._arrived(word, frame),
             lambda told: self._told(other, told),
             lambda: self._lost(other),
@@ -134,16 +139,19 @@ class Crew:
             met.stream.close()
             met.channel.close()
             raise
+
+    def _linked(self, other: Other, met: Met) -> None:
+        """There is a link, and nothing has come on it yet."""
+        assert self._server is not None
+        assert self._make is not None
         other.neighbour = Neighbour(
             self._server, self._make, met.channel, lambda: self._cant_pass(other), relays=True
         )
-        self.others[word.id] = other
+        self.others[other.word.id] = other
         if self._bus is not None:
-            self._bus.added(word.uid, link.transport)
+            self._bus.added(other.word.uid, other.link.transport)
         if self.is_leaving:
-            link.tell({"leaves": True})
-        if link.transport.is_closing():
-            self._lost(other)
+            other.link.tell({"leaves": True})
         self._stand_in()
 
     def _arrived(self, word: Word, frame: bytes) -> None:
@@ -247,6 +255,10 @@ class Crew:
         if not self.is_leaving:
             self.is_leaving = True
             self._stand_in()
+            # A socket is open as long as any process has it.
+            for number, of_worker in enumerate(self._spare):
+                for one in of_worker if number != self.number else ():
+                    one.close()
             for other in self.others.values():
                 other.link.tell({"leaves": True})
 

@@ -20,15 +20,18 @@ MAX_FRAME_BYTES = 1 << 30
 
 
 class Link(asyncio.Protocol):
-    """One end of it. `on_frame(frame)` gets the bus's frames without their sizes, `on_told(what)` the other's words.
+    """One end of it. `on_made()` comes first, then `on_frame(frame)` gets the bus's frames without their sizes.
 
-    It ends when the other end closes, or has sent what is no frame: then `closed` is done, and `on_lost()` is called.
+    `on_told(what)` gets the other's words. It ends when the other end closes, or has sent what is no frame: then
+    `closed` is done, and `on_lost()` is called.
     """
 
     def __init__(
-        self, on_frame: Callable[[bytes], None], on_told: Callable[[dict[str, Any]], None], on_lost: Callable[[], None]
+        self, on_made: Callable[[], None], on_frame: Callable[[bytes], None],
+        on_told: Callable[[dict[str, Any]], None], on_lost: Callable[[], None],
     ) -> None:  # fmt: skip
         self.transport: Any = None
+        self._on_made = on_made
         self._on_frame = on_frame
         self._on_told = on_told
         self._on_lost = on_lost
@@ -37,6 +40,7 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
+        self._on_made()
 
     def data_received(self, data: bytes) -> None:
         self._data += data

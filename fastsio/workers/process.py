@@ -66,7 +66,7 @@ async def work(plan: Plan, app: Any, control: socket.socket) -> None:
     crew = Crew(plan.folder, plan.number, ports if len(ports) == plan.count else ())
     with StopSignals() as signals:
         await call_hook(plan.on_startup)
-        server = await start(app, sock=[one.dup() for one in own], crew=crew, **plan.options)
+        server = await start(app, sock=own, crew=crew, **plan.options)
         tell(control, ready=True)
         if server.drains:
             signals.hurry = server.hurry

@@ -19,7 +19,7 @@ from fastsio.doors.listening import UDS_MODE, Place, remove_socket_file, url_of
 from fastsio.doors.running import Stop
 from fastsio.doors.systemd import Notifier, activated_sockets
 from fastsio.doors.tls import context_for
-from fastsio.workers.child import CantStart, Child, shown
+from fastsio.workers.child import Child, shown
 from fastsio.workers.plan import Plan
 from fastsio.workers.ports import close_ports, open_ports
 
@@ -39,6 +39,8 @@ def supervise(
     options: dict[str, Any],
 ) -> None:  # fmt: skip
     """Serve with so many workers until a signal; see serve.run(). Raises what run() raises."""
+    if not sys.platform.startswith("linux"):
+        raise ValueError(f"workers={workers}: needs Linux")
     where = {name: options.pop(name, None) for name in ("sock", "fd", "uds")}
     uds_mode = options.pop("uds_mode", UDS_MODE)
     plan = Plan(app, options, loop, on_startup, on_shutdown, workers, path=sys.path.copy())
@@ -183,7 +185,7 @@ class Supervisor:
                 return
             try:
                 await self._start(number)
-            except CantStart as error:
+            except OSError as error:  # CantStart too, and no memory for one more process
                 logger.error("%s; the others go on", error)
 
     async def _pause(self, number: int) -> None:
@@ -211,7 +213,7 @@ class Supervisor:
             old = self.children.get(number)
             try:
                 await self._start(number)
-            except CantStart as error:
+            except OSError as error:
                 logger.error("%s; the old ones go on", error)
                 return
             if old is not None:
@@ -235,16 +237,17 @@ class Supervisor:
     async def _end_all(self) -> None:
         """Let all workers drain; what has not ended in time is killed."""
         self._stop.set()
+        # Those that are about to start are killed by that.
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         children = [*self.children.values(), *self._old]
-        starting = [task for task in self._tasks if task is not asyncio.current_task()]
         for child in children:
             if not child.is_asked:
                 child.ask_to_end()
         seconds = self._stop_takes_s + GRACE_S
         await asyncio.gather(*(child.end_within(seconds) for child in children))
-        for task in starting:
-            task.cancel()
-        await asyncio.gather(*starting, return_exceptions=True)
 
 
 def _file_at(path: str) -> tuple[str, int, int]:

@@ -79,6 +79,14 @@ class Client:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._came.wait(), seconds)
 
+    async def has_round(self, number: int, seconds: float) -> None:
+        """Wait until that round of Cluster.quiet() has come, but no longer than that."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while number not in self.rounds:
+                    self._came.clear()
+                    await self._came.wait()
+
     async def until(self, *events: tuple[Any, ...]) -> None:
         """Wait until just these have come, in this order."""
         with contextlib.suppress(TimeoutError):
@@ -112,7 +120,7 @@ class Cluster:
             async with asyncio.timeout(20):
                 while late := [one for one in clients if self._rounds not in one.rounds]:
                     await server.do(["of", namespace], ["emit", "quiet", self._rounds])
-                    await late[0].came(0.5)
+                    await late[0].has_round(self._rounds, 0.5)
 
     async def until_all(self, *events: tuple[Any, ...]) -> None:
         """Wait until all clients have got just these, in this order."""

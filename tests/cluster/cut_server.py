@@ -34,13 +34,13 @@ class App:
     def __init__(self, name: str, kind: str, url: str, settings: dict[str, float]) -> None:
         make, prefix = KINDS[kind]
         bus = make(
-            url, presence=True, silence_timeout=settings["silence_timeout"],
+            url, silence_timeout=settings["silence_timeout"],
             request_timeout=settings["request_timeout"], **{prefix: f"cut-{kind}"},
         )  # fmt: skip
         bus.presence_interval = settings["presence_interval"]
         bus.heartbeat_timeout = settings["heartbeat_timeout"]
         self.name = name
-        self.io = fastsio.IO(adapter=bus)
+        self.io = fastsio.IO(adapter=bus, presence=True)
         self.sent = 0
         self.told: list[Any] = []
         # Connects, and disconnects by their reason: there must be one for each.
@@ -83,11 +83,17 @@ class App:
             "waiting": bus.waiting, "replayed": bus.replayed, "gaps": bus.gaps, "told": self.told,
             "connects": self.connects, "ends": self.ends, "here": len(self.io.sockets.sockets),
             "requests": len(self.io.hub.cluster.requests), "reads": not self._is_cut(),
+            "position": self._position(),
         }  # fmt: skip
 
     def _is_cut(self) -> bool:
         reader = getattr(self.io.hub.cluster.bus, "_reader", None)
         return reader is not None and bool(reader.is_cut)
+
+    def _position(self) -> str:
+        """Up to where the stream is read."""
+        reader = getattr(self.io.hub.cluster.bus, "_reader", None)
+        return "" if reader is None else str(reader.position)
 
     async def fetch(self) -> dict[str, Any]:
         """What fetch_sockets() brings, and in how many seconds."""

@@ -259,12 +259,7 @@ class CutCluster:
 
     async def quiet(self) -> None:
         """Wait until nothing waits, and nothing has come for some time."""
-        await self.until(
-            lambda states: all(
-                one["reads"] and not one["waiting"] for of in states.values() for one in of.values()
-            ),
-            "nothing waits to be sent, and streams are read",
-        )
+        await self.until(_is_even, "all is sent, and streams are read to one place")
         total = -1
         while total != (now := sum(got.count for one in self.clients for got in one.got.values())):
             total = now
@@ -286,3 +281,11 @@ class CutCluster:
                 counts["disordered"] += got.disordered
                 got.doubled = got.disordered = 0
         return counts
+
+
+def _is_even(states: dict[str, dict[str, Any]]) -> bool:
+    """Nothing waits to be sent, and each server has read the stream as far as the others."""
+    servers = [one for of in states.values() for one in of.values()]
+    if any(one["waiting"] or not one["reads"] for one in servers):
+        return False
+    return len({one["position"] for one in states["streams"].values()}) == 1

@@ -63,6 +63,8 @@ class App:
                 {"id": one.id, "data": one.data, "rooms": sorted(one.rooms, key=str), "auth": one.handshake.auth}
                 for one in await self.fetch(*args)
             ]  # fmt: skip
+        if name == "lost":
+            return self.io.hub.cluster.bus.lost
         if name == "remote":
             return await self.remote(*args)
         raise ValueError(name)
@@ -93,9 +95,13 @@ class App:
                 value = await self.special(request["call"], request["args"])
                 return {**answer, "value": freeze(value)}
             value = await self.chain(request["chain"])
-            return {**answer, "value": freeze(value) if isinstance(value, list) else None}
+            if not isinstance(value, list):
+                return {**answer, "value": None}
+            return {**answer, "value": freeze([getattr(one, "id", one) for one in value])}
         except PartialAnswersError as error:
-            return {**answer, "error": str(error), "responses": freeze(error.responses)}
+            # Clients by their ids.
+            responses = [getattr(one, "id", one) for one in error.responses]
+            return {**answer, "error": str(error), "responses": freeze(responses)}
         except (ValueError, TypeError, AttributeError) as error:
             return {**answer, "error": repr(error)}
 

@@ -1,13 +1,17 @@
 """Hosts of a cluster as network namespaces of Linux, on a switch whose cables can be pulled; needs root and iproute2.
 
 Each host has eth0 on the switch (10.201.0.n), where Redis is too. A host that serves has eth1 besides, a cable of its
-own to this process (10.202.n.2, and .1 here): so clients stay connected whatever happens to the switch.
+own to this process (10.x.n.2, and .1 here; x is the process' own): so clients stay connected whatever happens to the
+switch.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import shutil
+import signal
 import subprocess
 from typing import Any
 
@@ -34,17 +38,44 @@ def tc(*args: str, host: str) -> None:
         raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
 
 
+def remove_leftovers() -> None:
+    """What processes have left behind that were killed."""
+    listed = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=False)
+    for line in listed.stdout.splitlines():
+        namespace = line.split()[0]
+        found = re.match(r"fs(\d+)-", namespace)
+        if found is not None and not os.path.exists(f"/proc/{found[1]}"):
+            remove(namespace)
+
+
+def remove(namespace: str) -> None:
+    """A namespace, and what still runs in it."""
+    found = subprocess.run(
+        ["ip", "netns", "pids", namespace], capture_output=True, text=True, check=False
+    )
+    for pid in found.stdout.split():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
+    subprocess.run(["ip", "netns", "del", namespace], check=False)
+
+
 class Network:
     """`Network(["a", "b"], ["redis"])`: hosts that serve, and others. close() takes it all away again."""
 
     def __init__(self, serving: list[str], others: list[str]) -> None:
         if os.geteuid() != 0 or shutil.which("ip") is None or shutil.which("tc") is None:
             raise RuntimeError(NEEDS)
+        remove_leftovers()
         self._prefix = f"fs{os.getpid()}"
         self._switch = f"{self._prefix}-switch"
+        # Another process may have such a network at the same time.
+        self._cables = f"10.{64 + os.getpid() % 128}"
         self._numbers = {name: number for number, name in enumerate([*serving, *others], 1)}
         self._made: list[str] = []
-        self._add(self._switch)
+        try:
+            self._add(self._switch)
+        except RuntimeError as error:  # root of a container, perhaps, which may not do that
+            raise RuntimeError(f"{error}; {NEEDS}") from error
         ip("link", "add", "br0", "type", "bridge", host=self._switch)
         ip("link", "set", "br0", "up", host=self._switch)
         for name in self._numbers:
@@ -69,7 +100,7 @@ class Network:
         host, number = self.host(name), self._numbers[name]
         end = f"{self._prefix}n{number}"
         ip("link", "add", end, "type", "veth", "peer", "name", "eth1", "netns", host)
-        ip("addr", "add", f"10.202.{number}.1/24", "dev", end)
+        ip("addr", "add", f"{self._cables}.{number}.1/24", "dev", end)
         ip("link", "set", end, "up")
         ip("addr", "add", f"{self.client_address(name)}/24", "dev", "eth1", host=host)
         ip("link", "set", "eth1", "up", host=host)
@@ -84,7 +115,7 @@ class Network:
 
     def client_address(self, name: str) -> str:
         """Where this process finds it."""
-        return f"10.202.{self._numbers[name]}.2"
+        return f"{self._cables}.{self._numbers[name]}.2"
 
     def popen(self, name: str, command: list[str], **options: Any) -> subprocess.Popen[bytes]:
         """A process on a host."""
@@ -117,10 +148,5 @@ class Network:
     def close(self) -> None:
         """Also ends what still runs on the hosts."""
         for namespace in self._made:
-            found = subprocess.run(
-                ["ip", "netns", "pids", namespace], capture_output=True, text=True, check=False
-            )
-            for pid in found.stdout.split():
-                os.kill(int(pid), 9)
-            subprocess.run(["ip", "netns", "del", namespace], check=False)
+            remove(namespace)
         self._made.clear()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import subprocess
 import sys
@@ -92,14 +91,6 @@ class Peer(Client):
         self.chat.append((event, *args))
         self._came.set()
         return self.answer if event == "question" else None
-
-    async def has_round(self, number: int, seconds: float) -> None:
-        """Wait until a message of quiet() has come, but no longer than that."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                while number not in self.rounds:
-                    self._came.clear()
-                    await self._came.wait()
 
     @property
     def chat_sid(self) -> str:

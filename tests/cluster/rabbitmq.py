@@ -19,13 +19,14 @@ START_S = 180
 
 
 class RabbitMQ:
-    """start() and stop() may be repeated; nothing outlives a stop()."""
+    """start() and stop() may be repeated; nothing outlives close()."""
 
     def __init__(self) -> None:
         self.port = free_port()
         self.url = f"amqp://guest:guest@127.0.0.1:{self.port}//"
         self._folder = Path(tempfile.mkdtemp())
         self._process: subprocess.Popen[bytes] | None = None
+        self._names: subprocess.Popen[bytes] | None = None
         self._env = {
             **os.environ,
             "HOME": str(self._folder),  # where Erlang's cookie is
@@ -46,6 +47,11 @@ class RabbitMQ:
         """Raises RuntimeError where it is not installed, or does not answer."""
         if not PROGRAM.exists():
             raise RuntimeError("these tests need RabbitMQ: scripts/rabbitmq-server.sh")
+        if self._names is None:
+            # What Erlang's nodes are found by: it would start one that stays behind.
+            self._names = subprocess.Popen(
+                ["epmd"], env=self._env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
         # What it stored before is not wanted, and a killed one would look through it.
         self._env["RABBITMQ_MNESIA_BASE"] = tempfile.mkdtemp(dir=self._folder)
         self._process = subprocess.Popen(
@@ -70,7 +76,7 @@ class RabbitMQ:
 
     def close(self) -> None:
         self.stop()
-        # The daemon that Erlang's nodes are found by has left the group; it was ours, by its port.
-        env = {**self._env, "ERL_EPMD_RELAXED_COMMAND_CHECK": "1"}
-        subprocess.run(["epmd", "-kill"], env=env, check=False, stdout=subprocess.DEVNULL)
+        if self._names is not None:
+            self._names.kill()
+            self._names.wait(10)
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -35,11 +36,12 @@ def free_port() -> int:
 
 
 class Redis:
-    """A Redis server of its own, which keeps nothing on disk."""
+    """A Redis server of its own, which keeps nothing on disk; `options` are of its command line."""
 
-    def __init__(self) -> None:
+    def __init__(self, *options: str) -> None:
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}"
+        self._options = options
         self._folder = tempfile.mkdtemp()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -51,7 +53,8 @@ class Redis:
                 "these tests need redis-server on the PATH: apt-get install redis-server"
             )
         self._process = subprocess.Popen(
-            [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
+            [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+             *self._options],
             cwd=self._folder, stdout=subprocess.DEVNULL,
         )  # fmt: skip
         for _ in range(START_S * 50):
@@ -69,6 +72,15 @@ class Redis:
         assert self._process is not None
         self._process.kill() if kill else self._process.terminate()
         self._process.wait(10)
+
+    def pause(self) -> None:
+        """Let it be there and answer nothing, until go_on()."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def close(self) -> None:
         self.stop()
@@ -138,6 +150,9 @@ class Server:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait(10)
+
+    def signal(self, number: int) -> None:
+        self._process.send_signal(number)
 
     def kill(self) -> None:
         self._process.kill()

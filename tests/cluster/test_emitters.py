@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from redis.asyncio import Redis as AsyncRedis
 
 import fastsio
 
@@ -143,3 +144,31 @@ async def test_the_oldest_emitter_is_understood(cluster: Cluster, emitter: Any):
     await cluster.on_b.until(*everybody, ("b",))
     for client in chatting:
         await client.until(("chat",))
+
+
+# Entries of @socket.io/redis-streams-emitter 0.1.1, which npm does not have: the fields as its source writes them.
+ENTRIES = [
+    ("3", '{"packet":{"type":2,"data":["all",1]},"opts":{"rooms":[],"except":[],"flags":{}}}'),
+    # ["bin", <01 02>]
+    ("3", "gqZwYWNrZXSCpHR5cGUCpGRhdGGSo2JpbsQCAQKkb3B0c4Olcm9vbXOQpmV4Y2VwdJClZmxhZ3OA"),
+    ("4", '{"opts":{"rooms":[],"except":[],"flags":{}},"rooms":["club"]}'),
+    ("3", '{"packet":{"type":2,"data":["club"]},"opts":{"rooms":["club"],"except":[],"flags":{}}}'),
+    ("9", '{"packet":["from server","x"]}'),
+    ("5", '{"opts":{"rooms":[],"except":[],"flags":{}},"rooms":["club"]}'),
+    ("3", '{"packet":{"type":2,"data":["lost"]},"opts":{"rooms":["club"],"except":[],"flags":{}}}'),
+    ("6", '{"opts":{"rooms":[],"except":[],"flags":{}},"close":true}'),
+]
+
+
+@pytest.mark.parametrize("kind", ["streams"], indirect=True)
+@pytest.mark.scenario("all of these by the entries of Node's streams emitter")
+async def test_the_streams_emitter_s_entries_are_understood(cluster: Cluster, redis: Redis):
+    async with AsyncRedis.from_url(redis.url) as client:
+        for kind, data in ENTRIES:
+            fields = {"uid": "emitter", "nsp": "/", "type": kind, "data": data}
+            await client.xadd("socket.io", fields, maxlen=10_000, approximate=True)
+    async with asyncio.timeout(20):
+        for one in cluster.clients:
+            await one.gone.wait()
+    assert cluster.take() == [[("all", 1), ("bin", b"\x01\x02"), ("club",)]] * 2
+    assert [await server.call("heard") for server in cluster.servers] == [[["x"]]] * 2

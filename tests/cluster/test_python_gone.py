@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import pickle
+import socket
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -16,6 +17,7 @@ import fastsio
 from fastsio.testing import TestServer
 from harness import until
 
+from .python_peers import script
 from .servers import Redis
 
 pytestmark = pytest.mark.asyncio(loop_factories=["uvloop"])
@@ -83,6 +85,9 @@ async def pair(mortal: Redis) -> AsyncIterator[Pair]:
 )
 async def test_managers_find_each_other_again(pair: Pair, mortal: Redis, caplog):
     caplog.set_level(logging.INFO, "fastsio.adapters")
+    told: list[tuple[str, int]] = []
+    pair.a.on("bus_down", lambda lost: told.append(("down", lost)))
+    pair.a.on("bus_up", lambda lost: told.append(("up", lost)))
     mortal.stop(kill=True)
     await pair.state(False)
     for n in range(7):
@@ -94,8 +99,93 @@ async def test_managers_find_each_other_again(pair: Pair, mortal: Redis, caplog)
     await until(lambda: not pair.bus.is_behind, "all is sent")
     await pair.a.emit("together", 1)
     assert (await pair.clients[1].expect("together", timeout=10)).args == (1,)
+    assert told == [("down", 0), ("up", 7)]
+    assert pair.a.bus.is_up and pair.a.bus.lost == 7
     assert "the adapter is down" in caplog.text and "the adapter is up" in caplog.text
     assert "messages are lost" in caplog.text
+
+
+@pytest.mark.fault(
+    "Redis is killed and started again under load, with python-socketio's managers",
+    "nothing comes twice or out of order; what is missing was counted, or came while the other did not hear",
+)
+async def test_what_comes_under_load_comes_once_and_in_order(pair: Pair, mortal: Redis):
+    numbers = iter(range(1_000_000))
+    done = asyncio.Event()
+
+    async def emit() -> None:
+        while not done.is_set():
+            await pair.a.emit("n", next(numbers))
+            await asyncio.sleep(0.001)
+
+    emitting = asyncio.create_task(emit())
+    await pair.clients[1].expect("n", timeout=10)
+    mortal.stop(kill=True)
+    await pair.state(False)
+    await until(lambda: pair.bus.lost > 0, "some are lost")
+    mortal.start()
+    await pair.state(True)
+    done.set()
+    await emitting
+    await until(lambda: not pair.bus.is_behind, "all is sent")
+    await pair.a.emit("last")
+    await pair.clients[1].expect("last", timeout=10)
+    sent = next(numbers)
+    got = [0, *(event.args[0] for event in await pair.clients[1].received())]
+    assert got == sorted(set(got))
+    assert len(got) <= sent - pair.bus.lost
+    assert len(await pair.clients[0].received()) == sent + 1
+
+
+@pytest.mark.fault(
+    "Redis ends the connection of a subscription",
+    "the server subscribes again by itself",
+)
+async def test_a_subscription_that_is_cut_is_made_again(pair: Pair):
+    states: list[bool] = []
+    for sio in pair.sios:
+        sio.hub.cluster.listeners.append(lambda is_up, lost: states.append(is_up))
+    await pair.bus._pipe._link.client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+    await until(lambda: sorted(states) == [False, False, True, True], "both are up again", 20)
+    await pair.a.emit("e", 1)
+    assert (await pair.clients[1].expect("e", timeout=10)).args == (1,)
+
+
+async def test_a_manager_may_be_used_from_many_threads(pair: Pair, mortal: Redis):
+    manager = fastsio.RedisManager(mortal.url, write_only=True)
+
+    def emit(thread: int) -> None:
+        for n in range(25):
+            manager.emit("n", (thread, n, b"\x01"))
+
+    await asyncio.gather(*(asyncio.to_thread(emit, thread) for thread in range(8)))
+    got = [(await pair.clients[0].expect("n", timeout=10)).args for _ in range(200)]
+    for thread in range(8):
+        assert [n for one, n, _ in got if one == thread] == list(range(25))
+
+
+FORKS = """
+import os
+manager = library.RedisManager(args[0], write_only=True)
+manager.emit("parent", 1)
+child = os.fork()
+manager.emit("child" if child == 0 else "parent", 2)
+if child == 0:
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+manager.emit("parent", 3)
+"""
+
+
+@pytest.mark.fault(
+    "a process that has published forks, as Celery's workers do",
+    "parent and child publish, each by a connection of its own",
+)
+async def test_a_manager_survives_a_fork(pair: Pair, mortal: Redis):
+    await asyncio.to_thread(script, FORKS, mortal.url)
+    for n in (1, 2, 3):
+        assert (await pair.clients[0].expect("parent", timeout=10)).args == (n,)
+    assert (await pair.clients[0].expect("child", timeout=10)).args == (2,)
 
 
 @pytest.mark.fault(
@@ -141,6 +231,7 @@ HOSTILE: dict[str, Any] = {
     "a disconnect of a list": {"method": "disconnect", "namespace": "/", "sid": []},
     "a room to enter that is null": {"method": "enter_room", "namespace": "/", "sid": "x", "room": None},
     "a kind that is none": {"method": "fastsio", "type": 99, "content": {}, "namespace": "/", "host_id": "x"},
+    "a server without a name": {"method": "fastsio", "type": 2, "content": {}, "namespace": "/"},
     "content that is a list": {"method": "fastsio", "type": 3, "content": [], "namespace": "/", "host_id": "x"},
     "10 MB of nothing": b"x" * 10_000_000,
     "a list of 10 MB": b"[" + b"1," * 5_000_000 + b"1]",
@@ -229,6 +320,23 @@ async def test_a_script_goes_on_without_redis(mortal: Redis, caplog):
         await asyncio.to_thread(manager.emit, "c", 3)
         assert (await client.expect("c", timeout=10)).args == (3,)
     assert caplog.text.count("Cannot publish to redis") == 1
+
+
+@pytest.mark.fault(
+    "Redis stands still while a script publishes",
+    "emit() logs an error after 10 seconds, or what redis_options say, and returns",
+)
+async def test_a_script_does_not_wait_for_ever(caplog):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}"
+        given = fastsio.RedisManager(url, write_only=True)
+        assert given.redis.connection_pool.connection_kwargs["socket_timeout"] == 10
+        options = {"socket_timeout": 0.2}
+        manager = fastsio.RedisManager(url, write_only=True, redis_options=options)
+        await asyncio.wait_for(asyncio.to_thread(manager.emit, "e", 1), 5)
+        coroutines = fastsio.AsyncRedisManager(url, write_only=True, redis_options=options)
+        await asyncio.wait_for(coroutines.emit("e", 1), 5)
+    assert "Cannot publish to redis" in caplog.text and "publish to aioredis" in caplog.text
 
 
 async def test_a_missing_extra_is_named(monkeypatch):

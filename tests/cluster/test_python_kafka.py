@@ -52,6 +52,7 @@ async def test_servers_are_joined_in_order(url: str):
     manager = fastsio.KafkaManager(url, write_only=True)
     await asyncio.to_thread(manager.emit, "script", {"a": 1}, room=clients[1].sid)
     assert await clients[1].receive(20) == ["script", {"a": 1}]
+    manager._close()
     for client, one in zip(clients, running, strict=True):
         await client.disconnect()
         await one.close()
@@ -64,12 +65,14 @@ async def test_python_socketio_reads_what_is_written_and_cannot_write(url: str):
         await asyncio.to_thread(theirs.consumer.poll, timeout_ms=200)
     for partition in theirs.consumer.assignment():
         theirs.consumer.position(partition)
-    await asyncio.to_thread(fastsio.KafkaManager(url, write_only=True).emit, "e", ("x", b"\1"))
+    ours = fastsio.KafkaManager(url, write_only=True)
+    await asyncio.to_thread(ours.emit, "e", ("x", b"\1"))
+    ours._close()
     found: dict[str, Any] = json.loads(
         await asyncio.wait_for(asyncio.to_thread(next, theirs._listen()), 20)
     )
     assert (found["method"], found["event"], found["binary"]) == ("emit", "e", True)
-    with pytest.raises(TypeError):  # text, where kafka-python takes bytes
+    with pytest.raises((TypeError, AssertionError)):  # text, where kafka-python takes bytes
         theirs._publish(found)
     theirs.consumer.close()
     theirs.producer.close()

@@ -84,6 +84,24 @@ async def test_callbacks_rooms_and_disconnects_span_both(both: Both):
     assert await both.b.do("rooms", both.on_b.chat_sid, namespace=CHAT) == []
 
 
+async def test_many_messages_keep_their_order(rabbit: RabbitMQ):
+    """They are confirmed many at a time."""
+    sios = [
+        fastsio.AsyncServer(client_manager=fastsio.AsyncAioPikaManager(rabbit.url)) for _ in "ab"
+    ]
+    async with TestServer(sios[0]), TestServer(sios[1]) as serving:
+        for sio in sios:
+            await asyncio.wait_for(sio.hub.cluster.ready(), 20)
+        client = await serving.connect()
+        for n in range(2000):
+            await sios[0].emit("n", n)
+        await until(lambda: not sios[0].hub.cluster.bus.is_behind, "all are confirmed", 60)
+        await sios[0].emit("last")
+        await client.expect("last", timeout=60)
+        assert [event.args[0] for event in await client.received()] == list(range(2000))
+        assert sios[0].hub.cluster.bus.lost == 0
+
+
 EMITS = """
 library.KombuManager(args[0], write_only=True).emit("script", ("x", b"\\x01"), room=args[1])
 """
@@ -93,6 +111,23 @@ async def main():
     await library.AsyncAioPikaManager(args[0], write_only=True).emit("script", ("x", b"\\x01"), room=args[1])
 asyncio.run(main())
 """
+
+
+FORKS = """
+import os
+manager = library.KombuManager(args[0], write_only=True)
+manager.emit("before", 1)
+if os.fork() == 0:
+    manager.emit("script", ("x", b"\\x01"), room=args[1])
+    os._exit(0)
+assert os.wait()[1] == 0
+"""
+
+
+@pytest.mark.parametrize("both", ["their aio_pika, our kombu"], indirect=True)
+async def test_a_process_that_has_forked_publishes(both: Both, rabbit: RabbitMQ):
+    await asyncio.to_thread(script, FORKS, rabbit.url, both.on_b.sid)
+    await both.on_b.until(("before", 1), ("script", "x", b"\1"))
 
 
 @pytest.mark.parametrize("code", [EMITS, ASYNC_EMITS], ids=["kombu", "aio_pika"])
@@ -135,6 +170,7 @@ async def test_managers_find_each_other_again(rabbit: RabbitMQ, caplog):
         await asyncio.to_thread(b.emit, "together", 5)
         while (await on_a.expect("together", timeout=10)).args != (5,):
             pass
-    assert "a message is lost" in caplog.text
+    for manager in ("asyncaiopika", "kombu"):
+        assert f"{manager}: messages are lost" in caplog.text
     await on_b.disconnect()
     await running.close()

@@ -223,6 +223,34 @@ async def test_ignore_queue_is_for_clients_here_alone(both: Both):
     assert both.on_b.got == []
 
 
+async def test_all_reach_all_once(programs: Programs, redis: Redis):
+    """Five servers, two libraries, coroutines and threads, and scripts of both: everybody is heard by everybody."""
+    servers = {
+        name: programs[name] for name in dict.fromkeys(n for pair in PAIRS.values() for n in pair)
+    }
+    clients = [await Peer().connect(server) for server in servers.values()]
+    both = Both(programs[THEIRS], programs[OURS], clients[0], clients[1])
+    for server in servers.values():  # a server listens once its first client is there
+        for client in clients:
+            both.b, both.on_b, both.a, both.on_a = server, client, server, client
+            await both.quiet()
+    expected = []
+    for name, server in servers.items():
+        await server.do("emit", "server", [name, BYTES])
+        expected.append(("server", [name, b"\1\2\3"]))
+    for library in ("socketio", "fastsio"):
+        code = f'library.RedisManager(args[0], write_only=True).emit("script", ("{library}", b"x"))'
+        await asyncio.to_thread(script, code, redis.url, library=library)
+        expected.append(("script", library, b"x"))
+    for client in clients:
+        async with asyncio.timeout(20):
+            while len(client.got) < len(expected):
+                await client.came(0.1)
+        assert sorted(client.got, key=repr) == sorted(expected, key=repr)
+    for client in clients:
+        await client.io.disconnect()
+
+
 EMITS = """
 manager = library.RedisManager(args[0], write_only=True)
 manager.emit("all", ("x", b"\\x01"))

@@ -102,7 +102,7 @@ def make_bus(way: int) -> Bus:
     if way == CLASSIC:
         return without_redis(RedisAdapter())
     if way == SHARDED:
-        return without_redis(ShardedRedisAdapter(presence=True))
+        return without_redis(ShardedRedisAdapter())
     if way == STREAMS:
         return without_redis(RedisStreamsAdapter())
     if way == PUBSUB:
@@ -118,7 +118,7 @@ class ClusterStage(Stage):
     @classmethod
     def of(cls, way: int) -> ClusterStage:
         bus = make_bus(way)
-        made = cls({"adapter": bus})
+        made = cls({"adapter": bus, "presence": way == SHARDED})
         made.way, made.bus, made.cluster = way, bus, made.io.hub.cluster
         made.cluster.uid = "here"
         made.io.on("news", lambda *args: None)

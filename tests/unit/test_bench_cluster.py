@@ -64,7 +64,7 @@ def runs() -> Runs:
 
 @pytest.fixture
 def result() -> dict:
-    return document("python -m bench.cluster", Tools(), PLAN, runs(), "7")
+    return document("python -m bench.cluster", Tools(), PLAN, runs(), {"redis": "7"})
 
 
 def costs(result: dict, kind: str, nodes: int) -> dict:
@@ -87,7 +87,7 @@ def test_what_has_failed_is_named_and_has_no_number():
     found = runs()
     del found.results["fastsio sharded", 2, "burst"]
     found.errors["fastsio sharded", 2, "burst"] = "the next message was due\nand more"
-    result = document("python -m bench.cluster", Tools(), PLAN, found, "7")
+    result = document("python -m bench.cluster", Tools(), PLAN, found, {"redis": "7"})
     assert costs(result, "fastsio sharded", 2)["burst"]["receiver_us"] is None
     page = tables.page(result)
     assert "FAILED: fastsio sharded, 2, burst: the next message was due\n" in page

@@ -269,8 +269,20 @@ def test_clients_of_the_other_kind_are_refused():
         fastsio.AsyncEmitter(Redis())
     with pytest.raises(TypeError, match=r"redis=None"):
         fastsio.Emitter(None)
-    with pytest.raises(ValueError, match="Redis URL"):
+    with pytest.raises(ValueError, match="Unsupported Redis URL scheme: localhost"):
         fastsio.Emitter("localhost")
+
+
+@pytest.mark.parametrize("kind", ["Emitter", "AsyncEmitter"])
+def test_urls_may_be_of_valkey_and_of_sentinels(kind: str):
+    emitter = getattr(fastsio, kind)("valkey://localhost:7000", socket_timeout=1)
+    settings = emitter._line.client.connection_pool.connection_kwargs
+    assert (settings["port"], settings["socket_timeout"]) == (7000, 1)
+    assert settings["retry"]._retries == 0
+    emitter = getattr(fastsio, kind)("redis+sentinel://a:26379,b:26379/0/mine")
+    pool = emitter._line.client.connection_pool
+    assert pool.service_name == "mine"
+    assert pool.connection_kwargs["retry"]._retries == 0
 
 
 def test_a_missing_extra_is_named(monkeypatch):

@@ -12,7 +12,8 @@ import random
 
 import pytest
 
-from fastsio._http import Request, accept_key, chosen_protocol, response_head, switch_head
+from fastsio._handshake import accept_key, chosen_protocol, switch_head
+from fastsio._http import Request, response_head
 from memory_conn import Router
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="  # RFC 6455 1.3

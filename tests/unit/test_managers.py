@@ -292,6 +292,15 @@ async def test_a_server_that_is_not_served_publishes_at_once_and_in_order(wire: 
     assert [one["data"] for one in wire.said] == [0, 1, 2, 3, 4]
 
 
+async def test_what_is_emitted_without_a_loop_goes_when_the_server_is_served(wire: Wire):
+    io = fastsio.IO(adapter=WireManager(wire).bus)
+    await asyncio.to_thread(io.emit, "early", 1)
+    assert not wire.said
+    async with TestServer(io):
+        await until(lambda: wire.of("emit"), "it is published")
+    assert [one["event"] for one in wire.of("emit")] == ["early"]
+
+
 def test_a_plain_server_that_is_not_served_publishes_at_once(wire: Wire):
     sio = fastsio.Server(client_manager=ThreadedManager(wire))
     sio.emit("e", 1)
@@ -384,3 +393,37 @@ async def test_a_base_class_has_no_queue():
         fastsio.PubSubManager()._publish({})
     with pytest.raises(NotImplementedError):
         await fastsio.AsyncPubSubManager()._publish({})
+
+
+async def test_a_write_only_manager_makes_a_server_that_does_not_listen(wire: Wire):
+    a = fastsio.AsyncServer(client_manager=WireManager(wire, write_only=True))
+    b = fastsio.AsyncServer(client_manager=WireManager(wire))
+    async with TestServer(a) as first, TestServer(b) as second:
+        await until(lambda: len(wire.ears) == 1, "one listens")
+        on_a, on_b = await first.connect(), await second.connect()
+        await b.emit("from b")
+        await a.emit("from a")
+        await on_b.expect("from a")
+        assert [event.name for event in await on_a.received()] == ["from a"]
+
+
+async def test_ios_adapter_may_be_a_managers_bus(wire: Wire):
+    io = fastsio.IO(adapter=WireManager(wire).bus)
+    sio = fastsio.AsyncServer(client_manager=WireManager(wire))
+    async with TestServer(io), TestServer(sio) as serving:
+        await until(lambda: len(wire.ears) == 2, "both listen")
+        client = await serving.connect()
+        io.emit("e", 1)
+        assert (await client.expect("e")).args == (1,)
+
+
+async def test_a_server_can_be_served_again(wire: Wire):
+    sio = fastsio.AsyncServer(client_manager=WireManager(wire))
+    for _ in range(2):
+        async with TestServer(sio) as serving:
+            await sio.hub.cluster.ready()
+            await until(lambda: len(wire.ears) == 1, "it listens")
+            client = await serving.connect()
+            wire.publish({"method": "emit", "event": "e", "data": 1})
+            await client.expect("e")
+        await until(lambda: not wire.ears, "it listens no longer")

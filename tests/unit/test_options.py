@@ -46,6 +46,7 @@ def test_defaults_are_the_documented_ones():
         "trusted_proxies": None,
         "typed": None,
         "adapter": None,
+        "presence": False,
         "buffer_policy": "close",
         "high_water": None,
         "low_water": None,
@@ -90,7 +91,7 @@ def test_both_styles_take_every_option(style):
         "http_compression": False, "compression_threshold": 7,
         "json": json, "serializer": Packet, "namespaces": ("/a",), "async_handlers": False, "always_connect": True,
         "trusted_proxies": ("*",), "typed": True, "middleware_timeout": 8, "cleanup_empty_child_namespaces": True,
-        "connection_state_recovery": RECOVERY, "adapter": MemoryHub().bus(),
+        "connection_state_recovery": RECOVERY, "adapter": MemoryHub().bus(), "presence": True,
         "per_message_deflate": {
             "threshold": 8, "server_no_context_takeover": True, "client_no_context_takeover": True,
             "server_max_window_bits": 9, "client_max_window_bits": 10, "level": 1, "mem_level": 2,

@@ -215,3 +215,19 @@ def test_a_long_log_goes_without_harm():
         log.append(packet, log.new_offset(), rooms, NOBODY, 0.0)
     del log
     gc.collect()
+
+
+def test_positions_may_be_somebody_elses_and_what_went_is_below_the_floor():
+    log = RecoveryLog(2, float("inf"), 60)
+    log.begin(100)
+    assert (log.position, log.floor) == (100, 100)
+    packets = [encode_engine_packet(b"4%d" % n) for n in range(3)]
+    for n, packet in enumerate(packets):
+        log.append(packet, f"{n}", None if n != 1 else frozenset("r"), frozenset(), 0, 200 + 10 * n)
+    assert (log.position, log.floor, len(log)) == (220, 200, 2)
+    assert log.behind(200, {"r": 0}) == packets[1:]
+    assert log.behind(200, {"r": 210}) == packets[2:]
+    assert log.behind(210, {"r": 0}) == packets[2:]
+    assert log.behind(220, {}) == []
+    log.expire(100)
+    assert (log.position, log.floor, len(log)) == (220, 220, 0)

@@ -41,7 +41,7 @@ class Client {
     this.socket.on("connect_error", (error) => this.trouble(`connect_error: ${error.message || error}`));
     this.socket.on("disconnect", (reason) => this.disconnected(reason));
     this.socket.on("told", (number) => { seen.told++; this.news.push(number); });
-    this.socket.io.on("reconnect_attempt", () => { this.attempts++; });
+    this.socket.io.on("reconnect_attempt", () => { this.attempts++; this.triedAt = performance.now(); });
   }
 
   get hasUpgraded() { return this.socket.io.engine.transport.name === "websocket"; }
@@ -56,7 +56,9 @@ class Client {
     engine.on("upgradeError", (error) => this.trouble(`upgradeError: ${error.message}`));
     this.socket.emit("who", ([pid]) => {
       if (this.lostAt) {
-        seen.back.push({ ms: Math.round(performance.now() - this.lostAt), attempts: this.attempts });
+        const now = performance.now();
+        const [ms, afterAttempt] = [now - this.lostAt, now - this.triedAt].map(Math.round);
+        seen.back.push({ ms, afterAttempt, attempts: this.attempts });
         this.lostAt = 0;
       }
       this.worker = pid;

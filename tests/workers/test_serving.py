@@ -6,12 +6,14 @@ import asyncio
 import json
 import os
 import signal
+import socket
 from pathlib import Path
 
 import pytest
 from crew_process import END_S, ask, command, environment, is_alive, running
 
 from drain_process import Server
+from handover_load import Fleet
 from harness import DEADLINE_S, FakePeer, RawConnection, http, until
 
 pytestmark = pytest.mark.asyncio(loop_factories=["asyncio"])
@@ -87,34 +89,56 @@ async def test_a_worker_that_is_killed_is_started_again_and_its_sockets_are_gone
         workers.check_ledger(killed={killed})
 
 
+@pytest.mark.timeout(120)
 @pytest.mark.fault(
-    "SIGHUP to the supervisor of workers",
+    "SIGHUP to the supervisor of workers under load",
     "one worker after the other is replaced; no connect is refused, sessions go on until their worker's turn",
 )
 async def test_workers_are_replaced_one_by_one_without_a_refused_connect() -> None:
-    async with running(2) as workers:
+    async with running(2, "--drain-seconds", "0.5") as workers:
         before = workers.pids
-        peer = await workers.peer_at(1)
-        is_over = asyncio.Event()
-
-        async def knock() -> int:
-            count = 0
-            while not is_over.is_set():
-                assert (await http(workers.url, "GET", POLL)).status == 200
-                count += 1
-            return count
-
-        knocking = asyncio.ensure_future(knock())
-        workers.server.send_signal(signal.SIGHUP)
-        await until(lambda: "all 2 workers are new" in workers.server.text, "new workers", END_S)
-        is_over.set()
-        assert await knocking > 5
+        fleet = await Fleet.start(workers.url, 20)
+        try:
+            workers.server.send_signal(signal.SIGHUP)
+            await until(
+                lambda: "all 2 workers are new" in workers.server.text, "new workers", END_S
+            )
+            seen = await fleet.stop()
+        finally:
+            await fleet.kill()
         assert not set(before.values()) & set(workers.pids.values())
         assert not any(map(is_alive, before.values()))
-        assert (await peer.get()).json()["code"] == 1
-        fresh = await workers.peer()
-        assert await ask(fresh, "echo", 1) == 1
-        await fresh.close()
+        assert (seen["fresh"]["failed"], seen["tcp"]["refused"], seen["errors"]) == ({}, {}, {})
+        assert set(seen["disconnects"]) <= {"transport close", "io client disconnect"}
+        assert seen["fresh"]["tries"] > 10
+        assert seen["tcp"]["tries"] > 10
+        await workers.stop()
+        workers.check_ledger()
+
+
+@pytest.mark.fault(
+    "new code that can't be imported, when workers are to be replaced, or one has died",
+    "the old workers go on; a dead one is tried again after ever longer pauses until it can start",
+)
+async def test_code_that_is_broken_leaves_the_workers_that_are_there(tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    async with running(2, env={"WORKERS_BROKEN": str(broken)}) as workers:
+        peer = await workers.peer_at(1)
+        before = workers.pids
+        broken.touch()
+        workers.server.send_signal(signal.SIGHUP)
+        await until(lambda: "the old ones go on" in workers.server.text, "it is said", END_S)
+        assert "the application is broken" in workers.server.text
+        assert await ask(peer, "echo", 1) == 1
+        os.kill(before[0], signal.SIGKILL)
+        await until(lambda: workers.server.text.count("the others go on") == 2, "two tries", END_S)
+        assert await ask(peer, "echo", 1) == 1
+        broken.unlink()
+        await workers.count_up(3)
+        assert workers.pids[1] == before[1]
+        fresh = await workers.peer_at(0)
+        for one in (peer, fresh):
+            await one.close()
         await workers.stop()
         workers.check_ledger()
 
@@ -156,12 +180,28 @@ async def test_a_command_whose_workers_cant_start_ends_with_their_error() -> Non
         assert "Traceback" not in str(caught.value)
 
 
-async def test_the_port_of_another_command_is_taken_and_not_shared() -> None:
-    async with running(2) as workers:
+async def test_the_port_is_not_shared_and_a_second_signal_lets_workers_hurry() -> None:
+    async with running(2, "--drain-seconds", "600") as workers:
         port = workers.url.rpartition(":")[2]
         with pytest.raises(AssertionError, match="Address already in use"):
             await Server.start(command("--port", port, "--workers", "2"), env=environment())
-        await workers.stop()
+        peer = await workers.peer("websocket")
+        workers.server.send_signal(signal.SIGTERM)
+        assert await ask(peer, "echo", 1) == 1
+        await until(lambda: is_refused(int(port)), "nobody listens")
+        assert await ask(peer, "echo", 2) == 2
+        await workers.stop()  # which is the second
+        await peer.ws.receive_close()
+        await peer.close()
+        workers.check_ledger()
+
+
+def is_refused(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 async def test_workers_on_a_unix_socket(tmp_path: Path) -> None:

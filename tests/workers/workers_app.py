@@ -1,7 +1,8 @@
 """The application of the tests of workers: `fastsio serve workers_app:io`, `workers_app:app` for ASGI servers.
 
 It prints a line of JSON for what happens, in one write: ["up", pid, number] when a worker begins, ["in", pid, sid] and
-["gone", pid, sid, reason] for clients. $WORKERS_OPTIONS: options of IO as JSON, and `own_ids`, for ids that it makes.
+["gone", pid, sid, reason] for clients. $WORKERS_OPTIONS: options of IO as JSON. $WORKERS_BROKEN: a
+file; while it is there the application can't be imported.
 """
 
 from __future__ import annotations
@@ -14,16 +15,13 @@ import fastsio
 from fastsio.workers import worker_number
 
 settings = json.loads(os.environ.get("WORKERS_OPTIONS", "{}"))
-if os.environ.get("WORKERS_FAIL"):
-    raise ValueError(os.environ["WORKERS_FAIL"])
+if os.path.exists(os.environ.get("WORKERS_BROKEN", "")):
+    raise ValueError("the application is broken")
 
 
 def note(word: str, *values: Any) -> None:
     os.write(1, (json.dumps([word, os.getpid(), *values]) + "\n").encode())
 
-
-if settings.pop("own_ids", False):
-    settings["generate_id"] = lambda request: f"mine-{os.getpid()}-{os.urandom(8).hex()}"
 
 io = fastsio.IO(**settings)
 app = fastsio.ASGIApp(io)

@@ -133,7 +133,7 @@ async def test_no_other_server_can_send_them(event, caplog):
         message = Message(Kind.SERVER_SIDE_EMIT, "f" * 16, "/", {"packet": [event, 1]})
         io.hub.cluster.receive(message)
     assert told == []
-    assert "this one's own" in caplog.text
+    assert "SERVER_SIDE_EMIT of server" in caplog.text
 
 
 async def test_a_bus_says_how_it_is():

@@ -303,7 +303,7 @@ def test_a_message_that_is_too_deep_is_a_wrong_one(data):
 async def test_what_the_fuzzer_found_is_logged_and_nothing_else(pair, message, caplog):
     pair.a.on("news", lambda *args: None)
     pair.a.hub.cluster.receive(message)
-    assert caplog.text.count("is none") == 1
+    assert caplog.text.count("is no message") == 1
     client = await pair.servers[1].connect()
     pair.a.emit("still", "here")
     await pair.settle()
@@ -320,10 +320,43 @@ async def test_what_is_no_message_is_logged_and_nothing_else(pair, caplog):
         Message(Kind.SERVER_SIDE_EMIT, "f" * 16, "/", {}),
     ):
         cluster.receive(message)
-    assert caplog.text.count("is none") == 4
+    assert cluster.broken.count == 4
+    assert caplog.text.count("is no message") == 3  # two were broadcasts: a flood has few lines
     pair.a.emit("still")
     await pair.settle()
     assert [event.name for event in await there.received()] == ["still"]
+
+
+async def test_what_is_in_a_message_that_is_none_is_not_in_the_log(pair, caplog):
+    caplog.set_level("DEBUG")
+    cluster = pair.b.hub.cluster
+    opts = {"rooms": [{"secret": "secret"}]}
+    cluster.receive(Message(Kind.BROADCAST, "line\nbreak", "/", {"opts": opts}, ["secret"]))
+    cluster.receive(Message(Kind.SOCKETS_JOIN, "x", "/", {"secret": "secret" * 1000}))
+    cluster.broken.bytes_came(b"socket.io#/#", 77, ValueError("secret"))
+    assert "secret" not in caplog.text
+    assert "BROADCAST of server line\\nbreak in /" in caplog.text
+    assert "SOCKETS_JOIN of server x in / is no message: 60" in caplog.text
+    assert "on socket.io#/#: 77 bytes (ValueError)" in caplog.text
+
+
+async def test_a_server_without_the_namespace_answers_for_it(pair):
+    only_here = pair.a.of("/only-here")
+    assert await only_here.server_side_emit_with_ack("x") == [None]
+    assert await only_here.timeout(1).emit_with_ack("x") == []
+    assert await only_here.fetch_sockets() == []
+
+
+async def test_other_servers_messages_make_no_namespace_here(pair):
+    for io in pair.ios:
+        io.of("/room-{n:int}").on("connection", lambda socket: None)
+    there = await pair.servers[1].connect(namespace="/room-1")
+    for n in range(3):
+        pair.a.of(f"/room-{n}").emit("into", n)
+        pair.a.of(f"/room-{n}").in_("x").sockets_join("y")
+    await pair.settle()
+    assert [event.args for event in await there.received()] == [(1,)]
+    assert set(pair.b.hub.namespaces) == {"/", "/room-1"}
 
 
 async def test_its_own_messages_that_come_back_are_nothing(pair):

@@ -178,6 +178,30 @@ async def test_coroutine_function_is_awaited_once_for_each_request(serve):
     assert asked == [(HERE, "OPTIONS"), (THERE, "GET"), (HERE, "GET"), (HERE, "GET")]
 
 
+async def test_function_is_asked_once_about_a_websocket_that_it_refuses(serve):
+    asked = []
+
+    def is_allowed(origin):
+        asked.append(origin)
+        return origin == HERE
+
+    server = await serve(fastsio.IO(cors_allowed_origins=is_allowed, check_origin=True))
+    target = "/socket.io/?EIO=4&transport=websocket"
+    with pytest.raises(AssertionError, match="no upgrade"):
+        await RawWebSocket.open(server.url, target, {"Origin": THERE})
+    assert asked == [THERE]
+
+
+@pytest.mark.parametrize("origin", [HERE, None])
+async def test_websocket_of_an_allowed_page_and_of_none_is_told_its_session(serve, origin):
+    server = await serve(fastsio.IO(cors_allowed_origins=[HERE], check_origin=True))
+    headers = {} if origin is None else {"Origin": origin}
+    peer = await FakePeer(server.url, "websocket", headers=headers).open()
+    allowed = peer.ws.response.headers.get("access-control-allow-origin")
+    assert (allowed, set(server.engine.sessions)) == (origin, {peer.handshake["sid"]})
+    await peer.close()
+
+
 async def test_coroutine_function_that_fails_refuses_the_request_as_node(serve):
     async def is_allowed(origin):
         raise LookupError("on purpose")

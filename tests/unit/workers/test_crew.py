@@ -270,6 +270,29 @@ async def test_bytes_go_with_events_between_servers(crew: Make) -> None:
     assert answers == [[[b"a", 1], b"end"]]
 
 
+async def test_presence_is_known_at_once_and_goes_with_a_worker(serve: Any, tmp_path: Path) -> None:
+    workers, peers = [], []
+    for number in range(2):
+        workers.append(Worker(number, str(tmp_path), presence=True))
+        workers[-1].server = await serve(workers[-1].io, crew=workers[-1].crew)
+        peers.append(await joined(workers[-1], "websocket"))
+        await counts(workers[-1], number + 1)
+    (other,) = workers[0].crew.others.values()
+    workers[1].crew._meeting._is_closed = True  # it does not come back
+    other.link.transport.abort()
+    await until(lambda: not workers[0].crew.others, "the end of the link")
+    await counts(workers[0], 1)
+    for peer in peers:
+        await peer.close()
+
+
+async def counts(worker: Worker, wanted: int) -> None:
+    """Until it knows of so many clients: what changes is gathered for some milliseconds."""
+    async with asyncio.timeout(2):
+        while await worker.io.count() != wanted:  # noqa: ASYNC110  nothing tells of it
+            await asyncio.sleep(0.005)
+
+
 async def test_an_application_with_an_adapter_keeps_it(serve: Any, tmp_path: Path) -> None:
     from fastsio.adapters import MemoryHub
 
@@ -345,3 +368,23 @@ async def test_worker_that_cant_pass_answers_as_one_that_does_not_know(
 
 def test_an_id_with_a_prefix_is_as_long_as_it_was():
     assert prefixed(lambda: "abcdefgh", "XY")() == "XYcdefgh"
+
+
+async def test_each_worker_knows_who_is_where_at_once(crew):
+    workers = await crew(3, presence=True)
+    peers = [await joined(worker) for worker in workers]
+    await peers[0].send('42["join","room"]')
+    sid = workers[0].came[0]
+    for worker in workers:
+        presence = worker.io.hub.cluster.presence
+        known = lambda of=presence: sum(map(len, of.elsewhere("/", None)))  # noqa: E731
+        await until(lambda known=known: known() == 2, "all clients")
+        if worker is not workers[0]:
+            await until(lambda of=presence: "room" in of.rooms_elsewhere("/"), "the room")
+        assert (await worker.io.count(), await worker.io.members("room")) == (3, {sid})
+    await workers[0].server.close()
+    await until(lambda: len(workers[1].crew.others) == 1, "it is gone")
+    assert await workers[1].io.count() == 2
+    assert await workers[1].io.rooms() == set()
+    for peer in peers[1:]:
+        await peer.close()
