@@ -58,7 +58,8 @@ class AsgiProcess(ServerProcess):
         self.port = self.port or free_port()
         self.output.clear()
         process = self._process = self._popen(settings)
-        threading.Thread(target=self._collect, args=(process,), daemon=True).start()
+        self._reader = threading.Thread(target=self._collect, args=(process,), daemon=True)
+        self._reader.start()
         deadline = asyncio.get_running_loop().time() + START_S
         while not await self._answers():
             assert process.poll() is None, f"the server ended:\n{self.text}"
@@ -86,11 +87,12 @@ class AsgiProcess(ServerProcess):
         super().kill()
 
     async def terminate(self, within_s: float, with_signal: int = signal.SIGTERM) -> int:
-        """As ServerProcess, and nothing of it may be left: AssertionError if a worker is."""
+        """As ServerProcess, and nothing of it may be left: AssertionError if a worker is. All it has said is here then."""
         assert self._process is not None
         group = self._process.pid
         code = await super().terminate(within_s, with_signal)
         await until(lambda: not _is_alive(group), "the end of every worker")
+        await asyncio.to_thread(self._reader.join, within_s)
         return code
 
     async def _answers(self) -> bool:
