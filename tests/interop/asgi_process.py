@@ -87,7 +87,7 @@ class AsgiProcess(ServerProcess):
         super().kill()
 
     async def terminate(self, within_s: float, with_signal: int = signal.SIGTERM) -> int:
-        """As ServerProcess, and nothing of it may be left: AssertionError if a worker is. All it has said is here then."""
+        """As ServerProcess, with all that it has said. Nothing may be left: AssertionError if a worker is."""
         assert self._process is not None
         group = self._process.pid
         code = await super().terminate(within_s, with_signal)
