@@ -82,6 +82,32 @@ def test_head_that_is_not_complete_after_two_looks_is_timed_out():
     assert transport.sent.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
 
 
+@pytest.mark.fault(
+    "a browser's spare connection has waited for head_timeout when its first request begins",
+    "the request gets its time, and its session goes on",
+)
+@pytest.mark.parametrize("begun", [POST[:20], POST, POST + b"12345"])
+def test_first_request_that_has_just_begun_at_the_first_look_is_served(begun):
+    router = Router(serve=answer)
+    transport = router.connect()
+    transport.feed(begun)
+    assert transport.conn.on_due() == 10
+    transport.feed((POST + b"1234567890")[len(begun) :])
+    assert [r.body for r in router.requests] == [b"1234567890"]
+    assert (router.cut, b"408" in transport.sent) == ([], False)
+
+
+def test_first_request_that_is_not_complete_after_two_looks_is_timed_out():
+    router = Router(serve=answer)
+    transport = router.connect()
+    transport.feed(POST[:20])
+    assert transport.conn.on_due() == 10
+    transport.feed(POST[20:25])
+    transport.conn.on_due()
+    router.end_turn()
+    assert transport.sent.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+
+
 def test_head_that_is_complete_in_time_is_served():
     router = Router(serve=answer)
     transport = router.connect()
