@@ -41,10 +41,24 @@ const commands = {
     const errors = [];
     page.on("pageerror", (error) => errors.push(String(error)));
     page.on("console", (line) => { if (line.type() === "error") errors.push(line.text()); });
+    // What the page and the server have said to each other, for the message about an answer that is an error.
+    const said = [];
+    const note = (request, what) => {
+      const sent = (request.postData() ?? "").slice(0, 20);
+      said.push(`${Date.now()} ${request.method()} ${new URL(request.url()).search.slice(0, 90)} ${sent} ${what}`);
+    };
+    page.on("request", (request) => note(request, "begins"));
+    page.on("requestfailed", (request) => note(request, request.failure()?.errorText));
+    page.on("websocket", (socket) => {
+      said.push(`${Date.now()} WebSocket`);
+      socket.on("close", () => said.push(`${Date.now()} WebSocket closed`));
+    });
     page.on("response", async (response) => {
+      note(response.request(), response.status());
       if (response.status() < 400) return;
+      const before = said.slice(-20).join("\n");
       const body = await response.text().catch(String);
-      errors.push(`${response.status()} ${response.request().method()} ${response.url()}: ${body}`);
+      errors.push(`${response.status()} ${response.request().method()} ${response.url()}: ${body}\n${before}`);
     });
     pages.set(name, { page, errors });
     await page.goto(url);
