@@ -112,7 +112,9 @@ class Peer(LeavingPeer):
                 "CONNECT", f"second CONNECT to {where}: was the client's connect() called while the "
                 "first was under way? (socket.active tells)",
             )  # fmt: skip
-        logger.info("closing session %.6s…: packet type %d in %s", self.session.id, packet_type, where)
+        logger.info(
+            "closing session %.6s…: packet type %d in %s", self.session.id, packet_type, where
+        )
         self.session.close()
 
     def never_joined(self) -> None:

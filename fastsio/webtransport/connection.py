@@ -349,7 +349,11 @@ class Connection:
 
     def _end_session(self) -> None:
         self._ending = "session"
-        if self._session_id >= 0 and self._h3 is not None and self._quic.can_write(self._session_id):
+        if (
+            self._session_id >= 0
+            and self._h3 is not None
+            and self._quic.can_write(self._session_id)
+        ):
             self._h3.send_data(self._session_id, close_capsule(0, ""), end_stream=True)
         self.flush_soon()
 

@@ -300,6 +300,9 @@ def test_a_click_on_join_before_the_connection_stands_does_not_end_it(page):
     ann.sees_people("Ann")
     ann.say("First")
     ann.sees_messages("First")
+    requests = ann.run("performance.getEntriesByType('resource').map((one) => one.name)")
+    handshakes = [one for one in requests if "transport=polling" in one and "sid=" not in one]
+    assert len(handshakes) == 1, requests
 
 
 @pytest.mark.parametrize("server", ["server_aio.py"], indirect=True)
