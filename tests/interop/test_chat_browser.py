@@ -289,9 +289,11 @@ def test_a_click_on_join_before_the_connection_stands_does_not_end_it(page):
             send.call(this, body);
             if (body !== "40") return;
             XMLHttpRequest.prototype.send = send;
-            document.getElementById("door-name").value = "Ann";
-            document.getElementById("door-form").requestSubmit();
-            window.joined = true;
+            queueMicrotask(() => {
+                document.getElementById("door-name").value = "Ann";
+                document.getElementById("door-form").requestSubmit();
+                window.joined = true;
+            });
         };
     })()"""
     ann = page(script=script)
