@@ -17,7 +17,7 @@ import pytest_asyncio
 
 import fastsio
 from fastsio.adapters import Forwarding, RedisAdapter
-from fastsio.adapters import forwarding as forwarding_module
+from fastsio.adapters.forwarding import forwarder as forwarding_module
 from harness import until
 
 from .servers import Redis, free_port

@@ -19,8 +19,8 @@ import redis.asyncio
 
 import fastsio
 from fastsio.adapters import RedisStreamsAdapter
-from fastsio.adapters import in_flight as in_flight_module
-from fastsio.adapters import stream_recovery as stream_recovery_module
+from fastsio.adapters.recovery import in_flight as in_flight_module
+from fastsio.adapters.recovery import stream as stream_recovery_module
 from fastsio.exceptions import ConnectionRefusedError
 from fastsio.testing import TestServer
 from harness import until
@@ -73,7 +73,9 @@ class App:
         client: redis.asyncio.Redis = self.io.hub.cluster.bus._link.client
         await until(lambda: not self.io.hub.cluster.bus.is_behind, "it is sent", 10)
         newest = await client.xrevrange("socket.io", count=1)
-        position = fastsio.adapters.sessions.position_of(newest[0][0].decode()) if newest else 0
+        position = (
+            fastsio.adapters.recovery.sessions.position_of(newest[0][0].decode()) if newest else 0
+        )
         await until(lambda: self.recovery.position >= position, "it has come", 10)
         await self.server.settle()
 
@@ -542,7 +544,7 @@ async def test_what_is_no_session_ends_in_a_fresh_one(one_app, raw: bytes, caplo
     await one_app.io.hub.cluster.bus._link.client.set(f"sio:session:{PID}", raw)
     one_app.io.emit("seen")
     await one_app.quiet()
-    offset = fastsio.adapters.sessions.entry_at(one_app.recovery.position)
+    offset = fastsio.adapters.recovery.sessions.entry_at(one_app.recovery.position)
     caplog.clear()
     client = await one_app.server.connect(auth={"pid": PID, "offset": offset})
     assert client.pid != PID and not one_app.sockets[client.sid].recovered

@@ -1,0 +1,7 @@
+"""Requests that reach the wrong server go to the one that has their session (the option `forward`).
+
+| module | |
+|---|---|
+| forwarder | requests of clients that poll, by Redis; Forwarding: what may be on its way |
+| relay | a connection that becomes a WebSocket, as bytes between its client and that server |
+"""
