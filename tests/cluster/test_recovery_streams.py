@@ -20,7 +20,7 @@ import redis.asyncio
 import fastsio
 from fastsio.adapters import RedisStreamsAdapter
 from fastsio.adapters.recovery import in_flight as in_flight_module
-from fastsio.adapters.recovery import stream as stream_recovery_module
+from fastsio.adapters.recovery import stream as stream_module
 from fastsio.exceptions import ConnectionRefusedError
 from fastsio.testing import TestServer
 from harness import until
@@ -448,7 +448,7 @@ async def test_namespaces_are_recovered_each_by_itself(apps):
 async def test_a_server_that_began_later_reads_what_was_missed_from_the_stream(
     apps, own_redis: Redis, monkeypatch
 ):
-    monkeypatch.setattr(stream_recovery_module, "PAGE", 7)
+    monkeypatch.setattr(stream_module, "PAGE", 7)
     a, _ = apps
     lost = await a.server.connect()
     a.sockets[lost.sid].join("room")
@@ -594,7 +594,7 @@ async def one_app(redis: Redis) -> AsyncIterator[App]:
 async def test_a_client_that_comes_back_while_redis_is_away_is_somebody_new(
     apps, own_redis: Redis, is_silent: bool, monkeypatch, caplog
 ):
-    monkeypatch.setattr(stream_recovery_module, "RESTORE_S", 0.5)
+    monkeypatch.setattr(stream_module, "RESTORE_S", 0.5)
     monkeypatch.setattr(in_flight_module, "LATE_S", 0.2)
     a, b = apps
     lost = await a.server.connect()

@@ -28,7 +28,7 @@ class Kind(IntEnum):
     BROADCAST_ACK = 12  # [requestId, packet: one value]
     ADAPTER_CLOSE = 13  # I go
     # Of fastsio alone, and nothing that a server of Node gets: see Bus.tell().
-    PRESENCE = 100  # [what, and what belongs to that: presence.py]
+    PRESENCE = 100  # [what, and what belongs to that: adapters/presence]
     # Of fastsio alone too, and left alone by Node's: a client of yours has come back to me. [pid]
     SESSION_TAKEN = 110
 

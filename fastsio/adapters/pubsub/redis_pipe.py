@@ -11,7 +11,7 @@ from fastsio.adapters.redis_connection.link import RedisLink
 class RedisPipe(Pipe):
     """What is published while there is no connection is lost, and counted. options: redis-py's keyword arguments.
 
-    URLs: see redis_url.py; Sentinels are asked for the channel's name where the URL has no service, as
+    URLs: see redis_connection/url.py; Sentinels are asked for the channel's name where the URL has no service, as
     python-socketio does. Raises ImportError without redis-py, ValueError for a URL that is none.
     """
 

@@ -1,7 +1,7 @@
 """One server's part in recovery across servers: how far it has read the stream, what of its own it waits for there,
 and the sessions of clients that come back.
 
-The namespaces' adapters are in recovering.py, the form of a session is in sessions.py.
+The namespaces' adapters are in adapter.py, the form of a session is in sessions.py.
 Source: @socket.io/redis-streams-adapter 0.3, restoreSession().
 """
 

@@ -4,7 +4,7 @@ A server that has lost its connection reads on where it stopped, and what was pu
 stream still has it nothing is lost. Questions and their answers go by publish and subscribe. One stream for all
 namespaces: Node's streamCount loses those whose name hashes to a negative number.
 
-With connection_state_recovery clients come back to any server: see recovering.py.
+With connection_state_recovery clients come back to any server: see adapters/recovery.
 """
 
 import base64
@@ -126,7 +126,7 @@ class RedisStreamsAdapter(RedisBus):
     stream_name, max_len (about how many messages the stream keeps), read_count (how many are read at once),
     channel_prefix, session_key_prefix: Node's options; the names must be the same on all servers. request_timeout:
     seconds. save_ahead: with connection_state_recovery, sessions are saved while their clients are there, so that these
-    can come back though their server was killed. forward: see forwarding.py.
+    can come back though their server was killed. forward: see adapters/forwarding.
     silence_timeout, max_waiting, max_waiting_bytes: see RedisLink. Other keyword arguments are redis-py's. Raises
     ImportError without redis-py or msgspec: pip install "fastsio[redis]".
     """

@@ -1,6 +1,6 @@
 """A server's connections to Redis: what is published goes out in order, what comes in is given away; both come back.
 
-On redis-py (the extra `redis`), imported when a link is made. What is sent is in redis_queue.py.
+On redis-py (the extra `redis`), imported when a link is made. What is sent is in queue.py.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ class RedisLink:
     channels and patterns are what is subscribed; sharded: by SSUBSCRIBE (Redis 7). on_message(channel, data) is called
     with bytes, in the order in which they come; on_state(is_up) when the subscription comes or goes. own_channel: one
     of the channels that nobody else subscribes to: while it is set, Redis is asked whether it knows of that. url,
-    service: see redis_url.connect().
+    service: see url.connect().
 
     options: redis-py's, and these. silence_timeout: seconds in which Redis must answer; a connection on which it does
     not, or where TCP gets no acknowledgement, is given up (TCP_USER_TIMEOUT, keepalive, and redis-py's socket_timeout,

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from fastsio.adapters.redis_connection import reach as redis_reach
+from fastsio.adapters.redis_connection import reach as reach_module
 from fastsio.adapters.redis_connection.ending import end
 from fastsio.adapters.redis_connection.reach import Reach
 from harness import until
@@ -37,8 +37,8 @@ class Servers:
 
 @pytest_asyncio.fixture
 async def servers(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Servers]:
-    monkeypatch.setattr(redis_reach, "CALM_S", 0.01)
-    monkeypatch.setattr(redis_reach, "SHORT_S", 0.01)
+    monkeypatch.setattr(reach_module, "CALM_S", 0.01)
+    monkeypatch.setattr(reach_module, "SHORT_S", 0.01)
     servers = Servers()
     watching = asyncio.create_task(servers.reach.watch())
     await servers.asked_again()
@@ -76,7 +76,7 @@ async def test_who_leaves_without_an_outage_is_not_missed(servers):
 
 
 async def test_who_does_not_come_back_in_time_has_left(servers, monkeypatch):
-    monkeypatch.setattr(redis_reach, "GRACE_S", 0.05)
+    monkeypatch.setattr(reach_module, "GRACE_S", 0.05)
     servers.reach.changed(False)
     servers.there = 0
     await servers.asked_again()
