@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fastsio.adapters.cluster.bus import Bus
-    from fastsio.adapters.forwarding.forwarder import Forwarding
+    from fastsio.adapters.forwarding.settings import Forwarding
     from fastsio.adapters.local import LocalBus
     from fastsio.adapters.memory import MemoryBus, MemoryHub
     from fastsio.adapters.redis.classic import RedisAdapter
@@ -52,7 +52,7 @@ __all__ = [
 
 _MODULES = {
     "Bus": "cluster.bus",
-    "Forwarding": "forwarding.forwarder",
+    "Forwarding": "forwarding.settings",
     "LocalBus": "local",
     "MemoryBus": "memory",
     "MemoryHub": "memory",

@@ -2,6 +2,7 @@
 
 | module | |
 |---|---|
-| forwarder | requests of clients that poll, by Redis; Forwarding: what may be on its way |
+| settings | Forwarding: what may be on its way |
+| forwarder | requests of clients that poll, by Redis |
 | relay | a connection that becomes a WebSocket, as bytes between its client and that server |
 """

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from fastsio.adapters.cluster.bus import Bus
-from fastsio.adapters.forwarding.forwarder import Forwarder, Forwarding
+from fastsio.adapters.forwarding.forwarder import Forwarder
+from fastsio.adapters.forwarding.settings import Forwarding
 from fastsio.adapters.protocol.messages import Kind, Message
 from fastsio.adapters.protocol.wire import unpack
 from fastsio.adapters.redis_connection.ending import end

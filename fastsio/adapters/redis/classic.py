@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fastsio.adapters.cluster.bus import Peers
-from fastsio.adapters.forwarding.forwarder import Forwarding
+from fastsio.adapters.forwarding.settings import Forwarding
 from fastsio.adapters.protocol.messages import EMITTER, Kind, Message
 from fastsio.adapters.protocol.wire import EVENT, dumps, pack, unpack
 from fastsio.adapters.redis.bus import RedisBus

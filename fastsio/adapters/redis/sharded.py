@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from fastsio.adapters.cluster.bus import Peers
-from fastsio.adapters.forwarding.forwarder import Forwarding
+from fastsio.adapters.forwarding.settings import Forwarding
 from fastsio.adapters.protocol.messages import Kind, Message
 from fastsio.adapters.protocol.wire import BROADCAST_HEAD, Packed, decode, encode, read_event, tail
 from fastsio.adapters.redis.bus import RedisBus

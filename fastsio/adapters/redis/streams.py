@@ -17,7 +17,7 @@ import msgspec
 from fastsio.adapters.cluster.adapter import ClusterAdapter
 from fastsio.adapters.cluster.bus import Peers
 from fastsio.adapters.cluster.server import Cluster
-from fastsio.adapters.forwarding.forwarder import Forwarding
+from fastsio.adapters.forwarding.settings import Forwarding
 from fastsio.adapters.protocol.messages import Kind, Message
 from fastsio.adapters.protocol.wire import (
     EVENT,
