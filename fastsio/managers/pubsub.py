@@ -1,8 +1,8 @@
 """PubSubManager and AsyncPubSubManager: managers that join servers, and publish without one.
 
 Signatures and contracts: python-socketio 5.18's classes of these names. As there, a subclass with _publish(data) and
-_listen() is a manager for another message queue. A server's own messages go by its bus (adapters/pubsub/bus.py); what is
-below is for a manager that has no server, or whose server is not served.
+_listen() is a manager for another message queue. A server's own messages go by its bus (adapters/pubsub/bus.py);
+what is below is for a manager that has no server, or whose server is not served.
 """
 
 import asyncio
