@@ -82,7 +82,7 @@ class Hub(HubBase):
         self.parents = Parents(self)
         # What clients come back to who lost their connection; None: they do not.
         self.lost_sessions = SessionStore.of(self)
-        # What reaches the clients of other servers (adapters/cluster.py); None: this is the only one.
+        # What reaches the clients of other servers (adapters/cluster); None: this is the only one.
         self.cluster: Any = None if options.adapter is None else options.adapter.join(self)
         self.root = self.namespace("/")
         self._accepts_any = options.namespaces == "*"

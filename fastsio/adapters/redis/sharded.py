@@ -1,0 +1,162 @@
+"""ShardedRedisAdapter: servers joined by the sharded pub/sub of Redis 7, as @socket.io/redis-adapter's sharded one.
+
+In a Redis cluster each channel is one node's work. Nothing is kept, as with RedisAdapter.
+"""
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from fastsio.adapters.cluster.bus import Peers
+from fastsio.adapters.forwarding.settings import Forwarding
+from fastsio.adapters.protocol.messages import Kind, Message
+from fastsio.adapters.protocol.wire import BROADCAST_HEAD, Packed, decode, encode, read_event, tail
+from fastsio.adapters.redis.bus import RedisBus
+from fastsio.adapters.redis_connection.link import RedisLink
+from fastsio.adapters.redis_connection.queue import Command
+
+if TYPE_CHECKING:
+    from fastsio._encoded import Encoded
+    from fastsio._json import Json
+    from fastsio.core.namespace import Namespace
+
+logger = logging.getLogger("fastsio.adapters")
+
+MODES = ("dynamic", "static", "dynamic-private")
+# Node's adapter takes rooms of that length for sockets' ids.
+ID_LENGTH = 20
+
+
+class ShardedFormat:
+    """What is published, as commands of Redis 7. channel_prefix, subscription_mode: see ShardedRedisAdapter.
+
+    Raises ValueError for a mode that there is not.
+    """
+
+    def __init__(
+        self, channel_prefix: str = "socket.io", subscription_mode: str = "dynamic"
+    ) -> None:
+        if subscription_mode not in MODES:
+            raise ValueError(f"subscription_mode={subscription_mode!r}: one of {', '.join(MODES)}")
+        self._prefix = channel_prefix
+        self.mode = subscription_mode
+
+    def channel(self, name: str, part: Any = None) -> str:
+        """That of a namespace, or of a room or a server in it."""
+        return f"{self._prefix}#{name}#" + ("" if part is None else f"{part}#")
+
+    def has_channel(self, room: Any) -> bool:
+        """Whether a room has a channel of its own; Node has rooms that are text or numbers."""
+        if self.mode == "static" or not isinstance(room, (str, int)):
+            return False
+        return self.mode == "dynamic-private" or isinstance(room, int) or len(room) != ID_LENGTH
+
+    def pack(self, name: str, args: list[Any], encoded: "Encoded", json: "Json") -> Any:
+        """[event, *args] as Message.packet of command()."""
+        return Packed(args, encoded, json)
+
+    def command(self, message: Message, json: "Json") -> Command:
+        """What publishes a message to all servers that it concerns."""
+        rooms = message.data["opts"]["rooms"] if "opts" in message.data else []
+        is_plain = message.kind == Kind.BROADCAST and message.request_id is None
+        room = rooms[0] if is_plain and len(rooms) == 1 and self.has_channel(rooms[0]) else None
+        return "SPUBLISH", self.channel(message.nsp, room), encode(message, json)
+
+
+class OwnRooms:
+    """Has a channel for the room that each client of a namespace has of its own, which is in no table."""
+
+    def __init__(self, bus: "ShardedRedisAdapter", name: str) -> None:
+        self._bus = bus
+        self._name = name
+
+    def socket_joined(self, sid: str) -> None:
+        self._bus.room_added(self._name, sid)
+
+    def socket_left(self, sid: str) -> None:
+        self._bus.room_removed(self._name, sid)
+
+
+class ShardedRedisAdapter(RedisBus):
+    """`IO(adapter=ShardedRedisAdapter("redis://localhost"))`; needs Redis 7.
+
+    subscription_mode: Node's option. "dynamic": a channel for each room that has clients here, except for those of one
+    client; "dynamic-private": for these too; "static": none. channel_prefix: Node's option. Both must be the same on
+    all servers. request_timeout: seconds. silence_timeout, max_waiting, max_waiting_bytes:
+    see RedisLink. Other keyword arguments are redis-py's. Raises ImportError without redis-py
+    or msgspec (pip install "fastsio[redis]"), ValueError for a mode that there is not.
+    """
+
+    publish_command = "SPUBLISH"
+
+    def __init__(
+        self, url: str = "redis://localhost:6379", *, channel_prefix: str = "socket.io",
+        subscription_mode: str = "dynamic", request_timeout: float = 5.0, forward: bool | Forwarding = False,
+        **options: Any,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.channel_root = channel_prefix
+        self.format = ShardedFormat(channel_prefix, subscription_mode)
+        self.request_timeout = request_timeout
+        # Redis gives a server its own messages too: told by their end, and not read.
+        self._own_tails: tuple[bytes, ...] = ()
+        self._link = RedisLink(
+            url, self._arrived, self._state_changed, sharded=True, options=options
+        )
+        self._forward(forward, url, channel_prefix, options)
+
+    # --- channels ----------------------------------------------------------------------------
+
+    def namespace_added(self, name: str) -> None:
+        self._own_tails = (*self._own_tails, tail(self.cluster.uid, name))
+        self._link.subscribe(self.format.channel(name), self.format.channel(name, self.cluster.uid))
+        if self.format.mode == "dynamic-private":
+            self.cluster.adapters[name].namespace.attend(OwnRooms(self, name))
+
+    def namespace_removed(self, name: str) -> None:
+        own = tail(self.cluster.uid, name)
+        self._own_tails = tuple(one for one in self._own_tails if one != own)
+        self._link.unsubscribe(
+            self.format.channel(name), self.format.channel(name, self.cluster.uid)
+        )
+
+    def room_added(self, name: str, room: Any) -> None:
+        if self.format.has_channel(room):
+            self._link.subscribe(self.format.channel(name, room))
+
+    def room_removed(self, name: str, room: Any) -> None:
+        if self.format.has_channel(room):
+            self._link.unsubscribe(self.format.channel(name, room))
+
+    async def peers(self, name: str) -> Peers:
+        return await self._peers(self.format.channel(name))
+
+    def own_channel(self) -> str:
+        return self.format.channel("/", self.cluster.uid)
+
+    # --- messages ----------------------------------------------------------------------------
+
+    def pack(self, namespace: "Namespace", args: list[Any], encoded: "Encoded") -> Any:
+        return self.format.pack(namespace.name, args, encoded, self.cluster.json)
+
+    def publish(self, message: Message) -> None:
+        self._link.send(*self.format.command(message, self.cluster.json))
+
+    def respond(self, uid: str, message: Message) -> None:
+        payload = encode(message, self.cluster.json)
+        self._link.send("SPUBLISH", self.format.channel(message.nsp, uid), payload)
+
+    def _arrived(self, channel: bytes, data: bytes) -> None:
+        """Whatever it is, the subscription goes on: others may write to these channels too."""
+        if data.endswith(self._own_tails):
+            return
+        try:
+            if data.startswith(BROADCAST_HEAD):
+                found = read_event(data)
+                if found is not None:  # likely
+                    self.cluster.receive_event(*found)
+                    return
+            message = decode(data, self.cluster.json)
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            self.cluster.broken.bytes_came(channel, len(data), error)
+            return
+        self.receive(message)
