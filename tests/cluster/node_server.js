@@ -33,7 +33,7 @@ async function makeAdapter() {
 }
 
 async function main() {
-  const io = new Server({ adapter: await makeAdapter() });
+  const io = new Server({ adapter: await makeAdapter(), allowEIO3: true });
   const heard = [];
   const connection = (socket) => {
     socket.data = { from: "node" };
