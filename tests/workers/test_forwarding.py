@@ -152,4 +152,3 @@ async def test_clients_of_a_killed_worker_connect_to_others(redis: Redis):
         await on.clients.call("work", 2)
         await on.report(lambda one: one["answers"] == 4)
         await on.end(killed={killed})
-

@@ -237,6 +237,5 @@ async def test_a_refusal_s_text_can_t_end_the_line_of_the_log(io, caplog):
     io.use(lambda socket, next: next(socket.handshake.auth["says"]))
     with pytest.raises(ConnectionRefused):
         await TestClient(io, auth={"says": "a\nb"}).connect()
-    assert [one for one in caplog.records if "refused" in one.getMessage()][0].getMessage().endswith(
-        r"a\nb"
-    )
+    [record] = [one for one in caplog.records if "refused" in one.getMessage()]
+    assert record.getMessage().endswith(r"a\nb")
