@@ -268,7 +268,7 @@ class Forwarder:
         address = None
         try:
             address = await self._address_of(owner)
-            # That of this machine, where the session's worker has gone: the connection would come back, again and again.
+            # That of this machine, where the session's worker has gone: the connection would come back for ever.
             if address is not None and address != address_in(self._settings.advertise or ""):
                 end = await relay(exchange, request, *address)
                 self._ends.add(end)

@@ -95,7 +95,7 @@ CASES = [
 async def test_a_client_of_socket_io_2_is_reached_by_its_id_in_a_named_namespace(
     stage: Stage, request: pytest.FixtureRequest
 ):
-    kind, owner, sender, name = request.node.callspec.params["stage"]
+    kind, owner, _, name = request.node.callspec.params["stage"]
     assert stage.id.startswith(f"{name}#")
     if (kind, owner) in (("sharded", "ours"), ("sharded private", "ours")):
         await stage.own_channel()

@@ -1,4 +1,4 @@
-"""Two machines with two workers each behind nginx, nothing sticky, requests sent to any of them (forward=Forwarding(…)).
+"""Two machines with two workers each behind nginx, nothing sticky: any request may reach any of them (forward=True).
 
 On a machine a request goes to the worker that the session's id begins with, by its connection; between machines to the
 server that the id ends with, by Redis, and each worker is such a server.
