@@ -10,6 +10,7 @@ from fastsio.adapters.bus import Bus
 from fastsio.adapters.ending import end
 from fastsio.adapters.forwarding import Forwarder, Forwarding
 from fastsio.adapters.messages import Kind, Message
+from fastsio.adapters.redis_cluster import ClusterLink
 from fastsio.adapters.redis_link import RedisLink
 from fastsio.adapters.redis_reach import Reach
 from fastsio.adapters.wire import unpack
@@ -30,7 +31,7 @@ class RedisBus(Bus):
     # The command that publishes, and the prefix of all channels.
     publish_command = "PUBLISH"
     channel_root: str
-    _link: RedisLink
+    _link: RedisLink | ClusterLink
     _reach: Reach | None = None
     _watching: asyncio.Task[None] | None = None
     # None unless requests that reach the wrong server are passed on.

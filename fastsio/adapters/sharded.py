@@ -10,8 +10,10 @@ from fastsio.adapters.bus import Peers
 from fastsio.adapters.forwarding import Forwarding
 from fastsio.adapters.messages import Kind, Message
 from fastsio.adapters.redis_bus import RedisBus
+from fastsio.adapters.redis_cluster import ClusterLink
 from fastsio.adapters.redis_link import RedisLink
 from fastsio.adapters.redis_queue import Command
+from fastsio.adapters.redis_url import is_cluster
 from fastsio.adapters.wire import BROADCAST_HEAD, Packed, decode, encode, read_event, tail
 
 if TYPE_CHECKING:
@@ -90,11 +92,12 @@ class OwnRooms:
 class ShardedRedisAdapter(RedisBus):
     """`IO(adapter=ShardedRedisAdapter("redis://localhost"))`; needs Redis 7.
 
-    subscription_mode: Node's option. "dynamic": a channel for each room that has clients here, except for clients' ids
-    of 20 characters; "dynamic-private": for these too; "static": none. channel_prefix: Node's option. Both must be the
-    same on all servers. request_timeout: seconds. silence_timeout, max_waiting, max_waiting_bytes: see RedisLink. Other
-    keyword arguments are redis-py's. Raises ImportError without redis-py or msgspec (pip install "fastsio[redis]"),
-    ValueError for a mode that there is not.
+    url: also redis+cluster:// for a Redis cluster, see redis_url.cluster_nodes(). subscription_mode: Node's option.
+    "dynamic": a channel for each room that has clients here, except for clients' ids of 20 characters;
+    "dynamic-private": for these too; "static": none. channel_prefix: Node's option. Both must be the same on all
+    servers. request_timeout: seconds. silence_timeout, max_waiting, max_waiting_bytes: see RedisLink; in a Redis
+    cluster these are each node's. Other keyword arguments are redis-py's. Raises ImportError without redis-py or
+    msgspec (pip install "fastsio[redis]"), ValueError for a mode that there is not.
     """
 
     publish_command = "SPUBLISH"
@@ -112,9 +115,14 @@ class ShardedRedisAdapter(RedisBus):
         self._own_tails: tuple[bytes, ...] = ()
         # Namespaces whose clients' own rooms have channels, as far as has_channel() says so.
         self._attended: dict[str, Namespace] = {}
-        self._link = RedisLink(
-            url, self._arrived, self._state_changed, sharded=True, options=options
-        )
+        if not is_cluster(url):
+            self._link = RedisLink(
+                url, self._arrived, self._state_changed, sharded=True, options=options
+            )
+        elif forward:
+            raise ValueError(f"forward={forward!r} does not go with a Redis cluster")
+        else:
+            self._link = ClusterLink(url, self._arrived, self._state_changed, options)
         self._forward(forward, url, channel_prefix, options)
 
     # --- channels ----------------------------------------------------------------------------
