@@ -17,6 +17,7 @@ from fastsio.adapters.local import LocalBus
 from fastsio.doors.passing import Neighbour
 from fastsio.server import Server
 from fastsio.workers.doorman import CrewDoorman
+from fastsio.workers.homes import Homes
 from fastsio.workers.link import Link
 from fastsio.workers.meeting import ID_SIZE, Meeting, Met, Word
 
@@ -90,9 +91,10 @@ class Crew:
         if isinstance(bus, LocalBus):
             self._bus = bus
             bus.expect()
-            options = hub.options
-            if options.cookie is not None and options.connection_state_recovery is not None:
-                self._cookie = options.cookie["name"]
+            if hub.lost_sessions is not None:
+                hub.homes = Homes(self)
+                if hub.options.cookie is not None:
+                    self._cookie = hub.options.cookie["name"]
         made = getattr(type(application), "generate_id", None)
         self._has_own_ids = made is not None and not made.__module__.startswith("fastsio.")
 

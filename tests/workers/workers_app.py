@@ -41,6 +41,7 @@ def connection(socket: Any) -> None:
     note("at", socket.conn.id[:2], socket.recovered)
     socket.on("disconnect", lambda reason: note("gone", socket.id, reason))
     socket.on("echo", lambda *values: values[0] if len(values) == 1 else list(values))
+    socket.on("count", lambda n: io.emit("n", n))
     socket.on("say", lambda text: io.emit("said", text))
     socket.on("who", lambda: [os.getpid(), worker_number()])
     socket.on("join", lambda room: socket.join(room))
