@@ -106,8 +106,15 @@ class Peer(LeavingPeer):
         self.session.close("forced close", None if option is None else str(error))
 
     def misplaced(self, packet_type: int, name: str) -> None:
+        """A packet that must not come now: Node closes the connection, so do we."""
+        where = one_line(name)
+        if packet_type == CONNECT:
+            self.session.note_limit(
+                "CONNECT", f"second CONNECT to {where}: was the client's connect() called while the "
+                "first was under way? (socket.active tells)",
+            )  # fmt: skip
         logger.info(
-            "closing session %.6s…: packet type %d in %r", self.session.id, packet_type, name
+            "closing session %.6s…: packet type %d in %s", self.session.id, packet_type, where
         )
         self.session.close()
 
