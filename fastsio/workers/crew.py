@@ -14,6 +14,7 @@ from typing import Any
 from fastsio._conn import Conn
 from fastsio._http import Request
 from fastsio.adapters.local import LocalBus
+from fastsio.core.recovery_adapter import SessionAwareAdapter
 from fastsio.doors.passing import Neighbour
 from fastsio.server import Server
 from fastsio.workers.doorman import CrewDoorman
@@ -91,10 +92,10 @@ class Crew:
         if isinstance(bus, LocalBus):
             self._bus = bus
             bus.expect()
-            if hub.lost_sessions is not None:
-                hub.homes = Homes(self)
-                if hub.options.cookie is not None:
-                    self._cookie = hub.options.cookie["name"]
+        if getattr(hub, "lost_sessions", None) is not None and keeps_for_itself(hub):
+            hub.homes = Homes(self)
+            if hub.options.cookie is not None:
+                self._cookie = hub.options.cookie["name"]
         made = getattr(type(application), "generate_id", None)
         self._has_own_ids = made is not None and not made.__module__.startswith("fastsio.")
 
@@ -304,6 +305,11 @@ def prefixed(new_id: Callable[[], str], prefix: str) -> Callable[[], str]:
     """Ids that begin with a prefix, as long and as new as they were."""
     size = len(prefix)
     return lambda: prefix + new_id()[size:]
+
+
+def keeps_for_itself(hub: Any) -> bool:
+    """Whether clients that lose their connection are known to this process alone, and not by a Redis to all."""
+    return type(hub.root.adapter.local) is SessionAwareAdapter
 
 
 def cookie_in(request: Request, name: str) -> str:

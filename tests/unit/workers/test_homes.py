@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 from crew_tools import Make, Worker, ask
 
 from fastsio._http import Request
+from fastsio.adapters import MemoryHub, RedisStreamsAdapter
 from fastsio.doors.passing import Neighbour
 from fastsio.workers import homes
 from fastsio.workers.homes import upgrade_of
@@ -121,6 +123,27 @@ async def test_it_is_recovered_over_tls_too(crew: Make, certificate: Any) -> Non
     assert socket.handshake.secure
     assert await ask(peer, "who") == 0
     await peer.close()
+
+
+async def test_workers_that_a_bus_of_others_joins_recover_each_others_clients(
+    serve: Any, tmp_path: Path
+) -> None:
+    bus = MemoryHub()
+    workers = [Worker(number, str(tmp_path), adapter=bus.bus(), **RECOVERY) for number in range(2)]
+    for worker in workers:
+        worker.server = await serve(worker.io, crew=worker.crew)
+    await until(lambda: all(one.crew.others for one in workers), "they have met")
+    known = await lost(workers[0])
+    peer = await back(workers[1], known)
+    assert await answers(peer) == known
+    assert await ask(peer, "who") == 0
+    await peer.close()
+
+
+def test_where_all_servers_know_who_comes_back_nobody_is_led(tmp_path: Path) -> None:
+    worker = Worker(0, str(tmp_path), adapter=RedisStreamsAdapter(), cookie=True, **RECOVERY)
+    worker.crew.attach(worker.io)
+    assert worker.io.hub.homes is None
 
 
 async def test_a_pid_that_its_worker_does_not_know_is_somebody_new_there(crew: Make) -> None:
