@@ -310,6 +310,8 @@ MAY_IMPORT: dict[str, list[str]] = {
         door: [*LOWER, *STYLES, *FRONT_DOORS, "server", "doors", "check_swap", "schema"]
         for door in FRONT_DOORS
     },
+    # homes.py passes messages on that it does not read.
+    "workers": [*LOWER, *STYLES, *FRONT_DOORS, "server", "doors", "check_swap", "schema", "_raw"],
     "__init__": [*LOWER, *STYLES, *FRONT_DOORS, "server", "doors", "managers", "emitter"],
 }
 

@@ -47,6 +47,9 @@ class Hub(HubBase):
     options: Options
     namespaces: dict[str, Namespace]
     observer: Observer | None
+    # Makes the secrets of clients that may come back, and says whose one is that does (workers/homes.py); None: ours.
+    # Of the class: Python shares the keys of 30 attributes at most.
+    homes: Any = None
 
     def __init__(self, options: Options) -> None:
         self.options = options

@@ -126,6 +126,12 @@ class Bus:
     def room_removed(self, name: str, room: Any) -> None:
         """The last client here has left a room of the namespace."""
 
+    def id_made(self, name: str, sid: str) -> None:
+        """A client of Socket.IO 1 or 2 is about to join the namespace; its id follows from its session's.
+
+        All others have ids of 20 characters.
+        """
+
     def peers(self, name: str) -> "Peers | Awaitable[Peers]":
         """The other servers that will answer a request about a namespace: their uids, or how many there are."""
         return set(self.cluster.members.alive)

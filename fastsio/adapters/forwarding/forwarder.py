@@ -227,7 +227,8 @@ class Forwarder:
         address = None
         try:
             address = await self._address_of(owner)
-            if address is not None:
+            # That of this machine, where the session's worker has gone: the connection would come back for ever.
+            if address is not None and address != address_in(self._settings.advertise or ""):
                 end = await relay(exchange, request, *address)
                 self._ends.add(end)
                 end.on_end = lambda: self._ends.discard(end)

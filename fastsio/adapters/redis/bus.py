@@ -11,6 +11,7 @@ from fastsio.adapters.forwarding.forwarder import Forwarder
 from fastsio.adapters.forwarding.settings import Forwarding
 from fastsio.adapters.protocol.messages import Kind, Message
 from fastsio.adapters.protocol.wire import unpack
+from fastsio.adapters.redis_connection.cluster import ClusterLink
 from fastsio.adapters.redis_connection.ending import end
 from fastsio.adapters.redis_connection.link import RedisLink
 from fastsio.adapters.redis_connection.reach import Reach
@@ -31,7 +32,7 @@ class RedisBus(Bus):
     # The command that publishes, and the prefix of all channels.
     publish_command = "PUBLISH"
     channel_root: str
-    _link: RedisLink
+    _link: RedisLink | ClusterLink
     _reach: Reach | None = None
     _watching: asyncio.Task[None] | None = None
     # None unless requests that reach the wrong server are passed on.

@@ -104,6 +104,8 @@ class RedisAdapter(RedisBus):
     msgspec: pip install "fastsio[redis]".
     """
 
+    _link: RedisLink
+
     def __init__(
         self, url: str = "redis://localhost:6379", *, key: str = "socket.io", request_timeout: float = 5.0,
         publish_on_specific_response_channel: bool = False, forward: bool | Forwarding = False, **options: Any,

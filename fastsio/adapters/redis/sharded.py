@@ -11,8 +11,10 @@ from fastsio.adapters.forwarding.settings import Forwarding
 from fastsio.adapters.protocol.messages import Kind, Message
 from fastsio.adapters.protocol.wire import BROADCAST_HEAD, Packed, decode, encode, read_event, tail
 from fastsio.adapters.redis.bus import RedisBus
+from fastsio.adapters.redis_connection.cluster import ClusterLink
 from fastsio.adapters.redis_connection.link import RedisLink
 from fastsio.adapters.redis_connection.queue import Command
+from fastsio.adapters.redis_connection.url import is_cluster
 
 if TYPE_CHECKING:
     from fastsio._encoded import Encoded
@@ -45,10 +47,20 @@ class ShardedFormat:
         return f"{self._prefix}#{name}#" + ("" if part is None else f"{part}#")
 
     def has_channel(self, room: Any) -> bool:
-        """Whether a room has a channel of its own; Node has rooms that are text or numbers."""
+        """Whether a room that has clients here has a channel of its own; Node has rooms that are text or numbers."""
         if self.mode == "static" or not isinstance(room, (str, int)):
             return False
         return self.mode == "dynamic-private" or isinstance(room, int) or len(room) != ID_LENGTH
+
+    def is_sent_apart(self, name: str, room: Any) -> bool:
+        """Whether what is for a room alone goes to that channel.
+
+        Not where the room may be a client of Socket.IO 2 in a named namespace, whose id is longer than others: servers
+        of Node do not listen to a channel for it, though they send there.
+        """
+        if self.mode == "dynamic" and isinstance(room, str) and room.startswith(f"{name}#"):
+            return False
+        return self.has_channel(room)
 
     def pack(self, name: str, args: list[Any], encoded: "Encoded", json: "Json") -> Any:
         """[event, *args] as Message.packet of command()."""
@@ -58,12 +70,13 @@ class ShardedFormat:
         """What publishes a message to all servers that it concerns."""
         rooms = message.data["opts"]["rooms"] if "opts" in message.data else []
         is_plain = message.kind == Kind.BROADCAST and message.request_id is None
-        room = rooms[0] if is_plain and len(rooms) == 1 and self.has_channel(rooms[0]) else None
-        return "SPUBLISH", self.channel(message.nsp, room), encode(message, json)
+        is_apart = is_plain and len(rooms) == 1 and self.is_sent_apart(message.nsp, rooms[0])
+        channel = self.channel(message.nsp, rooms[0] if is_apart else None)
+        return "SPUBLISH", channel, encode(message, json)
 
 
 class OwnRooms:
-    """Has a channel for the room that each client of a namespace has of its own, which is in no table."""
+    """Has a channel for the room that a client of a namespace has of its own, which is in no table."""
 
     def __init__(self, bus: "ShardedRedisAdapter", name: str) -> None:
         self._bus = bus
@@ -79,11 +92,12 @@ class OwnRooms:
 class ShardedRedisAdapter(RedisBus):
     """`IO(adapter=ShardedRedisAdapter("redis://localhost"))`; needs Redis 7.
 
-    subscription_mode: Node's option. "dynamic": a channel for each room that has clients here, except for those of one
-    client; "dynamic-private": for these too; "static": none. channel_prefix: Node's option. Both must be the same on
-    all servers. request_timeout: seconds. silence_timeout, max_waiting, max_waiting_bytes:
-    see RedisLink. Other keyword arguments are redis-py's. Raises ImportError without redis-py
-    or msgspec (pip install "fastsio[redis]"), ValueError for a mode that there is not.
+    url: also redis+cluster:// for a Redis cluster, see redis_url.cluster_nodes(). subscription_mode: Node's option.
+    "dynamic": a channel for each room that has clients here, except for clients' ids of 20 characters;
+    "dynamic-private": for these too; "static": none. channel_prefix: Node's option. Both must be the same on all
+    servers. request_timeout: seconds. silence_timeout, max_waiting, max_waiting_bytes: see RedisLink; in a Redis
+    cluster these are each node's. Other keyword arguments are redis-py's. Raises ImportError without redis-py or
+    msgspec (pip install "fastsio[redis]"), ValueError for a mode that there is not.
     """
 
     publish_command = "SPUBLISH"
@@ -99,9 +113,16 @@ class ShardedRedisAdapter(RedisBus):
         self.request_timeout = request_timeout
         # Redis gives a server its own messages too: told by their end, and not read.
         self._own_tails: tuple[bytes, ...] = ()
-        self._link = RedisLink(
-            url, self._arrived, self._state_changed, sharded=True, options=options
-        )
+        # Namespaces whose clients' own rooms have channels, as far as has_channel() says so.
+        self._attended: dict[str, Namespace] = {}
+        if not is_cluster(url):
+            self._link = RedisLink(
+                url, self._arrived, self._state_changed, sharded=True, options=options
+            )
+        elif forward:
+            raise ValueError(f"forward={forward!r} does not go with a Redis cluster")
+        else:
+            self._link = ClusterLink(url, self._arrived, self._state_changed, options)
         self._forward(forward, url, channel_prefix, options)
 
     # --- channels ----------------------------------------------------------------------------
@@ -110,9 +131,22 @@ class ShardedRedisAdapter(RedisBus):
         self._own_tails = (*self._own_tails, tail(self.cluster.uid, name))
         self._link.subscribe(self.format.channel(name), self.format.channel(name, self.cluster.uid))
         if self.format.mode == "dynamic-private":
-            self.cluster.adapters[name].namespace.attend(OwnRooms(self, name))
+            self._attend(name)
+
+    def _attend(self, name: str) -> None:
+        """Have the rooms that its clients have of their own, from the next one on."""
+        namespace = self.cluster.adapters[name].namespace
+        if self._attended.get(name) is not namespace:
+            self._attended[name] = namespace
+            namespace.attend(OwnRooms(self, name))
+
+    def id_made(self, name: str, sid: str) -> None:
+        """Servers send what is for this client alone to a channel of its own, where its id does not look like one."""
+        if self.format.has_channel(sid):
+            self._attend(name)
 
     def namespace_removed(self, name: str) -> None:
+        self._attended.pop(name, None)
         own = tail(self.cluster.uid, name)
         self._own_tails = tuple(one for one in self._own_tails if one != own)
         self._link.unsubscribe(

@@ -131,6 +131,8 @@ class RedisStreamsAdapter(RedisBus):
     ImportError without redis-py or msgspec: pip install "fastsio[redis]".
     """
 
+    _link: RedisLink
+
     def __init__(
         self, url: str = "redis://localhost:6379", *, stream_name: str = "socket.io", max_len: int = 10_000,
         read_count: int = 100, channel_prefix: str = "socket.io", request_timeout: float = 5.0,

@@ -91,6 +91,8 @@ class RedisLink:
         self.patterns: set[str] = set()
         self.own_channel: str | None = None
         self.on_message = on_message
+        # Called when Redis ends the subscription to a channel: in a cluster, as another node has it now.
+        self.on_moved: Callable[[], None] | None = None
         self._on_state = on_state
         self._shard = "s" if sharded else ""
         self._up = asyncio.Event()
@@ -231,6 +233,9 @@ class RedisLink:
             self._give(reply[2], reply[3])
         elif kind == b"message" or kind == b"smessage":
             self._give(reply[1], reply[2])
+        elif kind == b"sunsubscribe":
+            if self.on_moved is not None and reply[1].decode() in self.channels:
+                self.on_moved()
         elif isinstance(kind, Exception):
             assert self._wire is not None
             self._wire.fail(f"Redis refuses the subscription: {kind!r}")

@@ -1,9 +1,11 @@
 """Clients of redis-py by a URL: Redis, Valkey, over TLS or a Unix socket, or what Sentinels name.
 
 The forms are python-socketio's: redis://, rediss://, unix://, valkey://, valkeys://, and
-redis+sentinel://user:password@host1:26379,host2:26379/0/service. Knows nothing of what is published.
+redis+sentinel://user:password@host1:26379,host2:26379/0/service. Nodes of a Redis cluster have a form of our own:
+redis+cluster://user:password@host1:6379,host2:6379. Knows nothing of what is published.
 """
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -12,6 +14,10 @@ SCHEMES = {
     "redis": "redis", "rediss": "rediss", "unix": "unix", "valkey": "redis", "valkeys": "rediss",
 }  # fmt: skip
 SENTINELS = ("redis+sentinel", "valkey+sentinel")
+# By what a node's own URL begins with.
+CLUSTERS = {
+    "redis+cluster": "redis", "rediss+cluster": "rediss", "valkey+cluster": "redis", "valkeys+cluster": "rediss",
+}  # fmt: skip
 # A Sentinel that does not answer within so many seconds is left for the next one.
 SENTINEL_S = 5.0
 
@@ -30,6 +36,8 @@ def connect(redis: Any, url: str, options: dict[str, Any], service: str = "") ->
         }
         from_sentinels = redis.sentinel.Sentinel(sentinels, **{**given, **options, **found})
         return from_sentinels.master_for(name or service)
+    if scheme in CLUSTERS:
+        raise ValueError(f"{scheme}://: only ShardedRedisAdapter takes a Redis cluster by its URL")
     if scheme not in SCHEMES or not separator:
         known = ", ".join(f"{name}://" for name in (*SCHEMES, *SENTINELS))
         raise ValueError(f"Unsupported Redis URL scheme: {scheme}; known are {known}")
@@ -59,3 +67,24 @@ def parse_sentinels(url: str) -> tuple[list[tuple[str, int]], str | None, dict[s
             raise ValueError(f"db {db!r} in a URL of Sentinels: a number")
         found["db"] = int(db)
     return sentinels, name or None, found
+
+
+def is_cluster(url: str) -> bool:
+    """Whether it names nodes of a Redis cluster."""
+    return url.partition("://")[0] in CLUSTERS
+
+
+def cluster_nodes(url: str) -> tuple[list[str], Callable[[str], str]]:
+    """The nodes that such a URL names, "host:port", one of which must answer; and what makes any node's URL of that.
+
+    User, password and what is behind a "?" are all nodes'. Raises ValueError for an address without a port.
+    """
+    scheme, _, rest = url.partition("://")
+    place, mark, options = rest.partition("?")
+    login, at, hosts = place.rstrip("/").rpartition("@")
+    nodes = hosts.split(",")
+    for node in nodes:
+        host, _, port = node.rpartition(":")
+        if not host or not port.isdigit():
+            raise ValueError(f"node {node!r} in a URL of a Redis cluster: host:port")
+    return nodes, lambda node: f"{CLUSTERS[scheme]}://{login}{at}{node}{mark}{options}"

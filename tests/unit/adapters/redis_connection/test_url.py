@@ -9,7 +9,13 @@ import redis
 import redis.asyncio
 from socketio.redis_manager import parse_redis_sentinel_url
 
-from fastsio.adapters.redis_connection.url import connect, parse_sentinels
+from fastsio.adapters import RedisAdapter, ShardedRedisAdapter
+from fastsio.adapters.redis_connection.url import (
+    cluster_nodes,
+    connect,
+    is_cluster,
+    parse_sentinels,
+)
 
 
 @pytest.mark.parametrize("module", [redis, redis.asyncio], ids=["sync", "async"])
@@ -71,3 +77,27 @@ def test_the_server_is_asked_of_sentinels(module: Any):
 def test_what_is_wrong_in_a_url_of_sentinels_is_named(url: str, what: str):
     with pytest.raises(ValueError, match=f"'{what}'"):
         parse_sentinels(url)
+
+
+def test_nodes_of_a_redis_cluster_have_what_the_url_says_in_common():
+    url = "rediss+cluster://user:s@cret@h1:1,[::1]:2/?protocol=3"
+    assert is_cluster(url) and not is_cluster("redis://h1:1")
+    nodes, url_of = cluster_nodes(url)
+    assert nodes == ["h1:1", "[::1]:2"]
+    assert url_of("h3:7") == "rediss://user:s@cret@h3:7?protocol=3"
+    assert cluster_nodes("redis+cluster://h:1")[1]("x:2") == "redis://x:2"
+
+
+@pytest.mark.parametrize("node", ["h1", "h1:x", ""])
+def test_what_is_wrong_in_a_url_of_a_redis_cluster_is_named(node: str):
+    with pytest.raises(ValueError, match=f"node '{node}'"):
+        cluster_nodes(f"redis+cluster://h:1,{node}")
+
+
+def test_a_redis_cluster_is_refused_where_it_would_not_work():
+    with pytest.raises(ValueError, match="only ShardedRedisAdapter"):
+        RedisAdapter("redis+cluster://h:1")
+    with pytest.raises(ValueError, match="forward=True does not go with a Redis cluster"):
+        ShardedRedisAdapter("redis+cluster://h:1", forward=True)
+    with pytest.raises(TypeError, match="nonsense"):
+        ShardedRedisAdapter("redis+cluster://h:1", nonsense=1)
