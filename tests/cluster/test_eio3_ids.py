@@ -85,9 +85,12 @@ async def stage(redis: Redis, request: pytest.FixtureRequest) -> AsyncIterator[S
 
 
 CASES = [
-    (kind, owner, sender, "/chat")
-    for kind in PREFIXES
-    for owner, sender in (("ours", "node"), ("node", "ours"), ("ours", "ours"))
+    ("sharded", "ours", "node", "/chat"),
+    ("sharded", "node", "ours", "/chat"),
+    ("sharded", "ours", "ours", "/chat"),
+    ("sharded private", "ours", "node", "/chat"),
+    ("sharded private", "node", "ours", "/chat"),
+    ("sharded static", "ours", "node", "/chat"),
 ]
 
 

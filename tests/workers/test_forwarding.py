@@ -105,9 +105,8 @@ def check_nobody_noticed(report: list[dict[str, Any]]) -> None:
         assert sorted(one["said"]) == list(range(CLIENTS))
 
 
-@pytest.mark.parametrize("kind", ["ShardedRedisAdapter", "RedisStreamsAdapter"])
-async def test_workers_of_several_machines_need_no_sticky_sessions(redis: Redis, kind: str):
-    async with stage(redis, kind, "polling") as on:
+async def test_workers_of_several_machines_need_no_sticky_sessions(redis: Redis):
+    async with stage(redis, "RedisStreamsAdapter", "polling") as on:
         await on.report(lambda one: one["connected"])
         await on.clients.call("work", ROUNDS)
         check_nobody_noticed(await on.report(has_heard_all))
