@@ -10,7 +10,7 @@ PY = $(VENV)/bin/python
 
 .PHONY: build bundle venv run test test-all lint lint-ruff lint-format lint-cython lint-mypy debug features \
 	cluster-table faults autobahn fuzz fuzz-sessions starve asan soak misbehave stopped-reader handover workers-load \
-	cuts bench-cluster bench-workers bench-scaling bench bench-quick bench-micro gate gate-update dist clean distclean
+	valkey cuts bench-cluster bench-workers bench-scaling bench bench-quick bench-micro gate gate-update dist clean distclean
 
 build: venv bundle
 	@$(PY) -W ignore setup.py --quiet build_ext --inplace
@@ -110,6 +110,11 @@ workers-load: build
 CUTS_SECONDS ?= 900
 cuts: build
 	@PYTHONPATH=.:tests $(PY) -m cluster.cut_soak --seconds $(CUTS_SECONDS) $(ARGS)
+
+# The clusters' tests with a Valkey in the place of Redis.
+valkey: build
+	@scripts/npm-ci.sh tests
+	FASTSIO_TEST_REDIS=$$(scripts/valkey-server.sh $(PY)) $(PY) -m pytest tests/cluster $(ARGS)
 
 bench-cluster: build
 	@$(PY) -m bench.cluster $(ARGS)

@@ -1,4 +1,4 @@
-"""A server under test, and the load generator, each held to a CPU of its own."""
+"""Servers under test, and the load generator; each may be held to a CPU of its own."""
 
 import json
 import os
@@ -6,6 +6,7 @@ import resource
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from bench.prepare import BUILD, Tools
@@ -25,37 +26,46 @@ def cpus() -> tuple[int, int]:
     return allowed[0], allowed[min(1, len(allowed) - 1)]
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+        port: int = s.getsockname()[1]
+        return port
 
 
-def _settle_in(cpu: int) -> None:
-    """In the new process: held to its CPU, with as many open files as it may have."""
-    os.sched_setaffinity(0, {cpu})
+def _settle_in(cpu: int | None) -> None:
+    """In the new process: held to its CPU, if it has one, with as many open files as it may have."""
+    if cpu is not None:
+        os.sched_setaffinity(0, {cpu})
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-class Server:
-    """One of `tools.servers` in a process of its own, ready for connections once this returns."""
+class Program:
+    """It listens on `port`, and is ready for connections once this returns. Raises RunError if it does not.
 
-    def __init__(self, name: str, tools: Tools, cpu: int, tls: bool = False):
+    cpu: held to that one; None: to none. What it prints is in `log`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: list[str],
+        port: int,
+        environ: dict[str, str],
+        log: Path,
+        cpu: int | None = None,
+    ):
         self.name = name
-        self.tls = tls
-        self.port = _free_port()
-        self.log = BUILD / f"{name}.log"
-        command = [*tools.servers[name], str(self.port)]
-        if tls:
-            command += ["--tls", *map(str, tools.certificate)]
-        with self.log.open("wb") as log:
+        self.port = port
+        self.log = log
+        with log.open("wb") as written:
             self._process = subprocess.Popen(
                 command,
-                stdout=log,
+                stdout=written,
                 stderr=subprocess.STDOUT,
                 cwd=BUILD,
-                env=tools.environ,
+                env=environ,
                 preexec_fn=lambda: _settle_in(cpu),
             )
         try:
@@ -83,6 +93,27 @@ class Server:
     def log_tail(self) -> str:
         return self.log.read_text(errors="replace")[-2000:]
 
+    def stop(self) -> None:
+        if self._process.poll() is None:
+            self._process.terminate()
+        try:
+            self._process.wait(STOP_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+class Server(Program):
+    """One of `tools.servers`."""
+
+    def __init__(self, name: str, tools: Tools, cpu: int, tls: bool = False):
+        self.tls = tls
+        port = free_port()
+        command = [*tools.servers[name], str(port)]
+        if tls:
+            command += ["--tls", *map(str, tools.certificate)]
+        super().__init__(name, command, port, tools.environ, BUILD / f"{name}.log", cpu)
+
     def cpu_ticks(self) -> int:
         """utime + stime of /proc/<pid>/stat, in ticks of 10 ms."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
@@ -99,34 +130,39 @@ class Server:
                 return
             before = now
 
-    def stop(self) -> None:
-        if self._process.poll() is None:
-            self._process.terminate()
-        try:
-            self._process.wait(STOP_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
 
 def run_load(tools: Tools, server: Server, cpu: int, arguments: list[str]) -> dict:
     """One run of the load generator against `server`; raises RunError if any answer was wrong."""
     at = ["--port", str(server.port), "--server-pid", str(server.pid), *["--tls"] * server.tls]
     run = f"{server.name}: load {' '.join(arguments)}"
+    return load_result([str(tools.load), *at, *arguments], LOAD_LIMIT_S, run, server.log_tail, cpu)
+
+
+def load_result(
+    command: list[str],
+    limit_s: float,
+    run: str,
+    log_tail: Callable[[], str],
+    cpu: int | None = None,
+) -> dict:
+    """What the load generator says; raises RunError if any answer was wrong, late or missing.
+
+    run: its name in an error's text, which has log_tail() too.
+    """
     try:
         done = subprocess.run(
-            [str(tools.load), *at, *arguments],
+            command,
             capture_output=True,
             text=True,
-            timeout=LOAD_LIMIT_S,
+            timeout=limit_s,
             preexec_fn=lambda: _settle_in(cpu),
         )
     except subprocess.TimeoutExpired:
-        raise RunError(f"{run} did not end in {LOAD_LIMIT_S} s") from None
+        raise RunError(f"{run} did not end in {limit_s} s") from None
     try:
-        result = json.loads(done.stdout)
+        result: dict = json.loads(done.stdout)
     except ValueError:
         result = {"ok": False, "error": f"exit {done.returncode}: {done.stderr or done.stdout}"}
     if not result["ok"]:
-        raise RunError(f"{run}: {result['error']}\n{server.log_tail()}")
+        raise RunError(f"{run}: {result['error']}\n{log_tail()}")
     return result

@@ -150,7 +150,7 @@ cdef class Conn(Stream):
         elif not self.has_served or self.is_in_request():
             # Below 0 it counts the looks that found one request unfinished, above 0 the idle ones.
             self.idle_checks = min(self.idle_checks, 0) - 1
-            # What a browser's spare connection brings first may have begun a moment ago: its answer would end a session.
+            # What a browser's spare connection brings first may have begun a moment ago: the 408 would end a session.
             if self.idle_checks <= -2 or not self.is_in_request():
                 # Not in the rare log: browsers open connections that they may need, and let them wait.
                 text = f"no complete request within {seconds} s (head_timeout)"

@@ -118,6 +118,21 @@ cdef class RawHandler(MessageHandler):
         raise NotImplementedError
 
 
+cdef class PassedOn(MessageHandler):
+    """Messages of one client that somebody else reads: each goes to take() as it is."""
+
+    cdef int text(self, const char* p, Py_ssize_t n) except -1:
+        self.take(True, p[:n])
+        return 0
+
+    cdef int binary(self, bytes data) except -1:
+        self.take(False, data)
+        return 0
+
+    def take(self, bint is_text, bytes data) -> None:
+        raise NotImplementedError
+
+
 cdef class Running:
     """Done-callback of a message's handler."""
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 from fastsio import adapters
 from fastsio._codec import check_event_name, encode_packet
 from fastsio._json import DEFAULT_JSON, Json
-from fastsio.adapters.messages import EMITTER, Kind, Message, make_opts
-from fastsio.adapters.redis_url import connect
+from fastsio.adapters.protocol.messages import EMITTER, Kind, Message, make_opts
+from fastsio.adapters.redis_connection.url import connect
 from fastsio.core.namespace import OWN_EVENTS
 
 if TYPE_CHECKING:

@@ -1,7 +1,8 @@
 """Who may import whom: every import and cimport of fastsio against the table of the design.
 
 A layer imports what stands in its row and itself, nothing else of fastsio; imports for type checkers
-and inside functions count too. A module without a row fails: a new one needs a place.
+and inside functions count too. A module without a row fails: a new one needs a place. What is right below
+adapters/ is a layer of its own, "adapters/redis".
 Source: the design, section 4.
 """
 
@@ -34,6 +35,78 @@ PURE = [
     "_flag",
     "models",
 ]  # each may import those to its right
+# What joins servers: the folders and modules of adapters/, which are layers too. What applications name is in
+# adapters/__init__.py, the layer "adapters"; none of these imports it.
+ADAPTERS: dict[str, list[str]] = {
+    "adapters/protocol": [
+        "core",
+        "models",
+        "_codec",
+        "_encoded",
+        "_json",
+    ],  # what servers tell each other
+    "adapters/redis_connection": ["rarely"],  # Redis, whatever for
+    "adapters/presence": ["adapters/protocol", "core"],  # never cluster: it has a port
+    "adapters/cluster": [
+        "adapters/presence",
+        "adapters/protocol",
+        "core",
+        "rarely",
+        "logged",
+        "_eager",
+        "_encoded",
+        "_json",
+    ],  # never a broker: it calls a Bus
+    "adapters/local": [
+        "adapters/cluster",
+        "adapters/protocol",
+        "core",
+        "_codec",
+        "_encoded",
+        "_json",
+    ],  # workers
+    "adapters/memory": ["adapters/cluster", "adapters/protocol", "core", "_encoded"],
+    "adapters/pubsub": [
+        "adapters/cluster",
+        "adapters/protocol",
+        "adapters/redis_connection",
+        "core",
+        "rarely",
+        "packet",
+        "_codec",
+        "_encoded",
+        "_json",
+        "_frames",
+    ],  # python-socketio's format, which has packets' JSON in it
+    "adapters/forwarding": [
+        "adapters/protocol",
+        "adapters/redis_connection",
+        "rarely",
+        "_http",
+        "_ids",
+    ],  # never core: requests, not packets
+    "adapters/recovery": [
+        "adapters/cluster",
+        "adapters/protocol",
+        "adapters/redis_connection",
+        "core",
+        "rarely",
+        "_encoded",
+        "_fanout",
+    ],
+    "adapters/redis": [
+        "adapters/recovery",
+        "adapters/forwarding",
+        "adapters/cluster",
+        "adapters/protocol",
+        "adapters/redis_connection",
+        "core",
+        "_encoded",
+        "_json",
+    ],  # Node's three formats
+}
+# Folders whose parts are layers.
+DIVIDED = {"adapters"}
 LOWER = [
     *PURE,
     "_typed",
@@ -62,6 +135,7 @@ LOWER = [
     "engine",
     "core",
     "adapters",
+    *ADAPTERS,
     "client",
 ]
 STYLES = ["api", "admin", "metrics", "exceptions"]
@@ -162,24 +236,17 @@ MAY_IMPORT: dict[str, list[str]] = {
         "msgpack_packet",
         "_msgpack",
     ],  # never engine, adapters, api or _conn
-    "adapters": [
-        "core",
-        "rarely",
-        "logged",
-        "_eager",
-        "_encoded",
-        "_fanout",
-        "_http",
-        "_ids",
-        "_json",
-        "models",
-        "_codec",  # the last three: python-socketio's format, which has packets' JSON in it
-        "_frames",
-        "packet",
-    ],
-    "managers": ["adapters", "api"],  # python-socketio's classes over adapters' buses
+    "adapters": list(ADAPTERS),
+    **ADAPTERS,
+    "managers": [
+        "adapters/pubsub",
+        "adapters/redis_connection",
+        "api",
+    ],  # python-socketio's classes over its buses
     "emitter": [
-        "adapters",
+        "adapters",  # the formats of the adapters for Redis
+        "adapters/protocol",
+        "adapters/redis_connection",
         "core",
         "_codec",
         "_encoded",
@@ -243,6 +310,8 @@ MAY_IMPORT: dict[str, list[str]] = {
         door: [*LOWER, *STYLES, *FRONT_DOORS, "server", "doors", "check_swap", "schema"]
         for door in FRONT_DOORS
     },
+    # homes.py passes messages on that it does not read.
+    "workers": [*LOWER, *STYLES, *FRONT_DOORS, "server", "doors", "check_swap", "schema", "_raw"],
     "__init__": [*LOWER, *STYLES, *FRONT_DOORS, "server", "doors", "managers", "emitter"],
 }
 
@@ -255,6 +324,7 @@ MAY_ASK_FOR: dict[str, list[str]] = {
 
 IO = {"asyncio", "socket", "ssl", "select", "selectors", "threading", "uvloop", "subprocess"}
 HTTP = {"httptools", "http", "urllib", "aiohttp", "uvicorn"}
+REDIS = {"redis", "hiredis"}
 # What a layer must not import from elsewhere: the pure ones do no IO, Socket.IO's core knows no HTTP and no transport.
 MUST_NOT_IMPORT = {
     "_frames": IO | HTTP,
@@ -280,6 +350,15 @@ MUST_NOT_IMPORT = {
     "_recovery_log": IO | HTTP,
     "options": IO | HTTP,
     "core": {"httptools", "http", "aiohttp", "uvicorn", "uvloop", "socket", "ssl"},
+    "adapters/protocol": IO | HTTP | REDIS,
+    "adapters/presence": HTTP | REDIS | {"socket", "ssl", "threading"},
+    "adapters/cluster": HTTP | REDIS | {"socket", "ssl", "threading"},
+    "adapters/local": HTTP | REDIS | {"socket", "ssl", "threading"},
+    "adapters/memory": IO | HTTP | REDIS,
+    "adapters/pubsub": HTTP | REDIS,
+    "adapters/forwarding": HTTP | REDIS,
+    "adapters/recovery": HTTP | REDIS | {"socket", "ssl", "threading"},
+    "adapters/redis": HTTP | REDIS | {"socket", "ssl", "threading"},
     "_aio": HTTP | {"uvloop", "socket", "ssl"},
     "api": {"httptools", "http", "aiohttp", "uvicorn", "uvloop", "socket", "ssl"},
 }
@@ -294,7 +373,7 @@ class Arrow(NamedTuple):
 
     @property
     def layer(self) -> str:
-        return Path(self.source).parts[0].split(".")[0]
+        return layer_of(self.source)
 
     @property
     def target_layer(self) -> str | None:
@@ -302,10 +381,18 @@ class Arrow(NamedTuple):
         first, *rest = self.target.split(".")
         if first != "fastsio":
             return None
-        return rest[0] if rest else "__init__"
+        part = "/".join(rest[:2])
+        # What is imported from a divided folder itself may be a name there: RedisAdapter.
+        return part if part in ADAPTERS else rest[0] if rest else "__init__"
 
     def __str__(self) -> str:
         return f"{self.source}:{self.line} imports {self.target}"
+
+
+def layer_of(source: str) -> str:
+    """The layer of a file, by its path below fastsio."""
+    first, *rest = (name.split(".")[0] for name in Path(source).parts)
+    return f"{first}/{rest[0]}" if first in DIVIDED and rest[0] != "__init__" else first
 
 
 def arrows_of(source: str, text: str) -> list[Arrow]:
@@ -322,7 +409,7 @@ def arrows_of_python(source: str, text: str) -> Iterator[tuple[int, str]]:
         elif isinstance(node, ast.ImportFrom):
             base = absolute("." * node.level + (node.module or ""), source)
             for name in node.names:
-                yield node.lineno, f"{base}.{name.name}" if base == "fastsio" else base
+                yield node.lineno, named_in(base, name.name)
 
 
 IMPORT = re.compile(r"^[ \t]*c?import[ \t]+(?P<names>[^\n]+)", re.MULTILINE)
@@ -341,10 +428,13 @@ def arrows_of_cython(source: str, text: str) -> Iterator[tuple[int, str]]:
         base = absolute(match["base"], source)
         for name in match["names"].strip("() \t").replace("\v", " ").split(","):
             if name.strip():
-                yield (
-                    line_of(match, text),
-                    f"{base}.{name.split()[0]}" if base == "fastsio" else base,
-                )
+                yield line_of(match, text), named_in(base, name.split()[0])
+
+
+def named_in(base: str, name: str) -> str:
+    """What `from base import name` means: of what is divided in layers, one of them."""
+    divided = {"fastsio", *(f"fastsio.{folder}" for folder in DIVIDED)}
+    return f"{base}.{name}" if base in divided else base
 
 
 def line_of(match: re.Match[str], text: str) -> int:
@@ -417,8 +507,9 @@ def test_every_import_is_in_the_table():
 
 
 def test_every_module_has_a_place_in_the_table():
-    layers = {path.relative_to(PACKAGE).parts[0].split(".")[0] for path in files()}
+    layers = {layer_of(path.relative_to(PACKAGE).as_posix()) for path in files()}
     assert layers <= MAY_IMPORT.keys()
+    assert layers >= ADAPTERS.keys()
 
 
 def test_the_table_has_no_circle_but_among_front_doors():
@@ -518,7 +609,10 @@ def is_import_or_all(node: ast.stmt) -> bool:
         ("core/hub.py", "from fastsio import AsyncServer"),
         ("core/hub.py", "from fastsio import (\n    _codec,\n    _conn,\n)"),
         ("core/hub.py", "def f():\n    from fastsio.api.io import IO"),
-        ("core/hub.py", "if TYPE_CHECKING:\n    from fastsio.adapters.cluster import Cluster"),
+        (
+            "core/hub.py",
+            "if TYPE_CHECKING:\n    from fastsio.adapters.cluster.server import Cluster",
+        ),
         ("core/hub.py", "import httptools"),
         ("core/hub.py", "from http import HTTPStatus"),
         ("core/deep/down.py", "from ...engine import session"),
@@ -528,7 +622,26 @@ def is_import_or_all(node: ast.stmt) -> bool:
         ("api/aio.py", "from fastsio.engine.engine import Engine"),
         ("api/aio.py", "from fastsio.server import Server"),
         ("api/aio.py", "from fastsio._codec import encode_packet"),
-        ("adapters/redis.py", "from fastsio.engine import engine"),
+        ("adapters/redis/bus.py", "from fastsio.engine import engine"),
+        ("adapters/redis_connection/link.py", "from fastsio.adapters.cluster.bus import Bus"),
+        ("adapters/redis_connection/link.py", "from fastsio.core.hub import Hub"),
+        ("adapters/forwarding/forwarder.py", "from fastsio.core.hub import Hub"),
+        ("adapters/cluster/bus.py", "from fastsio.adapters.redis.classic import RedisAdapter"),
+        ("adapters/cluster/bus.py", "from fastsio.adapters import redis"),
+        ("adapters/cluster/bus.py", "from fastsio.adapters import RedisAdapter"),
+        ("adapters/cluster/bus.py", "from fastsio import adapters"),
+        ("adapters/cluster/bus.py", "from ..redis import classic"),
+        ("adapters/cluster/bus.py", "from .. import local"),
+        ("adapters/cluster/bus.py", "def f():\n    import fastsio.adapters.local"),
+        ("adapters/cluster/bus.py", "import redis"),
+        (
+            "adapters/presence/replication.py",
+            "if TYPE_CHECKING:\n    from fastsio.adapters.cluster.server import Cluster",
+        ),
+        ("adapters/local.py", "from fastsio.adapters.memory import MemoryBus"),
+        ("adapters/brand_new.py", "import os"),
+        ("adapters/brand_new/bus.py", "import os"),
+        ("managers/redis.py", "from fastsio.adapters.redis.classic import RedisAdapter"),
         ("client/aio.py", "from fastsio.core.hub import Hub"),
         ("server.py", "from fastsio.api.aio import AsyncServer"),
         ("server.py", "from fastsio.serve import run"),
@@ -595,6 +708,16 @@ def test_forbidden_import_is_detected(source, text):
             "_dispatch.pxd",
             "from fastsio._codec cimport Encoded, Head\nfrom fastsio._fanout cimport Member",
         ),
+        (
+            "adapters/redis/bus.py",
+            "from fastsio.adapters.cluster.bus import Bus\nfrom fastsio.adapters.protocol import wire",
+        ),
+        (
+            "adapters/cluster/server.py",
+            "from . import bus\nfrom .bus import Bus\nfrom ..presence.replication import Presence",
+        ),
+        ("adapters/__init__.py", "from fastsio.adapters.redis.classic import RedisAdapter"),
+        ("emitter.py", "from fastsio import adapters\nfrom fastsio.adapters import RedisAdapter"),
         ("__init__.py", "from fastsio.api.aio import AsyncServer\nfrom fastsio.serve import run"),
     ],
 )

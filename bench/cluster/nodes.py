@@ -3,88 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import resource
 import shutil
-import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 
 from bench.cluster.kinds import APPS, FASTSIO, NODE, Kind
 from bench.install import BUILD, SetupError, node
 from bench.prepare import Tools
-from bench.processes import RunError
+from bench.processes import Program, RunError, free_port, load_result
 
-START_LIMIT_S = 20
-STOP_LIMIT_S = 10
 LOAD_LIMIT_S = 120
 # After the first clients: servers of python-socketio subscribe when one has come.
 JOIN_S = 0.5
 
 
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port: int = s.getsockname()[1]
-        return port
-
-
-def _many_files() -> None:
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-class Process:
-    """A program that listens on `port`, ready for connections once this returns. Raises RunError if it does not."""
+class Process(Program):
+    """A program of a cluster, held to no CPU. Its log goes with it if it has said nothing."""
 
     def __init__(self, name: str, command: list[str], port: int, environ: dict[str, str]):
-        self.name = name
-        self.port = port
-        self.log = BUILD / f"cluster-{name.replace(' ', '-')}-{port}.log"
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                command,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=BUILD,
-                env=environ,
-                preexec_fn=_many_files,
-            )
-        try:
-            self._wait_ready()
-        except RunError:
-            self.stop()
-            raise
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    def _wait_ready(self) -> None:
-        until = time.monotonic() + START_LIMIT_S
-        while time.monotonic() < until:
-            if self._process.poll() is not None:
-                raise RunError(f"{self.name} ended at once:\n{self.log_tail()}")
-            with contextlib.suppress(OSError):
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-                return
-            time.sleep(0.02)
-        raise RunError(f"{self.name} did not listen within {START_LIMIT_S} s:\n{self.log_tail()}")
-
-    def log_tail(self) -> str:
-        return self.log.read_text(errors="replace")[-2000:]
+        log = BUILD / f"cluster-{name.replace(' ', '-')}-{port}.log"
+        super().__init__(name, command, port, environ, log)
 
     def stop(self) -> None:
-        if self._process.poll() is None:
-            self._process.terminate()
-        try:
-            self._process.wait(STOP_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        super().stop()
         if not self.log.read_text(errors="replace").strip():
             self.log.unlink()
 
@@ -146,22 +89,7 @@ class Cluster:
         pids = [one.pid for one in (*self.nodes, self._redis)]
         command = [str(self._tools.load), "--watch", ",".join(map(str, pids)), *arguments]
         run = f"{self.kind.name}: load {' '.join(arguments)}"
-        try:
-            done = subprocess.run(
-                command,
-                capture_output=True,
-                text=True,
-                timeout=LOAD_LIMIT_S,
-                preexec_fn=_many_files,
-            )
-        except subprocess.TimeoutExpired:
-            raise RunError(f"{run} did not end in {LOAD_LIMIT_S} s") from None
-        try:
-            result: dict = json.loads(done.stdout)
-        except ValueError:
-            result = {"ok": False, "error": f"exit {done.returncode}: {done.stderr or done.stdout}"}
-        if not result["ok"]:
-            raise RunError(f"{run}: {result['error']}\n{self._log_tails()}")
+        result = load_result(command, LOAD_LIMIT_S, run, self._log_tails)
         *result["node_cpu_us"], result["redis_cpu_us"] = result.pop("watched_cpu_us")
         return result
 

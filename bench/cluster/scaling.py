@@ -335,7 +335,7 @@ def _made() -> str:
     least, most = cluster["load_average"]
     return (
         f"{cluster['date']}, {cluster['host']['cpus']} CPUs of {cluster['host']['cpu']}, load average {least:.1f} to "
-        f"{most:.1f} meanwhile: other processes ran, so these are CPU times, which were higher than on an idle machine."
+        f"{most:.1f} meanwhile, of which up to 3 are the measurement's own. All are CPU times."
     )
 
 

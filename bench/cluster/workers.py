@@ -7,23 +7,21 @@ Written to results/workers.{json,md}. Exit code 1: an answer was wrong, late or 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import signal
 import statistics
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.cluster.kinds import APPS
-from bench.cluster.nodes import LOAD_LIMIT_S, Process, free_port
+from bench.cluster.nodes import LOAD_LIMIT_S, Process
 from bench.cluster.tables import cell, number, row
 from bench.install import BENCH, SetupError
 from bench.output import RESULTS
 from bench.prepare import Tools, prepare
-from bench.processes import RunError
+from bench.processes import RunError, free_port, load_result
 from bench.report import host, pretty
 
 START_LIMIT_S = 20
@@ -100,13 +98,7 @@ class Workers:
             *(str(self._tools.load), "--port", str(self.server.port)),
             *("--watch", ",".join(map(str, self.pids)), *load.arguments, *window),
         ]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=LOAD_LIMIT_S)
-        try:
-            result: dict = json.loads(done.stdout)
-        except ValueError:
-            result = {"ok": False, "error": f"exit {done.returncode}: {done.stderr or done.stdout}"}
-        if not result["ok"]:
-            raise RunError(f"{' '.join(command)}: {result['error']}\n{self.server.log_tail()}")
+        result = load_result(command, LOAD_LIMIT_S, " ".join(command), self.server.log_tail)
         spent = result["watched_cpu_us"]
         return {
             "cpu_us": sum(spent) / result["count"],

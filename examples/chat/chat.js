@@ -45,7 +45,7 @@ socket.on("connect", () => {
 socket.on("disconnect", (reason) => {
   me.joined = false;
   // Told to go by the server, the client does not come back by itself.
-  if (reason === "io server disconnect" && wanted) setTimeout(() => socket.connect(), 1000);
+  if (reason === "io server disconnect" && wanted) setTimeout(() => socket.active || socket.connect(), 1000);
   showConnection();
 });
 
@@ -326,7 +326,7 @@ $("door-form").onsubmit = (event) => {
   $("door-error").textContent = "";
   wanted = { name: $("door-name").value, room: $("door-room").value };
   if (socket.connected) join(wanted);
-  else socket.connect();
+  else if (!socket.active) socket.connect(); // to one that is on its way it would send a second CONNECT
 };
 
 $("new-room").onsubmit = (event) => {

@@ -10,21 +10,34 @@
 | LocalBus | workers of one machine (fastsio/workers), which need not name it |
 | MemoryBus | servers in one process, for tests |
 
-Those for Redis are imported when they are asked for: they need the extra `redis`. docs/cluster.md says more.
+All are imported when they are asked for. Those for Redis need the extra `redis`. docs/cluster.md says more.
+
+| folder or module | |
+|---|---|
+| redis/ | the three adapters for Redis, in the formats of Node's |
+| pubsub/ | the bus of python-socketio's managers |
+| local, memory | the buses without a broker |
+| recovery/ | clients that come back to any server |
+| forwarding/ | requests that reach the wrong server |
+| cluster/ | a server in its cluster, a namespace's adapter there, and Bus, which all buses are made from |
+| presence/ | who is where in the cluster |
+| redis_connection/ | connections to Redis |
+| protocol/ | what servers tell each other |
+
+Each knows only of some of those below it: tests/test_layers.py says of which.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from fastsio.adapters.bus import Bus
-from fastsio.adapters.local import LocalBus
-from fastsio.adapters.memory import MemoryBus, MemoryHub
-
 if TYPE_CHECKING:
-    from fastsio.adapters.forwarding import Forwarding
-    from fastsio.adapters.redis import RedisAdapter
-    from fastsio.adapters.sharded import ShardedRedisAdapter
-    from fastsio.adapters.streams import RedisStreamsAdapter
+    from fastsio.adapters.cluster.bus import Bus
+    from fastsio.adapters.forwarding.settings import Forwarding
+    from fastsio.adapters.local import LocalBus
+    from fastsio.adapters.memory import MemoryBus, MemoryHub
+    from fastsio.adapters.redis.classic import RedisAdapter
+    from fastsio.adapters.redis.sharded import ShardedRedisAdapter
+    from fastsio.adapters.redis.streams import RedisStreamsAdapter
 
 __all__ = [
     "Bus",
@@ -38,13 +51,17 @@ __all__ = [
 ]
 
 _MODULES = {
-    "Forwarding": "forwarding",
-    "RedisAdapter": "redis",
-    "RedisFormat": "redis",
-    "ShardedRedisAdapter": "sharded",
-    "ShardedFormat": "sharded",
-    "RedisStreamsAdapter": "streams",
-    "StreamsFormat": "streams",
+    "Bus": "cluster.bus",
+    "Forwarding": "forwarding.settings",
+    "LocalBus": "local",
+    "MemoryBus": "memory",
+    "MemoryHub": "memory",
+    "RedisAdapter": "redis.classic",
+    "RedisFormat": "redis.classic",
+    "ShardedRedisAdapter": "redis.sharded",
+    "ShardedFormat": "redis.sharded",
+    "RedisStreamsAdapter": "redis.streams",
+    "StreamsFormat": "redis.streams",
 }
 
 

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from fastsio._codec import Decoder, Parser
 from fastsio._json import Json
-from fastsio.adapters.bus import Bus
-from fastsio.adapters.messages import Kind, Message
-from fastsio.adapters.packets import json_of
+from fastsio.adapters.cluster.bus import Bus
+from fastsio.adapters.protocol.messages import Kind, Message, json_of
 
 if TYPE_CHECKING:
     from fastsio._encoded import Encoded

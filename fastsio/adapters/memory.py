@@ -3,8 +3,8 @@
 import copy
 from typing import TYPE_CHECKING, Any
 
-from fastsio.adapters.bus import Bus
-from fastsio.adapters.messages import Message
+from fastsio.adapters.cluster.bus import Bus
+from fastsio.adapters.protocol.messages import Message
 
 if TYPE_CHECKING:
     from fastsio._encoded import Encoded

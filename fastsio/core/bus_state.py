@@ -15,7 +15,7 @@ class BusState:
     """
 
     def __init__(self, cluster: Any) -> None:
-        """`cluster`: an adapters.cluster.Cluster."""
+        """`cluster`: an adapters.cluster.server.Cluster."""
         self._cluster = cluster
         self._bus = cluster.bus
         # When it went up or down, in seconds of the loop's clock; None: it is not wanted.

@@ -47,6 +47,9 @@ class Hub(HubBase):
     options: Options
     namespaces: dict[str, Namespace]
     observer: Observer | None
+    # Makes the secrets of clients that may come back, and says whose one is that does (workers/homes.py); None: ours.
+    # Of the class: Python shares the keys of 30 attributes at most.
+    homes: Any = None
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -82,7 +85,7 @@ class Hub(HubBase):
         self.parents = Parents(self)
         # What clients come back to who lost their connection; None: they do not.
         self.lost_sessions = SessionStore.of(self)
-        # What reaches the clients of other servers (adapters/cluster.py); None: this is the only one.
+        # What reaches the clients of other servers (adapters/cluster); None: this is the only one.
         self.cluster: Any = None if options.adapter is None else options.adapter.join(self)
         self.root = self.namespace("/")
         self._accepts_any = options.namespaces == "*"

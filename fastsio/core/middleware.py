@@ -36,6 +36,17 @@ def make_step(
     return fn if needed < 2 else Waiting(fn, seconds, tasks)
 
 
+class Refused(Exception):
+    """next(error) was called: meant, and no mistake of the function's. `error` is what it was called with.
+
+    What a function raises comes as it is: it may be a mistake.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
+
+
 class Waiting:
     """Node's form, `fn(*subject, next)`, as a coroutine function without next."""
 
@@ -51,7 +62,8 @@ class Waiting:
     async def __call__(self, *subject: Any, **keywords: Any) -> Any:
         """Ends when next(error, value) is called: returns the value.
 
-        Raises the error, if there is one, and ConnectionRefusedError when next() is not called in time.
+        Raises Refused with the error, if there is one, what the function raises, and ConnectionRefusedError when
+        next() is not called in time.
         """
         call = Next()
         result = self._fn(*subject, call, **keywords)
@@ -61,6 +73,8 @@ class Waiting:
         else:
             await self._expect(call)
         error, value = await call.called
+        if isinstance(error, Exception) and call.is_meant:
+            raise Refused(error)
         if error is not None:
             raise error
         return value
@@ -71,7 +85,7 @@ class Waiting:
         except Exception as error:
             if call.called.done():
                 logger.exception("%r failed after it had called next()", self._fn)
-            call(error)
+            call.end(error)
         else:
             await self._expect(call)
 
@@ -89,18 +103,20 @@ class Waiting:
         await asyncio.wait((call.called,), timeout=self._seconds)
         if not call.called.done():
             logger.warning("%r did not call next() within %s s", self._fn, self._seconds)
-            call(ConnectionRefusedError(TOO_LATE))
+            call.end(ConnectionRefusedError(TOO_LATE))
 
 
 class Next:
     """The `next` that a function gets. Only the first call counts; it may come from another thread.
 
-    `called` has what it was called with: the error, None if there is none, and the value beside it.
+    `called` has what it was called with: the error, None if there is none, and the value beside it. `is_meant`: it was
+    called by the function, and not ended for it.
     """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
+        self.is_meant = False
         self.called: asyncio.Future[tuple[BaseException | None, Any]] = self._loop.create_future()
 
     def __call__(self, error: Any = None, value: Any = None) -> None:
@@ -108,7 +124,13 @@ class Next:
         if threading.get_ident() != self._thread:
             self._loop.call_soon_threadsafe(self, error, value)
         elif not self.called.done():
+            self.is_meant = True
             self.called.set_result((as_error(error), value))
+
+    def end(self, error: Exception) -> None:
+        """The function has failed, or its time is up."""
+        if not self.called.done():
+            self.called.set_result((error, None))
 
 
 def as_error(given: Any) -> BaseException | None:

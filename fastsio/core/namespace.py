@@ -96,7 +96,7 @@ class Namespace(Emitter, Broadcasting, Declaring, Attendance, NamespaceBase):
         self.params: dict[str, Any] = {}
 
     def join_cluster(self, cluster: Any) -> None:
-        """Let its clients be those of several servers (adapters/cluster.py)."""
+        """Let its clients be those of several servers (adapters/cluster)."""
         self.adapter = cluster.adapter_for(self, self.adapter)
         self.asks_adapter = True
 

@@ -9,9 +9,10 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from fastsio._dispatch import Handler, Replies
+from fastsio.core.errors import ConnectionRefusedError
 from fastsio.core.handlers import takes_named
 from fastsio.core.line import Line
-from fastsio.core.middleware import Step, make_step
+from fastsio.core.middleware import Refused, Step, make_step
 from fastsio.core.waiting import Crowd
 
 if TYPE_CHECKING:
@@ -85,19 +86,22 @@ class PacketMiddleware:
                 if hasattr(result, "__await__"):
                     await result
             check_event(args)
+        except Refused as refused:
+            self._refused(args, refused.error, is_meant=True)
+            return None
         except Exception as error:  # noqa: BLE001 - it is the refusal
-            self._refused(args, error)
+            self._refused(args, error, is_meant=isinstance(error, ConnectionRefusedError))
             return None
         return ack.take()
 
-    def _refused(self, args: list[Any], error: Exception) -> None:
+    def _refused(self, args: list[Any], error: Exception, is_meant: bool) -> None:
         if self._socket.handlers_of("error"):
             self._socket.run_listeners("error", error)
             return
         name = args[0] if args else None
         logger.warning(
             "event %r of sid=%.6s… was refused, and nobody listens to its \"error\": %r",
-            name, self._socket.id, error, exc_info=error,
+            name, self._socket.id, error, exc_info=None if is_meant else error,
         )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from fastsio.core.declaring import Declaring
 from fastsio.core.emitter import Emitter
 from fastsio.core.errors import ConnectionRefusedError
 from fastsio.core.handlers import positional_count
-from fastsio.core.middleware import Step, Waiting, make_step
+from fastsio.core.middleware import Refused, Step, Waiting, make_step
 from fastsio.core.patterns import Pattern, compile_pattern
 
 if TYPE_CHECKING:
@@ -99,13 +99,13 @@ class ParentNamespace(Emitter, Broadcasting, Declaring):
                 child.on(event, fn)
 
     async def knows(self, name: str, auth: dict[str, Any]) -> bool:
-        """Whether a client may have that namespace. What the function raises means no; it is logged, unless it is
-        ConnectionRefusedError."""
+        """Whether a client may have that namespace. What the function raises, or next() is called with, means no; the
+        former is logged, unless it is ConnectionRefusedError."""
         if self._judge is None:
             return self.pattern is not None and self.pattern.params_of(name) is not None
         try:
             return bool(await self._judge(name, auth))
-        except ConnectionRefusedError:
+        except (Refused, ConnectionRefusedError):
             return False
         except Exception:
             logger.warning("namespace %r: %r failed", name, self._judge, exc_info=True)

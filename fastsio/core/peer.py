@@ -14,6 +14,7 @@ from fastsio.core.conn import RawSocket
 from fastsio.core.errors import ConnectionRefusedError
 from fastsio.core.handshake import make_environ
 from fastsio.core.line import Line
+from fastsio.core.middleware import Refused
 from fastsio.core.namespace import Guard, Namespace
 from fastsio.core.packets import take_in_turn
 from fastsio.core.peer_leaving import LeavingPeer
@@ -105,8 +106,15 @@ class Peer(LeavingPeer):
         self.session.close("forced close", None if option is None else str(error))
 
     def misplaced(self, packet_type: int, name: str) -> None:
+        """A packet that must not come now: Node closes the connection, so do we."""
+        where = one_line(name)
+        if packet_type == CONNECT:
+            self.session.note_limit(
+                "CONNECT", f"second CONNECT to {where}: was the client's connect() called while the "
+                "first was under way? (socket.active tells)",
+            )  # fmt: skip
         logger.info(
-            "closing session %.6s…: packet type %d in %r", self.session.id, packet_type, name
+            "closing session %.6s…: packet type %d in %s", self.session.id, packet_type, where
         )
         self.session.close()
 
@@ -256,22 +264,16 @@ class Peer(LeavingPeer):
                     await result
             if socket.is_dropped:
                 raise ConnectionRefusedError
+        except Refused as refused:
+            return _noted(namespace, socket, refused.error)
         except ConnectionRefusedError as refusal:
-            return refusal.error_args
+            return _noted(namespace, socket, refusal)
         except Exception as refusal:
-            # May be meant, or a mistake in the middleware: ConnectionRefusedError says which, and is not logged.
+            # May be meant, or a mistake in the middleware: ConnectionRefusedError and next() say which.
             logger.warning(
-                "refused in %r for sid=%.6s…: %r",
-                namespace.name,
-                socket.id,
-                refusal,
-                exc_info=refusal,
-            )
-            error: dict[str, Any] = {"message": str(refusal)}
-            data = getattr(refusal, "data", None)
-            if data is not None:
-                error["data"] = data
-            return error
+                "refused in %r for sid=%.6s…: %r", namespace.name, socket.id, refusal, exc_info=refusal
+            )  # fmt: skip
+            return _said_by(refusal)
         return None
 
     async def _ask_afterwards(self, namespace: Namespace, socket: Socket) -> None:
@@ -356,3 +358,23 @@ class Peer(LeavingPeer):
         for socket in self.sockets.values():
             socket.disconnect()
         self.session.close()
+
+
+def _noted(namespace: Namespace, socket: Socket, refusal: Exception) -> dict[str, Any]:
+    """What the client of a refusal is told that is meant: for the log it is no more than news."""
+    error = _said_by(refusal)
+    logger.info(
+        "refused in %r for sid=%.6s…: %s", namespace.name, socket.id, one_line(error["message"])
+    )
+    return error
+
+
+def _said_by(refusal: Exception) -> dict[str, Any]:
+    """What a client's connect_error has of an exception, as in Node: its text, and its `data` if it has any."""
+    if isinstance(refusal, ConnectionRefusedError):
+        return refusal.error_args
+    error: dict[str, Any] = {"message": str(refusal)}
+    data = getattr(refusal, "data", None)
+    if data is not None:
+        error["data"] = data
+    return error

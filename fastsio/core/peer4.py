@@ -40,7 +40,11 @@ class Peer4(Peer):
     def new_socket_id(self, namespace: "Namespace") -> str:
         """What the client makes of its session's id."""
         sid: str = self.session.id
-        return sid if namespace.name == "/" else f"{namespace.name}#{sid}"
+        if namespace.name != "/":
+            sid = f"{namespace.name}#{sid}"
+        if self.hub.cluster is not None:
+            self.hub.cluster.bus.id_made(namespace.name, sid)
+        return sid
 
     def connect_packet(self, socket: "Socket") -> Encoded:
         return socket.namespace.encode_control(CONNECT, NO_DATA)

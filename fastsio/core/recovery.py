@@ -51,7 +51,10 @@ class Recovery:
         """A client asks to join: let it be who it was, if it can be, else somebody new."""
         pid = None if auth is None else auth.get("pid")
         if auth is None or not isinstance(pid, str) or not can_recover(peer):
-            self._enter_as_new(peer, auth)
+            self.enter_as_new(peer, auth)
+            return
+        homes = self._hub.homes
+        if homes is not None and homes.leads_home(self._namespace, peer, auth):
             return
         offset = auth.get("offset")
         self._let_go_of(pid)
@@ -91,7 +94,7 @@ class Recovery:
 
     def _enter(self, peer: "Peer", auth: dict[str, Any], session: SavedSession | None) -> None:
         if session is None or self._is_too_much(session):
-            self._enter_as_new(peer, auth)
+            self.enter_as_new(peer, auth)
             return
         socket = RecoverableSocket(session.sid, peer.session, self._namespace, peer, auth)
         socket.return_to(session)
@@ -104,12 +107,13 @@ class Recovery:
         size = sum(packet.size for packet in session.missed_packets)
         return size > self._hub.options.max_buffered_bytes
 
-    def _enter_as_new(self, peer: "Peer", auth: dict[str, Any] | None) -> None:
+    def enter_as_new(self, peer: "Peer", auth: dict[str, Any] | None) -> None:
+        """Let a client join as somebody whom nobody has seen before."""
         socket = RecoverableSocket(
             peer.new_socket_id(self._namespace), peer.session, self._namespace, peer, auth
         )
         if can_recover(peer):
-            socket.pid = new_id()
+            socket.pid = new_id() if self._hub.homes is None else self._hub.homes.new_pid()
             self.living[socket.pid] = socket
         peer.enter(self._namespace, socket)
 

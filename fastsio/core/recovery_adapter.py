@@ -1,6 +1,6 @@
 """An adapter that keeps what clients need who lose their connection and come back. Source: Node's SessionAwareAdapter.
 
-An adapter whose clients come back to any server (fastsio/adapters/recovering.py) overrides prepare() and deliver(),
+An adapter whose clients come back to any server (fastsio/adapters/recovery) overrides prepare() and deliver(),
 position(), what is below "sessions", of which restore_session() is a coroutine function there, and `saves_ahead`.
 """
 

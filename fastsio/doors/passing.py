@@ -125,6 +125,16 @@ class Neighbour:
         self._post(request, fd, told)
         return True
 
+    def give_end(self, sock: socket.socket, request: Request, origin: Origin) -> bool:
+        """Let the other process serve `sock`, and `request` as the first that comes on it; False if it can't be.
+
+        It is given away then. origin: whose it is, as the other process can't know.
+        """
+        if self._is_closed or len(self._waiting) >= MAX_WAITING:
+            return False
+        self._post(request, sock.detach(), {"origin": origin})
+        return True
+
     def _give_relayed(self, conn: Conn, request: Request, told: dict[str, Any]) -> bool:
         """Give one end of a pair of sockets, and let the connection's bytes go through the other."""
         near, far = socket.socketpair()

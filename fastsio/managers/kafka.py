@@ -8,8 +8,8 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from fastsio.adapters.pipe import Pipe
-from fastsio.adapters.thread_pipe import Ear, ThreadPipe
+from fastsio.adapters.pubsub.pipe import Pipe
+from fastsio.adapters.pubsub.thread_pipe import Ear, ThreadPipe
 from fastsio.managers.pubsub import PubSubManager
 
 # How often who listens looks whether it shall end.

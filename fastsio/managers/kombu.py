@@ -11,8 +11,8 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-from fastsio.adapters.pipe import Pipe
-from fastsio.adapters.thread_pipe import Ear, ThreadPipe
+from fastsio.adapters.pubsub.pipe import Pipe
+from fastsio.adapters.pubsub.thread_pipe import Ear, ThreadPipe
 from fastsio.managers.pubsub import PubSubManager
 
 # Seconds between heartbeats where the transport has them, unless connection_options say another number.

@@ -1,8 +1,8 @@
 """PubSubManager and AsyncPubSubManager: managers that join servers, and publish without one.
 
 Signatures and contracts: python-socketio 5.18's classes of these names. As there, a subclass with _publish(data) and
-_listen() is a manager for another message queue. A server's own messages go by its bus (adapters/pubsub.py); what is
-below is for a manager that has no server, or whose server is not served.
+_listen() is a manager for another message queue. A server's own messages go by its bus (adapters/pubsub/bus.py);
+what is below is for a manager that has no server, or whose server is not served.
 """
 
 import asyncio
@@ -12,11 +12,11 @@ import secrets
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from fastsio.adapters import pubsub_wire as wire
-from fastsio.adapters.pipe import Pipe
-from fastsio.adapters.pubsub import PubSubBus
-from fastsio.adapters.task_pipe import TaskPipe
-from fastsio.adapters.thread_pipe import Ear, ThreadPipe
+from fastsio.adapters.pubsub import wire
+from fastsio.adapters.pubsub.bus import PubSubBus
+from fastsio.adapters.pubsub.pipe import Pipe
+from fastsio.adapters.pubsub.task_pipe import TaskPipe
+from fastsio.adapters.pubsub.thread_pipe import Ear, ThreadPipe
 from fastsio.api.manager import AsyncManager
 from fastsio.api.sync_views import Manager
 

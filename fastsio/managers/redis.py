@@ -7,10 +7,10 @@ import asyncio
 import threading
 from typing import Any
 
-from fastsio.adapters.pipe import Pipe
-from fastsio.adapters.redis_link import require_redis
-from fastsio.adapters.redis_pipe import RedisPipe
-from fastsio.adapters.redis_url import connect
+from fastsio.adapters.pubsub.pipe import Pipe
+from fastsio.adapters.pubsub.redis_pipe import RedisPipe
+from fastsio.adapters.redis_connection.link import require_redis
+from fastsio.adapters.redis_connection.url import connect
 from fastsio.managers.pubsub import AsyncPubSubManager, PubSubManager
 
 URL = "redis://localhost:6379/0"

@@ -343,16 +343,19 @@ class Connection:
         if self._ending == "stream" and (
             self._stream_id < 0 or self._quic.is_delivered(self._stream_id)
         ):
-            self._ending = "session"
-            if (
-                self._session_id >= 0
-                and self._h3 is not None
-                and self._quic.can_write(self._session_id)
-            ):
-                self._h3.send_data(self._session_id, close_capsule(0, ""), end_stream=True)
-            self.flush_soon()
+            self._end_session()
         elif self._ending == "session" and self._quic.is_delivered(self._session_id):
             self._end_connection(NO_ERROR, "")
+
+    def _end_session(self) -> None:
+        self._ending = "session"
+        if (
+            self._session_id >= 0
+            and self._h3 is not None
+            and self._quic.can_write(self._session_id)
+        ):
+            self._h3.send_data(self._session_id, close_capsule(0, ""), end_stream=True)
+        self.flush_soon()
 
     def reject(self, code: int, reason: str) -> None:
         """End the connection with an error: a browser's WebTransport then fails instead of closing."""
@@ -378,7 +381,11 @@ class Connection:
             self._end_connection(NO_ERROR, "")
 
     def cut(self) -> None:
-        """No more patience: say so, and be over."""
+        """No more patience: say what is left to say without waiting for an answer, and be over."""
+        if self._ending in ("", "stream"):
+            # A browser that hears of the connection's end alone takes it for an error.
+            self._guarded(self._end_session)
+            self._flush()
         self._end_connection(NO_ERROR, "")
         self._flush()
         self.over()

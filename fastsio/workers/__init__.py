@@ -10,6 +10,7 @@ other where the protocol is fastsio.uvicorn's. docs/workers.md says how it works
 | process | what runs in a worker |
 | crew, meeting, link | a worker's end of what joins it with the others |
 | doorman | whose a request is |
+| homes | clients that come back to another worker than their own (connection_state_recovery) |
 """
 
 import os

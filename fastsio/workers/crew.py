@@ -12,10 +12,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastsio._conn import Conn
+from fastsio._http import Request
 from fastsio.adapters.local import LocalBus
+from fastsio.core.recovery_adapter import SessionAwareAdapter
 from fastsio.doors.passing import Neighbour
 from fastsio.server import Server
 from fastsio.workers.doorman import CrewDoorman
+from fastsio.workers.homes import Homes
 from fastsio.workers.link import Link
 from fastsio.workers.meeting import ID_SIZE, Meeting, Met, Word
 
@@ -62,6 +65,8 @@ class Crew:
         self._bus: LocalBus | None = None
         self._hub: Any = None
         self._has_own_ids = False
+        # The cookie by which a browser is known that comes back; None: it makes no difference where.
+        self._cookie: str | None = None
         self._server: Server | None = None
         self._doorman: CrewDoorman | None = None
         self._make: Callable[[], Any] | None = None
@@ -87,6 +92,10 @@ class Crew:
         if isinstance(bus, LocalBus):
             self._bus = bus
             bus.expect()
+        if getattr(hub, "lost_sessions", None) is not None and keeps_for_itself(hub):
+            hub.homes = Homes(self)
+            if hub.options.cookie is not None:
+                self._cookie = hub.options.cookie["name"]
         made = getattr(type(application), "generate_id", None)
         self._has_own_ids = made is not None and not made.__module__.startswith("fastsio.")
 
@@ -199,6 +208,13 @@ class Crew:
             return None
         return next((one for id, one in self.others.items() if id not in through), None)
 
+    def home_of(self, request: Request) -> Other | None:
+        """The worker that had a browser's last session, by its cookie: that alone may recover it. None for others."""
+        if self._cookie is None or self.makes_own_ids:
+            return None
+        home = self.others.get(cookie_in(request, self._cookie)[:ID_SIZE])
+        return None if home is None or home.is_leaving else home
+
     @property
     def makes_own_ids(self) -> bool:
         """Whether the application makes sessions' ids; it may begin to at any time."""
@@ -289,3 +305,17 @@ def prefixed(new_id: Callable[[], str], prefix: str) -> Callable[[], str]:
     """Ids that begin with a prefix, as long and as new as they were."""
     size = len(prefix)
     return lambda: prefix + new_id()[size:]
+
+
+def keeps_for_itself(hub: Any) -> bool:
+    """Whether clients that lose their connection are known to this process alone, and not by a Redis to all."""
+    return type(hub.root.adapter.local) is SessionAwareAdapter
+
+
+def cookie_in(request: Request, name: str) -> str:
+    """The value of a cookie that a request brings, "" if it brings none. RFC 6265 4.2.1."""
+    for pair in (request.header("cookie") or "").split(";"):
+        key, _, value = pair.strip().partition("=")
+        if key == name:
+            return value
+    return ""

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 class CrewDoorman(Doorman):
-    """Gives what names a session of another worker to that one; once this one leaves, what is new to one that stays."""
+    """Gives what names a session of another worker to that one; once this one leaves, what is new to one that stays.
+
+    A browser that comes back goes to the worker that it came from, where that is of use (Crew.home_of()).
+    """
 
     def __init__(self, server: Server, make: Callable[[], Any], crew: "Crew") -> None:
         super().__init__(server, make)
@@ -46,10 +49,13 @@ class CrewDoorman(Doorman):
             # Only what may go on from there has to know where it has been.
             through = (*through, crew.id) if crew.makes_own_ids else ()
             return owner is not None and owner.neighbour.give(conn, request, through)
-        if not crew.is_leaving or giver is not None:
+        if giver is not None:
             return False
-        stays = crew.one_that_stays()
-        return stays is not None and stays.neighbour.give(conn, request)
+        if crew.is_leaving:
+            taker = crew.one_that_stays()
+        else:
+            taker = crew.home_of(request) if request.argument("transport") else None
+        return taker is not None and taker.neighbour.give(conn, request)
 
     async def dismiss(self) -> None:
         await self._crew.close()

@@ -9,13 +9,13 @@ of silence_timeout, request_timeout, presence_interval, heartbeat_timeout. Run w
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import sys
 from typing import Any
 
 import uvloop
+from told_server import requests, say
 
 import fastsio
 from fastsio.adapters import RedisAdapter, RedisStreamsAdapter, ShardedRedisAdapter
@@ -114,13 +114,9 @@ async def main() -> None:
     running = {kind: await fastsio.start(app.io, host, 0) for kind, app in apps.items()}
     for app in apps.values():
         await app.io.bus.ready()
-    print(json.dumps({kind: one.port for kind, one in running.items()}), flush=True)
-    reader = asyncio.StreamReader(limit=1 << 24)
-    loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    with contextlib.suppress(ConnectionError):
-        while line := await reader.readline():
-            asyncio.get_running_loop().create_task(answer(apps, json.loads(line)))
+    say({kind: one.port for kind, one in running.items()})
+    async for request in requests():
+        asyncio.get_running_loop().create_task(answer(apps, request))
     for one in running.values():
         await one.close()
 
@@ -128,7 +124,7 @@ async def main() -> None:
 async def answer(apps: dict[str, App], request: dict[str, Any]) -> None:
     app = apps[request["kind"]]
     value = await getattr(app, request["do"])(*request.get("args", ()))
-    print(json.dumps({"id": request["id"], "value": value}), flush=True)
+    say({"id": request["id"], "value": value})
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from typing import Any
 import fastsio
 
 from .network import Network
-from .servers import PATHS
+from .servers import PATHS, redis_program
 
 HERE = Path(__file__).parent
 KINDS = ("classic", "sharded", "streams")
@@ -144,11 +144,9 @@ class Redis:
         self.url = f"redis://{network.address('redis')}:{REDIS_PORT}"
 
     def start(self) -> None:
-        program = shutil.which("redis-server") or shutil.which("valkey-server")
-        assert program is not None, "these tests need redis-server: apt-get install redis-server"
         options = {"port": str(REDIS_PORT), "save": "", "appendonly": "no", "protected-mode": "no"}
         command = [
-            program,
+            redis_program(),
             *(one for name, value in options.items() for one in (f"--{name}", value)),
         ]
         self._process = self._network.popen(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
 import sys
 from typing import Any
 
 import uvloop
 from steps import follow, freeze
+from told_server import Told
 
 import fastsio
 from fastsio.adapters import RedisAdapter, RedisStreamsAdapter, ShardedRedisAdapter
@@ -34,7 +33,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-class App:
+class App(Told):
     def __init__(self, kind: str, url: str) -> None:
         self.io = fastsio.IO(adapter=MAKERS[kind](url, **OPTIONS.get(kind, {})))
         self.heard: list[Any] = []
@@ -87,8 +86,7 @@ class App:
         value = follow(self.io, steps)
         return await value if asyncio.iscoroutine(value) else value
 
-    async def answer(self, line: bytes) -> dict[str, Any]:
-        request = json.loads(line)
+    async def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         answer = {"id": request["id"]}
         try:
             if "call" in request:
@@ -106,19 +104,5 @@ class App:
             return {**answer, "error": repr(error)}
 
 
-async def main() -> None:
-    app = App(*sys.argv[1:])
-    running = await fastsio.start(app.io, port=0)
-    await app.io.hub.cluster.ready()
-    print(json.dumps({"port": running.port}), flush=True)
-    reader = asyncio.StreamReader(limit=1 << 24)
-    loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    with contextlib.suppress(ConnectionError):
-        while line := await reader.readline():
-            print(json.dumps(await app.answer(line)), flush=True)
-    await running.close()
-
-
 if __name__ == "__main__":
-    uvloop.run(main())
+    uvloop.run(App(*sys.argv[1:]).serve())

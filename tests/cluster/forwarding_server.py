@@ -7,14 +7,12 @@ Every connect that was accepted, and every disconnect, is counted.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import json
 import sys
 from collections import Counter
 from typing import Any
 
 import uvloop
+from told_server import Told
 
 import fastsio
 from fastsio.adapters import Forwarding, RedisAdapter, RedisStreamsAdapter, ShardedRedisAdapter
@@ -26,7 +24,7 @@ ADAPTERS: dict[str, Any] = {
 }
 
 
-class App:
+class App(Told):
     def __init__(self, kind: str, url: str, port: int) -> None:
         advertise = f"127.0.0.1:{port}" if port else None
         self.bus = ADAPTERS[kind](url, forward=Forwarding(advertise=advertise))
@@ -47,6 +45,10 @@ class App:
             "held": len(forwarder.held), "relays": len(forwarder._ends),
         }  # fmt: skip
 
+    async def ready(self) -> None:
+        await super().ready()
+        await self.bus._forwarder._tasks[0]
+
     def name(self) -> str:
         return self.bus._forwarder.name
 
@@ -55,23 +57,6 @@ class App:
         return []
 
 
-async def main() -> None:
-    kind, url, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    app = App(kind, url, port)
-    running = await fastsio.start(app.io, port=port)
-    await app.io.hub.cluster.ready()
-    await app.bus._forwarder._tasks[0]
-    print(json.dumps({"port": running.port}), flush=True)
-    reader = asyncio.StreamReader(limit=1 << 24)
-    loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    with contextlib.suppress(ConnectionError):
-        while line := await reader.readline():
-            request = json.loads(line)
-            value = getattr(app, request["call"])(*request["args"])
-            print(json.dumps({"id": request["id"], "value": value}), flush=True)
-    await running.close()
-
-
 if __name__ == "__main__":
-    uvloop.run(main())
+    port = int(sys.argv[3])
+    uvloop.run(App(*sys.argv[1:3], port).serve(port))

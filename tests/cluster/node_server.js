@@ -2,7 +2,7 @@
 // In: {id, call, chain: [[method, ...args], ...]}; out: {id, value | error}. The last method's result is the answer.
 "use strict";
 const { Server } = require("socket.io");
-const { createClient } = require("redis");
+const { createClient, createCluster } = require("redis");
 const { answerLines, follow } = require("./node_lines.js");
 
 const [kind, url] = process.argv.slice(2);
@@ -14,7 +14,10 @@ const OPTIONS = {
 };
 
 async function connected() {
-  const client = createClient({ url });
+  // redis+cluster://host:port,host:port are nodes of a Redis cluster.
+  const [scheme, nodes] = url.split("://");
+  const rootNodes = nodes.split(",").map((node) => ({ url: `redis://${node}` }));
+  const client = scheme === "redis+cluster" ? createCluster({ rootNodes }) : createClient({ url });
   client.on("error", () => {}); // it connects again by itself
   await client.connect();
   return client;
@@ -33,7 +36,7 @@ async function makeAdapter() {
 }
 
 async function main() {
-  const io = new Server({ adapter: await makeAdapter() });
+  const io = new Server({ adapter: await makeAdapter(), allowEIO3: true });
   const heard = [];
   const connection = (socket) => {
     socket.data = { from: "node" };

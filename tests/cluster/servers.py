@@ -35,6 +35,21 @@ def free_port() -> int:
         return port
 
 
+def redis_program() -> str:
+    """The server that the tests run: $FASTSIO_TEST_REDIS, such as a Valkey's, or the one on the PATH.
+
+    Raises RuntimeError where there is none.
+    """
+    wanted = os.environ.get("FASTSIO_TEST_REDIS")
+    for name in ("redis-server", "valkey-server") if wanted is None else (wanted,):
+        program = shutil.which(name)
+        if program is not None:
+            return program
+    raise RuntimeError(
+        f"these tests need {wanted or 'redis-server'} on the PATH: apt-get install redis-server"
+    )
+
+
 class Redis:
     """A Redis server of its own, which keeps nothing on disk; `options` are of its command line."""
 
@@ -47,13 +62,8 @@ class Redis:
 
     def start(self) -> None:
         """Raises RuntimeError where it is not installed, or does not answer."""
-        program = shutil.which("redis-server") or shutil.which("valkey-server")
-        if program is None:
-            raise RuntimeError(
-                "these tests need redis-server on the PATH: apt-get install redis-server"
-            )
         self._process = subprocess.Popen(
-            [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+            [redis_program(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
              *self._options],
             cwd=self._folder, stdout=subprocess.DEVNULL,
         )  # fmt: skip

@@ -17,7 +17,7 @@ import pytest_asyncio
 
 import fastsio
 from fastsio.adapters import Forwarding, RedisAdapter
-from fastsio.adapters import forwarding as forwarding_module
+from fastsio.adapters.forwarding import forwarder as forwarder_module
 from harness import until
 
 from .servers import Redis, free_port
@@ -248,8 +248,8 @@ async def test_an_owner_that_ends_answers_what_it_holds(stage):
     "these are told after six seconds that their sessions are not known",
 )
 async def test_an_owner_that_is_silent_is_given_up(stage, monkeypatch, caplog):
-    monkeypatch.setattr(forwarding_module, "ASK_S", 0.05)
-    monkeypatch.setattr(forwarding_module, "SILENT_S", 0.3)
+    monkeypatch.setattr(forwarder_module, "ASK_S", 0.05)
+    monkeypatch.setattr(forwarder_module, "SILENT_S", 0.3)
     sid = await stage.session()
     # It is subscribed still, and says nothing.
     stage.owner.forwarder._link._on_message = lambda channel, data: None

@@ -296,7 +296,7 @@ async def test_an_emit_to_no_room_reaches_nobody(pair: Pair, room: list[str]):
     "what is waited for is bounded: of 10,000 the oldest is given up",
 )
 async def test_callbacks_that_wait_are_bounded(pair: Pair, monkeypatch):
-    monkeypatch.setattr("fastsio.adapters.pubsub.MAX_CALLS", 3)
+    monkeypatch.setattr("fastsio.adapters.pubsub.bus.MAX_CALLS", 3)
     for n in range(5):
         await pair.a.emit("question", n, to="nobody", callback=lambda *args: None)
     assert sorted(pair.bus._calls) == [3, 4, 5]

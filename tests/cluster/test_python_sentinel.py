@@ -15,7 +15,7 @@ import fastsio
 from fastsio.testing import TestServer
 from harness import until
 
-from .servers import Redis, free_port
+from .servers import Redis, free_port, redis_program
 
 pytestmark = pytest.mark.asyncio(loop_factories=["uvloop"])
 
@@ -33,11 +33,10 @@ class Sentinel:
             "sentinel down-after-milliseconds mine 500\n"
             "sentinel failover-timeout mine 2000\n"
         )
-        program = shutil.which("redis-server") or shutil.which("valkey-server")
-        assert program is not None, "these tests need redis-server"
         self._process = subprocess.Popen(
-            [program, str(config), "--sentinel"], cwd=self._folder, stdout=subprocess.DEVNULL
-        )
+            [redis_program(), str(config), "--sentinel"],
+            cwd=self._folder, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
 
     @property
     def url(self) -> str:

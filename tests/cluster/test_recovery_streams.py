@@ -19,8 +19,8 @@ import redis.asyncio
 
 import fastsio
 from fastsio.adapters import RedisStreamsAdapter
-from fastsio.adapters import in_flight as in_flight_module
-from fastsio.adapters import stream_recovery as stream_recovery_module
+from fastsio.adapters.recovery import in_flight as in_flight_module
+from fastsio.adapters.recovery import stream as stream_module
 from fastsio.exceptions import ConnectionRefusedError
 from fastsio.testing import TestServer
 from harness import until
@@ -73,7 +73,9 @@ class App:
         client: redis.asyncio.Redis = self.io.hub.cluster.bus._link.client
         await until(lambda: not self.io.hub.cluster.bus.is_behind, "it is sent", 10)
         newest = await client.xrevrange("socket.io", count=1)
-        position = fastsio.adapters.sessions.position_of(newest[0][0].decode()) if newest else 0
+        position = (
+            fastsio.adapters.recovery.sessions.position_of(newest[0][0].decode()) if newest else 0
+        )
         await until(lambda: self.recovery.position >= position, "it has come", 10)
         await self.server.settle()
 
@@ -446,7 +448,7 @@ async def test_namespaces_are_recovered_each_by_itself(apps):
 async def test_a_server_that_began_later_reads_what_was_missed_from_the_stream(
     apps, own_redis: Redis, monkeypatch
 ):
-    monkeypatch.setattr(stream_recovery_module, "PAGE", 7)
+    monkeypatch.setattr(stream_module, "PAGE", 7)
     a, _ = apps
     lost = await a.server.connect()
     a.sockets[lost.sid].join("room")
@@ -542,7 +544,7 @@ async def test_what_is_no_session_ends_in_a_fresh_one(one_app, raw: bytes, caplo
     await one_app.io.hub.cluster.bus._link.client.set(f"sio:session:{PID}", raw)
     one_app.io.emit("seen")
     await one_app.quiet()
-    offset = fastsio.adapters.sessions.entry_at(one_app.recovery.position)
+    offset = fastsio.adapters.recovery.sessions.entry_at(one_app.recovery.position)
     caplog.clear()
     client = await one_app.server.connect(auth={"pid": PID, "offset": offset})
     assert client.pid != PID and not one_app.sockets[client.sid].recovered
@@ -592,7 +594,7 @@ async def one_app(redis: Redis) -> AsyncIterator[App]:
 async def test_a_client_that_comes_back_while_redis_is_away_is_somebody_new(
     apps, own_redis: Redis, is_silent: bool, monkeypatch, caplog
 ):
-    monkeypatch.setattr(stream_recovery_module, "RESTORE_S", 0.5)
+    monkeypatch.setattr(stream_module, "RESTORE_S", 0.5)
     monkeypatch.setattr(in_flight_module, "LATE_S", 0.2)
     a, b = apps
     lost = await a.server.connect()

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 import redis.asyncio
 
-from fastsio.adapters.redis_wire import RedisBatches, RedisWire, open_wire
+from fastsio.adapters.redis_connection.wire import RedisBatches, RedisWire, open_wire
 from harness import until
 
 from .servers import Redis

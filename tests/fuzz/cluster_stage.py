@@ -11,14 +11,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from fastsio._frames import ProtocolError
-from fastsio.adapters import RedisAdapter, RedisStreamsAdapter, ShardedRedisAdapter, wire
-from fastsio.adapters.bus import Bus
+from fastsio.adapters import RedisAdapter, RedisStreamsAdapter, ShardedRedisAdapter
+from fastsio.adapters.cluster.bus import Bus
+from fastsio.adapters.cluster.requests import ClusterGathering
 from fastsio.adapters.local import LocalBus
 from fastsio.adapters.memory import MemoryHub
-from fastsio.adapters.messages import Kind, make_opts
-from fastsio.adapters.pipe import Pipe, Took
-from fastsio.adapters.pubsub import PubSubBus
-from fastsio.adapters.requests import ClusterGathering
+from fastsio.adapters.protocol import wire
+from fastsio.adapters.protocol.messages import Kind, make_opts
+from fastsio.adapters.pubsub.bus import PubSubBus
+from fastsio.adapters.pubsub.pipe import Pipe, Took
 from fastsio.core.acks import PendingAck
 from fuzz.session_targets import CONNECTIONS, Stage
 

@@ -30,13 +30,16 @@ const transfer = (page, file) => page.evaluateHandle(({ name, type, base64 }) =>
 
 const commands = {
   // files: what the page gets at addresses (Playwright's globs) instead of the network's answer, {path, contentType}.
-  async open(name, url, { width = 1200, height = 800, dark = false, touch = false, files = {}, cookies = [] } = {}) {
+  // script: runs in the page before its own.
+  async open(name, url, window = {}) {
+    const { width = 1200, height = 800, dark = false, touch = false, files = {}, cookies = [], script = "" } = window;
     const context = await browser.newContext({
       viewport: { width, height }, colorScheme: dark ? "dark" : "light", hasTouch: touch, isMobile: touch,
     });
     await context.addCookies(cookies);
     const page = await context.newPage();
     for (const [address, file] of Object.entries(files)) await page.route(address, (route) => route.fulfill(file));
+    if (script) await page.addInitScript(script);
     page.setDefaultTimeout(TIMEOUT_MS);
     const errors = [];
     page.on("pageerror", (error) => errors.push(String(error)));

@@ -281,6 +281,32 @@ def test_a_tab_takes_its_name_back_from_a_connection_that_broke_unnoticed(page):
     bob.sees_people("Bob", "Ann")
 
 
+def test_a_click_on_join_before_the_connection_stands_does_not_end_it(page):
+    # A second CONNECT while the first is under way is none that a server takes: it closes the session.
+    script = """(() => {
+        const send = XMLHttpRequest.prototype.send;
+        XMLHttpRequest.prototype.send = function (body) {
+            send.call(this, body);
+            if (body !== "40") return;
+            XMLHttpRequest.prototype.send = send;
+            queueMicrotask(() => {
+                document.getElementById("door-name").value = "Ann";
+                document.getElementById("door-form").requestSubmit();
+                window.joined = true;
+            });
+        };
+    })()"""
+    ann = page(script=script)
+    ann.is_connected_over("websocket")
+    assert ann.run("window.joined")
+    ann.sees_people("Ann")
+    ann.say("First")
+    ann.sees_messages("First")
+    requests = ann.run("performance.getEntriesByType('resource').map((one) => one.name)")
+    handshakes = [one for one in requests if "transport=polling" in one and "sid=" not in one]
+    assert len(handshakes) == 1, requests
+
+
 @pytest.mark.parametrize("server", ["server_aio.py"], indirect=True)
 def test_a_reload_comes_back_to_the_room_with_its_messages_and_nobody_is_told(page):
     ann, bob = page().join("Ann"), page().join("Bob")

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 import fastsio
-from fastsio.adapters.messages import EMITTER
+from fastsio.adapters.protocol.messages import EMITTER
 
 FORMATS = ("redis", "sharded", "streams")
 

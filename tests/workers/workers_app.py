@@ -1,8 +1,10 @@
 """The application of the tests of workers: `fastsio serve workers_app:io`, `workers_app:app` for ASGI servers.
 
 It prints a line of JSON for what happens, in one write: ["up", pid, number] when a worker begins, ["in", pid, sid] and
-["gone", pid, sid, reason] for clients. $WORKERS_OPTIONS: options of IO as JSON. $WORKERS_BROKEN: a
-file; while it is there the application can't be imported.
+["gone", pid, sid, reason] for clients; ["at", pid, prefix, recovered]: how the session's id begins, and whether the
+client is back. $WORKERS_OPTIONS: options of IO as JSON. $WORKERS_FORWARD: [adapter, Redis' URL,
+options of Forwarding] as JSON, for workers of several machines. $WORKERS_BROKEN: a file; while it is there the
+application can't be imported.
 """
 
 from __future__ import annotations
@@ -12,11 +14,17 @@ import os
 from typing import Any
 
 import fastsio
+from fastsio import adapters
 from fastsio.workers import worker_number
 
 settings = json.loads(os.environ.get("WORKERS_OPTIONS", "{}"))
 if os.path.exists(os.environ.get("WORKERS_BROKEN", "")):
     raise ValueError("the application is broken")
+
+
+if "WORKERS_FORWARD" in os.environ:
+    kind, url, options = json.loads(os.environ["WORKERS_FORWARD"])
+    settings["adapter"] = getattr(adapters, kind)(url, forward=adapters.Forwarding(**options))
 
 
 def note(word: str, *values: Any) -> None:
@@ -30,8 +38,11 @@ app = fastsio.ASGIApp(io)
 @io.on("connection")
 def connection(socket: Any) -> None:
     note("in", socket.id)
+    note("at", socket.conn.id[:2], socket.recovered)
     socket.on("disconnect", lambda reason: note("gone", socket.id, reason))
-    socket.on("echo", lambda value: value)
+    socket.on("echo", lambda *values: values[0] if len(values) == 1 else list(values))
+    socket.on("count", lambda n: io.emit("n", n))
+    socket.on("say", lambda text: io.emit("said", text))
     socket.on("who", lambda: [os.getpid(), worker_number()])
     socket.on("join", lambda room: socket.join(room))
     socket.on("size", len)

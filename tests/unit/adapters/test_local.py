@@ -12,7 +12,7 @@ from fastsio._json import DEFAULT_JSON
 from fastsio._msgpack import MsgPack
 from fastsio.adapters import local
 from fastsio.adapters.local import LocalBus, Packed, decode, encode
-from fastsio.adapters.messages import Kind, Message
+from fastsio.adapters.protocol.messages import Kind, Message
 
 
 def carried(message: Message) -> Message:

@@ -6,6 +6,7 @@ What both forms do when all goes well is in test_namespace.py. Source: Node's Na
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 
 import pytest
@@ -165,3 +166,76 @@ async def test_only_the_first_call_of_next_counts():
     call(None, True)
     call(ValueError("late"))
     assert call.called.result() == (None, True)
+
+
+# --- what the log has of a refusal ----------------------------------------------------------------
+
+
+def by_next(socket, next):
+    next(ValueError("not today"))
+
+
+async def by_next_later(socket, next):
+    await asyncio.sleep(0)
+    next(ValueError("not today"))
+
+
+def by_text(socket, next):
+    next("not today")
+
+
+def by_refusal(socket):
+    raise ConnectionRefusedError("not today", {"code": 1})
+
+
+def by_refusal_beside_next(socket, next):
+    raise ConnectionRefusedError("not today")
+
+
+@pytest.mark.parametrize(
+    "middleware", [by_next, by_next_later, by_text, by_refusal, by_refusal_beside_next]
+)
+async def test_a_refusal_that_is_meant_is_a_line_of_info_without_a_traceback(
+    io, caplog, middleware
+):
+    caplog.set_level(logging.INFO, "fastsio.core")
+    io.use(middleware)
+    with pytest.raises(ConnectionRefused, match="not today"):
+        await TestClient(io).connect()
+    [record] = [one for one in caplog.records if "not today" in one.getMessage()]
+    assert (record.levelno, record.exc_info) == (logging.INFO, None)
+    assert "refused in '/'" in record.getMessage()
+
+
+def mistake(socket):
+    raise KeyError("no such thing")
+
+
+async def mistake_later(socket):
+    await asyncio.sleep(0)
+    raise KeyError("no such thing")
+
+
+async def mistake_before_next(socket, next):
+    await asyncio.sleep(0)
+    raise KeyError("no such thing")
+
+
+@pytest.mark.parametrize("middleware", [mistake, mistake_later, mistake_before_next])
+async def test_what_middleware_raises_by_mistake_keeps_its_traceback(io, caplog, middleware):
+    io.use(middleware)
+    with pytest.raises(ConnectionRefused, match="no such thing"):
+        await TestClient(io).connect()
+    [record] = [one for one in caplog.records if "no such thing" in one.getMessage()]
+    assert record.levelno == logging.WARNING
+    assert record.exc_info is not None
+    assert record.exc_info[1].__traceback__ is not None
+
+
+async def test_a_refusal_s_text_can_t_end_the_line_of_the_log(io, caplog):
+    caplog.set_level(logging.INFO, "fastsio.core")
+    io.use(lambda socket, next: next(socket.handshake.auth["says"]))
+    with pytest.raises(ConnectionRefused):
+        await TestClient(io, auth={"says": "a\nb"}).connect()
+    [record] = [one for one in caplog.records if "refused" in one.getMessage()]
+    assert record.getMessage().endswith(r"a\nb")

@@ -122,6 +122,22 @@ async def test_refusal_that_nobody_listens_to_is_logged(io, caplog):
     assert "'x'" in caplog.text and "on purpose" in caplog.text
 
 
+@pytest.mark.parametrize("is_meant", [True, False], ids=["next", "raised"])
+async def test_a_refusal_by_next_that_nobody_listens_to_has_no_traceback(io, caplog, is_meant):
+    def by_next(event, next):
+        next(ValueError("on purpose"))
+
+    def by_mistake(event, next):
+        raise ValueError("on purpose")
+
+    on_connection(io, lambda socket: socket.use(by_next if is_meant else by_mistake))
+    async with TestClient(io) as client:
+        await client.emit("x")
+    [record] = [one for one in caplog.records if "was refused" in one.getMessage()]
+    assert "on purpose" in record.getMessage()
+    assert (record.exc_info is None) is is_meant
+
+
 async def test_several_run_in_their_order_until_one_refuses(io, errors):
     log = []
 

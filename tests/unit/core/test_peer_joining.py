@@ -101,7 +101,9 @@ async def test_second_connect_to_a_joined_namespace_closes_the_connection(io, jo
 
 
 @pytest.mark.fault("a namespace is joined twice at once", "the connection is closed")
-async def test_second_connect_while_the_first_is_asked_closes_the_connection(io, join, slow):
+async def test_second_connect_while_the_first_is_asked_closes_the_connection(
+    io, join, slow, caplog
+):
     joined = []
     io.on("connection", lambda socket: joined.append(socket))
     peer = await join.open(io)
@@ -113,6 +115,7 @@ async def test_second_connect_while_the_first_is_asked_closes_the_connection(io,
     await turns()
     assert joined == []
     assert (io.sockets.sockets, io.sockets.joining) == ({}, {})
+    assert "second CONNECT to /: was the client's connect() called" in caplog.text
 
 
 async def test_event_before_the_connect_reply_closes_the_connection(io, join, slow):

@@ -53,6 +53,28 @@ async def test_drain_closes_webtransport_clients_with_the_others(serve, files):
     assert not server.webtransport.connections
 
 
+@pytest.mark.fault(
+    "a WebTransport client is suspended while the server stops",
+    "the end of its session waits for it, in front of the connection's",
+)
+async def test_client_that_hears_late_is_told_too(serve, files, monkeypatch):
+    app = App("one")
+    server = await serve(app.io, **files)
+    async with WebTransportPeer.at(server) as peer:
+        await (await peer.open()).join()
+        late: list[tuple[Any, Any]] = []
+        with monkeypatch.context() as suspended:
+            suspended.setattr(peer.http, "datagram_received", lambda *one: late.append(one))
+            suspended.setattr(door, "GOODBYE_S", 0.1)
+            await server.close()
+            await until(lambda: late, "what the server has sent")
+        for data, address in late:
+            peer.http.datagram_received(data, address)
+        assert await peer.closed_by_server() == (0, b"")
+        await peer.http.ended_by_server()
+    assert app.ends == ["server shutting down"]
+
+
 async def test_nobody_comes_in_by_webtransport_while_it_drains(serve, files):
     app = App("one")
     server = await serve(app.io, drain_seconds=1.0, **files)

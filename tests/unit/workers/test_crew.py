@@ -1,7 +1,4 @@
-"""Workers in the test's process: each has its own port, so that a test says which worker a request reaches.
-
-With processes, on one port: tests/workers.
-"""
+"""What joins workers: whose a request is, what they tell each other, their coming and going. See crew_tools.py."""
 
 from __future__ import annotations
 
@@ -9,89 +6,19 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
+from crew_tools import Make, Worker, ask, at, joined
 
 import fastsio
 from asgi_pages import Pages
 from fastsio.asgi import ASGIApp
 from fastsio.workers.crew import Crew, prefixed
-from harness import FakePeer, RawConnection, http, until
+from harness import RawConnection, http, until
 
 POLL = "/socket.io/?EIO=4&transport=polling"
-
-
-class Worker:
-    """A server of the crew; `came` and `gone` are the ids of clients."""
-
-    def __init__(self, number: int, folder: str, **options: Any) -> None:
-        self.io = fastsio.IO(**options)
-        self.crew = Crew(folder, number)
-        self.number = number
-        self.came: list[str] = []
-        self.gone: list[str] = []
-        self.server: Any = None
-        self.io.on("connection", self.connected)
-
-    @property
-    def url(self) -> str:
-        return str(self.server.url)
-
-    def connected(self, socket: Any) -> None:
-        self.came.append(socket.id)
-        socket.on("disconnect", lambda reason: self.gone.append(socket.id))
-        socket.on("who", lambda: self.number)
-        socket.on("size", len)
-        socket.on("join", socket.join)
-
-
-Make = Callable[..., Awaitable[list[Worker]]]
-
-
-@pytest_asyncio.fixture
-async def crew(serve: Any, tmp_path: Path) -> Any:
-    """`workers = await crew(count, **options)`; at the end each client has had one disconnect."""
-    workers: list[Worker] = []
-
-    async def make(
-        count: int = 3, start: dict[str, Any] | None = None, app: Any = None, **options: Any
-    ) -> list[Worker]:
-        for number in range(count):
-            worker = Worker(number, str(tmp_path), **options)
-            shown = worker.io if app is None else app(worker.io)
-            worker.server = await serve(shown, crew=worker.crew, **(start or {}))
-            workers.append(worker)
-        await until(
-            lambda: all(len(one.crew.others) == count - 1 for one in workers), "all have met"
-        )
-        return workers
-
-    yield make
-    for worker in workers:
-        await until(lambda worker=worker: sorted(worker.came) == sorted(worker.gone), "the ledger")
-
-
-async def joined(worker: Worker, transport: str = "polling") -> FakePeer:
-    peer = await FakePeer(worker.url, transport).open()
-    await peer.connect()
-    return peer
-
-
-async def ask(peer: FakePeer, *event: Any) -> Any:
-    await peer.send(f"420{json.dumps(event)}")
-    packet = str(await peer.receive())
-    assert packet.startswith("430"), packet
-    return json.loads(packet[3:])[0]
-
-
-def at(peer: FakePeer, worker: Worker) -> FakePeer:
-    """The same client, whose requests reach that worker from now on."""
-    peer.url = worker.url
-    return peer
 
 
 # --- whose a request is ---------------------------------------------------------------------------
