@@ -305,9 +305,10 @@ class AsyncLine(BaseLine):
     async def _send_all(self) -> None:
         while self._waiting:
             self._batch, self._waiting = self._waiting, []
-            outcomes = await self._outcomes([command for command, _ in self._batch])
-            for (_, sent), outcome in zip(self._batch, outcomes, strict=True):
-                _settle(sent, outcome)
+            commands = [command for command, _ in self._batch]
+            # No name here for what comes of it: since Python 3.12 an error's traceback leads to this frame too, and
+            # a future that it kept would tell an error that nobody awaits only when garbage is collected.
+            _settle_all(self._batch, await self._outcomes(commands))
             self._batch = []
         self._sending = None
 
@@ -343,6 +344,11 @@ class AsyncLine(BaseLine):
             await asyncio.wait([self._sending])
         if self.is_own:
             await self.client.aclose()
+
+
+def _settle_all(batch: "list[tuple[Command, asyncio.Future[None]]]", outcomes: list[Any]) -> None:
+    for (_, sent), outcome in zip(batch, outcomes, strict=True):
+        _settle(sent, outcome)
 
 
 def _settle(sent: "asyncio.Future[None]", outcome: Any) -> None:
