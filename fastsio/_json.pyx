@@ -270,6 +270,12 @@ cdef bint is_text_deeper(const char* p, Py_ssize_t n, int most) noexcept:
     return False
 
 
+def is_nested_too_deeply(bytes text) -> bool:
+    """Whether JSON that others have judged is nested deeper than decoders take by default."""
+    cdef Py_ssize_t n = len(text)
+    return n > MAX_LOAD_DEPTH and is_text_deeper(PyBytes_AS_STRING(text), n, MAX_LOAD_DEPTH)
+
+
 def _plain(value, list found, int depth=0):
     """`value` as the stdlib's json writes what JavaScript would: bytes to placeholders (collected in `found`), NaN
     and infinities to null. ValueError if it is too deep or circular.

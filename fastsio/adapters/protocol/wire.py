@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fastsio._codec import encode_packet
-from fastsio._json import DEFAULT_JSON, Json
+from fastsio._json import DEFAULT_JSON, Json, is_nested_too_deeply
 from fastsio.adapters.protocol.messages import Kind, Message, json_of
 from fastsio.models import as_builtins
 
@@ -165,6 +165,9 @@ def _decoded(decode: Callable[[bytes], Any], data: bytes) -> Any:
 
 def _text(content: _Content) -> bytes:
     text = bytes(content.packet.data)
+    # msgspec goes as deep as Python lets C go: a thousand calls in 3.11, and ten thousand since.
+    if is_nested_too_deeply(text):
+        raise ValueError("JSON nested too deeply")
     if not text.isascii():
         text.decode()  # msgspec does not look whether what it leaves is UTF-8; clients do
     return text
