@@ -353,7 +353,7 @@ class Connection:
             self._let_leave()
 
     def _let_leave(self) -> None:
-        """Chromium takes the end of the connection for an error if it comes right behind the session's: it goes first."""
+        """Chromium takes the connection's end for an error if it comes right behind the session's: so it goes first."""
         if self._ending != "told":
             self._ending = "told"
             self._loop.call_later(LEAVE_S, self._end_told)
