@@ -490,9 +490,10 @@ def test_nothing_that_was_sent_is_held(stage):
     assert (sys.getrefcount(packet), sys.getrefcount(stage.clients[0].conn)) == references
 
 
-async def test_a_server_that_was_closed_has_no_ring(serve):
+async def test_a_server_that_was_closed_has_no_ring(serve, monkeypatch):
     import fastsio
 
+    monkeypatch.delenv("FASTSIO_NO_IO_URING", raising=False)
     server = await serve(fastsio.AsyncServer())
     flusher = server.engine.flusher
     assert isinstance(flusher.sends, Batch)
