@@ -11,11 +11,13 @@ compiler, FASTSIO_SANITIZE_LEVEL how much it optimises with them (scripts/saniti
 The official client for browsers is brought from npm on the way (scripts/bundle.py), where npm is.
 """
 
+import filecmp
 import hashlib
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import Cython
 from Cython.Build import cythonize
@@ -108,6 +110,12 @@ class BuildExt(build_ext):
         # Else only what is newer is copied, which the build of other settings need not be.
         self.force = True
         super().copy_extensions_to_source()
+
+    def copy_file(self, infile: str, outfile: str, *args: Any, **options: Any) -> tuple[str, bool]:
+        """As the base's, but what is there already stays: a build beside this one may be reading or copying it."""
+        if Path(outfile).is_file() and filecmp.cmp(infile, outfile, shallow=False):
+            return outfile, False
+        return super().copy_file(infile, outfile, *args, **options)
 
 
 class BuildPy(build_py):

@@ -11,9 +11,21 @@ cdef enum:
     FEW_PACKETS = 32768
 
 
+cdef class Flusher
+
+
 cdef class MessageHandler:
     cdef int text(self, const char* data, Py_ssize_t n) except -1
     cdef int binary(self, bytes data) except -1
+
+
+cdef enum:
+    # Outlets that wait, from which on it pays to send for them together; see _batch.
+    FEWEST_SENDS = 8
+
+
+cdef class Sends:
+    cdef int send(self, Flusher flusher, list waiting) except -1
 
 
 cdef class Flusher:
@@ -26,6 +38,7 @@ cdef class Flusher:
     cdef readonly Py_ssize_t failures
     cdef public int64_t dropped     # packets that clients did not get: volatile ones, and those of full buffers
     cdef public double send_timeout_s   # see the option send_timeout; 0: none
+    cdef public Sends sends             # who sends for many outlets at once; None: each for itself
     # Of all sessions, while is_counting is set: packets of Engine.IO, and the bytes that carried them.
     cdef public bint is_counting
     cdef public int64_t packets_in
@@ -62,6 +75,8 @@ cdef class Outlet:
     cdef int enqueue(self, Encoded encoded) except -1
     cdef bint refuse(self, bint is_volatile) except -1
     cdef int flush(self) except -1
+    cdef bytes begin_send(self, list empty, int* fd)
+    cdef int end_send(self, bytes data, Py_ssize_t sent) except -1
 
 
 cdef inline bint has_too_many(Outlet outlet) noexcept:

@@ -25,11 +25,14 @@ class Member:
     id: str
     session: Any
 
+class Sends: ...
+
 class Flusher:
     is_scheduled: bool
     failures: int
     dropped: int
     send_timeout_s: float
+    sends: Sends | None
     is_counting: bool
     packets_in: int
     packets_out: int

@@ -47,6 +47,14 @@ cdef class Member:
     """What the fan-out sees of a socket: an id and the session that carries it."""
 
 
+cdef class Sends:
+    """Port: who sends for many outlets at once. Implemented by _batch.Batch."""
+
+    cdef int send(self, Flusher flusher, list waiting) except -1:
+        """flush() for some of those that wait: each for which it was done is None in the list afterwards."""
+        raise NotImplementedError
+
+
 cdef class Flusher:
     """Collects the outlets that were written to in a loop turn and flushes each once, at its end.
 
@@ -74,11 +82,16 @@ cdef class Flusher:
     def run(self) -> None:
         """Flush all that wait; the failure of one is logged, counted, ends its session, and stops no other."""
         cdef list waiting = self.waiting
+        cdef Sends sends = self.sends  # a reference: it may be given up while it is at work
         cdef Outlet outlet
         # Two lists in turn: a new one might not be had, and then nobody would be flushed any more.
         self.waiting, self.spare = self.spare, waiting
         self.is_scheduled = False
+        if sends is not None and len(waiting) >= FEWEST_SENDS:
+            sends.send(self, waiting)
         for outlet in waiting:
+            if outlet is None:
+                continue
             outlet.is_waiting = False
             try:
                 outlet.flush()
@@ -191,6 +204,18 @@ cdef class Outlet:
         """Send what is queued, as far as the transport takes it now."""
         self.drain()
         return 0
+
+    cdef bytes begin_send(self, list empty, int* fd):
+        """flush() in two steps: take all that is queued, for one send() to `fd`, and let `empty` be the queue.
+
+        None if this can't be, now or at all: then nothing has changed, and flush() is to be called. Runs no code of
+        others.
+        """
+        return None
+
+    cdef int end_send(self, bytes data, Py_ssize_t sent) except -1:
+        """So much of begin_send()'s data was sent; 0 or less: nothing, for whatever reason."""
+        raise NotImplementedError
 
     def drain(self) -> None:
         """flush() for transports written in Python."""

@@ -198,6 +198,33 @@ cdef class Stream(Outlet):
             self.flow.flushed(self)
         return 0
 
+    cdef bytes begin_send(self, list empty, int* fd):
+        """What flush() would give to one send(), where that is all it would do; see Outlet."""
+        cdef list queue = self.queue
+        cdef bytes data
+        if self.fd < 0 or not self.is_writable or not queue or self.transport is None:
+            return None
+        if self.deflate is not None or self.closes_when_drained or self.ends_now:
+            return None
+        if self.buffered_bytes > JOIN_BYTES and len(queue) > 1:
+            return None
+        data = join_frames(queue)
+        if self.flusher.is_counting:
+            self.count_out(len(queue), len(data))
+        fd[0] = self.fd
+        self.queue = empty
+        self.buffered_bytes = 0
+        return data
+
+    cdef int end_send(self, bytes data, Py_ssize_t sent) except -1:
+        if sent <= 0:
+            self.write(data)  # which finds out why
+        elif sent < len(data) and self.transport is not None:
+            self.transport.write(memoryview(data)[sent:])
+        if self.flow is not None:
+            self.flow.flushed(self)
+        return 0
+
     cdef bytes take_some(self):
         """The first packets of a long queue, off it."""
         cdef list queue = self.queue

@@ -14,7 +14,14 @@ import sys
 from sanitised import build
 
 # Not those of what is not compiled and starts npm or compilers.
-NOT_OURS = ("bundle_build", "load_generator", "bench_report", "feature_table", "fault_table")
+NOT_OURS = (
+    "build",
+    "bundle_build",
+    "load_generator",
+    "bench_report",
+    "feature_table",
+    "fault_table",
+)
 DEFAULT = [
     "-q",
     "tests/unit",

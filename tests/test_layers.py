@@ -118,6 +118,7 @@ LOWER = [
     "_session",
     "_joining",
     "_deflate",
+    "_batch",
     "_stream",
     "_conn",
     "_shared",
@@ -167,6 +168,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     "static": ["_http"],  # files as answers to requests
     "_deflate": ["_encoded", "_frames"],  # permessage-deflate, pure
     "pages": ["static", "_http", "_eager", "logged"],  # and texts and functions
+    "_batch": ["_fanout"],  # the sends of many outlets at once
     "_stream": ["_flag", "_frames", "_encoded", "_deflate", "_fanout"],  # writing to a transport
     "_conn": [
         "_flag",
@@ -200,6 +202,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "rarely",
         "logged",
         "_eager",  # middleware and questions that do not wait are answered at once
+        "_batch",
         "_deflate",
         "_fanout",
         "_codec",

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from fastsio._batch import new_batch
 from fastsio._dialects import dialect_of
 from fastsio._encoded import encode_engine_packet, encode_messages
 from fastsio._fanout import Flusher
@@ -105,6 +106,7 @@ class Engine(EngineBase):
         # Every session's buffer is watched; else only where somebody asks for it.
         self.watches_flow = options.buffer_policy != "close" or options.high_water is not None
         self.flusher = Flusher(loop.call_soon, loop)
+        self.flusher.sends = new_batch()
         self.flusher.send_timeout_s = options.send_timeout or 0.0
         delays = (
             options.ping_interval,
@@ -476,6 +478,7 @@ class Engine(EngineBase):
         for session in list(self.sessions.values()):
             session.shut_down(reason)
         self.wheel.close()
+        self.flusher.sends = None  # it may have a descriptor
 
 
 def asks_for_websocket(request: Request) -> bool:

@@ -31,6 +31,8 @@ REQUEST_REJECTED = 0x10B
 STREAM_REJECTED = 0x3994BD84
 # How long the end may take: ours, with the client's acknowledgements.
 CLOSE_S = 5.0
+# How long a client that knows of the session's end may take to end the connection.
+LEAVE_S = 0.5
 MAX_HEADERS = 128
 # What no header, path or method has: RFC 9110 5.5.
 FORBIDDEN = frozenset(b"\0\r\n")
@@ -60,7 +62,8 @@ class Connection:
         self._capsules = CapsuleReader()
         self._session_id = -1
         self._stream_id = -1
-        # What waits to be acknowledged at the end: "stream", then "session"; "" before that.
+        # What waits to be acknowledged at the end: "stream", then "session"; "told" when the client has it all, then
+        # "connection"; "" before that.
         self._ending = ""
         self._is_over = False
         self._flushes = False
@@ -247,7 +250,9 @@ class Connection:
         """The client has ended its session, or a stream without which there is none."""
         if self.stream is not None:
             self.stream.gone(None)
-        if self._ending != "connection":
+        if self._ending in ("session", "told"):  # which is the client's answer to our end of it
+            self._let_leave()
+        elif self._ending != "connection":
             self._end_connection(NO_ERROR, "")
 
     def _terminated(self, event: events.ConnectionTerminated) -> None:
@@ -345,6 +350,17 @@ class Connection:
         ):
             self._end_session()
         elif self._ending == "session" and self._quic.is_delivered(self._session_id):
+            self._let_leave()
+
+    def _let_leave(self) -> None:
+        """Chromium takes the connection's end for an error if it comes right behind the session's: so it goes first."""
+        if self._ending != "told":
+            self._ending = "told"
+            self._loop.call_later(LEAVE_S, self._end_told)
+
+    def _end_told(self) -> None:
+        """The client knows that the session has ended, and has kept the connection."""
+        if self._ending == "told" and not self._is_over:
             self._end_connection(NO_ERROR, "")
 
     def _end_session(self) -> None:
@@ -383,7 +399,6 @@ class Connection:
     def cut(self) -> None:
         """No more patience: say what is left to say without waiting for an answer, and be over."""
         if self._ending in ("", "stream"):
-            # A browser that hears of the connection's end alone takes it for an error.
             self._guarded(self._end_session)
             self._flush()
         self._end_connection(NO_ERROR, "")

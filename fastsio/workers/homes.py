@@ -185,8 +185,11 @@ class LedHome(PassedOn):
         if was_open:
             self._session.close()
             return
-        logger.warning("a client of another worker is somebody new here: %s", why)
         peer, session = self._peer, self._session
+        # Of a worker that hangs all clients may come.
+        session.engine.rare_log.note(
+            "home", "a client of another worker is somebody new here: %s", why
+        )
         session.handler = peer
         session.set_deadline(peer.hub.options.connect_timeout, peer.never_joined)
         self._namespace.recovery.enter_as_new(peer, self._auth)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import fastsio
-from fastsio.webtransport import door
+from fastsio.webtransport import connection, door
 from harness import FakePeer, until
 from webtransport_peer import WebTransportPeer
 
@@ -72,6 +72,27 @@ async def test_client_that_hears_late_is_told_too(serve, files, monkeypatch):
             peer.http.datagram_received(data, address)
         assert await peer.closed_by_server() == (0, b"")
         await peer.http.ended_by_server()
+    assert app.ends == ["server shutting down"]
+
+
+async def test_connection_stays_a_while_for_a_client_that_answers_the_end(
+    serve, files, monkeypatch
+):
+    """Chromium tells its page of an error if both end at once."""
+    app = App("one")
+    server = await serve(app.io, **files)
+    monkeypatch.setattr(connection, "LEAVE_S", 0.3)
+    async with WebTransportPeer.at(server) as peer:
+        await (await peer.open()).join()
+        closing = asyncio.ensure_future(server.close())
+        assert await peer.closed_by_server() == (0, b"")
+        peer.http.send(peer.session_id, b"", ends=True)
+        loop = asyncio.get_running_loop()
+        answered_at = loop.time()
+        end = await peer.http.ended_by_server()
+        assert end.error_code == 0x100
+        assert loop.time() - answered_at > 0.25
+        await closing
     assert app.ends == ["server shutting down"]
 
 
