@@ -204,7 +204,7 @@ cdef class Stream(Outlet):
         cdef bytes data
         if self.fd < 0 or not self.is_writable or not queue or self.transport is None:
             return None
-        if self.deflate is not None or self.closes_when_drained or self.ends_now:
+        if self.deflate is not None or self.closes_when_drained:
             return None
         if self.buffered_bytes > JOIN_BYTES and len(queue) > 1:
             return None
