@@ -346,16 +346,17 @@ cdef class Conn(Stream):
 
     def answer_close(self, int code) -> None:
         """The peer sent a Close: answer it unless it is an answer, and end the connection."""
-        if self.phase != WEBSOCKET:
-            self.close()  # RFC 6455 7.1.1: the server closes TCP first
-            return
-        # RFC 6455 5.5.1: usually the code that was received is sent back.
-        self.queue_raw(close_frame(code))
-        self.phase = CLOSING
-        if self.receiver is not None:
-            self.receiver.websocket_closed(self, code)
-        if self.phase != CLOSED:  # 7.1.1: drop what comes. A full close would reset, and our Close be lost.
-            self.end_after_flush()
+        receiver = self.receiver
+        if self.phase == WEBSOCKET:
+            # RFC 6455 5.5.1: usually the code that was received is sent back.
+            self.queue_raw(close_frame(code))
+            self.phase = CLOSING
+            if receiver is not None:
+                receiver.websocket_closed(self, code)
+        # RFC 6455 7.1.1: the server closes TCP first.
+        self.close()
+        if not self.is_writable and self.phase != CLOSED:  # what the client does not read keeps it from closing
+            self.router.watch(self, CLOSE_S)
 
     # --- closing -----------------------------------------------------------------------------
 
@@ -365,7 +366,6 @@ cdef class Conn(Stream):
         self.phase = CLOSING
         reader_clear(&self.reader)
         self.router.watch(self, CLOSE_S)
-        self.transport.resume_reading()  # who is not read is not seen to close
         self.closes_when_drained = True
         if not self.is_waiting:
             self.flush()
@@ -377,6 +377,7 @@ cdef class Conn(Stream):
         self.is_closed = True
         self.phase = CLOSING
         reader_clear(&self.reader)
+        self.ends_now = True
         self.flush()
         self.transport.close()
 

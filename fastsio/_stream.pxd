@@ -20,7 +20,8 @@ cdef class Stream(Outlet):
     cdef float stalled_s            # how long ago that was; below 0: nobody has looked since the pause
     cdef int fd                     # for direct sends; -1 where the transport must do it (TLS)
     cdef readonly flag is_secure
-    cdef flag closes_when_drained   # what is queued now is the last
+    cdef flag closes_when_drained
+    cdef flag ends_now              # what is sent now is the last
     cdef int begin_writing(self, transport) except -2
     cdef int queue_raw(self, bytes data) except -1
     cdef int end_of_read(self) except -1

@@ -79,9 +79,7 @@ async def play(case: Case, pieces: Callable[[bytes], list[bytes]]) -> None:
     else:
         transport.feed(client_frame(CLOSE))
         assert frames_of(transport.take(), answer) == [(CLOSE, b"")]
-        assert (
-            transport.has_ended
-        )  # RFC 6455 7.1.1: the server first, and it drops what still comes
+        assert transport.is_lost
     transport.lose()
 
 
