@@ -22,6 +22,10 @@ cdef class MessageHandler:
 cdef enum:
     # Outlets that wait, from which on it pays to send for them together; see _batch.
     FEWEST_SENDS = 8
+    # Answers to reads that wait for each other. 32 and 256 cost the same, and the first waits for the last.
+    MOST_ANSWERS = 64
+    # Reads that answer by themselves until it is looked again how many do in a turn.
+    DIRECT_READS = 32
 
 
 cdef class Sends:
@@ -34,6 +38,9 @@ cdef class Flusher:
     cdef object run_bound
     cdef list waiting
     cdef list spare                 # what `waiting` is next; empty
+    cdef Py_ssize_t answers         # to this turn's reads, that waited for its end
+    cdef int direct_reads           # reads that may still answer by themselves
+    cdef bint is_flushing
     cdef readonly bint is_scheduled
     cdef readonly Py_ssize_t failures
     cdef public int64_t dropped     # packets that clients did not get: volatile ones, and those of full buffers
@@ -46,6 +53,9 @@ cdef class Flusher:
     cdef public int64_t bytes_in
     cdef public int64_t bytes_out
     cdef int add(self, Outlet outlet) except -1
+    cdef bint is_busy(self) noexcept
+    cdef int add_answer(self, Outlet outlet) except -1
+    cdef int flush_waiting(self) except -1
 
 
 cdef class Outlet

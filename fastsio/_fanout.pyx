@@ -68,6 +68,7 @@ cdef class Flusher:
         self.loop = loop
         self.waiting = []
         self.spare = []
+        self.direct_reads = DIRECT_READS
         self.run_bound = self.run
 
     cdef int add(self, Outlet outlet) except -1:
@@ -79,14 +80,38 @@ cdef class Flusher:
         outlet.is_waiting = True
         return 0
 
+    cdef bint is_busy(self) noexcept:
+        """Whether the answer to a read should wait for others: many did in the last turn, or it is time to look."""
+        if self.sends is None:
+            return False
+        if self.direct_reads == 0:
+            return True
+        self.direct_reads -= 1
+        return False
+
+    cdef int add_answer(self, Outlet outlet) except -1:
+        """add() for the answers to a read. What answers alone wait for is short: the first MOST_ANSWERS go at once."""
+        self.add(outlet)
+        self.answers += 1
+        if self.answers % MOST_ANSWERS == 0 and len(self.waiting) == MOST_ANSWERS and not self.is_flushing:
+            self.flush_waiting()
+        return 0
+
     def run(self) -> None:
+        """The end of a loop turn: flush all that wait, and note whether many reads were answered."""
+        self.is_scheduled = False
+        self.direct_reads = 0 if self.answers >= FEWEST_SENDS else DIRECT_READS
+        self.answers = 0
+        self.flush_waiting()
+
+    cdef int flush_waiting(self) except -1:
         """Flush all that wait; the failure of one is logged, counted, ends its session, and stops no other."""
         cdef list waiting = self.waiting
         cdef Sends sends = self.sends  # a reference: it may be given up while it is at work
         cdef Outlet outlet
         # Two lists in turn: a new one might not be had, and then nobody would be flushed any more.
         self.waiting, self.spare = self.spare, waiting
-        self.is_scheduled = False
+        self.is_flushing = True
         if sends is not None and len(waiting) >= FEWEST_SENDS:
             sends.send(self, waiting)
         for outlet in waiting:
@@ -98,7 +123,9 @@ cdef class Flusher:
             except Exception:
                 self.give_up(outlet, sys.exc_info()[1])
         waiting.clear()
+        self.is_flushing = False
         forget_joined()
+        return 0
 
     def give_up(self, Outlet outlet, error) -> None:
         """The flush of an outlet has raised."""

@@ -25,6 +25,7 @@ cdef class Stream(Outlet):
     cdef int begin_writing(self, transport) except -2
     cdef int queue_raw(self, bytes data) except -1
     cdef int end_of_read(self) except -1
+    cdef bint sends_little(self) noexcept
     cdef bytes take_some(self)
     cdef int count_out(self, Py_ssize_t packets, Py_ssize_t size) noexcept
     cdef int write(self, bytes data) except -1

@@ -81,6 +81,9 @@ cdef extern from *:
 cdef enum:
     # Joined into one write: more would only copy what the kernel does not take at once.
     JOIN_BYTES = 262144
+    # Answers up to this wait for others: echoes of 32 B in fours take 2.0 us instead of 2.4. 64 kB, which leave the
+    # caches while they wait, took 80 us instead of 28 (bench/load).
+    LITTLE_BYTES = 4096
     # What a client must take of what waits for it in send_timeout seconds, unless it is all: 500 bytes a second, a
     # tenth of GPRS.
     MIN_TAKEN_BYTES = 16384
@@ -170,13 +173,17 @@ cdef class Stream(Outlet):
         self.queue_raw(frame_of(TEXT, <const unsigned char*> PyBytes_AS_STRING(packet), len(packet)))
 
     cdef int end_of_read(self) except -1:
-        """One write for all answers; with the turn's other writes where there are any to come."""
+        """One write for all answers; with the turn's other writes if any are to come, or many clients are answered."""
         self.is_waiting = False
         if self.queue and self.is_writable:
-            if self.flusher.is_scheduled:
-                return self.flusher.add(self)
+            if self.flusher.is_scheduled or (self.sends_little() and self.flusher.is_busy()):
+                return self.flusher.add_answer(self)
             return self.flush()
         return 0
+
+    cdef bint sends_little(self) noexcept:
+        """Whether what is queued may be sent together with others' (begin_send), and is worth it."""
+        return self.fd >= 0 and self.buffered_bytes <= LITTLE_BYTES and self.deflate is None
 
     cdef int flush(self) except -1:
         """Send what is queued in as few writes as can be; what the kernel does not take stays queued."""
