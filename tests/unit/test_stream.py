@@ -57,6 +57,35 @@ def test_last_answer_reaches_a_slow_reader_before_our_side_ends():
     assert transport.has_ended
 
 
+@pytest.mark.parametrize(
+    ("listens_at", "comes_from"),
+    [("127.0.0.1", "127.0.0.1"), ("127.0.0.1", "127.3.2.1"), ("::1", "::1"), ("::", "127.0.0.1")],
+)
+def test_remote_is_asked_of_the_socket_and_what_python_has_for_it(listens_at, comes_from):
+    family = socket.AF_INET6 if ":" in listens_at else socket.AF_INET
+    with socket.socket(family) as listening:
+        if family == socket.AF_INET6:
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        try:
+            listening.bind((listens_at, 0))
+        except OSError:
+            pytest.skip(f"{listens_at} is no address here")
+        listening.listen()
+        port = listening.getsockname()[1]
+        at = comes_from if listens_at == "::" else listens_at
+        theirs = socket.create_connection((at, port), source_address=(comes_from, 0))
+        ours, name = listening.accept()
+        with ours, theirs:
+            conn = Conn(Router())
+            transport = MemoryTransport(conn)
+            transport._extra.update(sslcontext=None, socket=ours, peername=("not asked", 0))
+            conn.connection_made(transport)
+            assert conn.remote == name[0]
+            assert conn.remote.endswith(comes_from)
+            transport.lose()
+            assert conn.remote == ""
+
+
 @pytest.mark.parametrize(("size", "is_too_much"), [(100, False), (3_000_000, True)])
 def test_kernel_takes_what_it_can_and_the_transport_gets_the_rest_in_order(size, is_too_much):
     """Without TLS the connection sends by itself; the transport never sees what the kernel took."""
