@@ -225,6 +225,9 @@ def _attach_sanic(server: Application, app: Any, path: str) -> None:
     async def before_server_stop(app: Any) -> None:
         await _stop(server)
 
+    # As sanic marks its own WebSocket handlers: it may have no answer. Without it one that ends while sanic stops is an
+    # error there.
+    handle.is_websocket = True  # type: ignore[attr-defined]
     # Its requests are streamed, so that a body over the limit is not collected first.
     app.add_route(handle, path, methods=METHODS, name="fastsio", stream=True)
     if server.hub.options.serve_client:
