@@ -89,6 +89,9 @@ cdef class Batch(Sends):
         cdef int count = 0
         while at[0] < len(waiting) and count < FASTSIO_RING_SENDS:
             outlet = waiting[at[0]]
+            at[0] += 1
+            if outlet is None:  # of a turn that was broken off (SystemExit), whose rest is flushed in this one
+                continue
             queue = outlet.queue
             try:
                 data = outlet.begin_send(self.queues[count], &self.sends[count].fd)
@@ -101,9 +104,8 @@ cdef class Batch(Sends):
                 self.data[count] = data
                 self.queues[count] = queue
                 outlet.is_waiting = False
-                waiting[at[0]] = None
+                waiting[at[0] - 1] = None
                 count += 1
-            at[0] += 1
         return count
 
     cdef int submit(self, Flusher flusher, int count) noexcept:

@@ -114,9 +114,8 @@ class Engine(EngineBase):
             options.upgrade_timeout,
             options.connect_timeout,
         )
-        self.wheel = Wheel(
-            loop, min(*delays, head_timeout_s, options.send_timeout or head_timeout_s)
-        )
+        shortest_s = min(*delays, head_timeout_s, options.send_timeout or head_timeout_s)
+        self.wheel = Wheel(loop, shortest_s)
         self.wheel.on_stall = self.loop_was_blocked
         first = options.initial_packet
         self._initial = None if first is None else encode_messages([first])

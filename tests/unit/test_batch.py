@@ -253,6 +253,25 @@ def test_the_failure_of_one_stops_no_other(stage, caplog):
             assert not client.transport.is_lost
 
 
+def test_a_turn_that_was_broken_off_is_finished_by_the_next(stage, monkeypatch):
+    """A listener that is called on the way may end the program, and what is left is sent while the loop stops."""
+    before = stage.add(FEWEST)
+    beside = stage.router.connect()  # which the transport must send to
+    stage.tell(b"a")
+    assert beside.conn.send(wrap(b"x"))
+    behind = stage.add(1)[0]
+    behind.queue(b"behind")
+    with monkeypatch.context() as patched, pytest.raises(SystemExit):
+        patched.setattr(beside, "write", lambda data: sys.exit())
+        stage.turn()
+    for _ in range(3):
+        stage.tell(b"b")
+        stage.turn()
+    expected = [b"a%d" % i + b"b%d" % i * 3 for i in range(FEWEST)]
+    assert [client.received() for client in before] == expected
+    assert behind.received() == b"behind" + b"b%d" % FEWEST * 3
+
+
 @pytest.mark.fault(
     "memory runs out while many are sent to with one call",
     "each client gets all or its connection ends; what comes later is sent",
