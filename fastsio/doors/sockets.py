@@ -1,8 +1,8 @@
 """What the system is told about connections: how long a peer may leave data unacknowledged, and signs of life.
 
 Set on listening sockets: what is accepted from them has it from the start, without a call for each connection (Linux;
-elsewhere at least keepalive). Knows nothing of what is sent. TCP_NODELAY is set by the event loops, on each connection.
-Source: RFC 5482 (TCP user timeout); RFC 9293 3.8.4 (keepalive); tcp(7), socket(7).
+elsewhere at least keepalive). Knows nothing of what is sent.
+Source: RFC 5482 (TCP user timeout); RFC 9293 3.8.4 (keepalive), 3.7.4 (Nagle); tcp(7), socket(7).
 """
 
 import math
@@ -35,6 +35,8 @@ def tune(listening: Iterable[Any], options: Options) -> None:
         if sock.family in (socket.AF_INET, socket.AF_INET6):
             set_user_timeout(sock, timeout_s)
             _keep_alive(sock)
+            # uvloop does so with each connection, asyncio only where the socket was made with IPPROTO_TCP.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def set_user_timeout(sock: Any, seconds: float) -> None:

@@ -10,14 +10,17 @@ workers 6 lost a request when a worker was killed on a machine whose clients wer
 Source: socket(7), SO_REUSEPORT (Linux 3.9); tcp(7).
 """
 
-import os
 import socket
 import sys
+from typing import Any
 
-from fastsio.doors.listening import BACKLOG, Place
+from fastsio.doors.listening import BACKLOG, Place, bind_tcp
 
 # Who says nothing for so long is accepted all the same; the server's own head_timeout counts from then.
 DEFER_S = 5
+DEFER: list[tuple[int, int, int]] = (
+    [(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER_S)] if hasattr(socket, "TCP_DEFER_ACCEPT") else []
+)  # fmt: skip
 CAN_SHARE = sys.platform.startswith("linux") and hasattr(socket, "SO_REUSEPORT")
 
 
@@ -33,7 +36,7 @@ def open_ports(place: Place, workers: int) -> list[list[socket.socket]]:
         return [given] * workers
     addresses = _addresses(place.host, place.port)
     if not CAN_SHARE:
-        ports = [_bind(address, shares=False) for address in addresses]
+        ports = [bind_tcp(*address, *DEFER) for address in addresses]
         for one in ports:
             one.listen(BACKLOG)
         return [ports] * workers
@@ -47,24 +50,22 @@ def close_ports(ports: list[list[socket.socket]]) -> None:
             one.close()
 
 
-def _addresses(host: str, port: int) -> list[tuple[int, tuple[str, int]]]:
+def _addresses(host: str, port: int) -> list[tuple[int, Any]]:
     """(family, address) of each address that a host has, as the event loops have it. Raises OSError for none."""
     found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    seen = dict.fromkeys((int(family), address) for family, _, _, _, address in found)
-    return [(family, (str(address[0]), int(address[1]))) for family, address in seen]
+    return list(dict.fromkeys((int(family), address) for family, _, _, _, address in found))
 
 
-def _open_shared(
-    addresses: list[tuple[int, tuple[str, int]]], workers: int
-) -> list[list[socket.socket]]:
+def _open_shared(addresses: list[tuple[int, Any]], workers: int) -> list[list[socket.socket]]:
     ports: list[list[socket.socket]] = [[] for _ in range(workers)]
+    share = (socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
-        for family, (host, port) in addresses:
+        for family, address in addresses:
             # SO_REUSEPORT lets a second command have the same port, and half of the clients: so ask first without it.
-            with _bind((family, (host, port)), shares=False) as probe:
-                port = probe.getsockname()[1]
+            with bind_tcp(family, address) as probe:
+                bound = probe.getsockname()
             for of_worker in ports:
-                of_worker.append(_bind((family, (host, port)), shares=True))
+                of_worker.append(bind_tcp(family, bound, share, *DEFER))
         for of_worker in ports:
             for one in of_worker:
                 one.listen(BACKLOG)
@@ -72,27 +73,3 @@ def _open_shared(
         close_ports(ports)
         raise
     return ports
-
-
-def _bind(address: tuple[int, tuple[str, int]], *, shares: bool) -> socket.socket:
-    family, where = address
-    one = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        if os.name == "posix":
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if shares:
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        if hasattr(socket, "TCP_DEFER_ACCEPT"):
-            one.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER_S)
-        if family == socket.AF_INET6:
-            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        one.bind(where)
-    except OSError as error:
-        one.close()
-        if error.errno is None:
-            raise
-        raise OSError(
-            error.errno,
-            f"can't listen on {where[0]!r}, port {where[1]}: {os.strerror(error.errno)}",
-        ) from error
-    return one

@@ -6,9 +6,12 @@ Through fastsio.start() where it matters that clients get in.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -220,3 +223,44 @@ def test_descriptor_that_is_not_open_or_no_socket_is_named(tmp_path):
         with pytest.raises(ValueError, match=rf"^fd={file.fileno()}: "):
             socket_of_fd(file.fileno())
         file.write("still open")
+
+
+# --- an address that need not be looked up ---------------------------------------------------------
+
+THREADS = """
+import asyncio, os, uvloop
+import fastsio
+
+async def main():
+    server = await fastsio.start(fastsio.IO(), host=HOST, port=0)
+    print(server.host, len(os.listdir("/proc/self/task")))
+    await server.close()
+
+asyncio.Runner(loop_factory=uvloop.new_event_loop).run(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_numeric_address_needs_no_thread(host: str):
+    pytest.importorskip("uvloop")
+    done = subprocess.run(
+        [sys.executable, "-c", THREADS.replace("HOST", repr(host))],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.split() == [host, "1"], done.stderr
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_address_that_is_taken_is_named(serve, tcp, host):
+    port = tcp.getsockname()[1]
+    with pytest.raises(OSError, match=f"'127.0.0.1', port {port}|'127.0.0.1', {port}") as failed:
+        await serve(fastsio.IO(), host=host, port=port)
+    assert failed.value.errno == errno.EADDRINUSE
+
+
+async def test_address_of_another_host_is_named(serve):
+    with pytest.raises(OSError, match=r"can't listen on '192\.0\.2\.1', port 0: Cannot assign"):
+        await serve(fastsio.IO(), host="192.0.2.1", port=0)

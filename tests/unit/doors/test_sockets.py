@@ -67,6 +67,18 @@ async def test_a_connection_has_no_delay_and_is_probed_when_nobody_writes(serve)
 
 
 @NEEDS_LINUX
+async def test_what_is_accepted_from_a_socket_that_was_given_has_no_delay_either(serve):
+    """asyncio sets it only for sockets that were made with IPPROTO_TCP."""
+    given = socket.socket()
+    given.bind(("127.0.0.1", 0))
+    server = await serve(fastsio.IO(), sock=given)
+    peer = await FakePeer(server.url).open()
+    (conn,) = server.connections
+    assert tcp(conn.transport.get_extra_info("socket"), "TCP_NODELAY")
+    await peer.close()
+
+
+@NEEDS_LINUX
 async def test_a_tls_connection_has_them_too(serve, certificate):
     cert, key = certificate
     sock, peer = await accepted(serve, ssl_certfile=cert, ssl_keyfile=key)
