@@ -29,6 +29,7 @@ cdef class Request:
     cdef public object answer       # what hooks say of its answer (engine/response.py), None without hooks
     cdef dict __dict__              # what middleware keeps with it, such as `request.user`
     cdef const char* first_field(self) noexcept
+    cdef str argument_(self, str name)
     cdef bytes header_(self, const char* name, Py_ssize_t n)
 
 

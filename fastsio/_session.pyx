@@ -36,10 +36,10 @@ cdef class EngineBase:
         return True
 
     cdef bint poll(self, Request request, object exchange) except -1:
-        cdef SessionCore session = self.sessions.get(request.argument("sid"))
-        if session is None or session.polling is None or request.argument("transport") != "polling":
+        cdef SessionCore session = self.sessions.get(request.argument_("sid"))
+        if session is None or session.polling is None or request.argument_("transport") != "polling":
             return False
-        if (4 if request.argument("EIO") == "4" else 3) != session.protocol:
+        if (4 if request.argument_("EIO") == "4" else 3) != session.protocol:
             return False
         session.polling.handle(request, exchange)
         return True
@@ -62,9 +62,9 @@ cdef class EngineBase:
             return False
         if self.arrivals is not None or self.watches_flow or not self._opens_websockets or request.method != "GET":
             return False
-        if request.argument("transport") != "websocket" or request.argument("EIO") != "4":
+        if request.argument_("transport") != "websocket" or request.argument_("EIO") != "4":
             return False
-        return not request.argument("sid") and not request.argument("b64")
+        return not request.argument_("sid") and not request.argument_("b64")
 
     def cors_headers(self, Request request) -> list:
         raise NotImplementedError
