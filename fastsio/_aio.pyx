@@ -48,11 +48,11 @@ cdef class AsyncServerBase:
         if target is None or ignore_queue is not False:  # unlikely
             self.emit_apart(event, data, room if to is None else to, skip_sid, namespace, callback, ignore_queue)
         elif data is None:
-            target.emit_to([event], room if to is None else to, skip_sid, callback)
+            target.emit_to_([event], room if to is None else to, skip_sid, callback)
         elif isinstance(data, tuple):
-            target.emit_to([event, *data], room if to is None else to, skip_sid, callback)
+            target.emit_to_([event, *data], room if to is None else to, skip_sid, callback)
         else:
-            target.emit_to([event, data], room if to is None else to, skip_sid, callback)
+            target.emit_to_([event, data], room if to is None else to, skip_sid, callback)
 
     cdef object emit_apart(self, event, data, room, skip, namespace, callback, is_local):
         """emit() to a namespace that is not here, or to clients here alone."""

@@ -50,7 +50,7 @@ cdef class NamespaceBase:
     cdef bytes prefix
     cdef bytes connect_head         # of its CONNECT packets, up to the id
     cdef Encoded connect_packet(self, str sid)
-    cpdef object emit_to(self, list args, object room, object skip, object callback)
+    cdef int emit_to_(self, list args, object room, object skip, object callback) except -1
     cdef bint emit_to_room(self, list args, str room) except -1
     cpdef Encoded encode_event(self, list args, int64_t id=*)
 

@@ -33,7 +33,7 @@ cdef class JoiningPeer(PeerBase):
         cdef HubBase hub = self.hub
         cdef SocketBase socket
         if namespace is None:
-            if self.find(name) is not None or (self._joining and name in self._joining):
+            if self.find_(name) is not None or (self._joining and name in self._joining):
                 self.misplaced(CONNECT, name)
                 return 0
             if name != "/" and self.namespace_count >= hub.options.max_namespaces:
@@ -98,7 +98,7 @@ cdef class JoiningPeer(PeerBase):
         Order: "disconnecting" (rooms still joined), the namespace's `disconnect` handler (a coroutine sees
         the rooms and the session until it ends), then, out of all rooms, "disconnect".
         """
-        if self.find(socket.namespace.name) is socket:
+        if self.find_(socket.namespace.name) is socket:
             self.take_out(socket, reason, description)
 
     cdef int take_out(self, SocketBase socket, str reason, object description) except -1:

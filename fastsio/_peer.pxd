@@ -27,8 +27,8 @@ cdef class PeerBase(MessageHandler):
     cdef str partial_namespace
     cdef int64_t partial_id
     cdef object partial_data
-    cpdef SocketBase find(self, str namespace)
-    cpdef SocketBase first(self)
+    cdef SocketBase find_(self, str namespace)
+    cdef SocketBase first(self)
     cdef int take_text(self, const char* data, Py_ssize_t n) except -1
     cdef int take_message(self, object message) except -1
     cdef int receive(self, int type, str namespace, int64_t id, object data) except -1

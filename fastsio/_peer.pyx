@@ -57,13 +57,16 @@ cdef class PeerBase(MessageHandler):
         cdef Py_ssize_t count = 0 if self._joining is None else len(self._joining) - ("/" in self._joining)
         return count if self.joined is None else count + len(self.joined) - ("/" in self.joined)
 
-    cpdef SocketBase find(self, str namespace):
+    def find(self, str namespace) -> SocketBase | None:
         """The socket in a namespace, None if there is none."""
+        return self.find_(namespace)
+
+    cdef SocketBase find_(self, str namespace):
         if namespace == "/":
             return self.root
         return None if self.joined is None else self.joined.get(namespace)
 
-    cpdef SocketBase first(self):
+    cdef SocketBase first(self):
         """The socket that joined first, None if there is none. Needs no memory."""
         cdef Py_ssize_t position = 0
         cdef PyObject* value = NULL
@@ -135,7 +138,7 @@ cdef class PeerBase(MessageHandler):
         """A complete packet; namespace is None for "/"."""
         cdef SocketBase socket
         if type == EVENT or type == ACK or type == BINARY_EVENT or type == BINARY_ACK:
-            socket = self.root if namespace is None else self.find(namespace)
+            socket = self.root if namespace is None else self.find_(namespace)
             if socket is None:
                 self.misplaced(type, namespace or "/")
             elif data is not NO_DATA:  # "2" alone decodes, and nothing handles it
