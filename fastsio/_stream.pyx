@@ -11,6 +11,7 @@ from libc.limits cimport INT_MAX
 from fastsio._encoded cimport Encoded, join_frames
 from fastsio._fanout cimport Outlet, is_full
 from fastsio._frames cimport TEXT, frame_of
+from fastsio._wire cimport Wire
 
 from fastsio._encoded import wrap
 
@@ -127,6 +128,11 @@ cdef class Stream(Outlet):
         """The event loop has a transport for us; returns its descriptor, -1 if there is none."""
         cdef int fd = -1
         self.transport = transport
+        if type(transport) is Wire:  # likely, on uvloop
+            self.fd = (<Wire> transport).fd
+            (<Wire> transport).limit(0, 0)
+            self.is_writable = True
+            return self.fd
         self.is_secure = transport.get_extra_info("sslcontext") is not None
         sock = transport.get_extra_info("socket")
         if sock is not None and CAN_SEND_DIRECTLY:

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from fastsio._wire import Wires, wires_of
 from fastsio.doors.patience import make_patient
 from fastsio.doors.tls import listener_options
 
@@ -202,6 +203,10 @@ async def listen(
     loop = asyncio.get_running_loop()
     scheme = "http" if context is None else "https"
     tls = listener_options(context, handshake_s)
+    wires = wires_of(loop) if context is None else None
+    if wires is not None:
+        bound = await bind_all(host, port) if sockets is None else sockets
+        return Listeners(listen_on_wires(wires, make, bound), scheme)
     if sockets is None:
         server = await loop.create_server(make, host, port, backlog=BACKLOG, **tls)
         make_patient(server)
@@ -224,6 +229,51 @@ async def listen(
         for one in sockets:
             one.close()
         raise
+
+
+async def bind_all(host: str, port: int) -> list[socket.socket]:
+    """Sockets for each address of `host`, as asyncio's create_server() binds them. Raises OSError."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(
+        host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    bound: list[socket.socket] = []
+    try:
+        for family, kind, protocol, _, address in dict.fromkeys(found):
+            one = socket.socket(family, kind, protocol)
+            bound.append(one)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:  # what comes over IPv4 has a socket of its own
+                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            _bind(one, address)
+    except BaseException:
+        for one in bound:
+            one.close()
+        raise
+    return bound
+
+
+def _bind(one: socket.socket, address: Any) -> None:
+    try:
+        one.bind(address)
+    except OSError as error:
+        text = f"error while attempting to bind on address {address!r}: {error.strerror}"
+        raise OSError(error.errno, text) from None
+
+
+def listen_on_wires(wires: Wires, make: Callable[[], Any], sockets: Sequence[socket.socket]) -> list[Any]:
+    """Listen on each; they are closed if one can't be listened on."""
+    listeners: list[Any] = []
+    try:
+        for one in sockets:
+            listeners.append(wires.listen(one, make, BACKLOG))
+    except BaseException:
+        for listener in listeners:
+            listener.close()
+        for one in sockets:
+            one.close()
+        raise
+    return listeners
 
 
 class Listening:
