@@ -48,6 +48,7 @@ cdef class Wire(Handle):
     cdef flag is_connected          # connection_made() was called
     cdef flag is_ending             # nothing is received any more, and nothing new is written
     cdef flag is_read
+    cdef flag is_at_eof
     cdef flag is_held               # pause_reading()
     cdef flag is_paused             # the protocol, as to writing
     cdef flag has_eof               # write_eof()
@@ -61,5 +62,9 @@ cdef class Wire(Handle):
     cdef int close_with(self, error) except -1
     cdef int send(self, data) except -1
     cdef int push(self) except -1
+    cdef bytes next_piece(self)
+    cdef int write_later(self, bytes piece, Py_ssize_t sent) except -1
+    cdef int pause_if_full(self) except -1
+    cdef int shut_down(self) except -1
     cdef int drained(self) except -1
     cdef int limit(self, Py_ssize_t high, Py_ssize_t low) except -1

@@ -10,6 +10,8 @@ import socket
 import sys
 import warnings
 
+from asyncio.trsock import TransportSocket
+
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdlib cimport free, malloc
@@ -42,6 +44,7 @@ cdef extern from "wire.h":
         int (*pipe_init)(void* loop, void* handle, int ipc) noexcept
         int (*tcp_open)(void* handle, int fd) noexcept
         int (*pipe_open)(void* handle, int fd) noexcept
+        int (*tcp_nodelay)(void* handle, int enable) noexcept
         int (*listen)(void* stream, int backlog, fastsio_uv_listen_cb on_connection) noexcept
         int (*accept)(void* server, void* client) noexcept
         int (*read_start)(void* stream, fastsio_uv_alloc_cb alloc, fastsio_uv_read_cb read) noexcept
@@ -63,14 +66,17 @@ cdef enum:
     # What libuv is given at once: a slow reader is judged by what has gone (_stream.pyx).
     PIECE_BYTES = 262144
     UV_EOF = -4095
+    RETRY_S = 1
     HIGH_BYTES = 65536
 
+# Linux: what is accepted has its listening socket's TCP_NODELAY.
+cdef bint INHERITS = sys.platform == "linux"
 # None: nobody has looked for libuv's functions.
 cdef object has_libuv = None
 WIRES = "_fastsio_wires"
 
 
-def wires_of(loop) -> "Wires | None":
+def wires_of(loop):
     """The Wires of a loop, made when first asked for; None if it is not uvloop's, or it was forbidden."""
     found = getattr(loop, WIRES, None)
     if found is None and os.environ.get("FASTSIO_NO_LIBUV", "0") in ("", "0") and is_uvloop(loop):
@@ -117,19 +123,23 @@ cdef class Wires:
     def close(self) -> None:
         """The loop's close(): what is open ends without a word to its protocol, as what uvloop has itself."""
         cdef Handle handle
+        cdef int unclosed = 0
         loop = self.loop
         if loop is None or loop.is_closed() or loop.is_running():
             return self.loop_close()
-        self.loop = None
+        self.loop = self.report = None
         while self.first is not None:
             handle = self.first
-            warnings.warn(f"unclosed resource {handle!r}", ResourceWarning, source=handle)
-            if handle.fd >= 0:
-                handle.end()
             unlink(handle)
+            if handle.fd >= 0:
+                unclosed += 1
+                handle.end()
         del loop.close
         delattr(loop, WIRES)
-        self.loop_close()  # which runs the loop, and so ended() of all
+        loop_close, self.loop_close = self.loop_close, None
+        loop_close()  # which runs the loop, and so ended() of all
+        if unclosed:
+            warnings.warn(f"{loop!r} was closed with {unclosed} open connections and listeners", ResourceWarning)
 
     def listen(self, sock, make, int backlog) -> "Listener":
         """Accept connections on a bound socket, which is the Listener's from then on, with protocols of `make()`."""
@@ -161,11 +171,20 @@ cdef class Wires:
 
     cdef int failed(self, error, str message, Handle handle) except -1:
         """What a callback has raised: logged by the loop, or raised by it."""
+        if self.loop is None:
+            return 0
         if isinstance(error, (SystemExit, KeyboardInterrupt)):
             self.loop.call_soon(raise_again, error)
         else:
             self.report({"message": message, "exception": error, "transport": handle})
         return 0
+
+
+cdef bint is_lasting(data):
+    """Whether nobody can change it while it waits."""
+    if type(data) is bytes:
+        return True
+    return type(data) is memoryview and type(data.obj) is bytes and data.contiguous and data.itemsize == 1
 
 
 def raise_again(error) -> None:
@@ -240,11 +259,16 @@ cdef class Listener(Handle):
         wire.begin(self.wires, self.is_pipe)
         status = fastsio_uv.accept(&self.handle, &wire.handle)
         if status < 0:
-            wire.end()
-            return 0
+            return wire.end()
         fastsio_uv.fileno(&wire.handle, &wire.fd)
-        wire.context = PyContext_Copy(self.context)
-        PyContext_Enter(wire.context)
+        if not INHERITS and not self.is_pipe:
+            fastsio_uv.tcp_nodelay(&wire.handle, 1)
+        try:
+            wire.context = PyContext_Copy(self.context)
+            PyContext_Enter(wire.context)
+        except BaseException:
+            wire.end()
+            raise
         try:
             wire.protocol = self.make()
             wire.open()
@@ -253,6 +277,11 @@ cdef class Listener(Handle):
         finally:
             PyContext_Exit(wire.context)
         return 0
+
+    def accept_again(self) -> None:
+        """libuv has a connection that there was no memory for, and looks for no other until it is taken."""
+        if self.fd >= 0:
+            on_connection(&self.handle, 0)
 
 
 cdef class Wire(Handle):
@@ -298,7 +327,7 @@ cdef class Wire(Handle):
 
     cdef int eof(self) except -1:
         self.stop_reading()
-        self.is_held = True  # nothing more can come
+        self.is_at_eof = True
         PyContext_Enter(self.context)
         try:
             if not self.protocol.eof_received():
@@ -368,7 +397,7 @@ cdef class Wire(Handle):
 
     cdef int send(self, data) except -1:
         """Send now what the kernel takes, and queue the rest."""
-        if type(data) is not bytes:
+        if not is_lasting(data):
             data = bytes(data)
         self.unsent += len(data)
         if self.queue is None:
@@ -376,46 +405,72 @@ cdef class Wire(Handle):
         self.queue.append(data)
         if not self.is_writing:
             self.push()
-        if self.unsent > self.high and not self.is_paused:
-            self.is_paused = True
-            self.protocol.pause_writing()
-        return 0
+        return self.pause_if_full()
 
     cdef int push(self) except -1:
         """Send what is queued; libuv gets a piece that the kernel does not take, and says when it has gone."""
-        cdef fastsio_write_t* write
-        cdef fastsio_uv_buf_t buffer
-        cdef Py_ssize_t sent, size
-        cdef int status
+        cdef Py_ssize_t sent
+        cdef bytes piece
         while self.queue:
-            data = <bytes> self.queue[0] if len(self.queue) == 1 else b"".join(self.queue)
-            size = len(data)
-            sent = fastsio_wire_send(self.fd, PyBytes_AS_STRING(data), size)
+            piece = self.next_piece()
+            sent = fastsio_wire_send(self.fd, PyBytes_AS_STRING(piece), len(piece))
             if sent < 0:
                 return self.close_with(os_error(<int> sent))
             self.unsent -= sent
-            self.queue.clear()
-            if sent == size:
-                break
-            write = <fastsio_write_t*> malloc(fastsio_write_size())
-            if write == NULL:
-                raise MemoryError
-            if size - sent > PIECE_BYTES:
-                self.queue.append(data[sent + PIECE_BYTES:])
-                size = sent + PIECE_BYTES
-            buffer.base = PyBytes_AS_STRING(data) + sent
-            buffer.len = size - sent
-            write.owner = <void*> self
-            write.data = <void*> data
-            write.size = buffer.len
-            status = fastsio_uv.write(&write.memory, &self.handle, &buffer, 1, on_written)
-            if status < 0:
-                free(write)
-                return self.close_with(os_error(status))
-            self.is_writing = True
-            Py_INCREF(data)
-            return 0
+            if sent < len(piece):
+                return self.write_later(piece, sent)
         self.queue = None
+        return 0
+
+    cdef bytes next_piece(self):
+        """What is sent next, off the queue: it is copied if it is not all that waits, each byte once."""
+        cdef list queue = self.queue
+        cdef list parts = []
+        cdef Py_ssize_t size = 0
+        cdef Py_ssize_t count = 0
+        first = queue[0]
+        if type(first) is bytes and len(first) <= PIECE_BYTES and len(queue) == 1:  # likely
+            queue.clear()
+            return first
+        for data in queue:
+            if size + len(data) > PIECE_BYTES:
+                data = memoryview(data)
+                parts.append(data[:PIECE_BYTES - size])
+                queue[count] = data[PIECE_BYTES - size:]
+                break
+            parts.append(data)
+            size += len(data)
+            count += 1
+        piece = b"".join(parts)
+        del queue[:count]
+        return piece
+
+    cdef int write_later(self, bytes piece, Py_ssize_t sent) except -1:
+        """Leave to libuv what of a piece is not sent."""
+        cdef fastsio_uv_buf_t buffer
+        cdef int status
+        cdef fastsio_write_t* write = <fastsio_write_t*> malloc(fastsio_write_size())
+        if write == NULL:
+            raise MemoryError
+        write.owner = <void*> self
+        write.data = <void*> piece
+        write.size = buffer.len = len(piece) - sent
+        buffer.base = PyBytes_AS_STRING(piece) + sent
+        status = fastsio_uv.write(&write.memory, &self.handle, &buffer, 1, on_written)
+        if status < 0:
+            free(write)
+            return self.close_with(os_error(status))
+        Py_INCREF(piece)  # until on_written()
+        self.is_writing = True
+        return 0
+
+    cdef int pause_if_full(self) except -1:
+        if self.unsent > self.high and not self.is_paused:
+            self.is_paused = True
+            try:
+                self.protocol.pause_writing()
+            except BaseException as error:
+                self.wires.failed(error, "protocol.pause_writing() failed", self)
         return 0
 
     cdef int drained(self) except -1:
@@ -435,30 +490,27 @@ cdef class Wire(Handle):
             if self.is_ending:
                 self.close_with(None)
             elif self.has_eof:
-                fastsio_wire_shutdown(self.fd)
+                self.shut_down()
         return 0
 
     def can_write_eof(self) -> bool:
         return True
 
     def write_eof(self) -> None:
-        """End our side behind what was written. Raises OSError if the connection is broken."""
-        cdef int status
-        if self.has_eof or self.fd < 0:
-            return
-        self.has_eof = True
-        if self.unsent == 0:
-            status = fastsio_wire_shutdown(self.fd)
-            if status < 0:
-                raise os_error(status)
+        """End our side behind what was written."""
+        if not self.has_eof and self.fd >= 0:
+            self.has_eof = True
+            if self.unsent == 0:
+                self.shut_down()
+
+    cdef int shut_down(self) except -1:
+        cdef int status = fastsio_wire_shutdown(self.fd)
+        return 0 if status >= 0 else self.close_with(os_error(status))
 
     cdef int limit(self, Py_ssize_t high, Py_ssize_t low) except -1:
         self.high = high
         self.low = low
-        if self.unsent > high and not self.is_paused:
-            self.is_paused = True
-            self.protocol.pause_writing()
-        return 0
+        return self.pause_if_full()
 
     def set_write_buffer_limits(self, high=None, low=None) -> None:
         if high is None:
@@ -488,7 +540,8 @@ cdef class Wire(Handle):
     def resume_reading(self) -> None:
         if not self.is_ending:
             self.is_held = False
-            self.start_reading()
+            if not self.is_at_eof:
+                self.start_reading()
 
     # --- what it is --------------------------------------------------------------------------
 
@@ -500,7 +553,8 @@ cdef class Wire(Handle):
 
     def get_extra_info(self, name, default=None):
         if name == "socket":
-            return self.socket_object() or default
+            sock = self.socket_object()
+            return default if sock is None else TransportSocket(sock)
         if name == "peername" or name == "sockname":
             sock = self.socket_object()
             try:
@@ -528,39 +582,50 @@ cdef void on_connection(void* server, int status) noexcept with gil:
             listener.accept()
     except BaseException as error:
         listener.wires.failed(error, "a connection can't be accepted", listener)
+        if listener.wires.loop is not None:
+            listener.wires.loop.call_later(RETRY_S, listener.accept_again)
 
 
 cdef void on_read(void* stream, Py_ssize_t n, const fastsio_uv_buf_t* buffer) noexcept with gil:
     cdef Wire wire = <Wire> (<fastsio_handle_t*> stream).owner
-    if n > 0:
-        if wire.is_read:
-            wire.received(PyBytes_FromStringAndSize(buffer.base, n))
-    elif n == UV_EOF:
-        wire.eof()
-    elif n < 0:
-        wire.close_with(os_error(<int> n))
+    try:
+        if n > 0:  # likely
+            if wire.is_read:
+                wire.received(PyBytes_FromStringAndSize(buffer.base, n))
+        elif n == UV_EOF:
+            wire.eof()
+        elif n < 0:
+            wire.close_with(os_error(<int> n))
+    except BaseException as error:  # no memory
+        wire.fail(error)
 
 
 cdef void on_written(void* request, int status) noexcept with gil:
     cdef fastsio_write_t* write = fastsio_write_of(request)
     cdef Wire wire = <Wire> write.owner
-    data = <object> write.data
-    Py_DECREF(data)
+    cdef Py_ssize_t size = write.size
+    cdef bytes piece = <bytes> write.data
+    free(write)
+    Py_DECREF(piece)
     wire.is_writing = False
-    if wire.fd >= 0:
-        wire.unsent -= write.size
+    if wire.fd < 0:
+        return
+    try:
+        wire.unsent -= size
         if status < 0:
             wire.close_with(os_error(status))
         else:
             wire.drained()
-    free(write)
+    except BaseException as error:
+        wire.fail(error)
 
 
 cdef void on_closed(void* stream) noexcept with gil:
     cdef Handle handle = <Handle> (<fastsio_handle_t*> stream).owner
-    unlink(handle)
     try:
+        unlink(handle)
         handle.ended()
     except BaseException as error:
         handle.wires.failed(error, "connection_lost() failed", handle)
-    Py_DECREF(handle)
+    finally:
+        Py_DECREF(handle)

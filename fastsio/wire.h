@@ -54,6 +54,7 @@ typedef struct {
     int (*pipe_init)(void *loop, void *handle, int ipc);
     int (*tcp_open)(void *handle, int fd);
     int (*pipe_open)(void *handle, int fd);
+    int (*tcp_nodelay)(void *handle, int enable);
     int (*listen)(void *stream, int backlog, fastsio_uv_listen_cb on_connection);
     int (*accept)(void *server, void *client);
     int (*read_start)(void *stream, fastsio_uv_alloc_cb alloc, fastsio_uv_read_cb read);
@@ -85,7 +86,7 @@ static inline int fastsio_wire_shutdown(int fd) { (void)fd; return 0; }
 static inline int fastsio_uv_find(const char *path) {
     static const char *const names[] = {
         "uv_version", "uv_handle_size", "uv_req_size", "uv_tcp_init", "uv_pipe_init", "uv_tcp_open", "uv_pipe_open",
-        "uv_listen", "uv_accept", "uv_read_start", "uv_read_stop", "uv_write", "uv_fileno", "uv_close",
+        "uv_tcp_nodelay", "uv_listen", "uv_accept", "uv_read_start", "uv_read_stop", "uv_write", "uv_fileno", "uv_close",
     };
     const size_t room = FASTSIO_HANDLE_WORDS * sizeof(void *);
     void *found[sizeof names / sizeof *names];

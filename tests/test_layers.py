@@ -119,6 +119,7 @@ LOWER = [
     "_joining",
     "_deflate",
     "_batch",
+    "_wire",
     "_stream",
     "_conn",
     "_shared",
@@ -169,7 +170,8 @@ MAY_IMPORT: dict[str, list[str]] = {
     "_deflate": ["_encoded", "_frames"],  # permessage-deflate, pure
     "pages": ["static", "_http", "_eager", "logged"],  # and texts and functions
     "_batch": ["_fanout"],  # the sends of many outlets at once
-    "_stream": ["_flag", "_frames", "_encoded", "_deflate", "_fanout"],  # writing to a transport
+    "_wire": ["_flag"],  # transports, whatever for
+    "_stream": ["_flag", "_frames", "_encoded", "_deflate", "_fanout", "_wire"],  # writing to one
     "_conn": [
         "_flag",
         "_stream",

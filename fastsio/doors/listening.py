@@ -240,7 +240,10 @@ async def bind_all(host: str, port: int) -> list[socket.socket]:
     bound: list[socket.socket] = []
     try:
         for family, kind, protocol, _, address in dict.fromkeys(found):
-            one = socket.socket(family, kind, protocol)
+            try:
+                one = socket.socket(family, kind, protocol)
+            except OSError:  # a family that this system has not
+                continue
             bound.append(one)
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:  # what comes over IPv4 has a socket of its own
@@ -257,7 +260,7 @@ def _bind(one: socket.socket, address: Any) -> None:
     try:
         one.bind(address)
     except OSError as error:
-        text = f"error while attempting to bind on address {address!r}: {error.strerror}"
+        text = f"error while attempting to bind on address {address!r}: {str(error.strerror).lower()}"
         raise OSError(error.errno, text) from None
 
 
