@@ -284,6 +284,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     "server": LOWER,
     "doors": [
         "_conn",
+        "_wire",
         "_shared",
         "_hosted",
         "_http",
