@@ -23,7 +23,8 @@ import pytest
 import pytest_asyncio
 
 from fastsio._wire import is_uvloop, wires_of
-from harness import LoopWatch, until
+from harness import LoopWatch
+from harness import until as until_true
 
 uvloop = pytest.importorskip("uvloop", reason="there is none for Windows")
 resource = pytest.importorskip("resource")
@@ -31,7 +32,13 @@ resource = pytest.importorskip("resource")
 pytestmark = pytest.mark.asyncio(loop_factories=["uvloop"])
 
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="nobody's")
-BIG = bytes(i % 251 for i in range(3_000_000))
+BIG = bytes(range(251)) * 12_000
+# Of the kernel's buffers, so that BIG does not fit.
+BUFFER_BYTES = 65_536
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    await until_true(condition, "what the test waits for")
 
 
 class Recorder(asyncio.Protocol):
@@ -88,14 +95,15 @@ class Pair:
         await asyncio.get_running_loop().sock_sendall(self.client, data)
 
     async def hears(self, n: int = -1) -> bytes:
-        """`n` bytes, or all until the end; "reset" counts as one."""
-        heard = b""
+        """`n` bytes, or all until the end."""
+        heard = bytearray()
         while len(heard) != n:
-            more = await asyncio.get_running_loop().sock_recv(self.client, 1 << 20)
+            most = 1 << 20 if n < 0 else n - len(heard)
+            more = await asyncio.get_running_loop().sock_recv(self.client, most)
             if not more:
                 break
             heard += more
-        return heard
+        return bytes(heard)
 
     async def is_over(self) -> None:
         await until(lambda: self.protocol.is_lost)
@@ -115,6 +123,7 @@ class Stage:
         loop = asyncio.get_running_loop()
         family = socket.AF_UNIX if self.kind == "unix" else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_STREAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
         sock.bind(str(self.folder / "s") if self.kind == "unix" else ("127.0.0.1", 0))
         self.address = sock.getsockname()
         made = make or self._make
@@ -133,6 +142,7 @@ class Stage:
     async def connect(self) -> socket.socket:
         client = socket.socket(socket.AF_UNIX if self.kind == "unix" else socket.AF_INET)
         client.setblocking(False)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
         self.clients.append(client)
         await asyncio.get_running_loop().sock_connect(client, self.address)
         return client
@@ -560,13 +570,13 @@ def test_what_ends_a_program_reaches_who_runs_the_loop(tmp_path, kind, where):
         await asyncio.sleep(5)
 
     loop = uvloop.new_event_loop()
-    with pytest.warns(ResourceWarning) if where == "nowhere" else contextlib.nullcontext():
-        with pytest.raises(kind):
-            loop.run_until_complete(main())
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                loop.run_until_complete(task)
+    with pytest.raises(kind):
+        loop.run_until_complete(main())
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            loop.run_until_complete(task)
+    with pytest.warns(ResourceWarning, match="open connections"):
         loop.close()
 
 
@@ -765,7 +775,6 @@ def test_so_may_loops_in_threads():
     in_process(
         """
 threads = [threading.Thread(target=run) for _ in range(4)]
-run_plain = warnings.catch_warnings
 class Quiet:  # catch_warnings() is for one thread
     def __init__(self, **k): pass
     def __enter__(self): return [type("W", (), {"message": "open connections"})]
@@ -795,8 +804,7 @@ def test_a_loop_that_is_never_closed_leaves_in_peace():
     in_process(
         """
 loop = uvloop.new_event_loop()
-loop.run_until_complete(main(lambda *a: None))
-os._exit(0) if False else None
+clients = loop.run_until_complete(main(lambda *a: None))
 """
     )
 
@@ -806,7 +814,8 @@ def test_a_warning_that_is_an_error_leaves_no_handle_behind():
         """
 warnings.simplefilter("error")
 loop = uvloop.new_event_loop()
-loop.run_until_complete(main(lambda *a: None))
+clients = loop.run_until_complete(main(lambda *a: None))
+for c in clients: c.close()
 try: loop.close()
 except ResourceWarning: pass
 else: raise SystemExit("no warning")
@@ -853,7 +862,6 @@ async def shed():
     assert len(made) == 1
     made[0].t.abort(); listener.close()
     await asyncio.sleep(0)
-uvloop.install() if False else None
 loop = uvloop.new_event_loop()
 loop.run_until_complete(shed())
 loop.close()
