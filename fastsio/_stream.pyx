@@ -155,7 +155,7 @@ cdef class Stream(Outlet):
         return fd
 
     cdef int descriptor(self) noexcept:
-        """What is sent to directly, -1 for nothing. A Wire's may be closed before connection_lost(), and be another's."""
+        """What is sent to directly, -1 for nothing: a Wire's may be another's already when connection_lost() comes."""
         if self.fd >= 0 and type(self.transport) is Wire:
             return (<Wire> self.transport).fd
         return self.fd

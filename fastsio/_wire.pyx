@@ -141,7 +141,7 @@ cdef class Wires:
         if unclosed:
             warnings.warn(f"{loop!r} was closed with {unclosed} open connections and listeners", ResourceWarning)
 
-    def listen(self, sock, make, int backlog) -> "Listener":
+    def listen(self, sock, make, int backlog):
         """Accept connections on a bound socket, which is the Listener's from then on, with protocols of `make()`."""
         cdef Listener listener = Listener()
         cdef int status
@@ -285,7 +285,11 @@ cdef class Listener(Handle):
 
 
 cdef class Wire(Handle):
-    """A connection. Its protocol is called in a context of its own, and connection_lost() never by close() or abort()."""
+    """A connection. Its protocol is called in a context of its own; connection_lost() never by close() or abort().
+
+    The descriptor is closed by them, or by the peer's end, and connection_lost() comes a moment later: who sends to it
+    directly asks for `fd` each time, which is -1 then.
+    """
 
     def __cinit__(self):
         self.high = HIGH_BYTES

@@ -260,16 +260,21 @@ def _bind(one: socket.socket, address: Any) -> None:
     try:
         one.bind(address)
     except OSError as error:
-        text = f"error while attempting to bind on address {address!r}: {str(error.strerror).lower()}"
+        text = (
+            f"error while attempting to bind on address {address!r}: {str(error.strerror).lower()}"
+        )
         raise OSError(error.errno, text) from None
 
 
-def listen_on_wires(wires: Wires, make: Callable[[], Any], sockets: Sequence[socket.socket]) -> list[Any]:
+def listen_on_wires(
+    wires: Wires, make: Callable[[], Any], sockets: Sequence[socket.socket]
+) -> list[Any]:
     """Listen on each; they are closed if one can't be listened on."""
     listeners: list[Any] = []
     try:
         for one in sockets:
-            listeners.append(wires.listen(one, make, BACKLOG))
+            listener = wires.listen(one, make, BACKLOG)
+            listeners.append(listener)
     except BaseException:
         for listener in listeners:
             listener.close()
