@@ -1,7 +1,8 @@
 """What the system is told about connections: how long a peer may leave data unacknowledged, and signs of life.
 
 Set on listening sockets: what is accepted from them has it from the start, without a call for each connection (Linux;
-elsewhere at least keepalive). Knows nothing of what is sent. TCP_NODELAY is set by the event loops, on each connection.
+elsewhere at least keepalive). Knows nothing of what is sent. TCP_NODELAY is set by the event loops, on each connection,
+and by _wire.pyx.
 Source: RFC 5482 (TCP user timeout); RFC 9293 3.8.4 (keepalive); tcp(7), socket(7).
 """
 
