@@ -108,6 +108,8 @@ cdef class Wires:
     """What is open on one loop, and closed before it: uvloop takes every handle on its loop for one of its own."""
 
     def __cinit__(self, loop):
+        if not is_uvloop(loop):
+            raise TypeError(f"{loop!r} is no loop of uvloop")
         self.uv_loop = PyCapsule_GetPointer(sys.modules["uvloop.loop"].libuv_get_loop_t_ptr(loop), NULL)
         self.read_buffer = <char*> malloc(FASTSIO_READ_BYTES)
         if self.read_buffer == NULL:
@@ -306,7 +308,7 @@ cdef class Wire(Handle):
 
     cdef int start_reading(self) except -1:
         cdef int status
-        if not self.is_read:
+        if not self.is_read and self.fd >= 0:
             status = fastsio_uv.read_start(&self.handle, fastsio_wire_alloc, on_read)
             if status < 0:
                 raise os_error(status)
@@ -408,7 +410,11 @@ cdef class Wire(Handle):
             self.queue = []
         self.queue.append(data)
         if not self.is_writing:
-            self.push()
+            try:
+                self.push()
+            except BaseException as error:  # no memory: what follows must not be sent without it
+                self.close_with(error)
+                raise
         return self.pause_if_full()
 
     cdef int push(self) except -1:
@@ -585,9 +591,11 @@ cdef void on_connection(void* server, int status) noexcept with gil:
         if status >= 0 and listener.fd >= 0:
             listener.accept()
     except BaseException as error:
-        listener.wires.failed(error, "a connection can't be accepted", listener)
-        if listener.wires.loop is not None:
-            listener.wires.loop.call_later(RETRY_S, listener.accept_again)
+        try:
+            if listener.wires.loop is not None:
+                listener.wires.loop.call_later(RETRY_S, listener.accept_again)
+        finally:
+            listener.wires.failed(error, "a connection can't be accepted", listener)
 
 
 cdef void on_read(void* stream, Py_ssize_t n, const fastsio_uv_buf_t* buffer) noexcept with gil:
