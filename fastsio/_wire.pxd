@@ -1,39 +1,12 @@
 """C interface of _wire: a connection's transport on libuv."""
 from fastsio._flag cimport flag
-
-cdef extern from "wire.h":
-    ctypedef struct fastsio_handle_t:
-        void* owner
-        char* read_buffer
-
-
-cdef class Wires:
-    cdef object __weakref__
-    cdef object loop
-    cdef object loop_close          # the loop's own close()
-    cdef object report              # the loop's call_exception_handler()
-    cdef void* uv_loop
-    cdef char* read_buffer
-    cdef Handle first               # of the open handles
-    cdef int failed(self, error, str message, Handle handle) except -1
-
-
-cdef class Handle:
-    cdef fastsio_handle_t handle
-    cdef Wires wires
-    cdef Handle before              # the open ones, in a list
-    cdef Handle behind
-    cdef object sock                # a socket object for `fd`, which does not own it; None until somebody asks for it
-    cdef readonly int fd            # -1: closed
-    cdef flag is_pipe
-    cdef int begin(self, Wires wires, bint is_pipe) except -1
-    cdef int end(self) except -1
-    cdef int ended(self) except -1
+from fastsio._handles cimport Handle
 
 
 cdef class Listener(Handle):
     cdef object make
     cdef object context
+    cdef int open(self, sock, int backlog) except -1
     cdef int accept(self) except -1
 
 

@@ -3,12 +3,10 @@
 What uvloop does for each connection besides reading and writing it costs a quarter of one that comes, joins and goes: a
 table of transports, two callbacks, four system calls. Here its protocol is called from libuv's callbacks.
 Knows nothing of HTTP and of who listens where. Source: asyncio's documentation of transports and protocols;
-docs.libuv.org; wire.h. FASTSIO_NO_LIBUV=1 in the environment: there is none.
+docs.libuv.org.
 """
-import os
 import socket
 import sys
-import warnings
 
 from asyncio.trsock import TransportSocket
 
@@ -16,170 +14,41 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdlib cimport free, malloc
 
+from fastsio._handles cimport Handle, Wires, os_error, uv
+from fastsio._uv cimport (
+    fastsio_handle_t, fastsio_uv_buf_t, fastsio_wire_alloc, fastsio_wire_send, fastsio_wire_shutdown, fastsio_write_of,
+    fastsio_write_size, fastsio_write_t,
+)
+
 cdef extern from "Python.h":
     object PyContext_CopyCurrent()
     object PyContext_Copy(object context)
     int PyContext_Enter(object context) except -1
     int PyContext_Exit(object context) except -1
-    void* PyCapsule_GetPointer(object capsule, const char* name) except NULL
-
-cdef extern from "wire.h":
-    enum:
-        FASTSIO_READ_BYTES
-    ctypedef struct fastsio_uv_buf_t:
-        char* base
-        size_t len
-    ctypedef struct fastsio_write_t:
-        void* owner
-        void* data
-        size_t size
-        void** memory
-    ctypedef void (*fastsio_uv_close_cb)(void* handle) noexcept
-    ctypedef void (*fastsio_uv_alloc_cb)(void* handle, size_t size, fastsio_uv_buf_t* buffer) noexcept
-    ctypedef void (*fastsio_uv_read_cb)(void* stream, Py_ssize_t n, const fastsio_uv_buf_t* buffer) noexcept
-    ctypedef void (*fastsio_uv_listen_cb)(void* server, int status) noexcept
-    ctypedef void (*fastsio_uv_write_cb)(void* request, int status) noexcept
-    ctypedef struct fastsio_uv_t:
-        int (*tcp_init)(void* loop, void* handle) noexcept
-        int (*pipe_init)(void* loop, void* handle, int ipc) noexcept
-        int (*tcp_open)(void* handle, int fd) noexcept
-        int (*pipe_open)(void* handle, int fd) noexcept
-        int (*tcp_nodelay)(void* handle, int enable) noexcept
-        int (*listen)(void* stream, int backlog, fastsio_uv_listen_cb on_connection) noexcept
-        int (*accept)(void* server, void* client) noexcept
-        int (*read_start)(void* stream, fastsio_uv_alloc_cb alloc, fastsio_uv_read_cb read) noexcept
-        int (*read_stop)(void* stream) noexcept
-        int (*write)(
-            void* request, void* stream, const fastsio_uv_buf_t* buffers, unsigned count, fastsio_uv_write_cb done,
-        ) noexcept
-        int (*fileno)(const void* handle, int* fd) noexcept
-        void (*close)(void* handle, fastsio_uv_close_cb closed) noexcept
-    fastsio_uv_t fastsio_uv
-    bint fastsio_uv_find(const char* path) noexcept
-    Py_ssize_t fastsio_wire_send(int fd, const char* data, size_t n) noexcept
-    int fastsio_wire_shutdown(int fd) noexcept
-    void fastsio_wire_alloc(void* handle, size_t size, fastsio_uv_buf_t* buffer) noexcept
-    fastsio_write_t* fastsio_write_of(void* request) noexcept
-    size_t fastsio_write_size() noexcept
 
 cdef enum:
     # What libuv is given at once: a slow reader is judged by what has gone (_stream.pyx).
     PIECE_BYTES = 262144
     UV_EOF = -4095
     RETRY_S = 1
-    HIGH_BYTES = 65536
+    HIGH_BYTES = 65536          # asyncio's own limit
 
 # Linux: what is accepted has its listening socket's TCP_NODELAY.
 cdef bint INHERITS = sys.platform == "linux"
-# None: nobody has looked for libuv's functions.
-cdef object has_libuv = None
-WIRES = "_fastsio_wires"
 
 
-def wires_of(loop):
-    """The Wires of a loop, made when first asked for; None if it is not uvloop's, or it was forbidden."""
-    found = getattr(loop, WIRES, None)
-    if found is None and os.environ.get("FASTSIO_NO_LIBUV", "0") in ("", "0") and is_uvloop(loop):
-        found = Wires(loop)
-        setattr(loop, WIRES, found)
-    return found
-
-
-def is_uvloop(loop) -> bool:
-    """Whether the loop has a libuv whose functions can be had."""
-    global has_libuv
-    module = sys.modules.get("uvloop.loop")
-    if module is None or not isinstance(loop, module.Loop):
-        return False
-    if has_libuv is None:
-        path = getattr(module, "__file__", None)
-        has_libuv = (
-            hasattr(module, "libuv_get_loop_t_ptr") and path is not None and fastsio_uv_find(os.fsencode(path))
-        )
-    return has_libuv
-
-
-cdef object os_error(int status):
-    """An error of libuv's as the OSError that it stands for: on Unix it is the number, negative."""
-    return OSError(-status, os.strerror(-status))
-
-
-cdef class Wires:
-    """What is open on one loop, and closed before it: uvloop takes every handle on its loop for one of its own."""
-
-    def __cinit__(self, loop):
-        if not is_uvloop(loop):
-            raise TypeError(f"{loop!r} is no loop of uvloop")
-        self.uv_loop = PyCapsule_GetPointer(sys.modules["uvloop.loop"].libuv_get_loop_t_ptr(loop), NULL)
-        self.read_buffer = <char*> malloc(FASTSIO_READ_BYTES)
-        if self.read_buffer == NULL:
-            raise MemoryError
-        self.loop = loop
-        self.report = loop.call_exception_handler
-        self.loop_close = loop.close
-        loop.close = self.close
-
-    def __dealloc__(self):
-        free(self.read_buffer)
-
-    def close(self) -> None:
-        """The loop's close(): what is open ends without a word to its protocol, as what uvloop has itself."""
-        cdef Handle handle
-        cdef int unclosed = 0
-        loop = self.loop
-        if loop is None or loop.is_closed() or loop.is_running():
-            return self.loop_close()
-        self.loop = self.report = None
-        while self.first is not None:
-            handle = self.first
-            unlink(handle)
-            if handle.fd >= 0:
-                unclosed += 1
-                handle.end()
-        del loop.close
-        delattr(loop, WIRES)
-        loop_close, self.loop_close = self.loop_close, None
-        loop_close()  # which runs the loop, and so ended() of all
-        if unclosed:
-            warnings.warn(f"{loop!r} was closed with {unclosed} open connections and listeners", ResourceWarning)
-
-    def listen(self, sock, make, int backlog):
-        """Accept connections on a bound socket, which is the Listener's from then on, with protocols of `make()`."""
-        cdef Listener listener = Listener()
-        cdef int status
-        listener.make = make
-        listener.context = PyContext_CopyCurrent()
-        listener.begin(self, sock.family == getattr(socket, "AF_UNIX", None))
-        try:
-            sock.setblocking(False)
-            if not listener.is_pipe:  # what is accepted has it from here
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            fd = sock.fileno()
-            if listener.is_pipe:
-                status = fastsio_uv.pipe_open(&listener.handle, fd)
-            else:
-                status = fastsio_uv.tcp_open(&listener.handle, fd)
-            if status < 0:
-                raise os_error(status)
-            listener.fd = fd
-            listener.sock = sock
-            status = fastsio_uv.listen(&listener.handle, backlog, on_connection)
-            if status < 0:
-                raise os_error(status)
-        except BaseException:
-            listener.end()
-            raise
-        return listener
-
-    cdef int failed(self, error, str message, Handle handle) except -1:
-        """What a callback has raised: logged by the loop, or raised by it."""
-        if self.loop is None:
-            return 0
-        if isinstance(error, (SystemExit, KeyboardInterrupt)):
-            self.loop.call_soon(raise_again, error)
-        else:
-            self.report({"message": message, "exception": error, "transport": handle})
-        return 0
+def listen(Wires wires, sock, make, int backlog):
+    """A Listener on a bound socket, which is its own from then on; protocols come from `make()`. Raises OSError."""
+    cdef Listener listener = Listener()
+    listener.make = make
+    listener.context = PyContext_CopyCurrent()
+    listener.begin(wires, sock.family == getattr(socket, "AF_UNIX", None))
+    try:
+        listener.open(sock, backlog)
+    except BaseException:
+        listener.end()
+        raise
+    return listener
 
 
 cdef bint is_lasting(data):
@@ -187,60 +56,6 @@ cdef bint is_lasting(data):
     if type(data) is bytes:
         return True
     return type(data) is memoryview and type(data.obj) is bytes and data.contiguous and data.itemsize == 1
-
-
-def raise_again(error) -> None:
-    raise error
-
-
-cdef int unlink(Handle handle) except -1:
-    if handle.before is not None:
-        handle.before.behind = handle.behind
-    elif handle.wires.first is handle:
-        handle.wires.first = handle.behind
-    if handle.behind is not None:
-        handle.behind.before = handle.before
-    handle.before = handle.behind = None
-    return 0
-
-
-cdef class Handle:
-    """A stream of libuv's. It lives as long as that is open, whoever else knows it."""
-
-    def __cinit__(self):
-        self.fd = -1
-
-    cdef int begin(self, Wires wires, bint is_pipe) except -1:
-        cdef int status
-        self.is_pipe = is_pipe
-        self.wires = wires
-        self.handle.owner = <void*> self
-        self.handle.read_buffer = wires.read_buffer
-        if is_pipe:
-            status = fastsio_uv.pipe_init(wires.uv_loop, &self.handle, 0)
-        else:
-            status = fastsio_uv.tcp_init(wires.uv_loop, &self.handle)
-        if status < 0:
-            raise os_error(status)
-        Py_INCREF(self)  # until ended()
-        self.behind = wires.first
-        if wires.first is not None:
-            wires.first.before = self
-        wires.first = self
-        return 0
-
-    cdef int end(self) except -1:
-        """Close the descriptor now; ended() comes in a turn of its own."""
-        self.fd = -1
-        if self.sock is not None:
-            self.sock.detach()
-            self.sock = None
-        fastsio_uv.close(&self.handle, on_closed)
-        return 0
-
-    cdef int ended(self) except -1:
-        """libuv has let go of it."""
-        return 0
 
 
 cdef class Listener(Handle):
@@ -255,16 +70,34 @@ cdef class Listener(Handle):
         if self.fd >= 0:
             self.end()
 
+    cdef int open(self, sock, int backlog) except -1:
+        cdef int fd = sock.fileno()
+        cdef int status
+        sock.setblocking(False)
+        if self.is_pipe:
+            status = uv.pipe_open(&self.handle, fd)
+        else:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # for what is accepted
+            status = uv.tcp_open(&self.handle, fd)
+        if status < 0:
+            raise os_error(status)
+        self.fd = fd
+        self.sock = sock
+        status = uv.listen(&self.handle, backlog, on_connection)
+        if status < 0:
+            raise os_error(status)
+        return 0
+
     cdef int accept(self) except -1:
         cdef Wire wire = Wire.__new__(Wire)
         cdef int status
         wire.begin(self.wires, self.is_pipe)
-        status = fastsio_uv.accept(&self.handle, &wire.handle)
+        status = uv.accept(&self.handle, &wire.handle)
         if status < 0:
             return wire.end()
-        fastsio_uv.fileno(&wire.handle, &wire.fd)
+        uv.fileno(&wire.handle, &wire.fd)
         if not INHERITS and not self.is_pipe:
-            fastsio_uv.tcp_nodelay(&wire.handle, 1)
+            uv.tcp_nodelay(&wire.handle, 1)
         try:
             wire.context = PyContext_Copy(self.context)
             PyContext_Enter(wire.context)
@@ -309,7 +142,7 @@ cdef class Wire(Handle):
     cdef int start_reading(self) except -1:
         cdef int status
         if not self.is_read and self.fd >= 0:
-            status = fastsio_uv.read_start(&self.handle, fastsio_wire_alloc, on_read)
+            status = uv.read_start(&self.handle, fastsio_wire_alloc, on_read)
             if status < 0:
                 raise os_error(status)
             self.is_read = True
@@ -318,7 +151,7 @@ cdef class Wire(Handle):
     cdef int stop_reading(self) except -1:
         if self.is_read:
             self.is_read = False
-            fastsio_uv.read_stop(&self.handle)
+            uv.read_stop(&self.handle)
         return 0
 
     cdef int received(self, bytes data) except -1:
@@ -459,14 +292,14 @@ cdef class Wire(Handle):
         """Leave to libuv what of a piece is not sent."""
         cdef fastsio_uv_buf_t buffer
         cdef int status
-        cdef fastsio_write_t* write = <fastsio_write_t*> malloc(fastsio_write_size())
+        cdef fastsio_write_t* write = <fastsio_write_t*> malloc(fastsio_write_size(&uv))
         if write == NULL:
             raise MemoryError
         write.owner = <void*> self
         write.data = <void*> piece
         write.size = buffer.len = len(piece) - sent
         buffer.base = PyBytes_AS_STRING(piece) + sent
-        status = fastsio_uv.write(&write.memory, &self.handle, &buffer, 1, on_written)
+        status = uv.write(&write.memory, &self.handle, &buffer, 1, on_written)
         if status < 0:
             free(write)
             return self.close_with(os_error(status))
@@ -487,6 +320,8 @@ cdef class Wire(Handle):
         """What libuv had has gone."""
         if self.queue is not None:
             self.push()
+        if self.fd < 0:
+            return 0
         if self.is_paused and self.unsent <= self.low:
             self.is_paused = False
             PyContext_Enter(self.context)
@@ -630,14 +465,3 @@ cdef void on_written(void* request, int status) noexcept with gil:
             wire.drained()
     except BaseException as error:
         wire.fail(error)
-
-
-cdef void on_closed(void* stream) noexcept with gil:
-    cdef Handle handle = <Handle> (<fastsio_handle_t*> stream).owner
-    try:
-        unlink(handle)
-        handle.ended()
-    except BaseException as error:
-        handle.wires.failed(error, "connection_lost() failed", handle)
-    finally:
-        Py_DECREF(handle)

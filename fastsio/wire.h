@@ -64,11 +64,9 @@ typedef struct {
     void (*close)(void *handle, fastsio_uv_close_cb closed);
 } fastsio_uv_t;
 
-static fastsio_uv_t fastsio_uv; /* set in _wire.pyx alone */
-
 #ifdef _WIN32
 
-static inline int fastsio_uv_find(const char *path) { (void)path; return 0; }
+static inline int fastsio_uv_find(fastsio_uv_t *uv, const char *path) { (void)uv; (void)path; return 0; }
 static inline ptrdiff_t fastsio_wire_send(int fd, const char *data, size_t n) { (void)fd; (void)data; (void)n; return 0; }
 static inline int fastsio_wire_shutdown(int fd) { (void)fd; return 0; }
 
@@ -83,7 +81,7 @@ static inline int fastsio_wire_shutdown(int fd) { (void)fd; return 0; }
 #endif
 
 /* Take the functions from a module that is loaded already. 0: it lacks one, or its handles are larger than ours. */
-static inline int fastsio_uv_find(const char *path) {
+static inline int fastsio_uv_find(fastsio_uv_t *uv, const char *path) {
     static const char *const names[] = {
         "uv_version", "uv_handle_size", "uv_req_size", "uv_tcp_init", "uv_pipe_init", "uv_tcp_open", "uv_pipe_open",
         "uv_tcp_nodelay", "uv_listen", "uv_accept", "uv_read_start", "uv_read_stop", "uv_write", "uv_fileno", "uv_close",
@@ -96,10 +94,10 @@ static inline int fastsio_uv_find(const char *path) {
         found[i] = dlsym(module, names[i]);
         if (found[i] == NULL) return 0;
     }
-    _Static_assert(sizeof found == sizeof fastsio_uv, "a name for each function");
-    memcpy(&fastsio_uv, found, sizeof found); /* POSIX dlsym(): what points to a function fits a void pointer */
-    return fastsio_uv.version() >> 16 == 1 && fastsio_uv.handle_size(FASTSIO_UV_TCP) <= room &&
-           fastsio_uv.handle_size(FASTSIO_UV_PIPE) <= room;
+    _Static_assert(sizeof found == sizeof *uv, "a name for each function");
+    memcpy(uv, found, sizeof found); /* POSIX dlsym(): what points to a function fits a void pointer */
+    return uv->version() >> 16 == 1 && uv->handle_size(FASTSIO_UV_TCP) <= room &&
+           uv->handle_size(FASTSIO_UV_PIPE) <= room;
 }
 
 /* Bytes that the kernel took, or -errno; 0 if it takes none now. */
@@ -118,8 +116,8 @@ static inline fastsio_write_t *fastsio_write_of(void *request) {
     return (fastsio_write_t *)((char *)request - offsetof(fastsio_write_t, memory));
 }
 
-static inline size_t fastsio_write_size(void) {
-    return offsetof(fastsio_write_t, memory) + fastsio_uv.req_size(FASTSIO_UV_WRITE);
+static inline size_t fastsio_write_size(const fastsio_uv_t *uv) {
+    return offsetof(fastsio_write_t, memory) + uv->req_size(FASTSIO_UV_WRITE);
 }
 
 /* Called without the GIL: libuv reads into the buffer, and hands it over at once. */

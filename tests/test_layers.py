@@ -119,6 +119,8 @@ LOWER = [
     "_joining",
     "_deflate",
     "_batch",
+    "_uv",
+    "_handles",
     "_wire",
     "_stream",
     "_conn",
@@ -170,7 +172,9 @@ MAY_IMPORT: dict[str, list[str]] = {
     "_deflate": ["_encoded", "_frames"],  # permessage-deflate, pure
     "pages": ["static", "_http", "_eager", "logged"],  # and texts and functions
     "_batch": ["_fanout"],  # the sends of many outlets at once
-    "_wire": ["_flag"],  # transports, whatever for
+    "_uv": [],  # declarations, of functions of others
+    "_handles": ["_flag", "_uv"],  # what is open on a loop
+    "_wire": ["_flag", "_handles", "_uv"],  # transports, whatever for
     "_stream": ["_flag", "_frames", "_encoded", "_deflate", "_fanout", "_wire"],  # writing to one
     "_conn": [
         "_flag",
@@ -284,6 +288,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     "server": LOWER,
     "doors": [
         "_conn",
+        "_handles",
         "_wire",
         "_shared",
         "_hosted",

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from fastsio._wire import wires_of
+from fastsio._handles import wires_of
+from fastsio._wire import listen
 from harness import until as until_true
 
 BIG = bytes(range(251)) * 12_000
@@ -108,7 +109,7 @@ class Stage:
         self.address = sock.getsockname()
         made = make or self._make
         if self.is_ours:
-            self.listener = wires_of(loop).listen(sock, made, 100)
+            self.listener = listen(wires_of(loop), sock, made, 100)
         else:
             create: Any = loop.create_unix_server if self.kind == "unix" else loop.create_server
             self.listener = await create(made, sock=sock)

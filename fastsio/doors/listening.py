@@ -14,7 +14,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from fastsio._wire import Wires, wires_of
+from fastsio import _wire
+from fastsio._handles import Wires, wires_of
 from fastsio.doors.patience import make_patient
 from fastsio.doors.tls import listener_options
 
@@ -273,7 +274,7 @@ def listen_on_wires(
     listeners: list[Any] = []
     try:
         for one in sockets:
-            listener = wires.listen(one, make, BACKLOG)
+            listener = _wire.listen(wires, one, make, BACKLOG)
             listeners.append(listener)
     except BaseException:
         for listener in listeners:

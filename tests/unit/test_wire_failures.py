@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from fastsio._wire import wires_of
+from fastsio._handles import wires_of
+from fastsio._wire import listen
 from harness import LoopWatch
 from wire_stage import BIG, Pair, Recorder, Stage, fails, reports, until
 
@@ -234,5 +235,5 @@ async def test_a_closed_listener_accepts_no_more_and_keeps_what_came(stage):
 async def test_a_socket_that_cant_listen_is_refused():
     one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     with pytest.raises(OSError, match="rotocol"):
-        wires_of(asyncio.get_running_loop()).listen(one, Recorder, 5)
+        listen(wires_of(asyncio.get_running_loop()), one, Recorder, 5)
     one.close()

@@ -1,4 +1,4 @@
-"""fastsio._wire: which loops have Wires, and what becomes of them at a loop's end.
+"""fastsio._handles: which loops have Wires, and what becomes of them at a loop's end.
 
 Much of it in processes of their own: a mistake here ends the interpreter.
 """
@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from fastsio._wire import is_uvloop, wires_of
+from fastsio._handles import is_uvloop, wires_of
 from wire_stage import Stage
 
 resource = pytest.importorskip("resource", reason="nor this")
@@ -24,7 +24,8 @@ uvloop = pytest.importorskip("uvloop", reason="there is none for Windows")
 LOOPS_END = """
 import asyncio, gc, os, socket, sys, threading, warnings
 import uvloop
-from fastsio._wire import wires_of
+from fastsio._handles import wires_of
+from fastsio._wire import listen
 lost = []
 class P(asyncio.Protocol):
     def connection_made(self, t): self.t = t
@@ -37,7 +38,7 @@ async def main(end):
     made = []
     def make():
         made.append(P()); return made[-1]
-    listener = wires_of(loop).listen(sock, make, 100)
+    listener = listen(wires_of(loop), sock, make, 100)
     clients = []
     for _ in range(20):
         c = socket.socket(); c.setblocking(False); clients.append(c)
@@ -218,7 +219,7 @@ async def shed():
     made = []
     def make():
         made.append(P()); return made[-1]
-    listener = wires_of(loop).listen(sock, make, 100)
+    listener = listen(wires_of(loop), sock, make, 100)
     clients = [socket.socket() for _ in range(8)]
     spare = []
     used = max(int(name) for name in os.listdir("/proc/self/fd")) + 1
