@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+import fastsio
 from fastsio._handles import wires_of
 from fastsio._wire import listen
 from harness import LoopWatch
@@ -237,3 +238,35 @@ async def test_a_socket_that_cant_listen_is_refused():
     with pytest.raises(OSError, match="rotocol"):
         listen(wires_of(asyncio.get_running_loop()), one, Recorder, 5)
     one.close()
+
+
+async def test_nothing_is_sent_to_a_descriptor_that_is_anothers_by_now(serve):
+    server = await serve(fastsio.AsyncServer())
+    client = socket.create_connection(("127.0.0.1", server.port))
+    await until(lambda: server.connections)
+    (conn,) = server.connections
+    number = conn.transport.fd
+    assert number >= 0
+    conn.transport.abort()  # as libuv does at the client's end: the connection hears of it a moment later
+    taken, others = socket.socketpair()
+    while taken.fileno() != number:
+        taken, others = socket.socketpair() if others.fileno() != number else (others, taken)
+    conn.send_text(b"not yours")
+    conn.resume_writing()  # flushes
+    others.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        others.recv(100)
+    await until(lambda: not server.connections)
+    for one in (client, taken, others):
+        one.close()
+
+
+async def test_the_server_is_on_wires(serve):
+    server = await serve(fastsio.AsyncServer())
+    client = socket.create_connection(("127.0.0.1", server.port))
+    await until(lambda: server.connections)
+    (conn,) = server.connections
+    assert type(conn.transport).__name__ == "Wire"
+    assert conn.remote == "127.0.0.1"
+    client.close()
+    await until(lambda: not server.connections)
