@@ -16,7 +16,6 @@ from libc.string cimport memchr, memcmp
 
 from fastsio._conn cimport HTTP, WEBSOCKET, Conn, view_to_fill, what_was_filled
 from fastsio._http cimport Field, Request, decimal_of, is_named, read_field
-from fastsio._stream cimport CAN_SEND_DIRECTLY
 
 cdef extern from "Python.h":
     Py_ssize_t PY_SSIZE_T_MAX
@@ -218,8 +217,7 @@ cdef class SharedConn(Conn):
             self.transport.resume_reading()
         # Pauses us at once if anything of the answers beside is unsent, so that direct sends can't overtake it.
         self.transport.set_write_buffer_limits(1 if self.is_secure else 0, 0)
-        if CAN_SEND_DIRECTLY and not self.is_secure:
-            self.fd = self.transport.get_extra_info("socket").fileno()
+        self.take_descriptor()
         return 0
 
     cdef int give_away(self, bytes data) except -1:

@@ -23,6 +23,8 @@ cdef class Stream(Outlet):
     cdef flag closes_when_drained
     cdef flag ends_now              # what is sent now is the last
     cdef int begin_writing(self, transport) except -2
+    cdef int take_descriptor(self) except -2
+    cdef int descriptor(self) noexcept
     cdef int queue_raw(self, bytes data) except -1
     cdef int end_of_read(self) except -1
     cdef bint sends_little(self) noexcept
@@ -35,5 +37,4 @@ cdef class Stream(Outlet):
     cdef int forget_bytes(self) except -1
 
 
-cdef bint CAN_SEND_DIRECTLY
 cdef int most_descriptors

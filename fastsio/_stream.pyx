@@ -11,6 +11,7 @@ from libc.limits cimport INT_MAX
 from fastsio._encoded cimport Encoded, join_frames
 from fastsio._fanout cimport Outlet, is_full
 from fastsio._frames cimport TEXT, frame_of
+from fastsio._wire cimport Wire
 
 from fastsio._encoded import wrap
 
@@ -52,27 +53,48 @@ cdef class Stream(Outlet):
 
     cdef int begin_writing(self, transport) except -2:
         """The event loop has a transport for us; returns its descriptor, -1 if there is none."""
-        cdef int fd = -1
+        cdef int fd
         self.transport = transport
+        if type(transport) is Wire:  # likely, on uvloop
+            self.fd = (<Wire> transport).fd
+            (<Wire> transport).limit(0, 0)
+            self.is_writable = True
+            return self.fd
         self.is_secure = transport.get_extra_info("sslcontext") is not None
-        sock = transport.get_extra_info("socket")
-        if sock is not None and CAN_SEND_DIRECTLY:
-            fd = sock.fileno()
-            if not self.is_secure:
-                self.fd = fd
+        fd = self.take_descriptor()
         # With 0 the pause and resume calls say exactly whether the transport holds anything unsent, as direct
         # sends need it. TLS transports pause at the limit, not above it, so 0 would stop them for ever.
         transport.set_write_buffer_limits(1 if self.is_secure else 0, 0)
         self.is_writable = True
         return fd
 
+    cdef int take_descriptor(self) except -2:
+        """Send directly from now on, where that can be; returns the transport's descriptor, -1 if it has none."""
+        cdef int fd = -1
+        if type(self.transport) is Wire:
+            fd = (<Wire> self.transport).fd
+        elif CAN_SEND_DIRECTLY:
+            sock = self.transport.get_extra_info("socket")
+            if sock is not None:
+                fd = sock.fileno()
+        if not self.is_secure:
+            self.fd = fd
+        return fd
+
+    cdef int descriptor(self) noexcept:
+        """What is sent to directly, -1 for nothing: a Wire's may be another's already when connection_lost() comes."""
+        if self.fd >= 0 and type(self.transport) is Wire:
+            return (<Wire> self.transport).fd
+        return self.fd
+
     @property
     def remote(self) -> str:
         """The client's address, "" where there is none (Unix sockets)."""
         global last_remote
         cdef char text[64]
+        cdef int fd = self.descriptor()
         # Not by the transport: uvloop makes a socket object to ask, 1.8 us of a connect.
-        if self.fd >= 0 and fastsio_peer_address(self.fd, text, sizeof(text)):
+        if fd >= 0 and fastsio_peer_address(fd, text, sizeof(text)):
             address = text.decode("ascii")
         else:
             name = self.transport.get_extra_info("peername") if self.transport is not None else None
@@ -158,7 +180,8 @@ cdef class Stream(Outlet):
         """What flush() would give to one send(), where that is all it would do; see Outlet."""
         cdef list queue = self.queue
         cdef bytes data
-        if self.fd < 0 or not self.is_writable or not queue or self.transport is None:
+        cdef int own = self.descriptor()
+        if own < 0 or not self.is_writable or not queue or self.transport is None:
             return None
         if self.deflate is not None or self.closes_when_drained or self.ends_now:
             return None
@@ -167,7 +190,7 @@ cdef class Stream(Outlet):
         data = join_frames(queue)
         if self.flusher.is_counting:
             self.count_out(len(queue), len(data))
-        fd[0] = self.fd
+        fd[0] = own
         self.queue = empty
         self.buffered_bytes = 0
         return data
@@ -207,11 +230,13 @@ cdef class Stream(Outlet):
 
     cdef int write(self, bytes data) except -1:
         """One send() where the kernel takes it all; the rest is the transport's, which then pauses us."""
+        cdef int fd
         cdef Py_ssize_t sent = 0
         if self.transport is None:
             return 0
-        if self.fd >= 0:
-            sent = fastsio_send(self.fd, PyBytes_AS_STRING(data), len(data), self.ends_now and not self.queue)
+        fd = self.descriptor()
+        if fd >= 0:
+            sent = fastsio_send(fd, PyBytes_AS_STRING(data), len(data), self.ends_now and not self.queue)
             if sent == len(data):
                 return 0
             if sent < 0:
@@ -269,9 +294,12 @@ cdef class Stream(Outlet):
         first ask the kernel what was acknowledged.
         """
         cdef long long acknowledged = -1
-        sock = self.transport.get_extra_info("socket")
-        if sock is not None:
-            acknowledged = fastsio_acknowledged(sock.fileno())
+        if type(self.transport) is Wire:
+            acknowledged = fastsio_acknowledged((<Wire> self.transport).fd)
+        else:
+            sock = self.transport.get_extra_info("socket")
+            if sock is not None:
+                acknowledged = fastsio_acknowledged(sock.fileno())
         if acknowledged >= 0:
             return <Py_ssize_t> acknowledged
         return -<Py_ssize_t> self.transport.get_write_buffer_size()

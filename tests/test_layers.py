@@ -119,6 +119,9 @@ LOWER = [
     "_joining",
     "_deflate",
     "_batch",
+    "_uv",
+    "_handles",
+    "_wire",
     "_stream",
     "_conn",
     "_shared",
@@ -169,7 +172,10 @@ MAY_IMPORT: dict[str, list[str]] = {
     "_deflate": ["_encoded", "_frames"],  # permessage-deflate, pure
     "pages": ["static", "_http", "_eager", "logged"],  # and texts and functions
     "_batch": ["_fanout"],  # the sends of many outlets at once
-    "_stream": ["_flag", "_frames", "_encoded", "_deflate", "_fanout"],  # writing to a transport
+    "_uv": [],  # declarations, of functions of others
+    "_handles": ["_flag", "_uv"],  # what is open on a loop
+    "_wire": ["_flag", "_handles", "_uv"],  # transports, whatever for
+    "_stream": ["_flag", "_frames", "_encoded", "_deflate", "_fanout", "_wire"],  # writing to one
     "_conn": [
         "_flag",
         "_stream",
@@ -282,6 +288,8 @@ MAY_IMPORT: dict[str, list[str]] = {
     "server": LOWER,
     "doors": [
         "_conn",
+        "_handles",
+        "_wire",
         "_shared",
         "_hosted",
         "_http",

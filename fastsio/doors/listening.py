@@ -5,6 +5,7 @@ Source: unix(7), POSIX bind(); the options are called as uvicorn's and gunicorn'
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import socket
@@ -14,6 +15,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from fastsio import _wire
+from fastsio._handles import wires_of
 from fastsio.doors.patience import make_patient
 from fastsio.doors.tls import listener_options
 
@@ -24,6 +27,8 @@ BACKLOG = 2048
 UDS_MODE = 0o660
 # How long a file of a socket is given to show that nobody listens on it any more.
 ANSWER_S = 1.0
+# IPv6 where it is disabled.
+SWITCHED_OFF = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 HAS_UNIX = hasattr(socket, "AF_UNIX")
 
 
@@ -33,7 +38,7 @@ class Listeners:
     A Unix socket has its path for its host, port 0, and a url that begins with "unix:".
     """
 
-    def __init__(self, servers: Sequence[asyncio.Server], scheme: str) -> None:
+    def __init__(self, servers: Sequence[Any], scheme: str) -> None:
         self._servers = servers
         self.sockets: list[Any] = [one for server in servers for one in server.sockets]
         names = [one.getsockname() for one in self.sockets]
@@ -174,20 +179,40 @@ def bind_tcp(family: int, address: Any, *options: tuple[int, int, int]) -> socke
     return one
 
 
-def _bind_numeric(host: str, port: int) -> list[socket.socket] | None:
-    """The socket of an address that need not be looked up, None for a name.
+async def bind_all(host: str, port: int) -> list[socket.socket]:
+    """A socket for each address of `host`, "" for all that this system has. Raises OSError if one can't be bound.
 
-    uvloop looks up whatever it is given in threads of libuv, four that then stay. In a process that has threads
-    system calls count references and malloc() locks: 36 us and not 34 for the echo of a single connection (bench/load,
-    medians of 51 runs).
+    Of several addresses those of a family that is switched off are left out, as long as there is another one.
     """
+    addresses = await _addresses(host, port)
+    bound: list[socket.socket] = []
+    for family, address in addresses:
+        try:
+            bound.append(bind_tcp(family, address))
+        except OSError as error:
+            if error.errno in SWITCHED_OFF and (bound or address != addresses[-1][1]):
+                continue
+            for one in bound:
+                one.close()
+            raise
+    return bound
+
+
+async def _addresses(host: str, port: int) -> list[tuple[int, Any]]:
+    """(family, address) of a host. A numeric one is not looked up.
+
+    uvloop does that in threads of libuv, four that then stay. In a process that has threads system calls count
+    references and malloc() locks: 36 us and not 34 for the echo of a single connection (bench/load, medians of 51).
+    """
+    passive = socket.AI_PASSIVE
     try:
         found = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST | socket.AI_PASSIVE
+            host or None, port, type=socket.SOCK_STREAM, flags=passive | socket.AI_NUMERICHOST
         )
     except socket.gaierror:
-        return None
-    return [bind_tcp(found[0][0], found[0][4])]
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=passive)
+    return list(dict.fromkeys((int(one[0]), one[4]) for one in found))
 
 
 def _cant_listen(where: str, error: OSError) -> OSError:
@@ -235,33 +260,40 @@ async def listen(
     `handshake_s`: what a TLS handshake may take. Raises OSError if it can't listen; the sockets that were given are
     closed then.
     """
-    loop = asyncio.get_running_loop()
-    scheme = "http" if context is None else "https"
-    tls = listener_options(context, handshake_s)
+    wires = wires_of(asyncio.get_running_loop()) if context is None else None
     if sockets is None:
-        sockets = _bind_numeric(host, port)
-    if sockets is None:
-        server = await loop.create_server(make, host, port, backlog=BACKLOG, **tls)
-        make_patient(server)
-        return Listeners([server], scheme)
-    servers: list[asyncio.Server] = []
+        sockets = await bind_all(host, port)
+    listeners: list[Any] = []
     try:
         for one in sockets:
-            is_unix = HAS_UNIX and one.family == socket.AF_UNIX
-            create: Any = loop.create_unix_server if is_unix else loop.create_server
-            # Since 3.13 the loop removes the file, also of a socket that another process goes on listening on.
-            keep: dict[str, Any] = (
-                {"cleanup_socket": False} if is_unix and sys.version_info >= (3, 13) else {}
-            )
-            servers.append(await create(make, sock=one, backlog=BACKLOG, **tls, **keep))
-            make_patient(servers[-1])
-        return Listeners(servers, scheme)
+            if wires is not None:
+                listeners.append(_wire.listen(wires, one, make, BACKLOG))
+            else:
+                listeners.append(await _listen_by_loop(make, one, context, handshake_s))
     except BaseException:
-        for server in servers:
-            server.close()
+        for listener in listeners:
+            listener.close()
         for one in sockets:
             one.close()
         raise
+    return Listeners(listeners, "http" if context is None else "https")
+
+
+async def _listen_by_loop(
+    make: Callable[[], Any], one: socket.socket, context: ssl.SSLContext | None, handshake_s: float
+) -> asyncio.Server:
+    """With the event loop's own transports."""
+    loop = asyncio.get_running_loop()
+    is_unix = HAS_UNIX and one.family == socket.AF_UNIX
+    create: Any = loop.create_unix_server if is_unix else loop.create_server
+    # Since 3.13 the loop removes the file, also of a socket that another process goes on listening on.
+    keep: dict[str, Any] = (
+        {"cleanup_socket": False} if is_unix and sys.version_info >= (3, 13) else {}
+    )
+    tls = listener_options(context, handshake_s)
+    server: asyncio.Server = await create(make, sock=one, backlog=BACKLOG, **tls, **keep)
+    make_patient(server)
+    return server
 
 
 class Listening:

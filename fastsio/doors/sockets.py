@@ -35,7 +35,7 @@ def tune(listening: Iterable[Any], options: Options) -> None:
         if sock.family in (socket.AF_INET, socket.AF_INET6):
             set_user_timeout(sock, timeout_s)
             _keep_alive(sock)
-            # uvloop does so with each connection, asyncio only where the socket was made with IPPROTO_TCP.
+            # The loops do so with each connection, but asyncio's own only where the socket was made with IPPROTO_TCP.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
