@@ -43,6 +43,7 @@ cdef class MessageDecoder:
     cpdef Packet decode(self, object message)
 
 
+cdef object no_data           # NO_DATA
 cpdef object check_event_name(object event)
 cdef int parse_head(const char* p, Py_ssize_t n, Head* head, int max_attachments) except -1
 cdef str namespace_of(Head* head)

@@ -35,6 +35,8 @@ NO_DATA = type("NoData", (), {"__repr__": lambda self: "NO_DATA", "__slots__": (
 RESERVED_EVENTS = frozenset(
     ("connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener")
 )
+# A name of Python's is looked up at each use, from Python 3.12 on.
+cdef object no_data = NO_DATA
 cdef unsigned int RESERVED_LENGTHS = sum({1 << len(name) for name in RESERVED_EVENTS})
 
 
@@ -44,6 +46,8 @@ cdef inline bint has_bit(unsigned int bits, Py_ssize_t which) noexcept:
 
 cpdef object check_event_name(object event):
     """Raise for a name that can't be emitted: the clients' parsers refuse the reserved ones."""
+    if type(event) is str and not has_bit(RESERVED_LENGTHS, PyUnicode_GET_LENGTH(event)):  # likely
+        return
     if type(event) is not str and (not isinstance(event, (str, int, float)) or isinstance(event, bool)):
         raise TypeError(f"event name {event!r}: a string or a number")
     if event in RESERVED_EVENTS:
@@ -155,7 +159,7 @@ cdef str namespace_of(Head* head):
 cdef object load_data(Head* head, Json json):
     """The packet's JSON, checked for its type; NO_DATA if there is none."""
     if head.json_size == 0:
-        return NO_DATA
+        return no_data
     data = json.load(head.json, head.json_size)
     check_data(head.type, data)
     return data
@@ -321,7 +325,7 @@ cdef Encoded encode(int type, bytes namespace, int64_t id, object data, Json jso
     cdef unsigned char* out
     if attachments and is_strings:
         buffers = [item for item in <list> data if isinstance(item, bytes)]
-    elif data is not NO_DATA and not is_strings:
+    elif data is not no_data and not is_strings:
         buffers = []
         body = json.dump(data, buffers)
         body_size = len(body)

@@ -14,12 +14,11 @@ from libc.stdint cimport int64_t
 
 from fastsio._codec cimport ACK, CONNECT, EVENT, check_event_name, encode, encode_one, namespace_prefix
 from fastsio._eager cimport end_loop, start
-from fastsio._encoded cimport Encoded
+from fastsio._encoded cimport Encoded, encode_engine_packet
 from fastsio._fanout cimport Member, Outlet, SessionBase, fan_out
 from fastsio._json cimport Json
 
 from fastsio._codec import NO_DATA
-from fastsio._encoded import encode_engine_packet
 
 cdef extern from *:
     """

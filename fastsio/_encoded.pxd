@@ -33,6 +33,8 @@ cdef class Encoded:
 
 
 cdef Encoded new_encoded()
+cpdef Encoded wrap(bytes raw)
+cpdef Encoded encode_engine_packet(bytes packet)
 cdef Encoded binary_message(bytes data)
 cdef bytes join_frames(list packets)
 cdef void forget_joined() noexcept

@@ -218,7 +218,7 @@ cdef void forget_joined() noexcept:
     joined = NOTHING_JOINED
 
 
-def encode_engine_packet(bytes packet) -> Encoded:
+cpdef Encoded encode_engine_packet(bytes packet):
     """An Engine.IO packet given as its text (b"2", b"6", b'0{"sid":…}')."""
     cdef Encoded encoded = Encoded.__new__(Encoded)
     encoded.frame = frame_of(TEXT, <const unsigned char*> PyBytes_AS_STRING(packet), len(packet))
@@ -257,7 +257,7 @@ def encode_messages(list messages) -> Encoded:
     return encoded
 
 
-def wrap(bytes raw) -> Encoded:
+cpdef Encoded wrap(bytes raw):
     """Bytes that go out as they are (a control frame, an HTTP response), queued among packets."""
     cdef Encoded encoded = Encoded.__new__(Encoded)
     encoded.frame = raw

@@ -6,9 +6,8 @@ Source: socket.io-protocol v5, "Connection to a namespace"; order of events and 
 """
 import logging
 
+from fastsio._ids cimport new_id
 from fastsio._session cimport SessionCore
-
-from fastsio._ids import new_id
 
 logger = logging.getLogger("fastsio.core")
 

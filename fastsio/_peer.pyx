@@ -16,6 +16,7 @@ from fastsio._codec cimport (
     Parser,
     load_data,
     namespace_of,
+    no_data,
     parse_head,
     reconstruct,
 )
@@ -23,7 +24,6 @@ from fastsio._dispatch cimport SocketBase
 from fastsio._fanout cimport MessageHandler, SessionBase
 from fastsio._json cimport Json, is_deeper
 
-from fastsio._codec import NO_DATA
 from fastsio._frames import OverLimit, ProtocolError
 
 cdef extern from "Python.h":
@@ -141,7 +141,7 @@ cdef class PeerBase(MessageHandler):
             socket = self.root if namespace is None else self.find_(namespace)
             if socket is None:
                 self.misplaced(type, namespace or "/")
-            elif data is not NO_DATA:  # "2" alone decodes, and nothing handles it
+            elif data is not no_data:  # "2" alone decodes, and nothing handles it
                 if type == ACK or type == BINARY_ACK:
                     socket.settle(id, data)
                 elif self.is_diverted:
@@ -149,7 +149,7 @@ cdef class PeerBase(MessageHandler):
                 else:
                     socket.dispatch(data, id)
             return 0
-        self.control(type, namespace or "/", None if data is NO_DATA else data)
+        self.control(type, namespace or "/", None if data is no_data else data)
         return 0
 
     def attach(self, SocketBase socket) -> None:

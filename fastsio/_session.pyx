@@ -4,7 +4,7 @@ What a session does besides, and what it may change to, is in engine/session.py;
 client in, in engine/engine.py. In Python this was a fifth of what it costs to come, join and go. Knows nothing of
 transports and of Socket.IO.
 """
-from fastsio._encoded import encode_engine_packet
+from fastsio._encoded cimport encode_engine_packet
 
 cdef double NEVER = float("inf")
 

@@ -8,12 +8,10 @@ import sys
 from cpython.bytes cimport PyBytes_AS_STRING
 from libc.limits cimport INT_MAX
 
-from fastsio._encoded cimport Encoded, join_frames
+from fastsio._encoded cimport Encoded, join_frames, wrap
 from fastsio._fanout cimport Outlet, is_full
 from fastsio._frames cimport TEXT, frame_of
 from fastsio._wire cimport Wire
-
-from fastsio._encoded import wrap
 
 cdef extern from "tcp.h":
     Py_ssize_t fastsio_send(int fd, const char* data, Py_ssize_t n, bint is_last) noexcept

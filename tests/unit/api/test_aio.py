@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import weakref
 
 import pytest
 
+import fastsio
 from fastsio.exceptions import ConnectionRefusedError
 from harness import until
 
@@ -259,3 +261,13 @@ async def test_asking_about_a_namespace_does_not_make_it(sio, join):
     await sio.disconnect("nobody", namespace="/never")
     peer = await join.open(sio)
     assert await refusal(peer, "40/never,") == {"message": "Invalid namespace"}
+
+
+def test_an_application_may_keep_things_with_its_server():
+    class Mine(fastsio.AsyncServer):
+        pass
+
+    for server in (fastsio.AsyncServer(), Mine()):
+        server.database = "db"
+        assert server.database == "db"
+        assert weakref.ref(server)() is server

@@ -1,0 +1,3 @@
+"""C interface of _ids."""
+
+cpdef str new_id()
