@@ -241,7 +241,7 @@ async def test_sigterm_ends_the_server_and_its_sessions_with_clients_connected(
     await run.note("ready")
     await own.terminate(STOP_S, signal.SIGTERM)
     assert (await run.result())[0] in ("transport close", "transport error")
-    assert own.of("shutdown") == [("shutdown", "hook")]
+    assert own.of("shutdown") == [("shutdown", "hook")], own.text
     assert "Traceback" not in own.text, own.text
     assert await own.reasons(2) == ["server disconnect"] * 2
 

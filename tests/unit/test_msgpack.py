@@ -317,8 +317,8 @@ def test_every_other_byte_at_every_place_is_refused_or_read():
         (b"\x83\xa4type\x02\xa3nsp\xa0\xa4data\x91\xa1e", "invalid namespace ''"),
         (b"\x83\xa4type\x02\xa3nsp\xa1x\xa4data\x91\xa1e", "invalid namespace 'x'"),
         (b"\x83\xa4type\x02\xa3nsp\xa3/,x\xa4data\x91\xa1e", "invalid namespace '/,x'"),
-        (b"\x83\xa4type\x02\xa3nsp\xa1\xff\xa4data\x91\xa1e", "UnicodeDecodeError"),
-        (event(b"\xa1\xff"), "UnicodeDecodeError"),
+        (b"\x83\xa4type\x02\xa3nsp\xa1\xff\xa4data\x91\xa1e", "UTF-8"),
+        (event(b"\xa1\xff"), "UTF-8"),
         (event(b"\x81\x80\x01"), "hashable"),
         # Lengths of gigabytes are believed only as far as there are bytes.
         (event(b"\xdd\xff\xff\xff\xff"), "truncated"),
@@ -334,7 +334,7 @@ def test_every_other_byte_at_every_place_is_refused_or_read():
     ids=lambda value: repr(value)[:40],
 )
 def test_what_is_no_packet_is_refused(message, why):
-    assert why in refused(message)
+    assert why.lower() in refused(message).lower()  # msgspec's own words: "utf-8" until 0.22
 
 
 @pytest.mark.parametrize(
