@@ -35,7 +35,6 @@ cdef extern from "wire.h":
         int (*fileno)(const void* handle, int* fd) noexcept
         void (*close)(void* handle, fastsio_uv_close_cb closed) noexcept
     bint fastsio_uv_find(fastsio_uv_t* uv, const char* path) noexcept
-    Py_ssize_t fastsio_wire_send(int fd, const char* data, size_t n) noexcept
     int fastsio_wire_shutdown(int fd) noexcept
     void fastsio_wire_alloc(void* handle, size_t size, fastsio_uv_buf_t* buffer) noexcept
     fastsio_write_t* fastsio_write_of(void* request) noexcept

@@ -16,7 +16,7 @@ from libc.stdlib cimport free, malloc
 
 from fastsio._handles cimport Handle, Wires, os_error, uv
 from fastsio._uv cimport (
-    fastsio_handle_t, fastsio_uv_buf_t, fastsio_wire_alloc, fastsio_wire_send, fastsio_wire_shutdown, fastsio_write_of,
+    fastsio_handle_t, fastsio_uv_buf_t, fastsio_wire_alloc, fastsio_wire_shutdown, fastsio_write_of,
     fastsio_write_size, fastsio_write_t,
 )
 
@@ -25,6 +25,9 @@ cdef extern from "Python.h":
     object PyContext_Copy(object context)
     int PyContext_Enter(object context) except -1
     int PyContext_Exit(object context) except -1
+
+cdef extern from "tcp.h":
+    Py_ssize_t fastsio_send(int fd, const char* data, Py_ssize_t n, bint is_last) noexcept
 
 cdef enum:
     # What libuv is given at once: a slow reader is judged by what has gone (_stream.pyx).
@@ -256,7 +259,7 @@ cdef class Wire(Handle):
         cdef bytes piece
         while self.queue:
             piece = self.next_piece()
-            sent = fastsio_wire_send(self.fd, PyBytes_AS_STRING(piece), len(piece))
+            sent = fastsio_send(self.fd, PyBytes_AS_STRING(piece), len(piece), False)
             if sent < 0:
                 return self.close_with(os_error(<int> sent))
             self.unsent -= sent

@@ -26,7 +26,7 @@ static inline int fastsio_peer_address(int fd, char *text, int size) { (void)fd;
 #define MSG_MORE 0
 #endif
 /* Bytes that the kernel took; 0 if it takes none now (its buffer is full, or it is short of memory, which for a
- * send of less than all is the same), -1 if the connection is broken.
+ * send of less than all is the same), -errno if the connection is broken.
  * What is last goes with the end of our side: one segment for data and FIN, 86 us -> 78 us for a client that comes,
  * joins and goes (bench/load --case connect). Left to the close it would be 5 us less, but what the client sends in
  * between lies unread then: a close resets, and what was not sent is lost (RFC 6455 7.1.1). */
@@ -44,7 +44,7 @@ static inline Py_ssize_t fastsio_send(int fd, const char *data, Py_ssize_t n, in
         case ENOMEM:
             return 0;
         default:
-            return -1;
+            return -errno;
     }
 }
 /* inet_ntop(AF_INET): libc's is a printf(), 1,700 of the 89,000 instructions of a connect. */

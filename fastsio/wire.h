@@ -67,7 +67,6 @@ typedef struct {
 #ifdef _WIN32
 
 static inline int fastsio_uv_find(fastsio_uv_t *uv, const char *path) { (void)uv; (void)path; return 0; }
-static inline ptrdiff_t fastsio_wire_send(int fd, const char *data, size_t n) { (void)fd; (void)data; (void)n; return 0; }
 static inline int fastsio_wire_shutdown(int fd) { (void)fd; return 0; }
 
 #else
@@ -76,9 +75,6 @@ static inline int fastsio_wire_shutdown(int fd) { (void)fd; return 0; }
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
-#ifndef MSG_NOSIGNAL
-#define MSG_NOSIGNAL 0
-#endif
 
 /* Take the functions from a module that is loaded already. 0: it lacks one, or its handles are larger than ours. */
 static inline int fastsio_uv_find(fastsio_uv_t *uv, const char *path) {
@@ -98,14 +94,6 @@ static inline int fastsio_uv_find(fastsio_uv_t *uv, const char *path) {
     memcpy(uv, found, sizeof found); /* POSIX dlsym(): what points to a function fits a void pointer */
     return uv->version() >> 16 == 1 && uv->handle_size(FASTSIO_UV_TCP) <= room &&
            uv->handle_size(FASTSIO_UV_PIPE) <= room;
-}
-
-/* Bytes that the kernel took, or -errno; 0 if it takes none now. */
-static inline ptrdiff_t fastsio_wire_send(int fd, const char *data, size_t n) {
-    const ssize_t sent = send(fd, data, n, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (sent >= 0) return sent;
-    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR || errno == ENOBUFS || errno == ENOMEM) return 0;
-    return -errno;
 }
 
 static inline int fastsio_wire_shutdown(int fd) { return shutdown(fd, SHUT_WR) < 0 ? -errno : 0; }

@@ -183,8 +183,14 @@ async def bind_all(host: str, port: int) -> list[socket.socket]:
     """A socket for each address of `host`, "" for all that this system has. Raises OSError if one can't be bound.
 
     Of several addresses those of a family that is switched off are left out, as long as there is another one.
+    A numeric address is not looked up. uvloop would do that in threads of libuv, four that then stay. In a process that
+    has threads system calls count references and malloc() locks: 36 us and not 34 for the echo of a single connection
+    (bench/load, medians of 51).
     """
-    addresses = await _addresses(host, port)
+    try:
+        addresses = addresses_of(host, port, socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        addresses = await asyncio.to_thread(addresses_of, host, port)
     bound: list[socket.socket] = []
     for family, address in addresses:
         try:
@@ -198,21 +204,12 @@ async def bind_all(host: str, port: int) -> list[socket.socket]:
     return bound
 
 
-async def _addresses(host: str, port: int) -> list[tuple[int, Any]]:
-    """(family, address) of a host. A numeric one is not looked up.
-
-    uvloop does that in threads of libuv, four that then stay. In a process that has threads system calls count
-    references and malloc() locks: 36 us and not 34 for the echo of a single connection (bench/load, medians of 51).
-    """
-    passive = socket.AI_PASSIVE
-    try:
-        found = socket.getaddrinfo(
-            host or None, port, type=socket.SOCK_STREAM, flags=passive | socket.AI_NUMERICHOST
-        )
-    except socket.gaierror:
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=passive)
-    return list(dict.fromkeys((int(one[0]), one[4]) for one in found))
+def addresses_of(host: str, port: int, flags: int = 0) -> list[tuple[int, Any]]:
+    """(family, address) of each address that a host has; waits for the look-up. Raises OSError for none."""
+    found = socket.getaddrinfo(
+        host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | flags
+    )
+    return list(dict.fromkeys((int(family), address) for family, _, _, _, address in found))
 
 
 def _cant_listen(where: str, error: OSError) -> OSError:

@@ -14,7 +14,7 @@ import socket
 import sys
 from typing import Any
 
-from fastsio.doors.listening import BACKLOG, Place, bind_tcp
+from fastsio.doors.listening import BACKLOG, Place, addresses_of, bind_tcp
 
 # Who says nothing for so long is accepted all the same; the server's own head_timeout counts from then.
 DEFER_S = 5
@@ -34,7 +34,7 @@ def open_ports(place: Place, workers: int) -> list[list[socket.socket]]:
         for one in given:
             one.listen(BACKLOG)
         return [given] * workers
-    addresses = _addresses(place.host, place.port)
+    addresses = addresses_of(place.host, place.port)
     if not CAN_SHARE:
         ports = [bind_tcp(*address, *DEFER) for address in addresses]
         for one in ports:
@@ -48,12 +48,6 @@ def close_ports(ports: list[list[socket.socket]]) -> None:
     for of_worker in ports:
         for one in of_worker:
             one.close()
-
-
-def _addresses(host: str, port: int) -> list[tuple[int, Any]]:
-    """(family, address) of each address that a host has, as the event loops have it. Raises OSError for none."""
-    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    return list(dict.fromkeys((int(family), address) for family, _, _, _, address in found))
 
 
 def _open_shared(addresses: list[tuple[int, Any]], workers: int) -> list[list[socket.socket]]:
