@@ -139,8 +139,9 @@ async def test_clients_of_a_killed_worker_connect_to_others(redis: Redis):
         await on.report(lambda one: one["connected"])
         await on.clients.call("work", 2)
         before = await on.report(has_heard_all)
-        killed = on.machines[0].pids[0]
-        at = on.machines[0].server.of("at")
+        # The kernel spreads connections: of 12 none came to a certain worker in 1 of 100 runs.
+        [(killed, _)] = on.owners().most_common(1)
+        at = [note for one in on.machines for note in one.server.of("at")]
         [prefix] = {prefix for pid, prefix, _ in at if pid == killed}
         os.kill(killed, signal.SIGKILL)
         after = await on.report(lambda one: one["connected"] and one["id"][:2] != prefix)
