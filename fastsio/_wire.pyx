@@ -54,6 +54,27 @@ def listen(Wires wires, sock, make, int backlog):
     return listener
 
 
+def adopt(Wires wires, sock, make):
+    """Serve a connection that somebody else has accepted with a protocol of `make()`, which is returned.
+
+    The socket is its own from then on. Raises OSError, and the socket stays, if libuv can't have it; ValueError for
+    one that is no stream.
+    """
+    cdef Wire wire = Wire.__new__(Wire)
+    if sock.type != socket.SOCK_STREAM:
+        raise ValueError(f"{sock!r} is no stream socket")
+    wire.context = PyContext_CopyCurrent()
+    sock.setblocking(False)
+    wire.begin(wires, sock.family == getattr(socket, "AF_UNIX", None))
+    try:
+        wire.take_over(sock)
+    except BaseException:
+        wire.end()
+        raise
+    wire.introduce(make)
+    return wire.protocol
+
+
 cdef bint is_lasting(data):
     """Whether nobody can change it while it waits."""
     if type(data) is bytes:
@@ -103,18 +124,10 @@ cdef class Listener(Handle):
             uv.tcp_nodelay(&wire.handle, 1)
         try:
             wire.context = PyContext_Copy(self.context)
-            PyContext_Enter(wire.context)
         except BaseException:
             wire.end()
             raise
-        try:
-            wire.protocol = self.make()
-            wire.open()
-        except BaseException as error:
-            wire.fail(error)
-        finally:
-            PyContext_Exit(wire.context)
-        return 0
+        return wire.introduce(self.make)
 
     def accept_again(self) -> None:
         """libuv has a connection that there was no memory for, and looks for no other until it is taken."""
@@ -134,6 +147,33 @@ cdef class Wire(Handle):
         self.low = HIGH_BYTES // 4
 
     # --- what libuv tells, in the connection's context ---------------------------------------
+
+    cdef int take_over(self, sock) except -1:
+        """Have the descriptor of a socket, which has none then."""
+        cdef int fd = sock.fileno()
+        cdef int status = uv.pipe_open(&self.handle, fd) if self.is_pipe else uv.tcp_open(&self.handle, fd)
+        if status < 0:
+            raise os_error(status)
+        self.fd = sock.detach()
+        if not self.is_pipe:
+            uv.tcp_nodelay(&self.handle, 1)
+        return 0
+
+    cdef int introduce(self, make) except -1:
+        """Let a protocol of `make()` have it, in its context; what that raises ends it."""
+        try:
+            PyContext_Enter(self.context)
+        except BaseException:
+            self.end()
+            raise
+        try:
+            self.protocol = make()
+            self.open()
+        except BaseException as error:
+            self.fail(error)
+        finally:
+            PyContext_Exit(self.context)
+        return 0
 
     cdef int open(self) except -1:
         self.is_connected = True

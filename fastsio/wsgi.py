@@ -21,6 +21,7 @@ from fastsio._http import Request
 from fastsio.api.sync import Server, check_threads
 from fastsio.asgi import ASGIApp
 from fastsio.doors.files import find_file
+from fastsio.doors.listening import adopt
 from fastsio.doors.wsgi_exchange import (
     TEXT,
     Environ,
@@ -265,7 +266,7 @@ class TakenConnections(Router):
             return conn
 
         try:
-            _, conn = await self.engine.loop.connect_accepted_socket(made, taken)
+            conn = await adopt(made, taken)
         except OSError as error:  # the client has gone
             logger.info("can't take a connection over: %r", error)
             taken.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fastsio._handles import wires_of
-from fastsio._wire import listen
+from fastsio._wire import adopt, listen
 from harness import until as until_true
 
 BIG = bytes(range(251)) * 12_000
@@ -91,7 +91,10 @@ class Pair:
 
 
 class Stage:
-    """Listens, and makes pairs. `kind`: "tcp" or "unix"; with `is_ours` False by uvloop's own transports."""
+    """Listens, and makes pairs. `kind`: "tcp" or "unix"; with `is_ours` False by uvloop's own transports.
+
+    "adopted": over TCP, accepted by somebody else.
+    """
 
     def __init__(self, kind: str, is_ours: bool, folder: Path) -> None:
         self.kind, self.is_ours, self.folder = kind, is_ours, folder
@@ -108,7 +111,10 @@ class Stage:
         sock.bind(str(self.folder / "s") if self.kind == "unix" else ("127.0.0.1", 0))
         self.address = sock.getsockname()
         made = make or self._make
-        if self.is_ours:
+        if self.kind == "adopted":
+            sock.listen(100)
+            self.listener = sock
+        elif self.is_ours:
             self.listener = listen(wires_of(loop), sock, made, 100)
         else:
             create: Any = loop.create_unix_server if self.kind == "unix" else loop.create_server
@@ -123,7 +129,10 @@ class Stage:
         client.setblocking(False)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
         self.clients.append(client)
-        await asyncio.get_running_loop().sock_connect(client, self.address)
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(client, self.address)
+        if self.kind == "adopted":
+            adopt(wires_of(loop), self.listener.accept()[0], self._make)
         return client
 
     async def pair(self, **on: Callable[..., Any]) -> Pair:

@@ -276,6 +276,19 @@ async def listen(
     return Listeners(listeners, "http" if context is None else "https")
 
 
+async def adopt(make: Callable[[], Any], sock: socket.socket) -> Any:
+    """Serve a connection that somebody else has accepted, without TLS, with a protocol of `make()`, which is returned.
+
+    Raises OSError if it can't be served, ValueError if it is no stream; the socket stays open then.
+    """
+    loop = asyncio.get_running_loop()
+    wires = wires_of(loop)
+    if wires is not None:
+        return _wire.adopt(wires, sock, make)
+    _, protocol = await loop.connect_accepted_socket(make, sock)
+    return protocol
+
+
 async def _listen_by_loop(
     make: Callable[[], Any], one: socket.socket, context: ssl.SSLContext | None, handshake_s: float
 ) -> asyncio.Server:

@@ -23,6 +23,7 @@ from typing import Any
 
 from fastsio._conn import Conn
 from fastsio._http import Request
+from fastsio.doors.listening import adopt
 from fastsio.doors.relay import Introduction, Origin, RelayedTransport, Side, client_side, relay
 from fastsio.server import Server
 
@@ -249,7 +250,7 @@ class Neighbour:
         try:
             origin = None if "origin" not in told else Origin.read(told["origin"])
             make = functools.partial(Introduction, self._make, origin, feed)
-            await self._loop.connect_accepted_socket(make, sock)
+            await adopt(make, sock)
         except (OSError, TypeError, ValueError) as error:
             logger.warning("a connection that was passed on can't be served: %s", error)
             sock.close()

@@ -22,7 +22,7 @@ uvloop = pytest.importorskip("uvloop", reason="there is none for Windows")
 pytestmark = pytest.mark.asyncio(loop_factories=["uvloop"])
 
 
-@pytest_asyncio.fixture(params=["tcp", "unix"])
+@pytest_asyncio.fixture(params=["tcp", "unix", "adopted"])
 async def stage(request, tmp_path, watch: LoopWatch) -> AsyncIterator[Stage]:
     """With a Wire."""
     made = Stage(request.param, True, tmp_path)

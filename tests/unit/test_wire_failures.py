@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import errno
 import gc
 import os
 import socket
@@ -16,7 +17,7 @@ import pytest_asyncio
 
 import fastsio
 from fastsio._handles import wires_of
-from fastsio._wire import listen
+from fastsio._wire import adopt, listen
 from harness import LoopWatch
 from wire_stage import BIG, Pair, Recorder, Stage, fails, reports, until
 
@@ -145,6 +146,49 @@ async def test_a_connection_begins_with_the_listeners_context(tmp_path, watch):
     await stage.pair(connection_made=lambda _: seen.append(variable.get()))
     assert seen == ["the listener's"]
     await stage.close()
+
+
+# --- connections that somebody else has accepted --------------------------------------------
+
+
+async def test_an_adopted_connection_begins_with_its_adopters_context(tmp_path, watch):
+    variable.set("the adopter's")
+    stage = Stage("adopted", True, tmp_path)
+    await stage.listen()
+    seen: list[str] = []
+    pair = await stage.pair(connection_made=lambda _: seen.append(variable.get()))
+    assert seen == ["the adopter's"]
+    assert pair.transport.get_extra_info("socket").getsockopt(
+        socket.IPPROTO_TCP, socket.TCP_NODELAY
+    )
+    await stage.close()
+
+
+async def test_an_adopted_connection_that_no_protocol_can_be_made_for_is_closed(watch):
+    near, far = socket.socketpair()
+    far.settimeout(5)
+    with reports() as seen:
+        assert adopt(wires_of(asyncio.get_running_loop()), near, fails) is None
+        await asyncio.sleep(0.01)
+    assert [type(one["exception"]) for one in seen] == [ZeroDivisionError]
+    assert near.fileno() == -1
+    assert far.recv(1) == b""
+    far.close()
+
+
+async def test_what_cant_be_adopted_stays_with_its_owner(stage):
+    wires = wires_of(asyncio.get_running_loop())
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+        with pytest.raises(ValueError, match="no stream socket"):
+            adopt(wires, datagrams, Recorder)
+        assert datagrams.fileno() >= 0
+    pair = await stage.pair()
+    known = socket.socket(fileno=pair.transport.fd)
+    with pytest.raises(OSError, match=os.strerror(errno.EEXIST)):  # libuv has that descriptor
+        adopt(wires, known, Recorder)
+    assert known.detach() == pair.transport.fd
+    await pair.says(b"still there")
+    await until(lambda: pair.protocol.data == b"still there")
 
 
 # --- what it says of itself -----------------------------------------------------------------

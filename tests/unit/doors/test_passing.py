@@ -73,11 +73,16 @@ async def test_polling_client_goes_on_with_the_process_that_knows_it(serve, path
 
 async def test_session_is_upgraded_by_the_process_that_knows_it(serve, path):
     first = await serve(App("first").io, handover=path)
-    peer = await joined(first.url)
+    accepted, peer = await joined(first.url, "websocket"), await joined(first.url)
     await serve(App("second").io, handover=path)
     await peer.upgrade()
     assert await who(peer) == "first"
-    await peer.close()
+    transports = {type(session.outlet.transport) for session in first.engine.sessions.values()}
+    assert len(first.engine.sessions) == 2 and len(transports) == 1, (
+        "passed and accepted are served alike"
+    )
+    for one in (accepted, peer):
+        await one.close()
 
 
 async def test_held_get_is_answered_and_its_connection_ends(serve, path):
