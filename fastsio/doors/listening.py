@@ -179,10 +179,29 @@ def bind_tcp(family: int, address: Any, *options: tuple[int, int, int]) -> socke
     return one
 
 
-async def bind_all(host: str, port: int) -> list[socket.socket]:
-    """A socket for each address of `host`, "" for all that this system has. Raises OSError if one can't be bound.
+def bind_each(
+    addresses: Sequence[tuple[int, Any]], *options: tuple[int, int, int]
+) -> list[socket.socket]:
+    """A socket for each (family, address); `options` as for bind_tcp(). Raises OSError if one can't be bound.
 
-    Of several addresses those of a family that is switched off are left out, as long as there is another one.
+    Of several those of a family that is switched off are left out, as long as there is another one.
+    """
+    bound: list[socket.socket] = []
+    for family, address in addresses:
+        try:
+            bound.append(bind_tcp(family, address, *options))
+        except OSError as error:
+            if error.errno in SWITCHED_OFF and (bound or address != addresses[-1][1]):
+                continue
+            for one in bound:
+                one.close()
+            raise
+    return bound
+
+
+async def bind_all(host: str, port: int) -> list[socket.socket]:
+    """A socket for each address of `host`, "" for all that this system has; see bind_each().
+
     A numeric address is not looked up. uvloop would do that in threads of libuv, four that then stay. In a process that
     has threads system calls count references and malloc() locks: 36 us and not 34 for the echo of a single connection
     (bench/load, medians of 51).
@@ -191,17 +210,7 @@ async def bind_all(host: str, port: int) -> list[socket.socket]:
         addresses = addresses_of(host, port, socket.AI_NUMERICHOST)
     except socket.gaierror:
         addresses = await asyncio.to_thread(addresses_of, host, port)
-    bound: list[socket.socket] = []
-    for family, address in addresses:
-        try:
-            bound.append(bind_tcp(family, address))
-        except OSError as error:
-            if error.errno in SWITCHED_OFF and (bound or address != addresses[-1][1]):
-                continue
-            for one in bound:
-                one.close()
-            raise
-    return bound
+    return bind_each(addresses)
 
 
 def addresses_of(host: str, port: int, flags: int = 0) -> list[tuple[int, Any]]:

@@ -14,7 +14,7 @@ import socket
 import sys
 from typing import Any
 
-from fastsio.doors.listening import BACKLOG, Place, addresses_of, bind_tcp
+from fastsio.doors.listening import BACKLOG, Place, addresses_of, bind_each, bind_tcp
 
 # Who says nothing for so long is accepted all the same; the server's own head_timeout counts from then.
 DEFER_S = 5
@@ -36,7 +36,7 @@ def open_ports(place: Place, workers: int) -> list[list[socket.socket]]:
         return [given] * workers
     addresses = addresses_of(place.host, place.port)
     if not CAN_SHARE:
-        ports = [bind_tcp(*address, *DEFER) for address in addresses]
+        ports = bind_each(addresses, *DEFER)
         for one in ports:
             one.listen(BACKLOG)
         return [ports] * workers
@@ -53,13 +53,15 @@ def close_ports(ports: list[list[socket.socket]]) -> None:
 def _open_shared(addresses: list[tuple[int, Any]], workers: int) -> list[list[socket.socket]]:
     ports: list[list[socket.socket]] = [[] for _ in range(workers)]
     share = (socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    # SO_REUSEPORT lets a second command have the same port, and half of the clients: so ask first without it.
+    probes = bind_each(addresses)
+    bound = [(probe.family, probe.getsockname()) for probe in probes]
+    for probe in probes:
+        probe.close()
     try:
-        for family, address in addresses:
-            # SO_REUSEPORT lets a second command have the same port, and half of the clients: so ask first without it.
-            with bind_tcp(family, address) as probe:
-                bound = probe.getsockname()
+        for family, address in bound:
             for of_worker in ports:
-                of_worker.append(bind_tcp(family, bound, share, *DEFER))
+                of_worker.append(bind_tcp(family, address, share, *DEFER))
         for of_worker in ports:
             for one in of_worker:
                 one.listen(BACKLOG)

@@ -74,3 +74,18 @@ def test_each_address_of_a_host_has_a_socket() -> None:
     families = {one.family for one in ports[0]}
     assert all({one.family for one in of_worker} == families for of_worker in ports)
     close(ports)
+
+
+def test_an_address_of_a_family_that_is_switched_off_is_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    here = (socket.AF_INET, ("127.0.0.1", 0))
+    switched_off = (socket.AF_INET, ("192.0.2.1", 0))
+    monkeypatch.setattr("fastsio.workers.ports.addresses_of", lambda *_: [switched_off, here])
+    places = opened(Place("both", 0))
+    names = {one.getsockname() for of_worker in places for one in of_worker}
+    assert len(names) == 1 and names.pop()[0] == "127.0.0.1"
+    close(places)
+    monkeypatch.setattr("fastsio.workers.ports.addresses_of", lambda *_: [switched_off])
+    with pytest.raises(OSError, match=r"can't listen on '192\.0\.2\.1'"):
+        opened(Place("none", 0))
