@@ -9,8 +9,8 @@ import pytest
 
 # Loggers that other tests may have set to something.
 NAMES = (
-    "fastsio", "fastsio.core", "fastsio.engine", "fastsio.conn", "fastsio.client", "asyncio",
-    "uvicorn", "uvicorn.access", "uvicorn.error", "uvicorn.asgi",
+    "fastsio", "fastsio.core", "fastsio.engine", "fastsio.conn", "fastsio.engineio", "fastsio.client",
+    "asyncio", "uvicorn", "uvicorn.access", "uvicorn.error", "uvicorn.asgi",
 )  # fmt: skip
 
 
