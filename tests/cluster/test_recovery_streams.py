@@ -35,6 +35,7 @@ class App:
 
     def __init__(self, url: str, recovery: dict[str, Any] | None = None, **options: Any) -> None:
         adapter_options = options.pop("adapter_options", {})
+        self.url = url
         self.io = fastsio.IO(
             adapter=RedisStreamsAdapter(url, **adapter_options),
             connection_state_recovery={} if recovery is None else recovery, **options,
@@ -70,9 +71,10 @@ class App:
 
     async def quiet(self) -> None:
         """All that was sent until now has come here."""
-        client: redis.asyncio.Redis = self.io.hub.cluster.bus._link.client
         await until(lambda: not self.io.hub.cluster.bus.is_behind, "it is sent", 10)
-        newest = await client.xrevrange("socket.io", count=1)
+        # A connection of its own: the server's may be one to a Redis that was killed.
+        async with redis.asyncio.Redis.from_url(self.url) as client:
+            newest = await client.xrevrange("socket.io", count=1)
         position = (
             fastsio.adapters.recovery.sessions.position_of(newest[0][0].decode()) if newest else 0
         )
