@@ -147,10 +147,14 @@ class Context {
     return Promise.all(sockets.map((socket) => this.ask(socket, "echo", "settled")));
   }
 
-  // Resolves when the server holds a GET of a polling client (a POST sent after it was answered).
+  // Resolves when the server can send at once: it holds a GET of a polling client (a POST sent after it was answered), or
+  // it has heard that an upgrade is done.
   async held(socket) {
     const { engine } = socket.io;
-    if (engine.transport.name !== "polling") return;
+    if (engine.transport.name !== "polling") {
+      await this.settled(socket);
+      return;
+    }
     await this.turn();
     const drained = next(engine, "drain");
     socket.emit("echo", "no ack wanted");
