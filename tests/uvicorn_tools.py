@@ -43,8 +43,18 @@ class UvicornInLoop:
             self._task.result()
         return self
 
+    async def signalled(self) -> None:
+        """What SIGTERM does, and its end: fastsio hears of it by itself (doors/signals.py).
+
+        uvicorn tells only connections that are there just then, and a client that polls over TLS may be making one.
+        """
+        ours = getattr(self.state, "fastsio_server", None)
+        if ours is not None:
+            ours.stop()
+        await self.stop()
+
     async def stop(self) -> None:
-        """What a signal does, and its end."""
+        """What ends uvicorn without a signal, and its end."""
         self.server.should_exit = True
         await self.ended()
 

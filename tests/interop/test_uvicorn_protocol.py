@@ -48,7 +48,7 @@ async def under_uvicorn(watch: Any):
 
     yield start
     for server in servers:
-        await server.stop()
+        await server.signalled()
 
 
 @pytest.mark.parametrize("scenario", ["carriesText", "carriesNestedBinary", "carries900kB"])
