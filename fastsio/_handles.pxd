@@ -25,6 +25,7 @@ cdef class Handle:
     cdef readonly int fd        # -1: closed
     cdef flag is_pipe
     cdef int begin(self, Wires wires, bint is_pipe) except -1
+    cdef int use(self, int fd) except -1
     cdef int end(self) except -1
     cdef int ended(self) except -1
 

@@ -138,6 +138,14 @@ cdef class Handle:
         wires.first = self
         return 0
 
+    cdef int use(self, int fd) except -1:
+        """Be the handle of a descriptor that is open already. Raises OSError if libuv can't have it."""
+        cdef int status = uv.pipe_open(&self.handle, fd) if self.is_pipe else uv.tcp_open(&self.handle, fd)
+        if status < 0:
+            raise os_error(status)
+        self.fd = fd
+        return 0
+
     cdef int end(self) except -1:
         """Close the descriptor now; ended() comes in a turn of its own."""
         self.fd = -1

@@ -26,7 +26,6 @@ cdef class Wire(Handle):
     cdef flag is_paused             # the protocol, as to writing
     cdef flag has_eof               # write_eof()
     cdef flag is_writing            # libuv has a write
-    cdef int take_over(self, sock) except -1
     cdef int introduce(self, make) except -1
     cdef int open(self) except -1
     cdef int start_reading(self) except -1

@@ -58,7 +58,7 @@ def adopt(Wires wires, sock, make):
     """Serve a connection that somebody else has accepted with a protocol of `make()`, which is returned.
 
     The socket is its own from then on. Raises OSError, and the socket stays, if libuv can't have it; ValueError for
-    one that is no stream.
+    one that is no stream. None if make() has raised, as the loop's exception handler has heard: then it is closed.
     """
     cdef Wire wire = Wire.__new__(Wire)
     if sock.type != socket.SOCK_STREAM:
@@ -67,10 +67,13 @@ def adopt(Wires wires, sock, make):
     sock.setblocking(False)
     wire.begin(wires, sock.family == getattr(socket, "AF_UNIX", None))
     try:
-        wire.take_over(sock)
+        wire.use(sock.fileno())
     except BaseException:
         wire.end()
         raise
+    sock.detach()
+    if not wire.is_pipe:
+        uv.tcp_nodelay(&wire.handle, 1)
     wire.introduce(make)
     return wire.protocol
 
@@ -95,17 +98,11 @@ cdef class Listener(Handle):
             self.end()
 
     cdef int open(self, sock, int backlog) except -1:
-        cdef int fd = sock.fileno()
         cdef int status
         sock.setblocking(False)
-        if self.is_pipe:
-            status = uv.pipe_open(&self.handle, fd)
-        else:
+        if not self.is_pipe:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # for what is accepted
-            status = uv.tcp_open(&self.handle, fd)
-        if status < 0:
-            raise os_error(status)
-        self.fd = fd
+        self.use(sock.fileno())
         self.sock = sock
         status = uv.listen(&self.handle, backlog, on_connection)
         if status < 0:
@@ -147,17 +144,6 @@ cdef class Wire(Handle):
         self.low = HIGH_BYTES // 4
 
     # --- what libuv tells, in the connection's context ---------------------------------------
-
-    cdef int take_over(self, sock) except -1:
-        """Have the descriptor of a socket, which has none then."""
-        cdef int fd = sock.fileno()
-        cdef int status = uv.pipe_open(&self.handle, fd) if self.is_pipe else uv.tcp_open(&self.handle, fd)
-        if status < 0:
-            raise os_error(status)
-        self.fd = sock.detach()
-        if not self.is_pipe:
-            uv.tcp_nodelay(&self.handle, 1)
-        return 0
 
     cdef int introduce(self, make) except -1:
         """Let a protocol of `make()` have it, in its context; what that raises ends it."""
