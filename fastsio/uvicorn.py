@@ -157,7 +157,10 @@ class UvicornServer(SharedServer):
         self._is_stopping = False
         self._crew: Crew | None = None
         self._joining: asyncio.Task[None] | None = None
-        # uvicorn tells its connections, of which there may be none while a client polls.
+        # uvicorn tells its connections that it stops, and there may be none of a client that polls: this one stays. Not
+        # where it would be counted against a limit; then signals tell, but no other end of uvicorn's.
+        if self._limit is None:
+            self._state.connections.add(self)
         self._exit = ExitWatch(self.stop)
         self._exit.arm(self.engine.loop)
 
@@ -212,6 +215,11 @@ class UvicornServer(SharedServer):
         await self.end_work(self._shutdown_s)
         if self._crew is not None:
             await self._crew.close()
+
+    def shutdown(self) -> None:
+        """As one of uvicorn's connections: it stops, and waits until there are none."""
+        self._state.connections.discard(self)
+        self.stop()
 
     def stop(self) -> None:
         """uvicorn stops: end the sessions at once, and have it wait for the handlers."""

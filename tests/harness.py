@@ -54,6 +54,14 @@ class Response:
         return json.loads(self.body)
 
 
+def unchecked_tls() -> ssl.SSLContext:
+    """A client's, which takes any certificate."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 @dataclass
 class RawConnection:
     """One TCP connection to the server, with everything readable from it and bounded in time."""
@@ -65,11 +73,7 @@ class RawConnection:
     async def open(cls, url: str) -> RawConnection:
         """Connect to `url` (http, https, ws or wss); certificates are not checked."""
         parts = urlsplit(url)
-        context = None
-        if parts.scheme in ("https", "wss"):
-            context = ssl.create_default_context()
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
+        context = unchecked_tls() if parts.scheme in ("https", "wss") else None
         opening = asyncio.open_connection(parts.hostname, parts.port, ssl=context, limit=1 << 26)
         return cls(*await asyncio.wait_for(opening, DEADLINE_S))
 

@@ -35,6 +35,11 @@ class UvicornInLoop:
         port = self.server.servers[0].sockets[0].getsockname()[1]
         return f"{'https' if self.config.is_ssl else 'http'}://127.0.0.1:{port}"
 
+    @property
+    def connections(self) -> set[Any]:
+        """Those of clients: fastsio's own place among them is for uvicorn's shutdown to tell it."""
+        return self.state.connections - {getattr(self.state, "fastsio_server", None)}
+
     async def start(self) -> UvicornInLoop:
         # Not serve(): that would take the test's own signal handlers away.
         self._task = asyncio.ensure_future(self.server._serve())
@@ -42,16 +47,6 @@ class UvicornInLoop:
         if self._task.done():
             self._task.result()
         return self
-
-    async def signalled(self) -> None:
-        """What SIGTERM does, and its end: fastsio hears of it by itself (doors/signals.py).
-
-        uvicorn tells only connections that are there just then, and a client that polls over TLS may be making one.
-        """
-        ours = getattr(self.state, "fastsio_server", None)
-        if ours is not None:
-            ours.stop()
-        await self.stop()
 
     async def stop(self) -> None:
         """What ends uvicorn without a signal, and its end."""

@@ -48,7 +48,7 @@ async def under_uvicorn(watch: Any):
 
     yield start
     for server in servers:
-        await server.signalled()
+        await server.stop()
 
 
 @pytest.mark.parametrize("scenario", ["carriesText", "carriesNestedBinary", "carries900kB"])
@@ -69,15 +69,15 @@ async def test_httpx_mixes_pages_and_polling_on_one_connection(under_uvicorn: An
     server = await under_uvicorn(http=protocol)
     async with httpx.AsyncClient(base_url=server.url) as client:
         await mix_with_httpx(client)
-        assert len(server.state.connections) == 1
-    await until(lambda: not server.state.connections, "the connection is forgotten")
+        assert len(server.connections) == 1
+    await until(lambda: not server.connections, "the connection is forgotten")
 
 
 async def test_requests_mixes_pages_and_polling_on_one_connection(under_uvicorn: Any):
     server = await under_uvicorn()
     with requests.Session() as client:
         await asyncio.to_thread(mix_with_requests, client, server.url)
-        assert len(server.state.connections) == 1
+        assert len(server.connections) == 1
 
 
 @pytest.mark.parametrize("ws", ["websockets", "websockets-sansio", "wsproto"])
@@ -96,7 +96,7 @@ async def test_python_socketios_own_client(under_uvicorn: Any, transports: list[
     await client.connect(server.url, transports=transports)
     assert await client.call("echo", ("x", b"\0\1")) == ("x", b"\0\1")
     await client.disconnect()
-    await until(lambda: not server.state.connections, "the connection is forgotten")
+    await until(lambda: not server.connections, "the connection is forgotten")
 
 
 # --- as a command ---------------------------------------------------------------------------------

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import time
+from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
@@ -25,6 +27,7 @@ from harness import (
     RawWebSocket,
     http,
     request_bytes,
+    unchecked_tls,
     until,
 )
 from uvicorn_tools import UvicornInLoop
@@ -150,7 +153,7 @@ async def test_websocket_of_the_application_is_uvicorns(under_uvicorn):
     ws = await RawWebSocket.open(server.url, "/ws")
     ws.send(TEXT, b"hi")
     assert await ws.receive() == (TEXT, b"echo hi")
-    assert not any(isinstance(c, SharedConn) for c in server.state.connections)
+    assert not any(isinstance(c, SharedConn) for c in server.connections)
     await ws.connection.close()
 
 
@@ -279,14 +282,14 @@ async def test_every_connection_is_counted_once(under_uvicorn):
     connection = await RawConnection.open(server.url)
     for target in ("/hello", OPEN, "/hello", OPEN):
         await connection.request("GET", target)
-        assert len(server.state.connections) == 1
+        assert len(server.connections) == 1
     page_ws = await RawWebSocket.open(server.url, "/ws")
     peer = await FakePeer(server.url).open()
-    assert len(server.state.connections) == 3
+    assert len(server.connections) == 3
     await page_ws.connection.close()
     await peer.close()
     await connection.close()
-    await until(lambda: not server.state.connections, "all are forgotten")
+    await until(lambda: not server.connections, "all are forgotten")
 
 
 async def test_every_request_is_counted(under_uvicorn):
@@ -345,6 +348,35 @@ async def test_requests_of_both_are_in_the_access_log(under_uvicorn, caplog, mon
 # --- the stop -------------------------------------------------------------------------------------
 
 
+async def test_client_over_tls_that_comes_while_uvicorn_stops_does_not_hold_it(
+    under_uvicorn, certificate
+):
+    """No connection is there to be told of the stop, and no signal: one is accepted, and its TLS not begun.
+
+    uvicorn looks for what it has to wait for 0.1 s later.
+    """
+    sio = echo_server()
+    reasons = []
+    sio.on("disconnect", lambda sid, reason: reasons.append(reason))
+    cert, key = certificate
+    server = await under_uvicorn(ASGIApp(sio, Pages()), ssl_certfile=cert, ssl_keyfile=key)
+    peer = await FakePeer(server.url, "polling").open()
+    await peer.connect()
+    await until(lambda: not server.connections, "no connection is open")
+    url = urlsplit(server.url)
+    with socket.create_connection((url.hostname, url.port)) as late:
+        await asyncio.sleep(0.1)
+        server.server.should_exit = True
+        await until(lambda: not server.server.servers[0].is_serving(), "uvicorn stops")
+        late.setblocking(False)
+        joining = asyncio.open_connection(sock=late, ssl=unchecked_tls(), server_hostname="")
+        connection = RawConnection(*await asyncio.wait_for(joining, DEADLINE_S))
+        assert (await connection.request("GET", peer.target())).status == 503
+        await connection.close()
+    await server.ended()
+    assert reasons == ["server disconnect"]
+
+
 @pytest.mark.parametrize("transport", ["polling", "websocket"])
 async def test_stop_ends_clients_at_once_and_handlers_run_before_the_lifespan_ends(
     under_uvicorn, transport
@@ -380,7 +412,7 @@ async def test_client_that_polls_and_has_no_connection_at_the_stop_is_told_of(un
     server = await under_uvicorn(ASGIApp(sio, Pages()))
     peer = await FakePeer(server.url, "polling").open()
     await peer.connect()
-    await until(lambda: not server.state.connections, "no connection is open")
+    await until(lambda: not server.connections, "no connection is open")
     await server.stop()
     assert reasons == ["server disconnect"]
 
