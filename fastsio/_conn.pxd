@@ -24,6 +24,7 @@ cdef class Conn(Stream):
     cdef readonly flag has_served   # its first request has come
     cdef flag is_broken             # what came is not HTTP; answered when its turn comes
     cdef flag in_requests           # next_requests() is at work
+    cdef int received(self, bytes data) except -1
     cdef bint is_in_request(self) noexcept
     cdef object look_at_requests(self, double seconds)
     cdef object look_at_reader(self, double seconds)

@@ -28,6 +28,7 @@ from fastsio._frames cimport CLOSE, COMPRESSED, PONG, TEXT, Sink, frame_of, read
 from fastsio._handshake cimport accept_key, chosen_protocol, switch_head
 from fastsio._http cimport Request, RequestReader, response_head, whole_request
 from fastsio._stream cimport LOOKS, Stream, most_descriptors
+from fastsio._wire cimport Wire
 
 from fastsio._frames import ProtocolError
 
@@ -49,6 +50,10 @@ cdef enum:
     SECURE_BYTES = 262144       # what a read of a TLS connection brings at most
 
 
+cdef int receive(object conn, bytes data) except -1:
+    return (<Conn> conn).received(data)
+
+
 cdef class Conn(Stream):
     """One client connection. The event loop calls the methods with asyncio's protocol names."""
 
@@ -61,6 +66,8 @@ cdef class Conn(Stream):
         cdef int fd
         try:
             fd = self.begin_writing(transport)
+            if type(transport) is Wire:  # likely, on uvloop
+                (<Wire> transport).receive = receive
             self.router.opened(self)
             self.router.watch(self, self.router.head_timeout_s)
             if fd > most_descriptors:  # unlikely
@@ -70,6 +77,9 @@ cdef class Conn(Stream):
             raise
 
     def data_received(self, bytes data) -> None:
+        self.received(data)
+
+    cdef int received(self, bytes data) except -1:
         cdef SessionBase session = self.session
         if session is not None:
             session.heard = True
@@ -77,8 +87,7 @@ cdef class Conn(Stream):
                 self.flusher.bytes_in += len(data)
         if self.is_waiting:
             # Written to earlier in this turn: the flusher sends these answers with that.
-            self.read_frames(data) if self.phase != HTTP else self.read_http(data)
-            return
+            return self.read_frames(data) if self.phase != HTTP else self.read_http(data)
         self.is_waiting = True
         try:
             if self.phase == HTTP:
@@ -87,6 +96,7 @@ cdef class Conn(Stream):
                 self.read_frames(data)
         finally:
             self.end_of_read()
+        return 0
 
     def eof_received(self) -> bool:
         return False

@@ -10,8 +10,12 @@ cdef class Listener(Handle):
     cdef int accept(self) except -1
 
 
+ctypedef int (*receive_t)(object protocol, bytes data) except -1
+
+
 cdef class Wire(Handle):
     cdef object protocol
+    cdef receive_t receive          # its data_received() without Python's call, 2 % of an event; or NULL
     cdef object context
     cdef object error               # what connection_lost() is to be called with
     cdef list queue                 # bytes that wait for those that libuv has; None: nothing

@@ -186,7 +186,10 @@ cdef class Wire(Handle):
     cdef int received(self, bytes data) except -1:
         PyContext_Enter(self.context)
         try:
-            self.protocol.data_received(data)
+            if self.receive != NULL:  # likely
+                self.receive(self.protocol, data)
+            else:
+                self.protocol.data_received(data)
         except BaseException as error:
             self.fail(error)
         finally:
@@ -424,6 +427,7 @@ cdef class Wire(Handle):
 
     def set_protocol(self, protocol) -> None:
         self.protocol = protocol
+        self.receive = NULL
 
     def get_extra_info(self, name, default=None):
         if name == "socket":

@@ -179,6 +179,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     "_conn": [
         "_flag",
         "_stream",
+        "_wire",
         "_frames",
         "_dialects",
         "_encoded",
