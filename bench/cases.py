@@ -65,9 +65,11 @@ def _echo(connections: int, in_flight: int, *more: str, size: int = 32) -> tuple
     return _load("echo", connections, in_flight, "--event", "echo_async", *more, size=size)
 
 
-def _rooms(connections: int, in_flight: int, rooms: int, members: int) -> tuple[str, ...]:
-    more = ("--rooms", str(rooms), "--members", str(members))
-    return _load("rooms", connections, in_flight, *more)
+def _rooms(
+    connections: int, in_flight: int, rooms: int, members: int, *more: str
+) -> tuple[str, ...]:
+    of = ("--rooms", str(rooms), "--members", str(members))
+    return _load("rooms", connections, in_flight, *of, *more)
 
 
 MESSAGES = (
@@ -270,8 +272,8 @@ CONNECTIONS = (
         at_most=6,
     ),
 )
-# Does a message cost more when there is more of everything else? In each pair as many are in flight. The floor
-# shows how much of it is the kernel's and the caches'.
+# Does a message cost more when there is more of everything else? In each pair as many are in flight. Those beside whom
+# it is measured are silent; where all have their turn, the floor shows how much is the kernel's and the caches'.
 SCALING = (
     Case(
         "turns-100",
@@ -286,6 +288,29 @@ SCALING = (
         _echo(10000, 4, "--active", "100"),
         "scaling",
         like="turns-100",
+        only=(SUBJECT, FLOOR),
+    ),
+    Case(
+        "beside-10000",
+        "echo with ack, 100 connections, 4 in flight, beside 9,900 idle ones",
+        _echo(10000, 4, "--idle", "9900"),
+        "scaling",
+        like="beside-none",
+        only=(SUBJECT, FLOOR),
+    ),
+    Case(
+        "beside-none",
+        "echo with ack, 100 connections, 4 in flight, and no others",
+        _echo(100, 4),
+        "scaling",
+        only=(SUBJECT, FLOOR),
+    ),
+    Case(
+        "rooms-beside",
+        "100 rooms of 10, 100 in flight, beside 900 silent ones, per delivery",
+        _rooms(10000, 100, 1000, 10, "--active", "100"),
+        "scaling",
+        like="rooms-few",
         only=(SUBJECT, FLOOR),
     ),
     Case(

@@ -66,7 +66,7 @@ cdef class Conn(Stream):
         cdef int fd
         try:
             fd = self.begin_writing(transport)
-            if type(transport) is Wire:  # likely, on uvloop
+            if type(transport) is Wire and (<Wire> transport).protocol is self:  # likely, on uvloop
                 (<Wire> transport).receive = receive
             self.router.opened(self)
             self.router.watch(self, self.router.head_timeout_s)

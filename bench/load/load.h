@@ -94,7 +94,7 @@ typedef struct {
     bool polling, tls, binary;
     int ports[PORTS], port_count; /* connection 0 is of the first, the others are of the rest in turn */
     int connections, in_flight;
-    int namespaces, rooms, members, slow, active, burst; /* 0: not given; a case that needs one fails without it */
+    int namespaces, rooms, members, slow, active, idle, burst; /* 0: not given; a case that needs one fails without it */
     size_t size_bytes;
     double warmup_s, seconds, rate; /* rate: messages a second, 0 for as many as are answered */
     uint64_t count;  /* 0: by time only */

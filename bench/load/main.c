@@ -18,7 +18,7 @@ Options options = {
 static const char USAGE[] =
     "load --case NAME [--host IPV4] [--port N[,N...]] [--path /socket.io/] [--transport websocket|polling] [--tls]\n"
     "     [--connections N] [--in-flight N] [--size BYTES] [--binary] [--event NAME] [--namespaces N] [--rooms N]\n"
-    "     [--members N] [--room NAME] [--slow N] [--active N] [--burst N] [--rate PER_SECOND] [--warmup SECONDS]\n"
+    "     [--members N] [--room NAME] [--slow N] [--active N] [--idle N] [--burst N] [--rate PER_SECOND] [--warmup SECONDS]\n"
     "     [--seconds SECONDS] [--count N] [--server-pid PID] [--watch PID[,PID...]]\n";
 
 static double number(const char *text, double least, double most) {
@@ -59,7 +59,7 @@ static void read_options(int argc, char **argv) {
         {"in-flight", 1, 0, 'w'}, {"size", 1, 0, 's'}, {"event", 1, 0, 'e'}, {"warmup", 1, 0, 'r'}, {"seconds", 1, 0, 't'},
         {"count", 1, 0, 'n'}, {"server-pid", 1, 0, 'i'}, {"transport", 1, 0, 'T'}, {"tls", 0, 0, 'L'}, {"binary", 0, 0, 'B'},
         {"namespaces", 1, 0, 'N'}, {"rooms", 1, 0, 'R'}, {"members", 1, 0, 'M'}, {"slow", 1, 0, 'S'}, {"active", 1, 0, 'A'},
-        {"burst", 1, 0, 'U'}, {"rate", 1, 0, 'F'}, {"room", 1, 0, 'O'}, {"watch", 1, 0, 'W'}, {"help", 0, 0, '?'}, {0},
+        {"idle", 1, 0, 'I'}, {"burst", 1, 0, 'U'}, {"rate", 1, 0, 'F'}, {"room", 1, 0, 'O'}, {"watch", 1, 0, 'W'}, {"help", 0, 0, '?'}, {0},
     };
     for (int option; (option = getopt_long(argc, argv, "", names, NULL)) != -1;) {
         switch (option) {
@@ -83,6 +83,7 @@ static void read_options(int argc, char **argv) {
             case 'M': options.members = (int)number(optarg, 1, 100000); break;
             case 'S': options.slow = (int)number(optarg, 1, 100000); break;
             case 'A': options.active = (int)number(optarg, 1, 100000); break;
+            case 'I': options.idle = (int)number(optarg, 1, 100000); break;
             case 'U': options.burst = (int)number(optarg, 1, 100000); break;
             case 'F': options.rate = number(optarg, 0.01, 1e6); break;
             case 'O': options.room = optarg; break;

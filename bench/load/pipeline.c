@@ -44,14 +44,16 @@ static void pass_turn(Conn *c) {
 }
 
 void pipeline_start(const Pipeline *what, size_t more_bytes) {
-    if (options.active > options.connections) fail("%d active of %d connections", options.active, options.connections);
+    const int speaking = options.connections - options.idle;
+    if (options.active > speaking) fail("%d active of %d connections", options.active, speaking);
+    if (speaking < 1) fail("%d idle of %d connections", options.idle, options.connections);
     pipeline = what;
     message = malloc(options.size_bytes + strlen(options.event) + more_bytes);
     attachment = malloc(options.size_bytes);
     waiting = calloc((size_t)options.connections, sizeof *waiting);
     if (message == NULL || attachment == NULL || waiting == NULL) fail("out of memory");
     now_ns = clock_ns();
-    for (int i = 0; i < options.connections; i++) {
+    for (int i = 0; i < speaking; i++) {
         Conn *c = &conns[i];
         c->sent_at_ns = calloc((size_t)options.in_flight, sizeof *c->sent_at_ns);
         if (c->sent_at_ns == NULL) fail("out of memory");

@@ -3,7 +3,7 @@
  *
  * With --active A only A connections are at work at a time: each sends its `in_flight` in one write, and when all are
  * answered the next in a queue of all connections has its turn. So a server with many connections can be compared
- * with one that has few, at the same number of messages under way.
+ * with one that has few, at the same number of messages under way. With --idle N the last N say nothing at all.
  */
 #ifndef PIPELINE_H
 #define PIPELINE_H

@@ -15,7 +15,7 @@ static void report_options(void) {
         int value;
     } numbers[] = {
         {"namespaces", options.namespaces}, {"rooms", options.rooms}, {"members", options.members},
-        {"slow", options.slow}, {"active", options.active}, {"burst", options.burst},
+        {"slow", options.slow}, {"active", options.active}, {"idle", options.idle}, {"burst", options.burst},
     };
     printf("\"case\": \"%s\", \"event\": \"%s\", \"transport\": \"%s\", \"tls\": %s, \"binary\": %s, \"connections\": %d, "
            "\"in_flight\": %d, \"size_bytes\": %zu",

@@ -33,6 +33,19 @@ EVENT = ("--case", "event", "--connections", "1")
 NAMESPACES = ("--case", "namespaces", "--namespaces", "2", "--connections", "1")
 BURST = ("--case", "burst", "--burst", "2", "--connections", "1", "--in-flight", "1")
 ROOMS = ("--case", "rooms", "--rooms", "1", "--members", "1", "--connections", "1")
+BESIDE = ("--case", "echo", "--connections", "3", "--idle", "2")
+ROOMS_BESIDE = (
+    "--case",
+    "rooms",
+    "--rooms",
+    "2",
+    "--active",
+    "1",
+    "--members",
+    "1",
+    "--connections",
+    "2",
+)
 MIXED = ("--case", "mixed", "--active", "1", "--members", "1", "--connections", "1")
 # Every 50 ms.
 RATED = (*MIXED, "--rate", "20", "--seconds", "0.5")
@@ -244,6 +257,8 @@ def check(load: Load, lies: dict[str, Any], name: str, *arguments: str) -> None:
         BURST,
         ROOMS,
         MIXED,
+        BESIDE,
+        ROOMS_BESIDE,
     ],
 )
 def test_right_answers_are_counted(
@@ -332,6 +347,18 @@ def test_talkers_keep_to_the_rate_and_all_that_is_due_is_counted(
 
 def test_rate_of_a_case_that_has_none_is_refused(load: Load) -> None:
     assert load(truth, *ECHO, "--rate", "5")["error"] == "the case 'echo' has no rate"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ((*ECHO, "--idle", "1"), "1 idle of 1 connections"),
+        ((*BESIDE, "--active", "2"), "2 active of 1 connections"),
+        ((*ROOMS, "--active", "2"), "2 active of 1 rooms"),
+    ],
+)
+def test_more_than_there_are_is_refused(load: Load, arguments: tuple[str, ...], error: str) -> None:
+    assert load(truth, *arguments) == {"ok": False, "error": error}
 
 
 def test_base64_that_is_none_ends_the_run(load: Load) -> None:

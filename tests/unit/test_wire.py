@@ -14,12 +14,16 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from fastsio._conn import Conn
 from harness import LoopWatch
+from memory_conn import Router, answer
 from wire_stage import BIG, Stage, until
 
 uvloop = pytest.importorskip("uvloop", reason="there is none for Windows")
 
 pytestmark = pytest.mark.asyncio(loop_factories=["uvloop"])
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: keep-alive\r\n\r\n</y>"
 
 
 @pytest_asyncio.fixture(params=["tcp", "unix", "adopted"])
@@ -154,6 +158,25 @@ async def test_reading_can_be_paused_before_it_begins(stage):
     assert pair.protocol.data == b""
     pair.transport.resume_reading()
     await until(lambda: pair.protocol.data == b"x")
+
+
+async def test_connection_of_ours_behind_another_protocol_gets_what_that_gives_it(stage):
+    """One that is itself the transport's protocol is called without Python's method."""
+    conn = Conn(Router(serve=answer))
+    told = []
+    pair = await stage.pair(
+        connection_made=conn.connection_made,
+        data_received=lambda transport, data: conn.data_received(data.replace(b"/x", b"/y")),
+        eof_received=lambda transport: told.append(conn.eof_received()),
+        connection_lost=lambda transport: conn.connection_lost(None),
+    )
+    for count in (1, 2):
+        await pair.says(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert await pair.hears(len(ANSWER)) == ANSWER
+        assert pair.protocol.told.count("data_received") == count
+    pair.client.close()
+    await pair.is_over()
+    assert told == [False] and conn.is_closed
 
 
 # --- the end --------------------------------------------------------------------------------
