@@ -1,6 +1,7 @@
 /* `load --case echo --port 5000 ...`: the command line. One JSON object goes to stdout; exit 1 says it failed. */
 #define _GNU_SOURCE
 #include "load.h"
+#include "pipeline.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -98,6 +99,7 @@ static void read_options(int argc, char **argv) {
     if (options.event == NULL) options.event = options.kind->event ? options.kind->event : options.kind->name;
     if (options.binary && options.kind->on_binary == NULL) fail("the case '%s' has no binary form", options.kind->name);
     if (options.rate > 0 && options.kind->tick == NULL) fail("the case '%s' has no rate", options.kind->name);
+    if (options.idle > 0 && options.kind->in_flight != pipeline_in_flight) fail("in the case '%s' none can be idle", options.kind->name);
     if (strlen(options.room) > 16) fail("'%s' is longer than 16 characters", options.room);
     if (options.kind == &case_connect) options.connections = options.in_flight;
 }

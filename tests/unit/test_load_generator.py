@@ -355,9 +355,12 @@ def test_rate_of_a_case_that_has_none_is_refused(load: Load) -> None:
         ((*ECHO, "--idle", "1"), "1 idle of 1 connections"),
         ((*BESIDE, "--active", "2"), "2 active of 1 connections"),
         ((*ROOMS, "--active", "2"), "2 active of 1 rooms"),
+        ((*BROADCAST, "--idle", "1"), "in the case 'broadcast' none can be idle"),
     ],
 )
-def test_more_than_there_are_is_refused(load: Load, arguments: tuple[str, ...], error: str) -> None:
+def test_what_a_case_does_not_have_is_refused(
+    load: Load, arguments: tuple[str, ...], error: str
+) -> None:
     assert load(truth, *arguments) == {"ok": False, "error": error}
 
 
